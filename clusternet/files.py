@@ -1,0 +1,83 @@
+"""Outputs that appear whole or not at all: a hidden sibling first, then a rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clusternet.errors import OutputError
+
+
+def check_new(path: Path, *, overwrite: bool, hint: str = "--overwrite replaces it") -> None:
+    """Raise OutputError if ``path`` exists already; an empty folder counts as absent."""
+    if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    raise OutputError(f"{path}: exists already; choose another output ({hint}).")
+
+
+def make_parent(path: Path) -> None:
+    """Create the folders above ``path``, as an OutputError if that is not allowed."""
+    with readable_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def readable_os_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError (read-only, disk full, ...) into an OutputError that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"{path}: cannot be written ({reason}).") from error
+
+
+@contextmanager
+def new_file(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Yield a hidden sibling of ``path`` to write to; it takes its name when all went well.
+
+    Raises:
+        OutputError: if ``path`` exists and ``overwrite`` is false, or writing fails.
+    """
+    check_new(path, overwrite=overwrite)
+    make_parent(path)
+    part = _hidden_sibling(path)
+    try:
+        with readable_os_errors(path):
+            yield part
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty hidden sibling of ``path`` to fill; it takes its name when all went well.
+
+    Raises:
+        OutputError: if ``path`` exists and ``overwrite`` is false, or writing fails.
+    """
+    check_new(path, overwrite=overwrite)
+    make_parent(path)
+    part = _hidden_sibling(path)
+    try:
+        with readable_os_errors(path):
+            part.mkdir()
+            yield part
+            if path.exists():
+                old = _hidden_sibling(path, "old")
+                path.rename(old)
+                part.rename(path)
+                shutil.rmtree(old)
+            else:
+                part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _hidden_sibling(path: Path, kind: str = "part") -> Path:
+    # The process id keeps two commands that write the same place apart; the suffix stays last
+    # because several libraries choose the format by it.
+    return path.with_name(f".{path.stem}.{kind}{os.getpid()}{path.suffix}")

@@ -1,0 +1,183 @@
+"""The command line: every option declared once, and what all scripts do alike.
+
+Nothing here imports a library that takes long to load: bad flags and ``--help`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, cast
+
+import configargparse
+
+from clusternet.errors import ClusterNetError
+from clusternet.settings import TrainingSettings, unknown_key_message
+from clusternet.windows import EDGES
+
+_SHAPE: dict[str, Any] = dict(nargs=2, type=int, metavar=("ROWS", "COLS"))
+_PATH: dict[str, Any] = dict(type=Path, metavar="PATH")
+_FLAG: dict[str, Any] = dict(action=argparse.BooleanOptionalAction)
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    # shared
+    "output": _PATH | dict(help="folder or file to write"),
+    "output_folder": _PATH | dict(help="folder to write to"),
+    "overwrite": dict(action="store_true", help="replace an existing output"),
+    "workers": dict(type=int, help="threads or processes that read and write beside the main one"),
+    "seed": dict(type=int, help="fixes every random choice"),
+    "nodata": dict(
+        type=float, help="value that marks pixels without data, instead of what the files say; "
+        "0 makes black nodata; write --nodata=-9999 for a negative one"
+    ),
+    # tools/patch_generator.py
+    "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
+        "named as their rasters or with _mask appended"),
+    "patch_shape": _SHAPE | dict(help="size of a patch in pixels"),
+    "crop_shape": _SHAPE | dict(help="also write the centre of each patch, of this size; "
+        "masks, if any, are cut to it too"),
+    "stride": _SHAPE | dict(help="step between patches in pixels (default: the patch shape)"),
+    "edge": dict(choices=EDGES, help="last row and column of patches: shifted back inside the "
+        "raster, padded with nodata, or dropped"),
+    "keep_dark_region_ratio": dict(type=float, metavar="RATIO", help="largest share of nodata "
+        "pixels (black ones with --nodata 0) in a patch that is kept"),
+    # main.py
+    "test_img_folder": _PATH | dict(help="patches to write cluster maps of after every epoch"),
+    "out_pred_masks_test": _PATH | dict(help="where those maps go (default: test_maps in the run)"),
+    "img_shape": _SHAPE | dict(help="resize patches to this (default: their own shape)"),
+    "num_clusters": dict(type=int, help="number of clusters"),
+    "num_epochs": dict(type=int, help="alternations of clustering and training"),
+    "learn_rate": dict(type=float, help="learning rate of Adam"),
+    "train_batch_size": dict(type=int, help="patches in a training step"),
+    "clust_batch_size": dict(type=int, help="patches in a group, with --cluster_scope batch"),
+    "cluster_scope": dict(choices=("epoch", "batch"), help="one codebook for all patches, or "
+        "a fresh one for each group of patches as in the published code"),
+    "padding": dict(choices=("same", "valid"), help="same labels every pixel of a patch, valid "
+        "only its centre as in the published code"),
+    "base_filters": dict(type=int, help="filters of the first level of the U-Net"),
+    "num_features": dict(type=int, help="features a pixel"),
+    "feature_transform": dict(choices=("none", "standardise", "whiten"),
+        help="what is done to features before K-Means"),
+    "samples_per_centroid": dict(type=int, help="pixels sampled for K-Means, for each cluster; "
+        "0 takes all (only with --cluster_scope batch)"),
+    "sample_patches": dict(type=int, help="patches the sample is drawn from, at most"),
+    "kmeans_iterations": dict(type=int, help="iterations of K-Means at each clustering"),
+    "precision": dict(choices=("auto", "float32", "mixed_bfloat16"),
+        help="arithmetic inside the network; auto takes bfloat16 where the hardware has it"),
+    "skip_bad_files": _FLAG | dict(help="leave damaged patches out, and count them"),
+    "resume": dict(action="store_true", help="go on with the run in the output folder"),
+    "current_epoch": dict(type=int, metavar="EPOCH", help="number to start counting epochs at"),
+    "pretrained_weights": _PATH | dict(help="model.keras of another run, or a .weights.h5 file, "
+        "to start from"),
+    "out_weights_file": _PATH | dict(help="also write the final weights here (.weights.h5)"),
+}  # fmt: skip
+
+_PATHS = {name for name, option in OPTIONS.items() if option.get("type") is Path}
+_NOT_IN_FILES = _PATHS | {"overwrite", "resume", "config", "help"}
+
+
+class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
+    """argparse with ``--config FILE.yaml``, one-line errors, and no abbreviations."""
+
+    def __init__(self, description: str) -> None:
+        """Start a parser whose help opens with ``description``."""
+        super().__init__(
+            description=description,
+            allow_abbrev=False,
+            config_file_parser_class=self._make_file_parser,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_env_var_help=False,
+        )
+
+    def add(self, names: Sequence[str], defaults: Mapping[str, Any] | None = None) -> None:
+        """Add options of the registry, with their defaults shown in the help."""
+        for name in names:
+            option = dict(OPTIONS[name])
+            default = (defaults or {}).get(name)
+            if default is not None:
+                shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+                if isinstance(default, bool):
+                    shown = "yes" if default else "no"
+                option["default"] = default
+                option["help"] += f" (default: {shown})"
+            self.add_argument(f"--{name}", **option)
+
+    def add_config(self) -> None:
+        """Add ``--config``, a YAML file of options."""
+        self.add_argument(
+            "--config", is_config_file=True, metavar="FILE.yaml",
+            help="YAML file of options (not of paths); flags win over it",
+        )  # fmt: skip
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and one line."""
+        print(f"error: {' '.join(message.split())} (--help lists the options)", file=sys.stderr)
+        raise SystemExit(2)
+
+    def _make_file_parser(self) -> configargparse.YAMLConfigFileParser:
+        known = {action.dest for action in self._actions} - _NOT_IN_FILES
+        return _CheckedFileParser(sorted(known))
+
+
+class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[misc]
+    """A YAML reader that names the file and the key when something is wrong."""
+
+    def __init__(self, known: list[str]) -> None:
+        super().__init__()
+        self.known = known
+
+    def parse(self, stream: Any) -> dict[str, Any]:
+        name = getattr(stream, "name", "settings file")
+        try:
+            values = cast(dict[str, Any], super().parse(stream))
+        except configargparse.ConfigFileParserException as error:
+            raise configargparse.ConfigFileParserException(f"{name}: {error}") from error
+        for key in values:
+            if key in _NOT_IN_FILES:
+                raise configargparse.ConfigFileParserException(
+                    f"{name}: '{key}' belongs on the command line, not in a settings file."
+                )
+            if key not in self.known:
+                raise configargparse.ConfigFileParserException(
+                    f"{name}: {unknown_key_message(key, self.known)}"
+                )
+        return values
+
+
+def training_defaults() -> dict[str, Any]:
+    """Return the default of each training setting by name."""
+    return {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
+
+
+def training_settings(args: argparse.Namespace) -> TrainingSettings:
+    """Build the training settings from parsed arguments."""
+    values = {name: getattr(args, name) for name in training_defaults()}
+    return TrainingSettings.from_mapping(values)
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a script's work; a user's mistake ends in one line on stderr and exit status 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("clusternet").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        command()
+    except ClusterNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted.", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    # SIGTERM (a shutdown, a batch system's time limit) gets the same clean end as Ctrl-C.
+    raise KeyboardInterrupt

@@ -1,0 +1,78 @@
+"""Where a raster lies and what its pixels are: carried from every input to every output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from affine import Affine
+from rasterio.crs import CRS
+
+from clusternet.errors import GridMismatchError
+from clusternet.windows import Shape, Window
+
+
+@dataclass(frozen=True)
+class RasterProfile:
+    """The grid and pixel type of a raster, without its pixels."""
+
+    path: Path
+    """The file it was read from."""
+    shape: Shape
+    """(rows, cols) in pixels."""
+    num_bands: int
+    """Bands that carry measurements; an alpha band is not one of them."""
+    dtype: str
+    """numpy name of the pixel type, such as ``uint16``."""
+    crs: CRS | None
+    """Coordinate reference system, None where the file has none."""
+    transform: Affine
+    """Maps (col, row) to coordinates; the identity where the file has none."""
+    nodata: float | None
+    """The marker value in force (the user's, else the file's), None where there is none."""
+    has_mask: bool
+    """True if the file marks its valid pixels with an alpha band or a mask band."""
+
+    @property
+    def is_georeferenced(self) -> bool:
+        """True if pixels have a place on Earth or at least on a plane."""
+        return self.crs is not None or self.transform != Affine.identity()
+
+    @property
+    def pixel_area_ha(self) -> float | None:
+        """Area of a pixel in hectares; None unless the CRS is projected."""
+        if self.crs is None or not self.crs.is_projected:
+            return None
+        metres = float(self.crs.linear_units_factor[1])
+        return abs(self.transform.determinant) * metres**2 / 10_000
+
+    def window_transform(self, window: Window) -> Affine:
+        """Return the transform of ``window`` taken as a raster of its own."""
+        return self.transform * Affine.translation(window.col, window.row)
+
+
+def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
+    """Raise GridMismatchError unless both rasters have the same size and lie in the same place.
+
+    Position is compared only where both files state one; corners may differ by a hundredth of
+    a pixel, which is what text world files round away.
+    """
+    if first.shape != second.shape:
+        raise GridMismatchError(
+            f"{second.path}: expected {first.shape[0]} x {first.shape[1]} pixels like "
+            f"{first.path}, found {second.shape[0]} x {second.shape[1]}."
+        )
+    if not (first.is_georeferenced and second.is_georeferenced):
+        return
+    if first.crs and second.crs and first.crs != second.crs:
+        raise GridMismatchError(
+            f"{second.path}: expected the CRS of {first.path} ({first.crs}), found {second.crs}."
+        )
+    rows, cols = first.shape
+    for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows)):
+        col, row = ~first.transform @ (second.transform @ corner)
+        if max(abs(col - corner[0]), abs(row - corner[1])) > 0.01:
+            raise GridMismatchError(
+                f"{second.path}: its grid is shifted or scaled against {first.path}; "
+                "resample one onto the other (gdalwarp, or Align rasters in QGIS)."
+            )

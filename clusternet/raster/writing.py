@@ -1,0 +1,171 @@
+"""Write rasters: whole patches, and maps window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetWriter
+from rasterio.windows import Window as RasterioWindow
+
+from clusternet.errors import OutputError
+from clusternet.files import new_file
+from clusternet.raster.profile import RasterProfile
+from clusternet.raster.reading import quiet_georeferencing
+from clusternet.types import AnyArray, BoolArray, UInt8Array
+from clusternet.windows import Window
+
+_BLOCK = 256  # pixels a side of the tiles of a map; a power of two, as GDAL and COG readers like
+
+
+def write_patch(
+    path: Path,
+    pixels: AnyArray,
+    *,
+    valid: BoolArray | None = None,
+    nodata: float | None = None,
+    crs: CRS | None = None,
+    transform: Affine | None = None,
+) -> None:
+    """Write a small raster whole, losslessly, as GeoTIFF.
+
+    Args:
+        path: the file to write.
+        pixels: (rows, cols, bands).
+        valid: (rows, cols); written as a mask band inside the file, for rasters whose nodata
+            is no value. None writes no mask.
+        nodata: the marker value to record, None for none.
+        crs: coordinate reference system.
+        transform: of the patch's own first pixel.
+    """
+    rows, cols, count = pixels.shape
+    options: dict[str, Any] = dict(
+        driver="GTiff", height=rows, width=cols, count=count, dtype=pixels.dtype.name,
+        nodata=nodata, crs=crs, transform=transform, compress="deflate", photometric="minisblack",
+        predictor=3 if pixels.dtype.kind == "f" else 2,
+    )  # fmt: skip
+    with quiet_georeferencing(), _readable_rasterio_errors(path):
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **options) as dst:
+            dst.write(np.moveaxis(pixels, -1, 0))
+            if valid is not None:
+                dst.write_mask(valid)
+
+
+@dataclass
+class MapWriter:
+    """An open one-layer map; feed it windows, in any order."""
+
+    path: Path
+    """The final name, for messages."""
+    dataset: DatasetWriter
+    """The hidden sibling being written."""
+
+    def write(self, window: Window, values: AnyArray) -> None:
+        """Write values (rows, cols) or (rows, cols, bands) at ``window``."""
+        bands = values[np.newaxis] if values.ndim == 2 else np.moveaxis(values, -1, 0)
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        with _readable_rasterio_errors(self.path):
+            self.dataset.write(bands, window=place)
+
+
+@contextmanager
+def create_map(
+    path: Path,
+    grid: RasterProfile,
+    *,
+    dtype: str = "uint8",
+    num_bands: int = 1,
+    nodata: float | None = None,
+    colours: UInt8Array | None = None,
+    names: Sequence[str] | None = None,
+    tags: dict[str, str] | None = None,
+    overwrite: bool = False,
+) -> Iterator[MapWriter]:
+    """Create a tiled, compressed GeoTIFF on the grid of ``grid``; it appears when complete.
+
+    Args:
+        path: the file to create.
+        grid: the raster whose size, CRS and transform the map takes over.
+        dtype: numpy name of the pixel type.
+        num_bands: number of bands.
+        nodata: marker value.
+        colours: (values, 3) colour table; only 8- and 16-bit maps can hold one.
+        names: the name of each value from 0 on, shown by GIS beside its colour; they go to
+            ``<path>.aux.xml``.
+        tags: metadata to record in the file.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputError: if ``path`` exists, or writing fails.
+    """
+    options: dict[str, Any] = dict(
+        driver="GTiff", height=grid.shape[0], width=grid.shape[1], count=num_bands, dtype=dtype,
+        crs=grid.crs, transform=grid.transform, nodata=nodata, tiled=True, blockxsize=_BLOCK,
+        blockysize=_BLOCK, compress="deflate", bigtiff="if_safer",
+        predictor=1 if colours is not None or np.dtype(dtype).kind == "f" else 2,
+    )  # fmt: skip
+    if colours is not None:
+        options["photometric"] = "palette"
+    with new_file(path, overwrite=overwrite) as part:
+        with quiet_georeferencing(), _readable_rasterio_errors(path):
+            with rasterio.open(part, "w", **options) as dataset:
+                if tags:
+                    dataset.update_tags(**tags)
+                if colours is not None:
+                    dataset.write_colormap(1, _colour_table(colours, nodata))
+                yield MapWriter(path, dataset)
+            _check_complete(part, path)
+    _write_category_names(path, names)
+
+
+def _colour_table(colours: UInt8Array, nodata: float | None) -> dict[int, tuple[int, ...]]:
+    table = {value: (*(int(c) for c in rgb), 255) for value, rgb in enumerate(colours)}
+    if nodata is not None and not math.isnan(nodata):
+        table[int(nodata)] = (0, 0, 0, 0)
+    return table
+
+
+def _write_category_names(path: Path, names: Sequence[str] | None) -> None:
+    """Write names into GDAL's side file: GeoTIFF has no place for them.
+
+    A side file of a map that was replaced would speak of the old one, so it goes in any case.
+    """
+    side_file = path.with_name(path.name + ".aux.xml")
+    if names is None:
+        side_file.unlink(missing_ok=True)
+        return
+    dataset = ElementTree.Element("PAMDataset")
+    band = ElementTree.SubElement(dataset, "PAMRasterBand", band="1")
+    categories = ElementTree.SubElement(band, "CategoryNames")
+    for name in names:
+        ElementTree.SubElement(categories, "Category").text = name
+    with new_file(side_file) as part:
+        ElementTree.ElementTree(dataset).write(part, encoding="utf-8")
+
+
+def _check_complete(part: Path, path: Path) -> None:
+    """Read the last pixels back: GDAL reports a full disk only by what is missing."""
+    with rasterio.open(part) as written:
+        row, col = (written.height - 1), (written.width - 1)
+        try:
+            written.read(1, window=RasterioWindow(col, row, 1, 1))
+        except RasterioError as error:
+            raise OutputError(f"{path}: was not written completely (disk full?).") from error
+
+
+@contextmanager
+def _readable_rasterio_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RasterioError as error:
+        raise OutputError(f"{path}: cannot be written ({error}); is the disk full?") from error

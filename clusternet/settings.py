@@ -1,0 +1,158 @@
+"""The settings of a training run, and the registry of options that scripts share.
+
+A setting has one name in three places: ``patch_shape:`` in a YAML file, ``--patch_shape 512 512``
+on the command line, ``patch_shape=`` in a call. Flags win over the file, the file over defaults.
+Paths are given on the command line only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from clusternet.errors import SettingsError
+from clusternet.windows import Shape
+
+Padding = Literal["same", "valid"]
+ClusterScope = Literal["epoch", "batch"]
+Precision = Literal["auto", "float32", "mixed_bfloat16"]
+FeatureTransform = Literal["none", "standardise", "whiten"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything about a training run but its paths."""
+
+    img_shape: Shape | None = None
+    """(rows, cols) that patches are resized to; None keeps their own shape."""
+    num_clusters: int = 100
+    """Clusters, and outputs of the softmax head."""
+    num_epochs: int = 20
+    """Alternations of clustering and training."""
+    learn_rate: float = 1e-4
+    """Adam's learning rate."""
+    train_batch_size: int = 4
+    """Patches in a training step."""
+    clust_batch_size: int = 32
+    """Patches in a group, with ``cluster_scope`` batch."""
+    cluster_scope: ClusterScope = "epoch"
+    """One codebook for all patches, or a fresh one for each group as in the published code."""
+    padding: Padding = "same"
+    """Padding of the convolutions: same labels every pixel, valid only the centre."""
+    base_filters: int = 64
+    """Filters of the first level; each deeper level has twice as many."""
+    num_features: int = 64
+    """Features a pixel."""
+    feature_transform: FeatureTransform = "none"
+    """What is done to the features before K-Means."""
+    samples_per_centroid: int = 256
+    """Pixels sampled for K-Means, for each cluster; 0 takes all pixels (scope batch only)."""
+    sample_patches: int = 64
+    """Patches that the sample is drawn from, at most; a new choice every epoch."""
+    kmeans_iterations: int = 20
+    """Iterations of K-Means at each clustering."""
+    precision: Precision = "auto"
+    """Arithmetic inside the network; auto takes bfloat16 where the hardware has it."""
+    nodata: float | None = None
+    """Nodata value of the patches; None takes what the patches themselves say."""
+    skip_bad_files: bool = False
+    """Leave damaged patches out, and count them, instead of stopping."""
+    seed: int = 1
+    """Fixes every random choice."""
+    workers: int = 2
+    """Threads that read patches while the network computes."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        positive = (
+            "num_clusters", "num_epochs", "learn_rate", "train_batch_size", "clust_batch_size",
+            "base_filters", "num_features", "sample_patches", "kmeans_iterations", "workers",
+        )  # fmt: skip
+        for name in positive:
+            if not getattr(self, name) > 0:
+                _refuse(name, "a number above 0", getattr(self, name))
+        if self.num_clusters < 2:
+            _refuse("num_clusters", "at least 2", self.num_clusters)
+        if self.samples_per_centroid < 0:
+            _refuse("samples_per_centroid", "0 or more", self.samples_per_centroid)
+        if self.samples_per_centroid == 0 and self.cluster_scope != "batch":
+            raise SettingsError(
+                "Setting samples_per_centroid: 0 (all pixels) needs cluster_scope batch; "
+                "memory would grow with the number of patches. Try 256."
+            )
+        if self.seed < 0 or self.seed >= 2**31:
+            _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
+        if self.img_shape is not None and min(self.img_shape) < 1:
+            _refuse("img_shape", "two numbers above 0", self.img_shape)
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> TrainingSettings:
+        """Build settings from a mapping such as a parsed YAML file; other keys are refused."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in names:
+                raise SettingsError(unknown_key_message(key, names))
+        converted = dict(values)
+        if converted.get("img_shape") is not None:
+            converted["img_shape"] = tuple(converted["img_shape"])
+        return cls(**converted)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the settings as plain values for YAML."""
+        values = dataclasses.asdict(self)
+        if self.img_shape is not None:
+            values["img_shape"] = list(self.img_shape)
+        return values
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "cluster_scope": get_args(ClusterScope),
+    "padding": get_args(Padding),
+    "precision": get_args(Precision),
+    "feature_transform": get_args(FeatureTransform),
+}
+
+
+def _refuse(name: str, expected: str, received: object) -> None:
+    raise SettingsError(f"Setting {name}: expected {expected}, received {received}.")
+
+
+def unknown_key_message(key: str, known: list[str]) -> str:
+    """Return the message for a key that is no setting, with the nearest that is."""
+    near = difflib.get_close_matches(key, known, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"'{key}' is not a setting.{hint}"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a flat YAML mapping.
+
+    Raises:
+        SettingsError: if the file is missing, not YAML, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).replace("\n", " ")
+        raise SettingsError(f"{path}: cannot be read as YAML ({reason}).") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SettingsError(
+            f"{path}: expected 'name: value' lines, found a {type(values).__name__}."
+        )
+    return values
+
+
+def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a flat mapping as YAML, in its own order."""
+    path.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")

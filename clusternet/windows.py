@@ -1,0 +1,103 @@
+"""Integer arithmetic on pixel windows: which windows cover a raster. No input or output.
+
+Sizes and positions are pixels, always (rows, cols).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from clusternet.errors import SettingsError
+
+Edge = Literal["shift", "pad", "drop"]
+EDGES: tuple[Edge, ...] = ("shift", "pad", "drop")
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A rectangle of pixels; it may reach beyond the raster it is used on."""
+
+    row: int
+    """First row, 0 at the top of the raster."""
+    col: int
+    """First column, 0 at the left of the raster."""
+    height: int
+    """Number of rows."""
+    width: int
+    """Number of columns."""
+
+    @property
+    def shape(self) -> Shape:
+        """The size as (rows, cols)."""
+        return self.height, self.width
+
+    def inside(self, shape: Shape) -> Window:
+        """Return the part of this window that lies on a raster of ``shape`` (perhaps empty)."""
+        row, col = max(self.row, 0), max(self.col, 0)
+        bottom = min(self.row + self.height, shape[0])
+        right = min(self.col + self.width, shape[1])
+        return Window(row, col, max(bottom - row, 0), max(right - col, 0))
+
+    def slices(self, origin: Shape = (0, 0)) -> tuple[slice, slice]:
+        """Return (row, col) slices into an array whose first pixel lies at ``origin``."""
+        row, col = self.row - origin[0], self.col - origin[1]
+        return slice(row, row + self.height), slice(col, col + self.width)
+
+    def grown(self, margin: int) -> Window:
+        """Return the window with ``margin`` more pixels on every side."""
+        return Window(
+            self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin
+        )
+
+
+def origins(size: int, patch: int, stride: int, edge: Edge = "shift") -> list[int]:
+    """Return the first pixel of each window along one axis.
+
+    ``shift`` moves the last window back inside, ``min(i * stride, size - patch)``, so that every
+    pixel is covered while ``stride <= patch``; ``pad`` lets it reach beyond the end; ``drop``
+    leaves it out. An axis shorter than the patch gives one window at 0 (none with ``drop``).
+    """
+    if min(size, patch, stride) < 1:
+        raise SettingsError(
+            f"Expected sizes and strides of at least 1 pixel, received size {size}, "
+            f"patch {patch}, stride {stride}."
+        )
+    if edge == "drop":
+        return list(range(0, size - patch + 1, stride))
+    if size <= patch:
+        return [0]
+    count = math.ceil((size - patch) / stride) + 1
+    if edge == "pad":
+        return [i * stride for i in range(count)]
+    return [min(i * stride, size - patch) for i in range(count)]
+
+
+def grid(shape: Shape, patch_shape: Shape, stride: Shape, edge: Edge = "shift") -> list[Window]:
+    """Return the windows of ``patch_shape`` that cover a raster of ``shape``, row by row."""
+    rows = origins(shape[0], patch_shape[0], stride[0], edge)
+    cols = origins(shape[1], patch_shape[1], stride[1], edge)
+    return [Window(row, col, *patch_shape) for row in rows for col in cols]
+
+
+def blocks(shape: Shape, block_shape: Shape) -> Iterator[Window]:
+    """Yield windows that cut a raster into parts without overlap; the last ones are smaller."""
+    for row in range(0, shape[0], block_shape[0]):
+        for col in range(0, shape[1], block_shape[1]):
+            yield Window(row, col, *block_shape).inside(shape)
+
+
+def centre(window: Window, shape: Shape) -> Window:
+    """Return the window of ``shape`` in the middle of ``window``.
+
+    Where the two differ by an odd number of pixels the extra pixel is cut off at the top and
+    left, as the skip connections of the valid U-Net do.
+    """
+    top = math.ceil((window.height - shape[0]) / 2)
+    left = math.ceil((window.width - shape[1]) / 2)
+    if top < 0 or left < 0:
+        raise SettingsError(f"Expected a shape of at most {window.shape}, received {shape}.")
+    return Window(window.row + top, window.col + left, *shape)

@@ -1,0 +1,67 @@
+"""Tiny rasters and scenes that tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from clusternet.raster.reading import quiet_georeferencing
+
+ROOT = Path(__file__).resolve().parents[1]
+WriteRaster = Callable[..., Path]
+
+
+@pytest.fixture
+def write_raster(tmp_path: Path) -> WriteRaster:
+    """Return ``write(name, pixels, **options)``: pixels (rows, cols[, bands]) -> file path.
+
+    The CRS is EPSG:32631 with pixels of half a metre unless ``crs=None``; other keywords go to
+    rasterio (nodata, ...). ``mask=`` (rows, cols) bool writes a mask band inside the file.
+    """
+
+    def write(name: str, pixels: np.ndarray, mask: Any = None, **options: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        bands = pixels[np.newaxis] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+        driver = {".png": "PNG", ".jpg": "JPEG"}.get(path.suffix, "GTiff")
+        profile: dict[str, Any] = dict(
+            driver=driver, count=len(bands), height=bands.shape[1], width=bands.shape[2],
+            dtype=bands.dtype.name,
+        )  # fmt: skip
+        if driver == "GTiff":
+            profile |= dict(crs="EPSG:32631", transform=from_origin(448_000, 5_412_000, 0.5, 0.5))
+        profile |= options
+        with quiet_georeferencing(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+            with rasterio.open(path, "w", **profile) as dataset:
+                dataset.write(bands)
+                if mask is not None:
+                    dataset.write_mask(np.asarray(mask, bool))
+        return path
+
+    return write
+
+
+def four_textures(rows: int = 64, cols: int = 64, bands: int = 4, seed: int = 0) -> np.ndarray:
+    """Return four quarters of different colour and grain; (rows, cols, bands) uint8."""
+    rng = np.random.default_rng(seed)
+    colours = np.array(
+        [[60, 120, 60, 200], [180, 160, 120, 90], [40, 60, 140, 20], [200, 200, 210, 60]]
+    )
+    grain = np.array([30, 8, 3, 15])
+    quarter = (np.arange(rows)[:, None] >= rows // 2) * 2 + (np.arange(cols) >= cols // 2)
+    noise = rng.normal(size=(rows, cols, 1)) * grain[quarter][..., None]
+    return np.clip(colours[quarter][..., :bands] + noise, 1, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def four_fields(write_raster: WriteRaster) -> Path:
+    """A raster of 70 x 90 pixels, 4 bands: four textures and a nodata (0) corner."""
+    pixels = four_textures(70, 90)
+    pixels[:12, :16] = 0
+    return write_raster("four_fields.tif", pixels, nodata=0)
