@@ -144,7 +144,8 @@ def valid_pixels(bands: AnyArray, nodata: float | None) -> BoolArray:
         marked: BoolArray = np.isnan(bands)
     else:
         # -3.4e38 written as text is no exact float32: compare in the precision of the bands
-        marked = bands == np.asarray(nodata).astype(np.result_type(bands.dtype, np.float32))
+        value = np.asarray(nodata).astype(np.result_type(bands.dtype, np.float32))
+        marked = np.equal(bands, value)
     some: BoolArray = marked.all(axis=0) if bands.dtype == np.uint8 else marked.any(axis=0)
     return ~some
 
