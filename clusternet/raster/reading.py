@@ -56,10 +56,12 @@ def resolve_nodata(user: float | None, file: float | None) -> float | None:
 class Raster:
     """An open raster. A handle belongs to one thread; open another one elsewhere."""
 
-    def __init__(self, dataset: DatasetReader, nodata: float | None = None) -> None:
-        """Wrap an open dataset; ``nodata`` overrides the file's own marker."""
+    def __init__(
+        self, dataset: DatasetReader, nodata: float | None = None, *, codes: bool = False
+    ) -> None:
+        """Wrap an open dataset; see `open_raster`."""
         self._dataset = dataset
-        self._lookup = _colour_lookup(dataset)
+        self._lookup = None if codes else _colour_lookup(dataset)
         alpha = [i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha]
         self._indexes = [i for i in dataset.indexes if i not in alpha]
         flags = {flag for band in dataset.mask_flag_enums for flag in band}
@@ -140,8 +142,9 @@ def valid_pixels(bands: AnyArray, nodata: float | None) -> BoolArray:
     """
     if nodata is None:
         return np.ones(bands.shape[1:], bool)
+    marked: AnyArray
     if math.isnan(nodata):
-        marked: BoolArray = np.isnan(bands)
+        marked = np.isnan(bands)
     else:
         # -3.4e38 written as text is no exact float32: compare in the precision of the bands
         value = np.asarray(nodata).astype(np.result_type(bands.dtype, np.float32))
@@ -160,8 +163,16 @@ def check_finite(pixels: AnyArray, valid: BoolArray, name: str) -> None:
 
 
 @contextmanager
-def open_raster(path: Path, nodata: float | None = None) -> Iterator[Raster]:
-    """Open a raster for windowed reading; ``nodata`` overrides the file's own marker.
+def open_raster(
+    path: Path, nodata: float | None = None, *, codes: bool = False
+) -> Iterator[Raster]:
+    """Open a raster for windowed reading.
+
+    Args:
+        path: the file.
+        nodata: overrides the file's own marker.
+        codes: True for maps and labels, whose values are read as they stand; an image with a
+            colour table is otherwise read as the red, green and blue that it shows.
 
     Raises:
         RasterError: if it is missing, unreadable or of a type that is not supported.
@@ -176,7 +187,7 @@ def open_raster(path: Path, nodata: float | None = None) -> Iterator[Raster]:
                 f"{path}: cannot be read as a raster (damaged, cut off, or another format)."
             ) from error
         with dataset:
-            yield Raster(dataset, nodata)
+            yield Raster(dataset, nodata, codes=codes)
 
 
 def read_shape(path: Path) -> Shape:
