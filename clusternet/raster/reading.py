@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,12 @@ from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
-_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+_DTYPES = (
+    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
+)  # fmt: skip
+# GDAL keeps decoded blocks of up to a twentieth of the machine's memory in every process;
+# this much holds a row of windows of a large raster and stays small beside many workers.
+_CACHE_BYTES = 256 * 2**20
 
 
 def find_rasters(source: Path) -> list[Path]:
@@ -59,32 +65,42 @@ class Raster:
     def __init__(
         self, dataset: DatasetReader, nodata: float | None = None, *, codes: bool = False
     ) -> None:
-        """Wrap an open dataset; see `open_raster`."""
+        """Wrap an open dataset; see ``open_raster`` for the arguments."""
         self._dataset = dataset
-        self._lookup = None if codes else _colour_lookup(dataset)
-        alpha = [i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha]
-        self._indexes = [i for i in dataset.indexes if i not in alpha]
-        flags = {flag for band in dataset.mask_flag_enums for flag in band}
-        path = Path(dataset.name)
+        self._alpha = [i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha]
+        self._indexes = [i for i in dataset.indexes if i not in self._alpha]
+        dtype = self._check_dtype()
+        check_nodata(nodata, dtype, Path(dataset.name))
+        self._lookup = None if codes else _colour_lookup(dataset, nodata is None)
+        flags = dataset.mask_flag_enums[self._indexes[0] - 1]
+        self._has_mask_band = not self._alpha and MaskFlags.per_dataset in flags
+        file_nodata = dataset.nodata
+        if self._lookup is not None or (self._has_mask_band and MaskFlags.nodata in flags):
+            # The marker is a palette index or one value for each band: a mask, not a pixel value.
+            file_nodata = None
+        transparent = self._lookup is not None and bool((self._lookup[:, 3] == 0).any())
+        self.profile = RasterProfile(
+            path=Path(dataset.name),
+            shape=(dataset.height, dataset.width),
+            num_bands=len(self._indexes) if self._lookup is None else 3,
+            dtype=dtype if self._lookup is None else "uint8",
+            crs=dataset.crs,
+            transform=dataset.transform,
+            nodata=resolve_nodata(nodata, file_nodata),
+            has_mask=bool(self._alpha) or self._has_mask_band or transparent,
+        )
+
+    def _check_dtype(self) -> str:
+        path = self._dataset.name
         if not self._indexes:
             raise RasterError(f"{path}: holds an alpha band only, expected at least one band.")
-        kinds = {dataset.dtypes[i - 1] for i in self._indexes}
+        kinds = {self._dataset.dtypes[i - 1] for i in self._indexes}
         if len(kinds) > 1 or not kinds <= set(_DTYPES):
             raise RasterError(
                 f"{path}: expected one pixel type for all bands, one of {', '.join(_DTYPES)}; "
                 f"found {', '.join(sorted(kinds))}."
             )
-        self.profile = RasterProfile(
-            path=path,
-            shape=(dataset.height, dataset.width),
-            num_bands=len(self._indexes) if self._lookup is None else 3,
-            dtype=kinds.pop(),
-            crs=dataset.crs,
-            transform=dataset.transform,
-            nodata=resolve_nodata(nodata, dataset.nodata),
-            # A nodata tag beside an alpha band wins in GDAL; per_dataset means alpha or mask.
-            has_mask=MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags,
-        )
+        return str(kinds.pop())
 
     @property
     def band_names(self) -> tuple[str | None, ...]:
@@ -92,6 +108,11 @@ class Raster:
         if self._lookup is not None:
             return ("red", "green", "blue")
         return tuple(self._dataset.descriptions[i - 1] for i in self._indexes)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The metadata recorded in the file, such as ``create_map`` writes."""
+        return dict(self._dataset.tags())
 
     def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
         """Read one window, which may reach beyond the raster.
@@ -114,23 +135,59 @@ class Raster:
         return pixels, valid
 
     def _read_inside(self, window: Window) -> tuple[AnyArray, BoolArray]:
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
         try:
-            bands = self._dataset.read(self._indexes, window=place)
-            masked = self._dataset.dataset_mask(window=place) if self.profile.has_mask else None
+            bands = self._read_bands(window)
+            mask = self._read_mask(window)
         except RasterioError as error:
             raise RasterError(
                 f"{self.profile.path}: cannot be read at row {window.row}, column {window.col}; "
                 "the file seems to be cut off or damaged."
             ) from error
-        valid = valid_pixels(bands, self.profile.nodata)
-        if masked is not None:
-            valid &= masked > 0
         if self._lookup is not None:
-            return self._lookup[bands[0]], valid
+            colours = self._lookup[bands[0]]  # (rows, cols, 4)
+            bands, mask = np.moveaxis(colours[..., :3], -1, 0), mask & (colours[..., 3] > 0)
+        valid = valid_pixels(bands, self.profile.nodata) & mask
         pixels = np.moveaxis(bands, 0, -1)
         check_finite(pixels, valid, f"{self.profile.path}, row {window.row}, column {window.col}")
         return np.ascontiguousarray(pixels), valid
+
+    def _read_bands(self, window: Window) -> AnyArray:
+        places = [window]
+        if self._dataset.driver == "PNG" and window.shape == self.profile.shape:
+            # GDAL reads a PNG in one piece by a shortcut that does not notice a file cut off.
+            top = Window(window.row, window.col, window.height - 1, window.width)
+            last = Window(window.row + window.height - 1, window.col, 1, window.width)
+            places = [top, last] if top.height else [last]
+        parts = [self._dataset.read(self._indexes, window=_for_rasterio(w)) for w in places]
+        bands: AnyArray = np.concatenate(parts, axis=1)
+        return bands
+
+    def _read_mask(self, window: Window) -> BoolArray:
+        """Return what the alpha band or mask band says; (rows, cols), True where usable."""
+        place = _for_rasterio(window)
+        if self._alpha:
+            visible: BoolArray = self._dataset.read(self._alpha[0], window=place) > 0
+        elif self._has_mask_band:
+            visible = self._dataset.dataset_mask(window=place) > 0
+        else:
+            visible = np.ones(window.shape, bool)
+        return visible
+
+
+def _for_rasterio(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col, window.row, window.width, window.height)
+
+
+def check_nodata(nodata: float | None, dtype: str, path: Path) -> None:
+    """Raise RasterError if a nodata value given by the user cannot occur in ``dtype``."""
+    if nodata is None or np.dtype(dtype).kind == "f":
+        return
+    limits = np.iinfo(dtype)
+    if not (math.isfinite(nodata) and nodata == int(nodata) and limits.min <= nodata <= limits.max):
+        raise RasterError(
+            f"{path}: nodata value {nodata:g} cannot occur in {dtype} pixels; expected a whole "
+            f"number from {limits.min} to {limits.max} (--nodata)."
+        )
 
 
 def valid_pixels(bands: AnyArray, nodata: float | None) -> BoolArray:
@@ -149,8 +206,8 @@ def valid_pixels(bands: AnyArray, nodata: float | None) -> BoolArray:
         # -3.4e38 written as text is no exact float32: compare in the precision of the bands
         value = np.asarray(nodata).astype(np.result_type(bands.dtype, np.float32))
         marked = np.equal(bands, value)
-    some: BoolArray = marked.all(axis=0) if bands.dtype == np.uint8 else marked.any(axis=0)
-    return ~some
+    combine = np.logical_and if bands.dtype == np.uint8 else np.logical_or
+    return ~np.asarray(combine.reduce(marked, axis=0), np.bool_)
 
 
 def check_finite(pixels: AnyArray, valid: BoolArray, name: str) -> None:
@@ -177,9 +234,11 @@ def open_raster(
     Raises:
         RasterError: if it is missing, unreadable or of a type that is not supported.
     """
+    cache = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": _CACHE_BYTES}
     with quiet_georeferencing():
         try:
-            dataset = rasterio.open(path)
+            with rasterio.Env(**cache):
+                dataset = rasterio.open(path)
         except RasterioIOError as error:
             if not Path(path).exists():
                 raise RasterError(f"{path}: no such file.") from error
@@ -204,11 +263,15 @@ def quiet_georeferencing() -> Iterator[None]:
         yield
 
 
-def _colour_lookup(dataset: DatasetReader) -> AnyArray | None:
-    """Return the (256, 3) colour table of a palette image, None for measurements."""
+def _colour_lookup(dataset: DatasetReader, with_nodata: bool) -> AnyArray | None:
+    """Return the (indexes, 4) RGBA table of a palette image, None for measurements."""
     if dataset.count != 1 or dataset.colorinterp[0] != ColorInterp.palette:
         return None
-    table = np.zeros((256, 3), np.uint8)
+    size = 2 ** (8 * np.dtype(dataset.dtypes[0]).itemsize)
+    table = np.zeros((size, 4), np.uint8)
+    table[:, 3] = 255
     for index, colour in dataset.colormap(1).items():
-        table[index] = colour[:3]
+        table[index] = colour
+    if with_nodata and dataset.nodata is not None:
+        table[int(dataset.nodata), 3] = 0
     return table

@@ -15,7 +15,7 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
-from rasterio.io import DatasetWriter
+from rasterio.io import DatasetWriter, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
 from clusternet.errors import OutputError
@@ -55,10 +55,13 @@ def write_patch(
         predictor=3 if pixels.dtype.kind == "f" else 2,
     )  # fmt: skip
     with quiet_georeferencing(), _readable_rasterio_errors(path):
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **options) as dst:
-            dst.write(np.moveaxis(pixels, -1, 0))
-            if valid is not None:
-                dst.write_mask(valid)
+        # In memory first: GDAL may close a file on a full disk without a word, Python does not.
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
+            with memory.open(**options) as dst:
+                dst.write(np.moveaxis(pixels, -1, 0))
+                if valid is not None:
+                    dst.write_mask(valid)
+            path.write_bytes(memory.read())
 
 
 @dataclass
