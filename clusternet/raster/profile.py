@@ -48,7 +48,7 @@ class RasterProfile:
 
     def window_transform(self, window: Window) -> Affine:
         """Return the transform of ``window`` taken as a raster of its own."""
-        return self.transform * Affine.translation(window.col, window.row)
+        return self.transform @ Affine.translation(window.col, window.row)
 
 
 def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
