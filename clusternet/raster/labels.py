@@ -34,7 +34,7 @@ from clusternet.windows import Window
 logger = logging.getLogger(__name__)
 
 UNLABELLED = 255
-"""The label value that stands for no label, whether or not the file declares it as nodata."""
+"""The value of 8-bit label rasters that means no label, whether or not the file declares it."""
 NO_LABEL = -1
 """The value of pixels without a label in the arrays that are read."""
 _OUTSIDE = -(2**31)  # no class number, so it marks what a warped raster does not cover
@@ -63,7 +63,7 @@ def open_labels_onto(
     path: Path,
     grid: RasterProfile,
     *,
-    unlabelled: int | None = UNLABELLED,
+    unlabelled: int | None = None,
     class_field: str | None = None,
     numbers: Mapping[str, int] | None = None,
     layer: str | None = None,
@@ -74,7 +74,8 @@ def open_labels_onto(
     Args:
         path: raster of class numbers, or vectors (by suffix).
         grid: the map's profile.
-        unlabelled: label value that means no label, beside the file's own nodata; None for none.
+        unlabelled: label value that means no label, beside the file's own nodata; None takes
+            ``UNLABELLED`` in 8-bit rasters.
         class_field: of vectors, see `clusternet.vectors.read_shapes`.
         numbers: of vectors, the class number of each name.
         layer: of vectors.
@@ -98,6 +99,8 @@ def open_labels_onto(
                 "is this an image, or a coloured picture of labels?"
             )
         names = read_categories(path)[0]
+        if unlabelled is None and profile.dtype == "uint8":
+            unlabelled = UNLABELLED
         if _on_same_grid(profile, grid):
             yield RasterLabels(raster, names, unlabelled)
             return
@@ -114,7 +117,7 @@ class RasterLabels:
         self,
         raster: Raster,
         names: Mapping[int, str],
-        unlabelled: int | None = UNLABELLED,
+        unlabelled: int | None = None,
         *,
         path: Path | None = None,
         overlaps: bool = True,

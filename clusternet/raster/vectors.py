@@ -1,0 +1,220 @@
+"""From shapes to label rasters and from class maps to polygons, window by window."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.features import shapes as outlines
+from rasterio.features import sieve as sieve_array
+from shapely.geometry import shape as to_geometry
+from tqdm import tqdm
+
+from clusternet.colours import palette
+from clusternet.errors import GridMismatchError, LabelError
+from clusternet.files import check_new
+from clusternet.raster.labels import BurntLabels
+from clusternet.raster.profile import RasterProfile
+from clusternet.raster.reading import Raster, open_raster
+from clusternet.raster.writing import create_map
+from clusternet.types import AnyArray, IntArray, UInt8Array
+from clusternet.vectors import MAX_CLASS, Shapes, read_shapes
+from clusternet.windows import Window, blocks
+
+logger = logging.getLogger(__name__)
+
+_WINDOW = (2048, 2048)
+_WHOLE_MAP_PIXELS = 100_000_000  # a map of this size is polygonised in one piece: a few GB
+_POLYGON_WINDOW = (8192, 8192)
+
+
+@dataclass(frozen=True)
+class LabelRaster:
+    """What `rasterize_labels` wrote."""
+
+    path: Path
+    """The label raster."""
+    counts: dict[int, int]
+    """Pixels of each class."""
+    names: dict[int, str]
+    """The name of each class, where the vectors state names."""
+    share: float
+    """Share of the raster's pixels that have a label."""
+
+    def __str__(self) -> str:
+        """Return one line about the result."""
+        parts = [f"{self.names.get(c, f'class {c}')} {n:,} px" for c, n in self.counts.items()]
+        return f"{self.path}: {self.share:.2%} of the pixels labelled ({', '.join(parts)})"
+
+
+def rasterize_labels(
+    vectors: Path,
+    reference: Path,
+    output: Path,
+    *,
+    class_field: str | None = None,
+    burn_value: int | None = None,
+    layer: str | None = None,
+    order_field: str | None = None,
+    background: int | None = None,
+    all_touched: bool = False,
+    overwrite: bool = False,
+) -> LabelRaster:
+    """Burn labels drawn as points, lines or polygons into a raster on the grid of another one.
+
+    Args:
+        vectors: shapefile, GeoPackage or GeoJSON in any CRS.
+        reference: the raster whose size, CRS and transform the labels get.
+        output: the GeoTIFF to write, 8-bit up to class 254, else 16-bit.
+        class_field: see `clusternet.vectors.read_shapes`.
+        burn_value: give all shapes this class instead.
+        layer: of the vector file.
+        order_field: burn in ascending order of this field; later shapes lie on top. None keeps
+            the order of the file.
+        background: class of pixels under no shape; None leaves them unlabelled (nodata).
+        all_touched: label every pixel that a shape touches, not only those whose centre it
+            covers.
+        overwrite: replace an existing output.
+
+    Raises:
+        LabelError: if the vectors or their classes cannot be used.
+        GridMismatchError: if the vectors cannot be laid over the reference, or miss it.
+    """
+    check_new(output, overwrite=overwrite)
+    if background is not None and not 0 <= background <= MAX_CLASS:
+        raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
+    shapes = read_shapes(
+        vectors, class_field=class_field, layer=layer, order_field=order_field,
+        burn_value=burn_value,
+    )  # fmt: skip
+    with open_raster(reference, codes=True) as raster:
+        grid = raster.profile
+    labels = BurntLabels(shapes, grid, background=background, all_touched=all_touched)
+    if not labels.overlaps:
+        raise GridMismatchError(
+            f"{vectors}: none of its {len(shapes.classes)} shapes lies on {reference}; is the CRS "
+            "of both stated correctly?"
+        )
+    counts = _burn(labels, shapes, grid, output, background, overwrite)
+    found = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    return LabelRaster(
+        output, found, dict(shapes.names), sum(found.values()) / (grid.shape[0] * grid.shape[1])
+    )
+
+
+def _burn(
+    labels: BurntLabels,
+    shapes: Shapes,
+    grid: RasterProfile,
+    output: Path,
+    background: int | None,
+    overwrite: bool,
+) -> NDArray[np.int64]:
+    """Write the labels and return the number of pixels of each class."""
+    classes = np.union1d(shapes.classes, [] if background is None else [background]).astype(int)
+    highest = int(classes.max())
+    dtype, nodata = map_type(highest)
+    counts = np.zeros(highest + 1, np.int64)
+    names = [shapes.names.get(value, "") for value in range(highest + 1)] if shapes.names else None
+    with create_map(
+        output, grid, dtype=dtype, nodata=nodata, colours=colour_table(classes), names=names,
+        tags={"CLUSTERNET_KIND": "labels"}, overwrite=overwrite,
+    ) as target:  # fmt: skip
+        with tqdm(total=grid.shape[0] * grid.shape[1], unit="px", disable=None) as bar:
+            for window in blocks(grid.shape, _WINDOW):
+                values, valid = labels.read(window)
+                counts += np.bincount(values[valid], minlength=len(counts))
+                target.write(window, np.where(valid, values, nodata).astype(dtype))
+                bar.update(values.size)
+    return counts
+
+
+def map_type(highest: int) -> tuple[str, int]:
+    """Return the smallest pixel type that holds class numbers, and its nodata value."""
+    return ("uint8", 255) if highest < 255 else ("uint16", 65535)
+
+
+def colour_table(classes: IntArray) -> UInt8Array:
+    """Return a colour for each class number that occurs; (highest + 1, 3)."""
+    table = np.zeros((int(classes.max()) + 1, 3), np.uint8)
+    table[classes] = palette(len(classes))
+    return table
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Polygons of one window of a class map."""
+
+    geometries: AnyArray
+    """(polygons,) shapely polygons, in the map's CRS."""
+    classes: IntArray
+    """(polygons,) class of each."""
+    area_ha: NDArray[np.float64] | None
+    """(polygons,) hectares; None unless the CRS is projected."""
+
+
+def polygonise(
+    path: Path, *, sieve: int = 0, min_area: int = 0, simplify: float = 0.0
+) -> Iterator[Polygons]:
+    """Turn the patches of equal class of a map into polygons.
+
+    Maps above 100 million pixels are cut into windows, and polygons with them.
+
+    Args:
+        path: a class map; nodata gives no polygon.
+        sieve: patches of fewer pixels first take the class of their largest neighbour.
+        min_area: polygons of fewer pixels are left out.
+        simplify: tolerance in pixels; borders between polygons stay common.
+    """
+    with open_raster(path, codes=True) as raster:
+        rows, cols = raster.profile.shape
+        whole = rows * cols <= _WHOLE_MAP_PIXELS
+        if not whole:
+            logger.warning(
+                "%s: polygons are cut at the borders of windows of %d x %d pixels, because the "
+                "map is too large for one piece.", path, *_POLYGON_WINDOW,
+            )  # fmt: skip
+        for window in blocks((rows, cols), (rows, cols) if whole else _POLYGON_WINDOW):
+            yield _polygonise_window(raster, window, sieve, min_area, simplify, whole)
+
+
+def _polygonise_window(
+    raster: Raster, window: Window, sieve: int, min_area: int, simplify: float, whole: bool
+) -> Polygons:
+    pixels, valid = raster.read(window)
+    values = pixels[..., 0]
+    if sieve > 1:
+        values = sieve_array(values, sieve, mask=valid, connectivity=4)
+    found = list(outlines(values, mask=valid, connectivity=4))
+    geometries = np.array([to_geometry(outline) for outline, _ in found], object)
+    classes = np.array([value for _, value in found], np.int32)
+    large = np.asarray(shapely.area(geometries)) >= min_area
+    if simplify > 0 and len(geometries):
+        # Before small ones go, so that their neighbours' borders are simplified all the same;
+        # at the cut of a window borders stay as they are, to fit the next window's.
+        geometries = shapely.coverage_simplify(geometries, simplify, simplify_boundary=whole)
+    geometries, classes = shapely.make_valid(geometries[large]), classes[large]
+    hectares = raster.profile.pixel_area_ha
+    return Polygons(
+        geometries=_to_coordinates(geometries, raster.profile, window),
+        classes=classes,
+        area_ha=None if hectares is None else np.asarray(shapely.area(geometries)) * hectares,
+    )
+
+
+def _to_coordinates(geometries: AnyArray, grid: RasterProfile, window: Window) -> AnyArray:
+    """Move geometries from (col, row) of a window to the coordinates of the raster."""
+    place = grid.window_transform(window)
+    if not grid.is_georeferenced:
+        # GIS programs draw a raster without georeference downwards from y = 0
+        place = Affine.scale(1, -1) @ place
+    matrix = np.array([[place.a, place.b], [place.d, place.e]])
+    shift = np.array([place.c, place.f])
+    moved: AnyArray = shapely.transform(geometries, lambda xy: xy @ matrix.T + shift)
+    return moved
