@@ -78,6 +78,16 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def _hidden_sibling(path: Path, kind: str = "part") -> Path:
-    # The process id keeps two commands that write the same place apart; the suffix stays last
-    # because several libraries choose the format by it.
-    return path.with_name(f".{path.stem}.{kind}{os.getpid()}{path.suffix}")
+    # The process id keeps two commands that write the same place apart; the name stays last
+    # because several libraries choose the format by its ending.
+    return path.with_name(f".{kind}{os.getpid()}.{path.name}")
+
+
+
+def check_writable(path: Path) -> None:
+    """Raise OutputError if nothing can be created at ``path``: before work, not after it."""
+    make_parent(path)
+    probe = _hidden_sibling(path, "probe")
+    with readable_os_errors(path):
+        probe.mkdir()
+        probe.rmdir()

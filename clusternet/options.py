@@ -38,7 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     ),
     # tools/patch_generator.py
     "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
-        "named as their rasters or with _mask appended"),
+        "named as their rasters or with _mask appended; 255 will mark pixels without a label"),
     "patch_shape": _SHAPE | dict(help="size of a patch in pixels"),
     "crop_shape": _SHAPE | dict(help="also write the centre of each patch, of this size; "
         "masks, if any, are cut to it too"),
@@ -46,7 +46,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "edge": dict(choices=EDGES, help="last row and column of patches: shifted back inside the "
         "raster, padded with nodata, or dropped"),
     "keep_dark_region_ratio": dict(type=float, metavar="RATIO", help="largest share of nodata "
-        "pixels (black ones with --nodata 0) in a patch that is kept"),
+        "pixels (black ones with --nodata 0) in a patch that is kept; padding does not count"),
     # main.py
     "test_img_folder": _PATH | dict(help="patches to write cluster maps of after every epoch"),
     "out_pred_masks_test": _PATH | dict(help="where those maps go (default: test_maps in the run)"),
@@ -76,10 +76,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "pretrained_weights": _PATH | dict(help="model.keras of another run, or a .weights.h5 file, "
         "to start from"),
     "out_weights_file": _PATH | dict(help="also write the final weights here (.weights.h5)"),
+    # tools/full_prediction.py
+    "assign": dict(choices=("codebook", "head"), help="clusters by the nearest centroid, or by "
+        "the softmax head"),
+    "window_size": dict(type=int, metavar="PIXELS", help="side of what is predicted at once; "
+        "memory grows with its square, the map does not depend on it"),
+    "confidence": _FLAG | dict(help="also write how clear each pixel's cluster is, 0 to 254"),
+    "features": _FLAG | dict(help="also write the features, one byte each"),
+    "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
+    "skip_existing": dict(action="store_true", help="leave rasters alone whose map exists: "
+        "an interrupted folder goes on"),
 }  # fmt: skip
 
 _PATHS = {name for name, option in OPTIONS.items() if option.get("type") is Path}
-_NOT_IN_FILES = _PATHS | {"overwrite", "resume", "config", "help"}
+_NOT_IN_FILES = _PATHS | {"overwrite", "resume", "skip_existing", "config", "help"}
 
 
 class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
@@ -90,15 +100,23 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
         super().__init__(
             description=description,
             allow_abbrev=False,
-            config_file_parser_class=self._make_file_parser,
+            config_file_parser_class=type("_", (_CheckedFileParser,), {"parser": self}),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             add_env_var_help=False,
         )
 
-    def add(self, names: Sequence[str], defaults: Mapping[str, Any] | None = None) -> None:
+    def add(
+        self,
+        names: Sequence[str],
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        required: bool = False,
+    ) -> None:
         """Add options of the registry, with their defaults shown in the help."""
         for name in names:
             option = dict(OPTIONS[name])
+            if required:
+                option["required"] = True
             default = (defaults or {}).get(name)
             if default is not None:
                 shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
@@ -120,17 +138,11 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
         print(f"error: {' '.join(message.split())} (--help lists the options)", file=sys.stderr)
         raise SystemExit(2)
 
-    def _make_file_parser(self) -> configargparse.YAMLConfigFileParser:
-        known = {action.dest for action in self._actions} - _NOT_IN_FILES
-        return _CheckedFileParser(sorted(known))
-
 
 class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[misc]
     """A YAML reader that names the file and the key when something is wrong."""
 
-    def __init__(self, known: list[str]) -> None:
-        super().__init__()
-        self.known = known
+    parser: Parser
 
     def parse(self, stream: Any) -> dict[str, Any]:
         name = getattr(stream, "name", "settings file")
@@ -138,14 +150,15 @@ class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[m
             values = cast(dict[str, Any], super().parse(stream))
         except configargparse.ConfigFileParserException as error:
             raise configargparse.ConfigFileParserException(f"{name}: {error}") from error
+        known = sorted({action.dest for action in self.parser._actions} - _NOT_IN_FILES)
         for key in values:
             if key in _NOT_IN_FILES:
                 raise configargparse.ConfigFileParserException(
                     f"{name}: '{key}' belongs on the command line, not in a settings file."
                 )
-            if key not in self.known:
+            if key not in known:
                 raise configargparse.ConfigFileParserException(
-                    f"{name}: {unknown_key_message(key, self.known)}"
+                    f"{name}: {unknown_key_message(key, known)}"
                 )
         return values
 

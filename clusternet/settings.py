@@ -1,4 +1,4 @@
-"""The settings of a training run, and the registry of options that scripts share.
+"""The settings of tiling and of a training run.
 
 A setting has one name in three places: ``patch_shape:`` in a YAML file, ``--patch_shape 512 512``
 on the command line, ``patch_shape=`` in a call. Flags win over the file, the file over defaults.
@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from clusternet.errors import SettingsError
-from clusternet.windows import Shape
+from clusternet.windows import EDGES, Edge, Shape
 
 Padding = Literal["same", "valid"]
 ClusterScope = Literal["epoch", "batch"]
@@ -112,6 +112,58 @@ class TrainingSettings:
         if self.img_shape is not None:
             values["img_shape"] = list(self.img_shape)
         return values
+
+
+@dataclass(frozen=True)
+class TilingSettings:
+    """How rasters are cut into patches."""
+
+    patch_shape: Shape = (512, 512)
+    """(rows, cols) of a patch."""
+    stride: Shape | None = None
+    """(rows, cols) from one patch to the next; None takes the patch shape."""
+    crop_shape: Shape | None = None
+    """(rows, cols) of the centre of each patch that is written too; None writes none."""
+    edge: Edge = "shift"
+    """What happens to the last row and column of patches."""
+    keep_dark_region_ratio: float = 0.5
+    """Largest share of nodata in a patch that is kept, counted on the raster and not on padding.
+    Nodata never enters training, so half is not too much; all of it is, whatever the ratio."""
+    nodata: float | None = None
+    """Value that marks pixels without data; None takes what each raster says."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that no raster can be cut with."""
+        for name in ("patch_shape", "stride", "crop_shape"):
+            value = getattr(self, name)
+            if value is not None and (len(value) != 2 or min(value) < 1):
+                _refuse(name, "two numbers above 0", value)
+        if self.crop_shape is not None and not (
+            self.crop_shape[0] <= self.patch_shape[0] and self.crop_shape[1] <= self.patch_shape[1]
+        ):
+            _refuse("crop_shape", f"at most the patch_shape {self.patch_shape}", self.crop_shape)
+        if self.edge not in EDGES:
+            _refuse("edge", f"one of {', '.join(EDGES)}", self.edge)
+        if not 0 <= self.keep_dark_region_ratio <= 1:
+            _refuse("keep_dark_region_ratio", "a share from 0 to 1", self.keep_dark_region_ratio)
+
+    @property
+    def full_stride(self) -> Shape:
+        """The stride in force."""
+        return self.stride or self.patch_shape
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> TilingSettings:
+        """Build settings from a mapping such as parsed arguments; other keys are refused."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in names:
+                raise SettingsError(unknown_key_message(key, names))
+        converted = dict(values)
+        for name in ("patch_shape", "stride", "crop_shape"):
+            if converted.get(name) is not None:
+                converted[name] = tuple(converted[name])
+        return cls(**converted)
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

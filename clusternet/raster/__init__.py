@@ -1,6 +1,7 @@
 """Rasters on disk. This package alone uses rasterio (and through it GDAL and PROJ)."""
 
-from clusternet.raster.profile import RasterProfile, check_same_grid
+from clusternet.raster.memory import open_array
+from clusternet.raster.profile import RasterProfile, check_same_grid, make_profile
 from clusternet.raster.reading import (
     RASTER_SUFFIXES,
     Raster,
@@ -19,6 +20,8 @@ __all__ = [
     "check_same_grid",
     "create_map",
     "find_rasters",
+    "make_profile",
+    "open_array",
     "open_raster",
     "read_shape",
     "resolve_nodata",

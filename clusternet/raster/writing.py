@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
@@ -92,6 +93,9 @@ def create_map(
     colours: UInt8Array | None = None,
     names: Sequence[str] | None = None,
     tags: dict[str, str] | None = None,
+    scale: tuple[AnyArray, AnyArray] | None = None,
+    cog: bool = False,
+    overview_method: str = "nearest",
     overwrite: bool = False,
 ) -> Iterator[MapWriter]:
     """Create a tiled, compressed GeoTIFF on the grid of ``grid``; it appears when complete.
@@ -106,6 +110,9 @@ def create_map(
         names: the name of each value from 0 on, shown by GIS beside its colour; they go to
             ``<path>.aux.xml``.
         tags: metadata to record in the file.
+        scale: (scales, offsets), (bands,) each: value = pixel * scale + offset, as GIS apply it.
+        cog: write a cloud-optimised GeoTIFF, with overviews.
+        overview_method: how overviews are made; ``nearest`` never invents a label.
         overwrite: replace an existing file.
 
     Raises:
@@ -119,16 +126,43 @@ def create_map(
     )  # fmt: skip
     if colours is not None:
         options["photometric"] = "palette"
-    with new_file(path, overwrite=overwrite) as part:
-        with quiet_georeferencing(), _readable_rasterio_errors(path):
-            with rasterio.open(part, "w", **options) as dataset:
-                if tags:
-                    dataset.update_tags(**tags)
-                if colours is not None:
-                    dataset.write_colormap(1, _colour_table(colours, nodata))
-                yield MapWriter(path, dataset)
-            _check_complete(part, path)
+    with new_file(path, overwrite=overwrite) as part, ExitStack() as stack:
+        plain = stack.enter_context(_plain_sibling(part)) if cog else part
+        stack.enter_context(quiet_georeferencing())
+        stack.enter_context(_readable_rasterio_errors(path))
+        with rasterio.open(plain, "w", **options) as dataset:
+            if tags:
+                dataset.update_tags(**tags)
+            if colours is not None:
+                dataset.write_colormap(1, _colour_table(colours, nodata))
+            if scale is not None:
+                dataset.scales, dataset.offsets = scale
+            yield MapWriter(path, dataset)
+        _check_complete(plain, path)
+        if cog:
+            _convert_to_cog(plain, part, overview_method)
     _write_category_names(path, names)
+
+
+@contextmanager
+def _plain_sibling(part: Path) -> Iterator[Path]:
+    plain = part.with_name(f"{part.name}.plain.tif")
+    try:
+        yield plain
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def _convert_to_cog(plain: Path, part: Path, overview_method: str) -> None:
+    # A COG is laid out only once all pixels are known, so it cannot be written window by window.
+    rasterio.shutil.copy(
+        plain, part, driver="COG", compress="deflate", blocksize=_BLOCK * 2, bigtiff="if_safer",
+        overview_resampling=overview_method, overview_compress="deflate", num_threads="all_cpus",
+    )  # fmt: skip
+    with rasterio.open(plain) as before, rasterio.open(part) as after:
+        same = before.colorinterp == after.colorinterp and before.nodatavals == after.nodatavals
+        if not same:
+            raise OutputError(f"{part}: the cloud-optimised copy lost colours or nodata.")
 
 
 def _colour_table(colours: UInt8Array, nodata: float | None) -> dict[int, tuple[int, ...]]:

@@ -1,0 +1,198 @@
+"""The U-Net of the paper (figure 1), and the 1x1 convolution that finds nearest centroids.
+
+Read top to bottom in the order of the tensors. Every layer has a name, so that features can be
+fetched from a saved model: ``features`` (64 a pixel, float32) and ``logits`` (one a cluster).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clusternet.backend import keras
+from clusternet.clustering import Codebook
+from clusternet.network_shape import LEVELS, skip_crops
+from clusternet.types import AnyArray
+from clusternet.windows import Shape
+
+layers = keras.layers
+
+
+def build_network(
+    num_bands: int,
+    num_clusters: int,
+    *,
+    shape: Shape,
+    base_filters: int = 64,
+    num_features: int = 64,
+    padding: str = "same",
+    dtype: str = "float32",
+    seed: int = 1,
+) -> Any:
+    """Build the U-Net with its features and its clustering head.
+
+    Five levels of two 3x3 convolutions with ``base_filters`` times 1, 2, 4, 8, 16 filters, 2x2
+    max-pooling down, 2x2 upsampling and a 2x2 convolution up, skip connections by concatenation,
+    ReLU, He-normal weights (Girard et al. 2019, section 3.1).
+
+    Args:
+        num_bands: bands of a patch.
+        num_clusters: outputs of the head.
+        shape: (rows, cols) of a training patch; with valid padding it fixes how much the skip
+            connections are cut. Other patches may differ from it by multiples of 16.
+        base_filters: filters of the first level.
+        num_features: features a pixel.
+        padding: ``same``, or ``valid`` as published.
+        dtype: Keras dtype policy of the inner layers; features and logits are float32.
+        seed: fixes the first weights.
+
+    Input shape:
+        (patches, rows, cols, bands), standardised.
+
+    Output shape:
+        logits (patches, rows', cols', clusters) float32; rows' = rows with same padding.
+    """
+    seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+
+    def conv(tensor: Any, filters: int, size: int, name: str, activation: str = "relu") -> Any:
+        return layers.Conv2D(
+            filters, size, padding=padding, activation=activation, dtype=dtype, name=name,
+            kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
+        )(tensor)  # fmt: skip
+
+    crops = tuple(zip(skip_crops(shape[0]), skip_crops(shape[1]), strict=True))
+    inputs = keras.Input((None, None, num_bands), name="bands")
+    tensor, skips = inputs, []
+    for level in range(LEVELS):
+        filters = base_filters * 2**level
+        tensor = conv(tensor, filters, 3, f"down{level}_conv1")
+        tensor = conv(tensor, filters, 3, f"down{level}_conv2")
+        if level < LEVELS - 1:
+            skips.append(tensor)
+            tensor = layers.MaxPooling2D(name=f"down{level}_pool", dtype=dtype)(tensor)
+    for level in reversed(range(LEVELS - 1)):
+        filters = base_filters * 2**level
+        tensor = layers.UpSampling2D(name=f"up{level}_upsample", dtype=dtype)(tensor)
+        tensor = conv(tensor, filters, 2, f"up{level}_upconv")
+        skip = skips[level]
+        if padding == "valid":
+            # an odd pixel goes at the top and left, as published
+            sides = tuple(((crop + 1) // 2, crop // 2) for crop in crops[level])
+            skip = layers.Cropping2D(sides, name=f"up{level}_crop", dtype=dtype)(skip)
+        tensor = layers.Concatenate(name=f"up{level}_concat", dtype=dtype)([skip, tensor])
+        tensor = conv(tensor, filters, 3, f"up{level}_conv1")
+        if level > 0:
+            tensor = conv(tensor, filters, 3, f"up{level}_conv2")
+    tensor = conv(tensor, num_features, 3, "up0_conv2", activation="linear")
+    features = layers.Activation("relu", name="features", dtype="float32")(tensor)
+    logits = layers.Conv2D(
+        num_clusters, 1, name="logits", dtype="float32",
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+    )(features)  # fmt: skip
+    return keras.Model(inputs, logits, name="clusternet")
+
+
+def features_tensor(network: Any) -> Any:
+    """Return the symbolic features of a network; (patches, rows, cols, features)."""
+    return network.get_layer("features").output
+
+
+def build_labeller(network: Any, num_clusters: int) -> Any:
+    """Add the search for the nearest centroid to the features of ``network``.
+
+    The nearest centroid maximises f . c - |c|^2 / 2, since |f - c|^2 = |f|^2 - 2 f . c + |c|^2
+    and |f|^2 is the same for all: a 1x1 convolution, named ``codebook``, and an argmax.
+
+    Output shape:
+        (patches, rows, cols) int32.
+    """
+    scores = layers.Conv2D(num_clusters, 1, name="codebook", dtype="float32", trainable=False)
+    labels = keras.ops.argmax(scores(features_tensor(network)), axis=-1)
+    return keras.Model(network.input, keras.ops.cast(labels, "int32"), name="labeller")
+
+
+def set_codebook(labeller: Any, kernel: AnyArray, bias: AnyArray) -> None:
+    """Put a codebook, as (features, clusters) kernel and (clusters,) bias, into a labeller."""
+    labeller.get_layer("codebook").set_weights([kernel[None, None], bias])
+
+
+def build_predictor(
+    network: Any, codebook: Codebook | None, *, confidence: bool = False, features: bool = False
+) -> Any:
+    """Give a network the outputs that maps are made of, and no others.
+
+    Args:
+        network: see `build_network`.
+        codebook: clusters are its nearest centroids; None takes the softmax head.
+        confidence: also give how clear the choice is: one minus the ratio of the distances to
+            the nearest and the second nearest centroid, or with the head the difference of the
+            two largest probabilities.
+        features: also give the features.
+
+    Output shape:
+        dict of ``labels`` (patches, rows, cols) int32, and as asked for ``confidence``
+        (patches, rows, cols) from 0 to 1, ``features`` (patches, rows, cols, features).
+    """
+    ops = keras.ops
+    vectors = features_tensor(network)
+    outputs = {"features": vectors} if features else {}
+    if codebook is None:
+        scores = network.get_layer("logits").output
+    else:
+        codes = layers.Conv2D(codebook.num_clusters, 1, name="codebook", dtype="float32")
+        scores = codes(vectors)
+        kernel, bias = codebook.convolution()
+        codes.set_weights([kernel[None, None], bias])
+    outputs["labels"] = ops.cast(ops.argmax(scores, axis=-1), "int32")
+    if confidence and codebook is None:
+        best = ops.top_k(ops.softmax(scores), 2)[0]
+        outputs["confidence"] = best[..., 0] - best[..., 1]
+    elif confidence and codebook is not None:
+        transform = layers.Conv2D(len(codebook.offset), 1, name="transform", dtype="float32")
+        squares = ops.sum(ops.square(transform(vectors)), axis=-1, keepdims=True)
+        transform.set_weights(
+            [codebook.projection[None, None], -codebook.offset @ codebook.projection]
+        )
+        # |t - c|^2 = |t|^2 - 2 (t . c - |c|^2 / 2)
+        distances = ops.sqrt(ops.maximum(squares - 2 * ops.top_k(scores, 2)[0], 0.0))
+        outputs["confidence"] = 1 - distances[..., 0] / ops.maximum(distances[..., 1], 1e-12)
+    return keras.Model(network.input, outputs, name="predictor")
+
+
+def build_sampler(network: Any) -> Any:
+    """Fetch the features of chosen pixels only, so that few numbers leave the graph.
+
+    Input shape:
+        [(patches, rows, cols, bands), (patches, samples) int32 positions row * cols' + col].
+
+    Output shape:
+        (patches, samples, features) float32.
+    """
+    features = features_tensor(network)
+    positions = keras.Input((None,), dtype="int32", name="positions")
+    depth = features.shape[-1]
+    flat = layers.Reshape((-1, depth), dtype="float32", name="pixels")(features)
+    chosen = keras.ops.take_along_axis(flat, keras.ops.expand_dims(positions, -1), axis=1)
+    return keras.Model([network.input, positions], chosen, name="sampler")
+
+
+def masked_cross_entropy(labels: Any, logits: Any) -> Any:
+    """Return the mean cross-entropy over pixels with a label; a negative label means none.
+
+    Args:
+        labels: (patches, rows, cols) integers.
+        logits: (patches, rows, cols, clusters).
+    """
+    labels = keras.ops.cast(labels, "int32")
+    valid = keras.ops.cast(labels >= 0, logits.dtype)
+    losses = keras.ops.sparse_categorical_crossentropy(
+        keras.ops.maximum(labels, 0), logits, from_logits=True
+    )
+    total = keras.ops.sum(losses * valid)
+    return total / keras.ops.maximum(keras.ops.sum(valid), 1.0)
+
+
+def reset_optimizer(optimizer: Any) -> None:
+    """Forget the moments and the step count, as a fresh optimizer would, without compiling."""
+    for variable in optimizer.variables:
+        if variable is not optimizer._learning_rate:
+            variable.assign(keras.ops.zeros_like(variable))

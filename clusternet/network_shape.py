@@ -1,0 +1,83 @@
+"""The arithmetic of the U-Net's sizes, without the network: what goes in, what comes out."""
+
+from __future__ import annotations
+
+import math
+
+from clusternet.errors import SettingsError
+from clusternet.windows import Shape
+
+LEVELS = 5
+GRAIN: int = 1 << (LEVELS - 1)
+"""Pooling steps multiply to this: results repeat only under shifts by whole grains."""
+
+
+def output_size(size: int, padding: str) -> int:
+    """Return the labelled pixels along an axis of ``size`` input pixels; 0 if it does not fit.
+
+    ``valid`` is the published code's network: two unpadded 3x3 convolutions a level (-4), 2x2
+    pooling (halved, rounded down), and on the way up doubling, a 2x2 convolution (-1) and two
+    3x3 convolutions (-4). 512 gives 309, 256 gives 53.
+    """
+    if padding == "same":
+        return size if size % GRAIN == 0 else 0
+    for _ in range(LEVELS - 1):
+        size = (size - 4) // 2
+    size -= 4
+    for _ in range(LEVELS - 1):
+        size = 2 * size - 1 - 4
+    return max(size, 0)
+
+
+def skip_crops(size: int) -> list[int]:
+    """Return how many pixels the valid network cuts off each skip connection, top level first."""
+    encoder = []
+    for _ in range(LEVELS - 1):
+        encoder.append(size - 4)
+        size = (size - 4) // 2
+    size -= 4
+    crops = []
+    for skip in reversed(encoder):
+        size = 2 * size - 1
+        crops.append(skip - size)
+        size -= 4
+    return crops[::-1]
+
+
+def check_shape(shape: Shape, padding: str) -> Shape:
+    """Return the shape of the labels of a patch of ``shape``.
+
+    Raises:
+        SettingsError: if the network cannot take the shape; the nearest that it can is named.
+    """
+    labelled = output_size(shape[0], padding), output_size(shape[1], padding)
+    if min(labelled) > 0:
+        return labelled
+    nearest = tuple(nearest_size(size, padding) for size in shape)
+    rule = (
+        f"divisible by {GRAIN}" if padding == "same" else f"of at least {nearest_size(1, padding)}"
+    )
+    raise SettingsError(
+        f"Expected patches with sides {rule} pixels for --padding {padding}, received {shape}; "
+        f"the nearest that fits is --img_shape {nearest[0]} {nearest[1]}."
+    )
+
+
+def nearest_size(size: int, padding: str) -> int:
+    """Return the nearest size that the network can take (the larger one of two as near)."""
+    if padding == "same":
+        return max(GRAIN * math.floor(size / GRAIN + 0.5), GRAIN)
+    while not output_size(size, padding):
+        size += 1
+    return size
+
+
+def margin(padding: str) -> int:
+    """Return the width in pixels of the border whose labels depend on what lies outside.
+
+    For the valid network it is exactly the border that is not labelled. The same network sees
+    as far; the two differ only in what they take for the pixels beyond.
+    """
+    size = 64 * GRAIN
+    reach = math.ceil((size - output_size(size, "valid")) / 2)
+    return reach if padding == "valid" else GRAIN * math.ceil(reach / GRAIN)

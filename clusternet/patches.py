@@ -1,0 +1,284 @@
+"""Folders of patches: find them, check them, read them as pixels and a valid mask.
+
+8-bit grey, RGB and RGBA patches are read through Keras' ImageDataGenerator; any other band count
+or pixel type through rasterio, behind the same layout: images one folder level below PATCHES.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from clusternet.errors import PatchError, RasterError
+from clusternet.raster import open_raster
+from clusternet.raster.reading import valid_pixels
+from clusternet.types import AnyArray, BoolArray
+from clusternet.windows import Shape, Window
+
+logger = logging.getLogger(__name__)
+
+PATCH_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
+_EIGHT_BIT_MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
+_Read = Callable[[int], tuple[AnyArray, BoolArray]]
+
+
+@dataclass(frozen=True)
+class PatchHeader:
+    """What a patch file says of itself."""
+
+    shape: Shape
+    num_bands: int
+    dtype: str
+    has_alpha: bool
+    is_plain: bool
+    """True if ImageDataGenerator reads it whole: 8 bit, and grey, RGB or RGBA."""
+
+    def __str__(self) -> str:
+        """Describe the patch in a message."""
+        rows, cols = self.shape
+        return f"{rows} x {cols} pixels, {self.num_bands} band(s), {self.dtype}"
+
+
+@dataclass(frozen=True)
+class PatchFolder:
+    """Patches of one shape, band count and pixel type."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    """Relative to ``folder``, sorted."""
+    shape: Shape
+    """(rows, cols) as read, after any resizing."""
+    num_bands: int
+    dtype: str
+    nodata: float | None
+    """The one nodata value of all patches, None where there is none or files differ."""
+    _read: _Read = field(repr=False, compare=False)
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        return len(self.files)
+
+    def read(self, index: int) -> tuple[AnyArray, BoolArray]:
+        """Read a patch; safe to call from several threads.
+
+        Returns:
+            pixels (rows, cols, bands) in the units of the file, and valid (rows, cols).
+
+        Raises:
+            PatchError: if the file is damaged or holds NaN or infinite pixels.
+        """
+        try:
+            return self._read(index)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            # Pillow reports damaged PNGs by any of these
+            raise PatchError(_damaged(self.folder / self.files[index])) from error
+        except RasterError as error:
+            raise PatchError(str(error)) from error
+
+
+def open_patches(
+    folder: Path,
+    *,
+    img_shape: Shape | None = None,
+    nodata: float | None = None,
+    skip_bad_files: bool = False,
+) -> PatchFolder:
+    """Find the patches one folder level below ``folder`` and check that they belong together.
+
+    Args:
+        folder: the folder, as written by tools/patch_generator.py.
+        img_shape: (rows, cols) to resize to, by the nearest pixel as ImageDataGenerator does;
+            None keeps the patches' own shape, which must then be the same for all.
+        nodata: marks pixels without data, instead of what patches.json or the files say.
+        skip_bad_files: leave files out whose header cannot be read.
+
+    Raises:
+        PatchError: if the folder is missing or empty, or its patches differ or are damaged.
+    """
+    files, headers = _read_headers(folder, find_patches(folder), skip_bad_files)
+    first = headers[0]
+    for file, header in zip(files, headers, strict=True):
+        same_shape = img_shape is not None or header.shape == first.shape
+        if not same_shape or (header.num_bands, header.dtype) != (first.num_bands, first.dtype):
+            hint = "; --img_shape ROWS COLS resizes them" if not same_shape else ""
+            raise PatchError(
+                f"{folder / file}: expected {first} like {folder / files[0]}, found {header}{hint}."
+            )
+    shape = img_shape or first.shape
+    markers = _nodata_markers(folder, files, nodata)
+    if all(header.is_plain for header in headers):
+        has_alpha = any(header.has_alpha for header in headers)
+        read = _keras_reader(folder, files, shape, first.num_bands, has_alpha, markers)
+    else:
+        read = _raster_reader(folder, files, shape, markers)
+    return PatchFolder(
+        folder=folder,
+        files=tuple(files),
+        shape=shape,
+        num_bands=first.num_bands,
+        dtype=first.dtype,
+        nodata=markers[0] if len({str(marker) for marker in markers}) == 1 else None,
+        _read=read,
+    )
+
+
+def find_patches(folder: Path) -> list[Path]:
+    """Return the images one level or deeper below ``folder``, relative to it, sorted.
+
+    Raises:
+        PatchError: if there is no such folder, or no image where it should be.
+    """
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise PatchError(f"{folder}: expected a folder of patches, found {found}.")
+    images = sorted(
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PATCH_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    deeper = [path for path in images if len(path.parts) > 1]
+    if deeper:
+        if len(deeper) < len(images):
+            logger.warning(
+                "%s: %d images lie directly in the folder and are not used; images are "
+                "expected one folder level deeper.", folder, len(images) - len(deeper),
+            )  # fmt: skip
+        return deeper
+    if images:
+        raise PatchError(
+            f"{folder}: its {len(images)} images lie directly in it, expected one folder level "
+            f"deeper; move them into a folder such as {folder / 'scene'}, or give "
+            f"{folder.parent} if that holds nothing else."
+        )
+    raise PatchError(
+        f"{folder}: holds no image ({', '.join(PATCH_SUFFIXES)}); make patches with "
+        "tools/patch_generator.py."
+    )
+
+
+def read_header(path: Path) -> PatchHeader:
+    """Read size, band count and pixel type of a patch without its pixels.
+
+    Raises:
+        PatchError: if the file is not a readable image.
+    """
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        try:
+            with Image.open(path) as image:
+                mode = image.mode
+                if mode in _EIGHT_BIT_MODES:
+                    return PatchHeader(
+                        shape=(image.height, image.width),
+                        num_bands=_EIGHT_BIT_MODES[mode],
+                        dtype="uint8",
+                        has_alpha="A" in mode or "transparency" in image.info,
+                        is_plain=mode != "LA",
+                    )
+        except (OSError, SyntaxError, UnidentifiedImageError) as error:
+            raise PatchError(_damaged(path)) from error
+    try:
+        with open_raster(path) as raster:
+            profile = raster.profile
+    except RasterError as error:
+        raise PatchError(str(error)) from error
+    return PatchHeader(profile.shape, profile.num_bands, profile.dtype, profile.has_mask, False)
+
+
+def _damaged(path: Path) -> str:
+    return (
+        f"{path}: cannot be read as an image (damaged, cut off, or another format); "
+        "--skip_bad_files leaves such files out."
+    )
+
+
+def _read_headers(
+    folder: Path, files: Sequence[Path], skip_bad_files: bool
+) -> tuple[list[Path], list[PatchHeader]]:
+    good, headers = [], []
+    for file in files:
+        try:
+            headers.append(read_header(folder / file))
+            good.append(file)
+        except PatchError as error:
+            if not skip_bad_files:
+                raise
+            logger.warning("left out: %s", error)
+    if not good:
+        raise PatchError(f"{folder}: none of its {len(files)} images can be read.")
+    return good, headers
+
+
+def _nodata_markers(
+    folder: Path, files: Sequence[Path], nodata: float | None
+) -> list[float | None]:
+    """Return the nodata value of each patch: the user's, else what patches.json records."""
+    from clusternet.tiling import read_manifest
+
+    manifest = None if nodata is not None else read_manifest(folder)
+    if manifest is None:
+        return [nodata] * len(files)
+    return [manifest.nodata_of(file.as_posix()) for file in files]
+
+
+def _keras_reader(
+    folder: Path,
+    files: Sequence[Path],
+    shape: Shape,
+    num_bands: int,
+    has_alpha: bool,
+    markers: Sequence[float | None],
+) -> _Read:
+    from clusternet.backend import ImageDataGenerator  # here, because it loads Keras
+
+    colours = "rgba" if has_alpha else "rgb" if num_bands == 3 else "grayscale"
+    with contextlib.redirect_stdout(io.StringIO()):  # "Found 12 images belonging to ..."
+        iterator: Any = ImageDataGenerator().flow_from_directory(
+            str(folder),
+            target_size=shape,
+            color_mode=colours,
+            class_mode=None,
+            batch_size=1,
+            shuffle=False,
+        )
+    # ImageDataGenerator finds files in its own order, and those that were left out too
+    places = {Path(name): place for place, name in enumerate(iterator.filenames)}
+    indexes = [places[file] for file in files]
+
+    def read(index: int) -> tuple[AnyArray, BoolArray]:
+        pixels = iterator[indexes[index]][0]
+        valid = valid_pixels(
+            np.moveaxis(pixels[..., :num_bands], -1, 0).astype(np.uint8), markers[index]
+        )
+        if has_alpha:
+            valid &= pixels[..., -1] > 0
+        return pixels[..., :num_bands], valid
+
+    return read
+
+
+def _raster_reader(
+    folder: Path, files: Sequence[Path], shape: Shape, markers: Sequence[float | None]
+) -> _Read:
+    def read(index: int) -> tuple[AnyArray, BoolArray]:
+        with open_raster(folder / files[index], markers[index]) as raster:
+            own = raster.profile.shape
+            pixels, valid = raster.read(Window(0, 0, *own))
+        if own != shape:
+            # the pixel under the centre of each new one, as Pillow's NEAREST in Keras does
+            rows = ((np.arange(shape[0]) + 0.5) * own[0] / shape[0]).astype(int)
+            cols = ((np.arange(shape[1]) + 0.5) * own[1] / shape[1]).astype(int)
+            place = np.ix_(rows, cols)
+            pixels, valid = pixels[place], valid[place]
+        return pixels, valid
+
+    return read

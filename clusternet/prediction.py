@@ -1,0 +1,194 @@
+"""Whole-raster maps on the raster's own grid, written window by window."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from clusternet.colours import palette
+from clusternet.errors import RunError
+from clusternet.files import check_new
+from clusternet.predictor import Prediction, Predictor
+from clusternet.raster import MapWriter, RasterProfile, create_map, find_rasters, open_raster
+from clusternet.types import AnyArray
+
+_LEVELS = 254  # steps of a byte that measures something; 255 is nodata
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """What is written beside the cluster map, and how."""
+
+    confidence: bool = False
+    """Write ``<name>_confidence.tif``: 0 (two clusters as near) to 254 (certain)."""
+    features: bool = False
+    """Write ``<name>_features.tif``: one byte a feature, with the scale recorded."""
+    cog: bool = False
+    """Write cloud-optimised GeoTIFFs with overviews."""
+    overwrite: bool = False
+    """Replace existing maps."""
+    skip_existing: bool = False
+    """Leave rasters alone whose map exists, so that an interrupted folder can be gone on with."""
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """What `predict_rasters` wrote."""
+
+    maps: tuple[Path, ...]
+    skipped: int
+
+    def summary(self) -> str:
+        """Return one line."""
+        where = self.maps[0] if len(self.maps) == 1 else f"{len(self.maps)} cluster maps"
+        skipped = f", {self.skipped} existing skipped" if self.skipped else ""
+        return f"{where if self.maps else 'nothing to do'}{skipped}"
+
+
+def predict_rasters(
+    predictor: Predictor,
+    rasters: Sequence[Path],
+    output_folder: Path,
+    options: MapOptions | None = None,
+) -> PredictionReport:
+    """Write the cluster maps of rasters, or of every raster of a folder.
+
+    Maps are named ``<raster>_clusters.tif``, in the same sub-folders as their rasters.
+
+    Raises:
+        ClusterNetError: with one clear line; maps completed before stay.
+    """
+    options = options or MapOptions()
+    jobs = map_paths(rasters, output_folder)
+    wanted = jobs
+    if options.skip_existing:
+        wanted = [(source, output) for source, output in wanted if not output.exists()]
+    else:
+        for _, output in wanted:
+            check_new(output, overwrite=options.overwrite, hint="--overwrite, --skip_existing")
+    for source, output in wanted:
+        predict_raster(predictor, source, output, options)
+    return PredictionReport(tuple(output for _, output in wanted), len(jobs) - len(wanted))
+
+
+def map_paths(rasters: Sequence[Path], output_folder: Path) -> list[tuple[Path, Path]]:
+    """Return (raster, cluster map) for rasters and all rasters of folders; no two maps alike."""
+    places: dict[Path, Path] = {}
+    for given in rasters:
+        root = given if given.is_dir() else given.parent
+        for source in find_rasters(given):
+            places[source] = output_folder / source.relative_to(root)
+    stems = Counter(place.with_suffix("") for place in places.values())
+    jobs = []
+    for source, place in places.items():
+        # scene.tif beside scene.png: the suffix tells them apart
+        stem = place.stem if stems[place.with_suffix("")] == 1 else place.name
+        jobs.append((source, place.with_name(f"{stem}_clusters.tif")))
+    names = Counter(output for _, output in jobs)
+    for source, output in jobs:
+        if names[output] > 1:
+            raise RunError(
+                f"{source}: another raster given would write {output} too; predict them into "
+                "different output folders."
+            )
+    return jobs
+
+
+def predict_raster(
+    predictor: Predictor, source: Path, output: Path, options: MapOptions | None = None
+) -> None:
+    """Write the cluster map of one raster on its own grid; memory does not grow with its size.
+
+    Raises:
+        RunError: if bands or pixel type differ from the run's.
+        RasterError: if the raster is damaged.
+        OutputError: if an output exists or cannot be written.
+    """
+    options = options or MapOptions()
+    with ExitStack() as stack:
+        raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata))
+        writers = _create_maps(stack, predictor, raster.profile, output, options)
+        rows, cols = raster.profile.shape
+        bar = stack.enter_context(
+            tqdm(total=rows * cols, desc=source.name, unit="px", unit_scale=True, disable=None)
+        )
+        for part in predictor.windows(
+            raster, confidence=options.confidence, features=options.features
+        ):
+            _write(part, writers, predictor)
+            bar.update(part.window.height * part.window.width)
+
+
+def _create_maps(
+    stack: ExitStack,
+    predictor: Predictor,
+    grid: RasterProfile,
+    output: Path,
+    options: MapOptions,
+) -> dict[str, MapWriter]:
+    """Create the outputs asked for; they appear when ``stack`` ends well."""
+    clusters, stored = predictor.num_clusters, predictor.run.stored
+    name = output.stem.removesuffix("_clusters")
+    overwrite = options.overwrite or options.skip_existing
+
+    def create(suffix: str, **more: Any) -> MapWriter:
+        path = output.with_name(f"{name}_{suffix}.tif")
+        tags = {
+            "CLUSTERNET_KIND": suffix,
+            "CLUSTERNET_RUN": stored.identity,
+            "CLUSTERNET_CLUSTERS": str(clusters),
+        }
+        context = create_map(path, grid, tags=tags, cog=options.cog, overwrite=overwrite, **more)
+        return stack.enter_context(context)
+
+    # created first it appears last: an existing cluster map stands for a complete set
+    writers = {}
+    writers["clusters"] = create(
+        "clusters",
+        dtype="uint8" if clusters <= 255 else "uint16",
+        nodata=255 if clusters <= 255 else 65535,
+        colours=palette(clusters),
+        names=[f"cluster {number}" for number in range(clusters)],
+    )
+    if options.features:
+        low, high = stored.feature_range
+        scale = ((high - low) / _LEVELS, low)
+        writers["features"] = create(
+            "features", num_bands=len(low), nodata=255, scale=scale, overview_method="average"
+        )
+    if options.confidence:
+        writers["confidence"] = create("confidence", nodata=255, overview_method="average")
+    return writers
+
+
+def _write(part: Prediction, writers: dict[str, MapWriter], predictor: Predictor) -> None:
+    for name, writer in writers.items():
+        dtype = np.dtype(writer.dataset.dtypes[0])
+        nodata = np.iinfo(dtype).max
+        if not part.valid.any():  # nothing was computed
+            shape = (*part.window.shape, writer.dataset.count)
+            writer.write(part.window, np.full(shape, nodata, dtype))
+            continue
+        values, valid = _values(part, name, predictor), part.valid
+        if values.ndim == 3:
+            valid = valid[..., None]
+        writer.write(part.window, np.where(valid, values, nodata).astype(dtype))
+
+
+def _values(part: Prediction, name: str, predictor: Predictor) -> AnyArray:
+    """Return what a map holds, before nodata: whole numbers."""
+    if name == "confidence" and part.confidence is not None:
+        return np.asarray(np.rint(part.confidence * _LEVELS).clip(0, _LEVELS))
+    if name == "features" and part.features is not None:
+        low, high = predictor.run.stored.feature_range
+        spread = np.maximum(high - low, 1e-12)
+        steps = np.rint((part.features - low) / spread * _LEVELS)
+        return np.asarray(steps.clip(0, _LEVELS))
+    return part.labels

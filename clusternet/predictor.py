@@ -1,0 +1,190 @@
+"""A run ready for use: clusters and features of arrays, datasets and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from clusternet.backend import resolve_precision
+from clusternet.errors import RunError
+from clusternet.model import build_network, build_predictor
+from clusternet.prediction_grid import PredictionGrid, read_reflected
+from clusternet.prefetch import prefetch
+from clusternet.raster import Raster, open_array, open_raster
+from clusternet.run import Run, load_run
+from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
+from clusternet.windows import Window
+
+Assign = Literal["codebook", "head"]
+ASSIGNS: tuple[Assign, ...] = ("codebook", "head")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of one window."""
+
+    window: Window
+    labels: IntArray
+    """(rows, cols) cluster numbers, meaningless where not valid."""
+    valid: BoolArray
+    """(rows, cols)"""
+    confidence: FloatArray | None
+    """(rows, cols) from 0 (two clusters as likely) to 1."""
+    features: FloatArray | None
+    """(rows, cols, features)"""
+
+
+class Predictor:
+    """A run, loaded and ready: gives clusters and features of arrays, datasets and files."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        assign: Assign = "codebook",
+        precision: str = "auto",
+        window_size: int = 512,
+    ) -> None:
+        """Load the network of a run.
+
+        Args:
+            run: see `clusternet.load`.
+            assign: ``codebook`` for the nearest centroid, ``head`` for the softmax head.
+            precision: arithmetic inside the network, as in training.
+            window_size: side in pixels of what is predicted at once; memory grows with its square.
+
+        Raises:
+            RunError: if the network cannot be read or is not the one of the settings.
+        """
+        self.run, self.assign, self.window_size = run, assign, window_size
+        settings, bands = run.settings, run.bands
+        self._network = build_network(
+            bands.num_bands,
+            settings.num_clusters,
+            shape=bands.patch_shape,
+            base_filters=settings.base_filters,
+            num_features=settings.num_features,
+            padding=settings.padding,
+            dtype=resolve_precision(precision),
+        )
+        try:
+            self._network.load_weights(run.model_path)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RunError(f"{run.model_path}: does not fit settings.yaml ({reason}).") from error
+        self._models: dict[tuple[bool, bool], Any] = {}
+
+    @property
+    def num_clusters(self) -> int:
+        """Number of clusters."""
+        return self.run.settings.num_clusters
+
+    def predict(self, source: AnyArray | Any) -> IntArray:
+        """Return the cluster of every pixel, -1 where there is no data.
+
+        Args:
+            source: array (rows, cols, bands) or (rows, cols) in the units of the training
+                rasters, an open rasterio dataset, or the path of a raster.
+
+        Returns:
+            (rows, cols) int32.
+        """
+        with self._open(source) as raster:
+            result = np.full(raster.profile.shape, -1, np.int32)
+            for part in self.windows(raster):
+                result[part.window.slices()] = np.where(part.valid, part.labels, -1)
+        return result
+
+    def features(self, source: AnyArray | Any) -> FloatArray:
+        """Return the features of every pixel, NaN where there is no data.
+
+        Args:
+            source: as for `predict`.
+
+        Returns:
+            (rows, cols, features) float32.
+        """
+        with self._open(source) as raster:
+            shape = (*raster.profile.shape, self.run.settings.num_features)
+            result = np.full(shape, np.nan, np.float32)
+            for part in self.windows(raster, features=True):
+                assert part.features is not None  # noqa: S101  (asked for above)
+                result[part.window.slices()][part.valid] = part.features[part.valid]
+        return result
+
+    def windows(
+        self, raster: Raster, *, confidence: bool = False, features: bool = False
+    ) -> Iterator[Prediction]:
+        """Predict a raster window by window; reading overlaps with computing.
+
+        Raises:
+            RunError: if the raster's bands or pixel type differ from the run's.
+            RasterError: if the raster is damaged.
+        """
+        self._check(raster)
+        bands = self.run.bands
+        shape = raster.profile.shape
+        grid = PredictionGrid.plan(
+            shape, bands.patch_shape, self.run.settings.padding, self.window_size
+        )
+        model = self._model(confidence, features)
+
+        def read(pair: tuple[Window, Window]) -> tuple[Window, FloatArray, BoolArray]:
+            window, kept = pair
+            pixels, valid = read_reflected(raster, window)
+            place = kept.slices((window.row, window.col))
+            return kept, bands.standardise(pixels, valid)[None], valid[place]
+
+        # one reading thread: a dataset handle belongs to one thread at a time
+        for kept, pixels, valid in prefetch(read, grid.windows(shape), workers=1, ahead=1):
+            if not valid.any():
+                yield Prediction(kept, np.zeros(kept.shape, np.int32), valid, None, None)
+                continue
+            found = dict(model.predict_on_batch(pixels))
+            cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in found.items()}
+            yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
+
+    def _check(self, raster: Raster) -> None:
+        bands, profile = self.run.bands, raster.profile
+        if (profile.num_bands, profile.dtype) != (bands.num_bands, bands.dtype):
+            raise RunError(
+                f"{profile.path}: expected {bands.num_bands} band(s) of {bands.dtype} as in the "
+                f"run {self.run.folder}, found {profile.num_bands} of {profile.dtype}."
+            )
+
+    def _model(self, confidence: bool, features: bool) -> Any:
+        key = (confidence, features)
+        if key not in self._models:
+            self._models[key] = build_predictor(
+                self._network,
+                self.run.stored.codebook if self.assign == "codebook" else None,
+                confidence=confidence,
+                features=features,
+            )
+        return self._models[key]
+
+    @contextmanager
+    def _open(self, source: AnyArray | Any) -> Iterator[Raster]:
+        nodata = self.run.bands.nodata
+        if isinstance(source, (str, Path)):
+            with open_raster(Path(source), nodata) as raster:
+                yield raster
+        elif isinstance(source, np.ndarray):
+            with open_array(source, nodata) as raster:
+                yield raster
+        else:
+            yield Raster(source, nodata)
+
+
+def load(folder: Path | str, **options: Any) -> Predictor:
+    """Load a run folder for prediction; options as for `Predictor`.
+
+    Raises:
+        RunError: if the folder is not a complete run.
+    """
+    return Predictor(load_run(Path(folder)), **options)

@@ -1,0 +1,274 @@
+"""The run folder: everything that prediction needs, nothing that it must be told again.
+
+========================  ==========================================================
+``settings.yaml``         the settings, resolved
+``bands.json``            band statistics of the training patches, library versions
+``model.keras``           the network
+``codebook.npz``          centroids, feature transform, cluster sizes, feature range
+``history.csv``           one row an epoch
+``checkpoint/state.npz``  everything that ``--resume`` needs
+``previews/``             image beside cluster map, one picture an epoch
+``tensorboard/``          the figures of ``history.csv`` for TensorBoard
+========================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusternet.bands import Bands
+from clusternet.clustering import Codebook
+from clusternet.errors import RunError, SettingsError
+from clusternet.files import new_file
+from clusternet.settings import TrainingSettings, read_yaml, write_yaml
+from clusternet.types import AnyArray, FloatArray, IntArray
+
+SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
+HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
+TENSORBOARD = "tensorboard"
+_LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "faiss-cpu", "numpy", "rasterio")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """The figures of one epoch, a row of ``history.csv``."""
+
+    epoch: int
+    loss: float
+    """Mean cross-entropy of the pseudo-labels, nat."""
+    objective: float
+    """Mean squared distance of the sampled features to their centroids."""
+    nmi: float
+    """Normalised mutual information of the sample's clusters before and after the epoch."""
+    smallest: int
+    """Sampled pixels in the smallest cluster that has any."""
+    largest: int
+    """Sampled pixels in the largest cluster."""
+    empty: int
+    """Clusters without a sampled pixel."""
+    seconds: float
+    """Time the epoch took."""
+    patches_per_second: float
+    """Patches over the time of the training pass."""
+
+    def __str__(self) -> str:
+        """Return the summary line of the epoch."""
+        return (
+            f"loss {self.loss:.3f}, K-Means objective {self.objective:.4g}, NMI {self.nmi:.3f}, "
+            f"clusters smallest {self.smallest} / largest {self.largest} / empty {self.empty}, "
+            f"{self.seconds:.1f} s ({self.patches_per_second:.1f} patches/s)"
+        )
+
+
+@dataclass(frozen=True)
+class StoredCodebook:
+    """A codebook as kept in a run, with what later steps want to know of the features."""
+
+    codebook: Codebook
+    sizes: IntArray
+    """(clusters,) sampled pixels of each cluster."""
+    feature_range: FloatArray
+    """(2, depth) 0.5 and 99.5 percentile of each feature, for writing them as bytes."""
+
+    @property
+    def identity(self) -> str:
+        """A short name that differs between codebooks; maps carry it."""
+        return hashlib.sha256(self.codebook.centroids.tobytes()).hexdigest()[:16]
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Return the arrays of an npz file."""
+        return {
+            "centroids": self.codebook.centroids,
+            "offset": self.codebook.offset,
+            "projection": self.codebook.projection,
+            "sizes": self.sizes,
+            "feature_range": self.feature_range,
+        }
+
+    @classmethod
+    def from_arrays(cls, values: Mapping[str, AnyArray]) -> StoredCodebook:
+        """Build from what `to_arrays` returned; raises KeyError if something is missing."""
+        codebook = Codebook(values["centroids"], values["offset"], values["projection"])
+        return cls(codebook, values["sizes"], values["feature_range"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder read back, the network left on disk."""
+
+    folder: Path
+    settings: TrainingSettings
+    bands: Bands
+    stored: StoredCodebook
+
+    @property
+    def model_path(self) -> Path:
+        """The network's file."""
+        return self.folder / MODEL
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder and check that its files belong together.
+
+    Raises:
+        RunError: if a file is missing, damaged, or of another run.
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: expected a run folder as main.py writes it, found none.")
+    for name in (SETTINGS, BANDS, MODEL, CODEBOOK):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder / name}: missing; is {folder} a run folder?")
+    try:
+        settings = TrainingSettings.from_mapping(read_yaml(folder / SETTINGS))
+    except (SettingsError, TypeError) as error:
+        raise RunError(f"{folder / SETTINGS}: {error}") from error
+    bands = Bands.load(folder / BANDS)
+    stored, model_digest = read_codebook(folder / CODEBOOK)
+    if model_digest != _digest(folder / MODEL):
+        raise RunError(
+            f"{folder}: {MODEL} and {CODEBOOK} are of different epochs or runs; if the run was "
+            "killed while it saved, main.py --resume mends it."
+        )
+    if stored.codebook.num_clusters != settings.num_clusters:
+        raise RunError(
+            f"{folder / CODEBOOK}: expected {settings.num_clusters} clusters as in {SETTINGS}, "
+            f"found {stored.codebook.num_clusters}."
+        )
+    return Run(folder, settings, bands, stored)
+
+
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings that a run was started with; empty if there is none to resume."""
+    if not (folder / STATE).is_file():
+        return {}
+    return read_yaml(folder / SETTINGS)
+
+
+def save_description(folder: Path, settings: TrainingSettings, bands: Bands) -> None:
+    """Write what stays the same over the run: settings and band statistics."""
+    with new_file(folder / SETTINGS) as part:
+        write_yaml(part, settings.to_mapping())
+    with new_file(folder / BANDS) as part:
+        bands.save(part, versions=library_versions())
+
+
+def save_result(
+    folder: Path, network: Any, stored: StoredCodebook, history: Sequence[EpochRecord]
+) -> None:
+    """Write what an epoch changes: network, codebook and history, which belong together."""
+    with new_file(folder / MODEL) as model, new_file(folder / CODEBOOK) as codebook:
+        network.save(model)
+        write_codebook(codebook, stored, _digest(model))
+    with new_file(folder / HISTORY) as part, part.open("w", newline="", encoding="utf-8") as text:
+        names = [field.name for field in dataclasses.fields(EpochRecord)]
+        writer = csv.DictWriter(text, names)
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(record) for record in history)
+
+
+def write_codebook(path: Path, stored: StoredCodebook, model_digest: str) -> None:
+    """Write a codebook as plain arrays."""
+    write_arrays(path, stored.to_arrays() | {"model_sha256": np.array(model_digest)})
+
+
+def read_codebook(path: Path) -> tuple[StoredCodebook, str]:
+    """Return a codebook and the digest of the model that it belongs to.
+
+    Raises:
+        RunError: if the file is missing or not a codebook.
+    """
+    values = read_arrays(path)
+    try:
+        return StoredCodebook.from_arrays(values), str(values["model_sha256"])
+    except KeyError as error:
+        raise RunError(f"{path}: is not the codebook of a run (no {error}).") from error
+
+
+def write_arrays(path: Path, arrays: dict[str, AnyArray]) -> None:
+    """Write arrays as an uncompressed npz file of exactly this name."""
+    with path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, AnyArray]:
+    """Read all arrays of an npz file, never anything pickled.
+
+    Raises:
+        RunError: if the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as values:
+            return dict(values)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: cannot be read ({error}).") from error
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a resumed run needs, in one file so that it is always of one moment."""
+
+    epoch: int
+    arrays: dict[str, AnyArray]
+    """Weights and optimizer variables."""
+    stored: StoredCodebook
+    history: tuple[EpochRecord, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write into the run folder."""
+        with new_file(folder / STATE) as part:
+            history = json.dumps([dataclasses.asdict(row) for row in self.history])
+            moment = {"epoch": np.array(self.epoch), "history": np.array(history)}
+            state = {f"state_{name}": value for name, value in self.arrays.items()}
+            write_arrays(part, moment | self.stored.to_arrays() | state)
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint:
+        """Read back from the run folder.
+
+        Raises:
+            RunError: if the file is damaged or foreign.
+        """
+        values = read_arrays(folder / STATE)
+        try:
+            history = json.loads(str(values["history"]))
+            return cls(
+                epoch=int(values["epoch"]),
+                arrays={
+                    name.removeprefix("state_"): value
+                    for name, value in values.items()
+                    if name.startswith("state_")
+                },
+                stored=StoredCodebook.from_arrays(values),
+                history=tuple(EpochRecord(**row) for row in history),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{folder / STATE}: is not the checkpoint of a run ({error})."
+            ) from error
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,73 @@
+"""Which pixels K-Means sees: a uniform sample of valid pixels, drawn without reading them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clusternet.types import BoolArray, IntArray
+
+_LARGEST_URN = 1_000_000_000  # numpy's hypergeometric draw takes no more
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """How many pixels of which patches are sampled; the same plan gives the same pixels."""
+
+    quotas: dict[int, int]
+    """Patch index -> number of pixels."""
+    seed: tuple[int, ...]
+    """Fixes which pixels."""
+
+    @property
+    def patches(self) -> NDArray[np.int64]:
+        """Indexes of the patches sampled."""
+        return np.array(list(self.quotas), np.int64)
+
+    @property
+    def row_length(self) -> int:
+        """Largest quota rounded up to a power of two.
+
+        Positions travel into the network in rows of this length; rounding keeps it the same
+        from epoch to epoch, so that nothing is traced again.
+        """
+        return 1 << (max(self.quotas.values()) - 1).bit_length()
+
+    def positions(self, patch: int, valid: BoolArray) -> IntArray:
+        """Return the positions row * cols + col of the sampled pixels of a patch, in order."""
+        rng = np.random.default_rng([*self.seed, patch])
+        return np.sort(rng.choice(np.flatnonzero(valid), self.quotas[patch], replace=False)).astype(
+            np.int32
+        )
+
+
+def plan_sample(
+    usable: NDArray[np.int64],
+    valid_counts: NDArray[np.int64],
+    num_samples: int,
+    num_patches: int,
+    seed: tuple[int, ...],
+) -> SamplePlan:
+    """Choose patches, and how many pixels of each, so that the sample is uniform over pixels.
+
+    Args:
+        usable: indexes of patches.
+        valid_counts: valid pixels of each of them.
+        num_samples: pixels wanted; all are taken if there are fewer.
+        num_patches: patches to draw from, at most.
+        seed: fixes the choice.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(len(usable), min(num_patches, len(usable)), replace=False))
+    counts = valid_counts[chosen]
+    total = int(counts.sum())
+    if total <= num_samples:
+        quotas = counts
+    elif total < _LARGEST_URN:
+        quotas = rng.multivariate_hypergeometric(counts, num_samples, method="marginals")
+    else:  # so large an urn that drawing with replacement makes no difference
+        quotas = np.minimum(rng.multinomial(num_samples, counts / total), counts)
+    pairs = zip(usable[chosen].tolist(), quotas.tolist(), strict=True)
+    return SamplePlan({patch: quota for patch, quota in pairs if quota}, seed)

@@ -1,0 +1,107 @@
+"""One pass over all patches before training: damaged files, valid pixels, band statistics."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from clusternet.bands import BandMoments, Bands
+from clusternet.errors import PatchError
+from clusternet.patches import PatchFolder
+from clusternet.prefetch import prefetch
+from clusternet.types import AnyArray, BoolArray
+from clusternet.windows import Shape, Window, centre
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over the patches found."""
+
+    bands: Bands
+    """Statistics of all valid pixels."""
+    usable: NDArray[np.int64]
+    """Indexes of the patches to train on: readable, and with valid pixels to label."""
+    valid_counts: NDArray[np.int64]
+    """Valid pixels of each usable patch in the part that gets labels."""
+    num_damaged: int
+    """Patches left out because they could not be read."""
+    num_blank: int
+    """Patches left out because they hold nothing but nodata."""
+
+
+def survey_patches(
+    patches: PatchFolder, labelled_shape: Shape, *, skip_bad_files: bool = False, workers: int = 2
+) -> Survey:
+    """Read every patch once.
+
+    Args:
+        patches: the folder.
+        labelled_shape: (rows, cols) of the centre of a patch that gets labels.
+        skip_bad_files: leave damaged patches out instead of stopping.
+        workers: reading threads.
+
+    Raises:
+        PatchError: if a patch is damaged, all pixels are nodata, or all bands are constant.
+    """
+    middle = centre(Window(0, 0, *patches.shape), labelled_shape).slices()
+    moments = BandMoments(patches.num_bands)
+    usable, counts, num_damaged = [], [], 0
+
+    def read(index: int) -> tuple[AnyArray, BoolArray] | PatchError:
+        try:
+            return patches.read(index)
+        except PatchError as error:
+            return error
+
+    found = prefetch(read, range(len(patches)), workers)
+    bar = tqdm(found, "survey", len(patches), unit="patch", disable=None, leave=False)
+    for index, patch in enumerate(bar):
+        if isinstance(patch, PatchError):
+            if not skip_bad_files:
+                raise patch
+            logger.warning("left out: %s", patch)
+            num_damaged += 1
+            continue
+        pixels, valid = patch
+        moments.add(pixels, valid)
+        if count := int(valid[middle].sum()):
+            usable.append(index)
+            counts.append(count)
+    if num_damaged == len(patches):
+        raise PatchError(f"{patches.folder}: none of its {len(patches)} images can be read.")
+    if not usable:
+        raise PatchError(
+            f"{patches.folder}: every pixel to label is nodata (nodata value "
+            f"{patches.nodata}); check --nodata."
+        )
+    return Survey(
+        bands=_bands(patches, moments),
+        usable=np.array(usable),
+        valid_counts=np.array(counts),
+        num_damaged=num_damaged,
+        num_blank=len(patches) - num_damaged - len(usable),
+    )
+
+
+def _bands(patches: PatchFolder, moments: BandMoments) -> Bands:
+    constant = [band for band, std in enumerate(moments.std, 1) if std == 0]
+    if len(constant) == patches.num_bands:
+        raise PatchError(
+            f"{patches.folder}: all valid pixels are equal; there is nothing to segment."
+        )
+    if constant:
+        logger.warning("%s: band(s) %s are constant and tell nothing.", patches.folder, constant)
+    return Bands(
+        num_bands=patches.num_bands,
+        dtype=patches.dtype,
+        nodata=patches.nodata,
+        mean=moments.mean,
+        std=tuple(std or 1.0 for std in moments.std),
+        patch_shape=patches.shape,
+    )

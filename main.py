@@ -1,0 +1,71 @@
+"""Train on a folder of patches, without labels.
+
+    python main.py PATCHES
+    python main.py PATCHES --config configs/demo.yaml --output runs/mine
+    python main.py PATCHES --output runs/mine --resume
+
+Writes a run folder with the network, the codebook, previews and the history of the epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from clusternet.options import Parser, run_command, training_defaults, training_settings
+from clusternet.settings import TrainingSettings
+
+PATH_OPTIONS = (
+    "output", "test_img_folder", "out_pred_masks_test", "pretrained_weights", "out_weights_file",
+)  # fmt: skip
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument("patches", type=Path, metavar="PATCHES",
+                        help="folder of patches, one folder level deeper")  # fmt: skip
+    parser.add_config()
+    parser.add(PATH_OPTIONS)
+    parser.add(("overwrite", "resume"))
+    parser.add(("current_epoch",), {"current_epoch": 0})
+    parser.add([field.name for field in fields(TrainingSettings)], training_defaults())
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, train, and print where the run is."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    output = args.output or Path("runs") / args.patches.resolve().name
+
+    def command() -> None:
+        if args.resume:
+            from clusternet.run import saved_settings
+
+            # what the run was started with stands, unless a flag or file says otherwise
+            parser.set_defaults(**saved_settings(output))
+            args.__dict__.update(vars(parser.parse_args(argv)))
+        settings = training_settings(args)
+        from clusternet.training import train
+
+        train(
+            args.patches,
+            output,
+            settings,
+            overwrite=args.overwrite,
+            resume=args.resume,
+            current_epoch=args.current_epoch,
+            pretrained_weights=args.pretrained_weights,
+            out_weights_file=args.out_weights_file,
+            test_img_folder=args.test_img_folder,
+            out_pred_masks_test=args.out_pred_masks_test,
+        )
+        print(f"{output}: run folder written; previews in {output / 'previews'}")
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""K-Means and the codebook, against results worked out by hand and against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clusternet.clustering import Codebook, cluster, fit_transform
+from clusternet.errors import ClusteringError
+
+# Two pairs: the best two centroids are their middles, each point 0.5 away: objective 0.25.
+PAIRS = np.array([[0, 0], [0, 1], [10, 0], [10, 1]], np.float32)
+
+
+def plain(centroids: list[list[float]]) -> Codebook:
+    depth = len(centroids[0])
+    return Codebook(
+        np.array(centroids, np.float32),
+        np.zeros(depth, np.float32),
+        np.eye(depth, dtype=np.float32),
+    )
+
+
+def test_two_pairs_give_their_middles() -> None:
+    found = cluster(PAIRS, 2, start=plain([[1, 0], [9, 0]]))
+    middles = found.codebook.centroids[found.codebook.centroids[:, 0].argsort()]
+    np.testing.assert_allclose(middles, [[0, 0.5], [10, 0.5]])
+    assert found.objective == pytest.approx(0.25)
+    assert sorted(found.sizes) == [2, 2]
+
+
+def test_start_centroids_keep_their_identity() -> None:
+    for order in ([[9, 0], [1, 0]], [[1, 0], [9, 0]]):
+        found = cluster(PAIRS, 2, start=plain(order))
+        np.testing.assert_allclose(np.abs(found.codebook.centroids - np.array(order))[:, 0], 1)
+
+
+def test_an_empty_cluster_is_counted() -> None:
+    twins = np.array([[0, 0], [0, 0], [5, 5]], np.float32)
+    found = cluster(twins, 3)
+    assert (found.sizes == 0).sum() == 1
+    assert found.sizes.sum() == 3
+
+
+def test_same_seed_gives_the_same_codebook() -> None:
+    features = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
+    first, second = (cluster(features, 7, seed=3).codebook.centroids for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_assigning_centroids_gives_their_own_numbers() -> None:
+    codebook = cluster(
+        np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32), 7
+    ).codebook
+    np.testing.assert_array_equal(codebook.assign(codebook.centroids), np.arange(7))
+
+
+@pytest.mark.parametrize("transform", ["none", "standardise", "whiten"])
+def test_convolution_agrees_with_faiss(transform: str) -> None:
+    rng = np.random.default_rng(1)
+    features = (rng.normal(size=(2000, 16)) @ rng.normal(size=(16, 16)) + 3).astype(np.float32)
+    codebook = cluster(features, 20, transform=transform).codebook
+    kernel, bias = codebook.convolution()
+    scores = features.astype(np.float64) @ kernel + bias
+    differ = scores.argmax(axis=1) != codebook.assign(features)
+    assert differ.mean() < 0.002  # rounding may swap two centroids that are equally near
+
+
+def test_whitening_removes_scale_and_correlation() -> None:
+    rng = np.random.default_rng(2)
+    features = (rng.normal(size=(5000, 3)) @ np.diag([1, 10, 100]) + 7).astype(np.float32)
+    offset, projection = fit_transform(features, "whiten")
+    white = (features - offset) @ projection
+    np.testing.assert_allclose(np.cov(white, rowvar=False), np.eye(3), atol=0.02)
+
+
+def test_a_constant_feature_survives_standardising() -> None:
+    features = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    features[:, 1] = 4
+    _, projection = fit_transform(features, "standardise")
+    assert np.isfinite(projection).all() and projection[1, 1] == 0
+
+
+def test_fewer_samples_than_clusters_are_refused() -> None:
+    with pytest.raises(ClusteringError, match="found 4"):
+        cluster(PAIRS, 5)
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    broken = PAIRS.copy()
+    broken[1, 1] = np.nan
+    with pytest.raises(ClusteringError, match="diverged"):
+        cluster(broken, 2)
+
+
+def test_equal_features_are_refused() -> None:
+    with pytest.raises(ClusteringError, match="same features"):
+        cluster(np.ones((50, 4), np.float32), 3)

@@ -1,0 +1,57 @@
+"""Write whole-raster cluster maps, georeferenced like their rasters.
+
+python tools/full_prediction.py RUN RASTERS --output_folder MAPS
+python tools/full_prediction.py RUN RASTERS --output_folder MAPS --confidence --cog
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.options import Parser, run_command
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
+    parser.add_argument("rasters", type=Path, nargs="+", metavar="RASTERS",
+                        help="rasters, or folders of them")  # fmt: skip
+    parser.add_config()
+    parser.add(("output_folder",), {"output_folder": Path("maps")})
+    parser.add(
+        ("assign", "window_size", "precision", "confidence", "features", "cog"),
+        {"assign": "codebook", "window_size": 512, "precision": "auto", "confidence": False,
+         "features": False, "cog": False},
+    )  # fmt: skip
+    parser.add(("overwrite", "skip_existing"))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, predict, and print what was written."""
+    args = build_parser().parse_args(argv)
+
+    def command() -> None:
+        from clusternet.prediction import MapOptions, predict_rasters
+        from clusternet.predictor import load
+
+        predictor = load(
+            args.run, assign=args.assign, precision=args.precision, window_size=args.window_size
+        )
+        options = MapOptions(
+            confidence=args.confidence,
+            features=args.features,
+            cog=args.cog,
+            overwrite=args.overwrite,
+            skip_existing=args.skip_existing,
+        )
+        report = predict_rasters(predictor, args.rasters, args.output_folder, options)
+        print(report.summary())
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()
