@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import warnings
@@ -20,6 +21,9 @@ from clusternet.errors import RasterError
 from clusternet.raster.profile import RasterProfile
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
+
+# What GDAL complains of either becomes an exception here or does not matter to the user.
+logging.getLogger("rasterio").setLevel(logging.CRITICAL)
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
 _DTYPES = (

@@ -1,0 +1,258 @@
+"""Patches on disk: which format, and the list of them, ``patches.json``.
+
+8-bit grey, RGB and RGBA patches are PNG, as Keras' ImageDataGenerator reads them; everything
+else is GeoTIFF. Both are lossless.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clusternet.errors import PatchError
+from clusternet.raster import RasterProfile, write_patch
+from clusternet.types import AnyArray, BoolArray
+from clusternet.windows import Edge, Shape, Window
+
+MANIFEST_NAME = "patches.json"
+_FORMAT = 1
+_MIN_DIGITS = 5  # file names of rasters up to 99,999 pixels a side all look alike
+
+
+@dataclass(frozen=True)
+class PatchFormat:
+    """How the patches of one raster are written."""
+
+    suffix: str
+    """``.png`` or ``.tif``."""
+    with_valid: bool
+    """Valid pixels are marked by an alpha channel (PNG) or a mask band (GeoTIFF)."""
+
+
+def choose_format(profile: RasterProfile, *, padded: bool) -> PatchFormat:
+    """Return the format for all patches of a raster; ``padded``: some reach beyond it."""
+    with_valid = profile.has_mask or (padded and profile.nodata is None)
+    is_eight_bit = profile.dtype == "uint8"
+    if is_eight_bit and (profile.num_bands == 3 or (profile.num_bands == 1 and not with_valid)):
+        return PatchFormat(".png", with_valid)
+    # rasterio garbles the nodata tag of 64-bit integers: a mask says the same
+    untaggable = profile.nodata is not None and profile.dtype in ("int64", "uint64")
+    return PatchFormat(".tif", with_valid or untaggable)
+
+
+def patch_name(window: Window, shape: Shape, suffix: str) -> str:
+    """Return ``<row>_<col><suffix>``, zero-padded so that names sort in the order of the grid."""
+    digits = max(_MIN_DIGITS, len(str(max(shape))))
+    return f"{window.row:0{digits}d}_{window.col:0{digits}d}{suffix}"
+
+
+def save_patch(
+    path: Path,
+    pixels: AnyArray,
+    valid: BoolArray,
+    patch_format: PatchFormat,
+    profile: RasterProfile,
+    window: Window,
+) -> None:
+    """Write one patch.
+
+    Args:
+        path: the file, with the suffix of ``patch_format``.
+        pixels: (rows, cols, bands).
+        valid: (rows, cols), True where usable.
+        patch_format: as ``choose_format`` returned it for the raster.
+        profile: of the raster that the patch is cut from.
+        window: the place of the patch on that raster.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if patch_format.suffix == ".png":
+        if patch_format.with_valid:
+            alpha = np.where(valid, 255, 0).astype(np.uint8)
+            pixels = np.concatenate([pixels, alpha[..., np.newaxis]], axis=-1)
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        # half the time of the default level, and photographs come out no larger
+        image.save(path, compress_level=3)
+        return
+    is_long_integer = profile.dtype in ("int64", "uint64")
+    write_patch(
+        path,
+        pixels,
+        valid=valid if patch_format.with_valid else None,
+        nodata=None if is_long_integer else profile.nodata,
+        crs=profile.crs,
+        transform=profile.window_transform(window) if profile.is_georeferenced else None,
+    )
+
+
+@dataclass(frozen=True)
+class PatchSource:
+    """A raster that patches were cut from."""
+
+    name: str
+    """The folder of its patches."""
+    source: str
+    """The raster, relative to the folder that was tiled."""
+    crs: str | None
+    """``EPSG:...`` or WKT."""
+    transform: tuple[float, ...]
+    """(a, b, c, d, e, f): x = a col + b row + c and y = d col + e row + f."""
+    shape: Shape
+    """(rows, cols) of the whole raster."""
+    num_bands: int
+    dtype: str
+    nodata: float | None
+    """Marks pixels without data in the patches."""
+    has_mask: bool
+    """True if its patches mark their valid pixels with an alpha channel or a mask band."""
+
+    @classmethod
+    def from_profile(
+        cls, name: str, source: str, profile: RasterProfile, patch_format: PatchFormat
+    ) -> PatchSource:
+        """Describe a raster."""
+        return cls(
+            name=name,
+            source=source,
+            crs=None if profile.crs is None else profile.crs.to_string(),
+            transform=tuple(profile.transform)[:6],
+            shape=profile.shape,
+            num_bands=profile.num_bands,
+            dtype=profile.dtype,
+            nodata=profile.nodata,
+            has_mask=patch_format.with_valid,
+        )
+
+
+@dataclass(frozen=True)
+class PatchEntry:
+    """One patch."""
+
+    file: str
+    """Relative to the folder of ``patches.json``, with forward slashes."""
+    raster: str
+    """The name of its raster."""
+    window: Window
+    """Its place on the raster; with padding it may reach beyond."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``patches.json`` says of a folder of patches."""
+
+    patch_shape: Shape
+    stride: Shape
+    edge: Edge
+    rasters: tuple[PatchSource, ...]
+    patches: tuple[PatchEntry, ...]
+
+    @cached_property
+    def _by_name(self) -> dict[str, PatchSource]:
+        return {raster.name: raster for raster in self.rasters}
+
+    def nodata_of(self, file: str | PurePath) -> float | None:
+        """Return the nodata value of a patch, given relative to the folder; None if none."""
+        source = self._by_name.get(PurePath(file).parts[0])
+        return None if source is None else source.nodata
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``patches.json``, a line for each raster and patch."""
+    head = {
+        "format": _FORMAT,
+        "patch_shape": manifest.patch_shape,
+        "stride": manifest.stride,
+        "edge": manifest.edge,
+    }
+    rasters = (
+        vars(raster) | {"nodata": _encode_number(raster.nodata)} for raster in manifest.rasters
+    )
+    patches = (
+        {"file": p.file, "raster": p.raster, "window": _window_list(p.window)}
+        for p in manifest.patches
+    )
+    with (folder / MANIFEST_NAME).open("w", encoding="utf-8") as stream:
+        stream.write(_dumps(head)[:-1])
+        for key, entries in (("rasters", rasters), ("patches", patches)):
+            stream.write(f',\n"{key}": [')
+            stream.writelines(_separated(entries))
+            stream.write("]")
+        stream.write("}\n")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read ``patches.json`` of a folder of patches; None where there is none.
+
+    Raises:
+        PatchError: if it is damaged, or of a later version.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format"] != _FORMAT:
+            raise PatchError(
+                f"{path}: expected format {_FORMAT}, found {values['format']}; "
+                "tile the rasters again with this version."
+            )
+        return _parse_manifest(values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PatchError(
+            f"{path}: cannot be read as a list of patches (damaged or edited); tile the rasters "
+            "again, or remove this file and give --nodata by hand."
+        ) from error
+
+
+def _parse_manifest(values: dict[str, Any]) -> Manifest:
+    return Manifest(
+        patch_shape=_pair(values["patch_shape"]),
+        stride=_pair(values["stride"]),
+        edge=values["edge"],
+        rasters=tuple(_parse_source(source) for source in values["rasters"]),
+        patches=tuple(
+            PatchEntry(str(p["file"]), str(p["raster"]), Window(*map(int, p["window"])))
+            for p in values["patches"]
+        ),
+    )
+
+
+def _parse_source(values: dict[str, Any]) -> PatchSource:
+    return PatchSource(
+        **values
+        | {
+            "shape": _pair(values["shape"]),
+            "transform": tuple(map(float, values["transform"])),
+            "nodata": None if values["nodata"] is None else float(values["nodata"]),
+        }
+    )
+
+
+def _pair(values: Sequence[Any]) -> Shape:
+    rows, cols = map(int, values)
+    return rows, cols
+
+
+def _window_list(window: Window) -> list[int]:
+    return [window.row, window.col, window.height, window.width]
+
+
+def _encode_number(value: float | None) -> float | str | None:
+    # JSON knows no NaN and no infinity
+    return str(value) if value is not None and not math.isfinite(value) else value
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _separated(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
+    for index, entry in enumerate(entries):
+        yield (",\n" if index else "\n") + _dumps(entry)

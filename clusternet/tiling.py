@@ -1,0 +1,220 @@
+"""Cut rasters into folders of patches, window by window, in several processes."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from clusternet.errors import OutputError, PatchError
+from clusternet.files import check_new, new_folder
+from clusternet.patch_files import (
+    MANIFEST_NAME,
+    Manifest,
+    PatchEntry,
+    PatchSource,
+    read_manifest,
+    write_manifest,
+)
+from clusternet.processes import map_unordered, resolve_workers
+from clusternet.settings import TilingSettings
+from clusternet.tiling_chunks import Chunk, Layer, Outcome, cut_chunk, split_windows
+from clusternet.tiling_inputs import TilingPair, find_inputs
+from clusternet.windows import centre, grid
+
+__all__ = ["TilingReport", "TilingSettings", "read_manifest", "tile_rasters"]
+
+logger = logging.getLogger(__name__)
+
+_SMALL_JOB = 2**25  # pixels that one process cuts sooner than others have started
+
+
+@dataclass(frozen=True)
+class TilingReport:
+    """What came of a tiling."""
+
+    rasters: int
+    """Rasters read."""
+    written: int
+    """Patches written."""
+    skipped: dict[str, int]
+    """Reason -> windows that gave no patch."""
+
+    def summary(self) -> str:
+        """Return one line: rasters, patches written, patches skipped and why."""
+        total = sum(self.skipped.values())
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.skipped.items())
+        why = f" ({reasons})" if reasons else ""
+        return f"{self.rasters} raster(s): {self.written} patches written, {total} skipped{why}"
+
+
+def tile_rasters(
+    source: Path,
+    output_folder: Path,
+    settings: TilingSettings | None = None,
+    *,
+    masks_folder: Path | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> TilingReport:
+    """Cut rasters into ``output_folder/<raster>/<row>_<col>.png`` (or ``.tif``).
+
+    Beside them ``patches.json`` records where each patch comes from. Patches whose share of
+    nodata is above ``keep_dark_region_ratio`` are left out, and so are those with nothing else.
+    Large jobs start several processes afresh: a script that calls this needs the usual
+    ``if __name__ == "__main__":``.
+
+    Args:
+        source: a raster, or a folder searched with all folders below it.
+        output_folder: the folder to create.
+        settings: sizes, stride and nodata; the defaults if None.
+        masks_folder: label rasters, each named as its raster or with ``_mask`` appended. Label
+            patches of the same windows go to ``<output_folder>_masks``, cut to ``crop_shape``
+            if there is one; 255 (in 8-bit labels) marks pixels without a label.
+        overwrite: replace folders that an earlier tiling wrote.
+        workers: processes; None takes as many as there are cores.
+
+    Raises:
+        RasterError: if a raster is missing, damaged, or holds NaN outside its nodata.
+        LabelError: if label rasters are missing or do not belong to the rasters.
+        PatchError: if every window is left out.
+        OutputError: if the output exists, or cannot be written.
+    """
+    settings = settings or TilingSettings()
+    workers = resolve_workers(workers)
+    _warn_of_gaps(settings)
+    layers = _layers(output_folder, settings, masks_folder)
+    _check_outputs(layers, [p for p in (source, masks_folder) if p is not None], overwrite)
+    pairs = find_inputs(source, settings, masks_folder)
+    with ExitStack() as stack:
+        hidden = [
+            replace(
+                layer, folder=stack.enter_context(new_folder(layer.folder, overwrite=overwrite))
+            )
+            for layer in layers
+        ]
+        outcomes = _cut_all(pairs, hidden, settings, workers)
+        report = _report(source, outcomes, settings)
+        for layer in hidden:
+            write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
+    return report
+
+
+def _warn_of_gaps(settings: TilingSettings) -> None:
+    pairs = zip(settings.full_stride, settings.patch_shape, strict=True)
+    if any(stride > patch for stride, patch in pairs):
+        logger.warning(
+            "stride %s is larger than patch_shape %s: pixels between patches are left out",
+            settings.full_stride, settings.patch_shape,
+        )  # fmt: skip
+
+
+def _layers(
+    output_folder: Path, settings: TilingSettings, masks_folder: Path | None
+) -> list[Layer]:
+    if output_folder.name in ("", ".."):  # "." and ".." have no name to append to
+        output_folder = output_folder.resolve()
+    name = output_folder.name
+    crop_shape = settings.crop_shape or settings.patch_shape
+    layers = [Layer(output_folder, settings.patch_shape)]
+    if settings.crop_shape is not None:
+        layers.append(Layer(output_folder.with_name(f"{name}_crops"), crop_shape))
+    if masks_folder is not None:
+        layers.append(Layer(output_folder.with_name(f"{name}_masks"), crop_shape, of_labels=True))
+    return layers
+
+
+def _check_outputs(layers: list[Layer], inputs: Sequence[Path], overwrite: bool) -> None:
+    """Refuse outputs that exist, that no tiling wrote, or that lie among the inputs."""
+    folders = [layer.folder for layer in layers]
+    for folder in folders:
+        for taken in inputs:
+            ours, theirs = folder.resolve(), taken.resolve()
+            if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+                raise OutputError(
+                    f"{folder}: expected an output apart from the input {taken}, so that "
+                    "neither holds the other; choose a folder beside it."
+                )
+        check_new(folder, overwrite=overwrite)
+        is_used = folder.exists() and (folder.is_file() or any(folder.iterdir()))
+        if is_used and not (folder / MANIFEST_NAME).is_file():
+            raise OutputError(
+                f"{folder}: is not replaced, because it is no folder of patches (it holds no "
+                f"{MANIFEST_NAME}); remove it by hand or choose another output."
+            )
+    for kind in ("masks", "crops"):
+        beside = folders[0].with_name(f"{folders[0].name}_{kind}")
+        if overwrite and beside.exists() and beside not in folders:
+            logger.warning("%s is left as an earlier tiling wrote it", beside)
+
+
+def _cut_all(
+    pairs: list[TilingPair], layers: list[Layer], settings: TilingSettings, workers: int
+) -> list[Outcome]:
+    """Cut all rasters; return the outcome of each."""
+    chunks: list[Chunk] = []
+    owners: list[int] = []
+    outcomes = []
+    for owner, pair in enumerate(pairs):
+        windows = pair.windows(settings)
+        outcomes.append(Outcome(skipped=_past_edge(pair, len(windows), settings)))
+        for part in split_windows(windows, pair.raster.path, math.ceil(workers / len(pairs))):
+            chunks.append(Chunk(pair, part, layers, settings))
+            owners.append(owner)
+    num_windows = sum(len(chunk.windows) for chunk in chunks)
+    if num_windows * math.prod(settings.patch_shape) < _SMALL_JOB:
+        workers = 1
+    with tqdm(total=num_windows, desc="tiling", unit="patch", disable=None) as progress:
+        for place, result in map_unordered(cut_chunk, chunks, workers):
+            outcomes[owners[place]].kept += result.kept
+            outcomes[owners[place]].skipped += result.skipped
+            progress.update(len(chunks[place].windows))
+    for outcome in outcomes:
+        outcome.kept.sort()
+    return outcomes
+
+
+def _past_edge(pair: TilingPair, num_windows: int, settings: TilingSettings) -> Counter[str]:
+    if settings.edge != "drop":
+        return Counter()
+    shape = pair.raster.profile.shape
+    num_covering = len(grid(shape, settings.patch_shape, settings.full_stride, "pad"))
+    return +Counter({"past the edge": num_covering - num_windows})
+
+
+def _report(source: Path, outcomes: list[Outcome], settings: TilingSettings) -> TilingReport:
+    skipped = sum((outcome.skipped for outcome in outcomes), Counter[str]())
+    report = TilingReport(len(outcomes), sum(len(o.kept) for o in outcomes), dict(skipped))
+    if not report.written:
+        rows, cols = settings.patch_shape
+        raise PatchError(
+            f"{source}: no window of {rows} x {cols} pixels gave a patch ({report.summary()}); try "
+            "another --nodata, a larger --keep_dark_region_ratio or a smaller --patch_shape."
+        )
+    return report
+
+
+def _manifest(
+    layer: Layer, pairs: list[TilingPair], outcomes: list[Outcome], settings: TilingSettings
+) -> Manifest:
+    sources, patches = [], []
+    for pair, outcome in zip(pairs, outcomes, strict=True):
+        item = layer.item(pair)
+        if item is None:
+            continue
+        sources.append(
+            PatchSource.from_profile(item.name, item.source, item.profile, item.patch_format)
+        )
+        patches += [
+            PatchEntry(layer.file(item, window), item.name, centre(window, layer.shape))
+            for window in outcome.kept
+        ]
+    return Manifest(
+        layer.shape, settings.full_stride, settings.edge, tuple(sources), tuple(patches)
+    )

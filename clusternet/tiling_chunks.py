@@ -1,0 +1,138 @@
+"""Cut some windows of one raster: the work of one process at a time."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.patch_files import patch_name, save_patch
+from clusternet.raster import Raster, open_raster
+from clusternet.settings import TilingSettings
+from clusternet.tiling_inputs import TilingInput, TilingPair
+from clusternet.types import AnyArray, BoolArray
+from clusternet.windows import Shape, Window, centre
+
+_CHUNK_WINDOWS = 64  # windows that a process cuts between two reports
+_SEQUENTIAL = (".png", ".jpg", ".jpeg")  # reading a window decodes all rows above it
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One of the folders that are written: patches, their centre crops, or label patches."""
+
+    folder: Path
+    shape: Shape
+    """(rows, cols) of its patches."""
+    of_labels: bool = False
+
+    def item(self, pair: TilingPair) -> TilingInput | None:
+        """Return what the patches of this folder are cut from."""
+        return pair.label if self.of_labels else pair.raster
+
+    def file(self, item: TilingInput, window: Window) -> str:
+        """Return the file name, the same in all layers but for the suffix."""
+        name = patch_name(window, item.profile.shape, item.patch_format.suffix)
+        return f"{item.name}/{name}"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some windows of one raster: what a process works on at a time."""
+
+    pair: TilingPair
+    windows: list[Window]
+    layers: list[Layer]
+    settings: TilingSettings
+
+
+@dataclass
+class Outcome:
+    """What came of some windows of one raster."""
+
+    kept: list[Window] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def split_windows(windows: list[Window], path: Path, shares: int) -> Iterator[list[Window]]:
+    """Yield parts of whole grid rows: windows side by side share the blocks they are read from."""
+    rows = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
+    if not rows:
+        return
+    size = max(1, _CHUNK_WINDOWS // len(rows[0]))
+    if path.suffix.lower() in _SEQUENTIAL:
+        size = math.ceil(len(rows) / shares)
+    for start in range(0, len(rows), size):
+        yield [window for row in rows[start : start + size] for window in row]
+
+
+def cut_chunk(chunk: Chunk) -> Outcome:
+    """Cut the windows of a chunk and write their patches in all layers."""
+    pair, settings = chunk.pair, chunk.settings
+    outcome = Outcome()
+    with open_raster(pair.raster.path, settings.nodata) as raster, _open_label(pair) as label:
+        for window in chunk.windows:
+            pixels, valid = raster.read(window)
+            reason = _reason_to_skip(window, valid, pair.raster.profile.shape, settings)
+            if reason:
+                outcome.skipped[reason] += 1
+                continue
+            outcome.kept.append(window)
+            for layer in chunk.layers:
+                part = centre(window, layer.shape)
+                if layer.of_labels:
+                    _save_labels(layer, pair, label, window, part)
+                else:
+                    place = part.slices((window.row, window.col))
+                    _save(layer, pair.raster, window, part, pixels[place], valid[place])
+    return outcome
+
+
+def _save_labels(
+    layer: Layer, pair: TilingPair, label: Raster | None, window: Window, part: Window
+) -> None:
+    if label is None or pair.label is None:
+        return
+    classes, known = label.read(part)
+    classes[~known] = pair.label.profile.nodata
+    _save(layer, pair.label, window, part, classes, known)
+
+
+def _save(
+    layer: Layer,
+    item: TilingInput,
+    window: Window,
+    part: Window,
+    pixels: AnyArray,
+    valid: BoolArray,
+) -> None:
+    path = layer.folder / layer.file(item, window)
+    save_patch(path, pixels, valid, item.patch_format, item.profile, part)
+
+
+def _open_label(pair: TilingPair) -> AbstractContextManager[Raster | None]:
+    if pair.label is None:
+        return nullcontext()
+    # NaN in labels of a float type can only mean no label, whether the file says so or not.
+    profile = pair.label.profile
+    nodata = profile.nodata if np.dtype(profile.dtype).kind == "f" else None
+    return open_raster(pair.label.path, nodata, codes=True)
+
+
+def _reason_to_skip(
+    window: Window, valid: BoolArray, shape: Shape, settings: TilingSettings
+) -> str | None:
+    """Return why a window gives no patch, None if it gives one; padding does not count."""
+    on_raster = valid[window.inside(shape).slices((window.row, window.col))]
+    num_nodata = on_raster.size - int(on_raster.sum())
+    if num_nodata == on_raster.size:
+        return "with nothing but nodata"
+    if num_nodata / on_raster.size > settings.keep_dark_region_ratio:
+        return f"with more than {100 * settings.keep_dark_region_ratio:g} % nodata"
+    return None

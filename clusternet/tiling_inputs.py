@@ -1,0 +1,210 @@
+"""What is tiled: rasters, a unique name for each, and the label raster of each."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.errors import GridMismatchError, LabelError
+from clusternet.patch_files import PatchFormat, choose_format
+from clusternet.raster import (
+    RASTER_SUFFIXES,
+    RasterProfile,
+    check_same_grid,
+    find_rasters,
+    open_raster,
+)
+from clusternet.settings import TilingSettings
+from clusternet.windows import Window, grid, origins
+
+logger = logging.getLogger(__name__)
+
+LABEL_IGNORE = 255
+"""Marks pixels without a label in 8-bit label patches."""
+
+
+@dataclass(frozen=True)
+class TilingInput:
+    """A raster, or a label raster, and how its patches are written."""
+
+    path: Path
+    name: str
+    """The folder of its patches."""
+    source: str
+    """The path relative to the folder that was given."""
+    profile: RasterProfile
+    """With the nodata value that its patches carry."""
+    patch_format: PatchFormat
+
+
+@dataclass(frozen=True)
+class TilingPair:
+    """A raster with its label raster, if labels are tiled."""
+
+    raster: TilingInput
+    label: TilingInput | None
+
+    def windows(self, settings: TilingSettings) -> list[Window]:
+        """Return the windows of the raster's patches, row by row."""
+        shape = self.raster.profile.shape
+        return grid(shape, settings.patch_shape, settings.full_stride, settings.edge)
+
+
+def find_inputs(
+    source: Path, settings: TilingSettings, masks_folder: Path | None = None
+) -> list[TilingPair]:
+    """Open every raster once, without reading pixels, and find its label raster.
+
+    Raises:
+        RasterError: if there is no raster, or one cannot be read.
+        LabelError: if a raster has no label raster, or several, or one that holds no labels.
+        GridMismatchError: if a label raster has another size or place than its raster.
+    """
+    paths = find_rasters(source)
+    if masks_folder is not None and masks_folder.resolve() != source.resolve():
+        paths = [path for path in paths if masks_folder.resolve() not in path.resolve().parents]
+    root = source if source.is_dir() else source.parent
+    relative = [path.relative_to(root) for path in paths]
+    labels = _LabelFolder(masks_folder) if masks_folder is not None else None
+    pairs = []
+    for path, place, name in zip(paths, relative, raster_names(relative), strict=True):
+        with open_raster(path, settings.nodata) as raster:
+            profile = raster.profile
+        patch_format = choose_format(profile, padded=_is_padded(profile, settings))
+        item = TilingInput(path, name, place.as_posix(), profile, patch_format)
+        label = None if labels is None else labels.open(item, place)
+        pairs.append(TilingPair(item, label))
+    _warn_of_small_rasters(pairs, settings)
+    return pairs
+
+
+def raster_names(paths: list[Path]) -> list[str]:
+    """Return a name for each raster, unique whatever the case of its letters.
+
+    The name is the stem; where two rasters share it, their folders are put before it
+    (``a__scene``), and where that is not enough the suffix behind it (``a__scene_tif``).
+    """
+    forms = [_name_forms(path) for path in paths]
+    levels = [0] * len(paths)
+    while True:
+        names = [form[level] for form, level in zip(forms, levels, strict=True)]
+        counts = Counter(name.casefold() for name in names)
+        clashing = [i for i, name in enumerate(names) if counts[name.casefold()] > 1]
+        clashing = [i for i in clashing if levels[i] < len(forms[i]) - 1]
+        if not clashing:
+            return _numbered(names)
+        for index in clashing:
+            levels[index] += 1
+
+
+def _name_forms(path: Path) -> tuple[str, str, str]:
+    joined = "__".join(path.with_suffix("").parts)
+    return path.stem, joined, f"{joined}_{path.suffix[1:]}"
+
+
+def _numbered(names: list[str]) -> list[str]:
+    taken = {name.casefold() for name in names}
+    seen: set[str] = set()
+    unique = []
+    for name in names:
+        new, number = name, 2
+        while new.casefold() in seen or (new != name and new.casefold() in taken):
+            new, number = f"{name}_{number}", number + 1
+        seen.add(new.casefold())
+        unique.append(new)
+    return unique
+
+
+def _is_padded(profile: RasterProfile, settings: TilingSettings) -> bool:
+    """Tell whether a window reaches beyond the raster."""
+    axes = zip(profile.shape, settings.patch_shape, settings.full_stride, strict=True)
+    return any(
+        start + patch > size
+        for size, patch, stride in axes
+        for start in origins(size, patch, stride, settings.edge)[-1:]
+    )
+
+
+def _warn_of_small_rasters(pairs: list[TilingPair], settings: TilingSettings) -> None:
+    rows, cols = settings.patch_shape
+    small = [
+        pair.raster.source
+        for pair in pairs
+        if pair.raster.profile.shape[0] < rows or pair.raster.profile.shape[1] < cols
+    ]
+    if small and settings.edge != "drop":
+        names = ", ".join(small[:3]) + (", ..." if len(small) > 3 else "")
+        logger.warning(
+            "%d raster(s) smaller than a patch of %d x %d are padded with nodata: %s",
+            len(small), rows, cols, names,
+        )  # fmt: skip
+
+
+class _LabelFolder:
+    """The label rasters that belong to rasters of the same name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = find_rasters(folder)
+
+    def open(self, raster: TilingInput, place: Path) -> TilingInput:
+        """Return the label raster of ``raster``, which lies at ``place`` in its folder."""
+        path = self._find(raster, place)
+        with open_raster(path, codes=True) as label:
+            profile = label.profile
+        if profile.num_bands != 1:
+            raise LabelError(
+                f"{path}: expected one band of class numbers, found {profile.num_bands} bands."
+            )
+        _check_fits(raster.profile, profile)
+        profile = replace(profile, nodata=ignore_value(profile), has_mask=False)
+        source = path.name if self.folder.is_file() else path.relative_to(self.folder).as_posix()
+        patch_format = choose_format(profile, padded=False)
+        return TilingInput(path, raster.name, source, profile, patch_format)
+
+    def _find(self, raster: TilingInput, place: Path) -> Path:
+        if self.folder.is_file():
+            return self.folder
+        names = {place.stem, f"{place.stem}_mask"}
+        named = [path for path in self.files if path.stem in names and path != raster.path]
+        nearby = [path for path in named if path.parent == self.folder / place.parent]
+        found = nearby or named
+        if len(found) == 1:
+            return found[0]
+        if found:
+            both = " and ".join(str(path.relative_to(self.folder)) for path in found[:2])
+            raise LabelError(
+                f"{self.folder}: expected one label raster for {raster.path}, found {both}; "
+                "move the others away."
+            )
+        raise LabelError(
+            f"{raster.path}: has no label raster in {self.folder}; expected {place.stem} or "
+            f"{place.stem}_mask, ending in {', '.join(RASTER_SUFFIXES)}."
+        )
+
+
+def ignore_value(profile: RasterProfile) -> float:
+    """Return the value that marks pixels without a label in the patches of a label raster.
+
+    255 in 8-bit labels, whose PNG patches have no nodata tag; else the file's own nodata value,
+    NaN, or the largest number of the type.
+    """
+    if profile.dtype == "uint8":
+        return LABEL_IGNORE
+    if profile.nodata is not None:
+        return profile.nodata
+    dtype = np.dtype(profile.dtype)
+    if dtype.kind == "f":
+        return float("nan")
+    return float(min(np.iinfo(dtype).max, np.iinfo("uint32").max))
+
+
+def _check_fits(raster: RasterProfile, label: RasterProfile) -> None:
+    try:
+        check_same_grid(raster, label)
+    except GridMismatchError as error:
+        raise GridMismatchError(f"label raster {error}") from error

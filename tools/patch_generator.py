@@ -1,0 +1,58 @@
+"""Cut rasters into patches of one size, in a folder for each raster.
+
+python tools/patch_generator.py RASTERS --output_folder PATCHES --patch_shape 512 512
+python tools/patch_generator.py RASTERS --output_folder PATCHES --masks_folder LABELS --nodata 0
+
+8-bit grey, RGB and RGBA patches are PNG, all others GeoTIFF; patches.json lists them. Label
+patches go to PATCHES_masks, centre crops to PATCHES_crops. All cores work unless --workers says
+otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from clusternet.options import Parser, run_command
+from clusternet.settings import TilingSettings
+
+SETTINGS = {field.name: field.default for field in fields(TilingSettings)}
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument("rasters", type=Path, metavar="RASTERS",
+                        help="a raster, or a folder that is searched with all below")  # fmt: skip
+    parser.add_config()
+    parser.add(("output_folder",), required=True)
+    parser.add(("masks_folder",))
+    parser.add(tuple(SETTINGS), SETTINGS)
+    parser.add(("workers", "overwrite"))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, tile, and print what was written."""
+    args = build_parser().parse_args(argv)
+
+    def command() -> None:
+        settings = TilingSettings.from_mapping({name: getattr(args, name) for name in SETTINGS})
+        from clusternet.tiling import tile_rasters
+
+        report = tile_rasters(
+            args.rasters,
+            args.output_folder,
+            settings,
+            masks_folder=args.masks_folder,
+            overwrite=args.overwrite,
+            workers=args.workers,
+        )
+        print(f"{args.output_folder}: {report.summary()}")
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()
