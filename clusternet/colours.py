@@ -1,8 +1,8 @@
-"""Fixed colours for cluster and class numbers that neighbours can be told apart by."""
+"""Fixed colours for cluster and class numbers that can be told apart."""
 
 from __future__ import annotations
 
-import colorsys
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,19 +12,39 @@ _FIRST = (  # twelve well separated hues, first because few clusters or classes 
     (31, 119, 180), (44, 160, 44), (214, 39, 40), (255, 187, 40), (148, 103, 189), (140, 86, 75),
     (23, 190, 207), (227, 119, 194), (152, 223, 138), (255, 127, 14), (174, 199, 232), (99, 99, 99),
 )  # fmt: skip
+_MOST = 1000  # from here on colours repeat: nobody tells so many apart
 
 
 def palette(count: int) -> UInt8Array:
     """Return ``count`` RGB colours, the same ones every time; (count, 3) uint8.
 
-    After the first twelve, hues advance by the golden ratio and lightness and saturation cycle,
-    so that neighbouring numbers always differ clearly.
+    After the first twelve, each colour is the one that differs most, to the eye, from all
+    before it. Beyond a thousand they repeat.
     """
-    colours = list(_FIRST[:count])
-    for index in range(len(colours), count):
-        hue = (index * 0.61803398875) % 1.0
-        lightness = (0.35, 0.5, 0.65, 0.78)[index % 4]
-        saturation = (0.9, 0.6, 0.75)[index % 3]
-        red, green, blue = colorsys.hls_to_rgb(hue, lightness, saturation)
-        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return np.array(colours, np.uint8).reshape(-1, 3)
+    if count <= len(_FIRST):
+        return np.array(_FIRST[:count], np.uint8).reshape(-1, 3)
+    colours = np.array(_farthest(min(-(-count // 100) * 100, _MOST)), np.uint8)
+    return np.resize(colours, (count, 3)) if count > _MOST else colours[:count].copy()
+
+
+@lru_cache(maxsize=4)
+def _farthest(count: int) -> tuple[tuple[int, int, int], ...]:
+    """Extend the first colours to ``count`` by farthest points in the CIELAB colour space."""
+    from skimage.color import rgb2lab  # here, because it takes a moment to load
+
+    steps = np.arange(0, 256, 15, dtype=np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    lightness = rgb2lab(grid / 255)[:, 0]
+    # Nearly black, and nearly white as nodata is shown, carry no hue.
+    grid = grid[(lightness > 18) & (lightness < 90)]
+    chosen = np.array(_FIRST, np.uint8)
+    candidates, first = rgb2lab(grid / 255), rgb2lab(chosen / 255)
+    nearest = np.linalg.norm(candidates[:, None] - first, axis=-1).min(axis=1)
+    colours = list(_FIRST)
+    while len(colours) < count:
+        best = int(nearest.argmax())
+        red, green, blue = (int(value) for value in grid[best])
+        colours.append((red, green, blue))
+        away = np.linalg.norm(candidates - candidates[best], axis=-1)
+        nearest = np.minimum(nearest, away)
+    return tuple(colours)

@@ -51,6 +51,23 @@ class RasterProfile:
         return self.transform @ Affine.translation(window.col, window.row)
 
 
+def make_profile(
+    path: Path, shape: Shape, *, epsg: int, origin: tuple[float, float], pixel_size: float
+) -> RasterProfile:
+    """Return a north-up grid for an 8-bit raster that no file describes yet.
+
+    Args:
+        path: the file it is for.
+        shape: (rows, cols) in pixels.
+        epsg: number of the CRS.
+        origin: (x, y) of the upper left corner, in units of the CRS.
+        pixel_size: side of a pixel, in units of the CRS.
+    """
+    transform = Affine(pixel_size, 0, origin[0], 0, -pixel_size, origin[1])
+    crs = CRS.from_epsg(epsg)
+    return RasterProfile(path, shape, 1, "uint8", crs, transform, nodata=None, has_mask=False)
+
+
 def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
     """Raise GridMismatchError unless both rasters have the same size and lie in the same place.
 
