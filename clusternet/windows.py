@@ -96,8 +96,8 @@ def centre(window: Window, shape: Shape) -> Window:
     Where the two differ by an odd number of pixels the extra pixel is cut off at the top and
     left, as the skip connections of the valid U-Net do.
     """
+    if shape[0] > window.height or shape[1] > window.width:
+        raise SettingsError(f"Expected a shape of at most {window.shape}, received {shape}.")
     top = math.ceil((window.height - shape[0]) / 2)
     left = math.ceil((window.width - shape[1]) / 2)
-    if top < 0 or left < 0:
-        raise SettingsError(f"Expected a shape of at most {window.shape}, received {shape}.")
     return Window(window.row + top, window.col + left, *shape)
