@@ -73,11 +73,12 @@ def nearest_size(size: int, padding: str) -> int:
 
 
 def margin(padding: str) -> int:
-    """Return the width in pixels of the border whose labels depend on what lies outside.
+    """Return how many pixels are read around a part that is kept, when it starts at a grain.
 
-    For the valid network it is exactly the border that is not labelled. The same network sees
-    as far; the two differ only in what they take for the pixels beyond.
+    The valid network needs the border that it does not label, half of 203 pixels. With same
+    padding the zeros beyond a window reach 94 pixels inwards from the top and left and 109 from
+    the bottom and right if it starts and ends at multiples of 16: seven grains cover both.
     """
     size = 64 * GRAIN
     reach = math.ceil((size - output_size(size, "valid")) / 2)
-    return reach if padding == "valid" else GRAIN * math.ceil(reach / GRAIN)
+    return reach if padding == "valid" else GRAIN * math.ceil((reach + 8) / GRAIN)

@@ -36,6 +36,8 @@ def write_raster(tmp_path: Path) -> WriteRaster:
         )  # fmt: skip
         if driver == "GTiff":
             profile |= dict(crs="EPSG:32631", transform=from_origin(448_000, 5_412_000, 0.5, 0.5))
+            if len(bands) != 3:  # or GDAL takes the fourth band for alpha
+                profile |= dict(photometric="minisblack", alpha="unspecified")
         profile |= options
         with quiet_georeferencing(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
             with rasterio.open(path, "w", **profile) as dataset:

@@ -1,0 +1,229 @@
+"""Maps do not depend on how the raster is cut, and lie on its grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from conftest import WriteRaster, four_textures
+
+from clusternet.bands import Bands
+from clusternet.clustering import Codebook, cluster
+from clusternet.errors import OutputError, RunError
+from clusternet.model import build_network
+from clusternet.prediction import MapOptions, map_paths, predict_raster, predict_rasters
+from clusternet.prediction_grid import PredictionGrid
+from clusternet.predictor import Predictor, load
+from clusternet.run import StoredCodebook, save_description, save_result
+from clusternet.settings import TrainingSettings
+
+CLUSTERS = 6
+
+
+def make_run(folder: Path, padding: str = "same", num_bands: int = 3, dtype: str = "uint8") -> Path:
+    """Write a run with random weights and a codebook of random features."""
+    settings = TrainingSettings(
+        num_clusters=CLUSTERS, base_filters=2, num_features=6, padding=padding, precision="float32"
+    )
+    shape = (64, 64) if padding == "same" else (256, 256)
+    network = build_network(num_bands, CLUSTERS, shape=shape, base_filters=2, num_features=6,
+                            padding=padding)  # fmt: skip
+    bands = Bands(num_bands, dtype, None, (100.0,) * num_bands, (50.0,) * num_bands, shape)
+    features = np.abs(np.random.default_rng(0).normal(size=(500, 6))).astype(np.float32)
+    found = cluster(features, CLUSTERS)
+    feature_range = np.percentile(features, (0.5, 99.5), axis=0).astype(np.float32)
+    save_description(folder, settings, bands)
+    save_result(folder, network, StoredCodebook(found.codebook, found.sizes, feature_range), [])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("runs")
+    return {padding: make_run(root / padding, padding) for padding in ("same", "valid")}
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_the_map_does_not_depend_on_the_window_size(runs: dict[str, Path], padding: str) -> None:
+    pixels = four_textures(150, 210, 3)
+    whole = load(runs[padding], precision="float32", window_size=1024).predict(pixels)
+    for size in (32, 64, 112):
+        cut = load(runs[padding], precision="float32", window_size=size).predict(pixels)
+        # sums in another order may swap two centroids that are equally near
+        assert (cut != whole).mean() < 1e-3
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_crop_predicts_the_same_interior(runs: dict[str, Path], padding: str) -> None:
+    pixels = four_textures(352, 384, 3)
+    predictor = load(runs[padding], precision="float32", window_size=64)
+    whole, crop = predictor.predict(pixels), predictor.predict(pixels[32:, 48:])
+    inner = (slice(112, -1), slice(112, -1))
+    assert (whole[32:, 48:][inner] != crop[inner])[:-112, :-112].mean() < 1e-3
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 5), (48, 48)])
+def test_small_rasters_are_covered(
+    runs: dict[str, Path], padding: str, shape: tuple[int, int]
+) -> None:
+    labels = load(runs[padding], window_size=64).predict(four_textures(*shape, 3))
+    assert labels.shape == shape and labels.min() >= 0 and labels.max() < CLUSTERS
+
+
+def test_kept_parts_cover_the_raster_once() -> None:
+    for padding, patch in (("same", (64, 64)), ("valid", (256, 256))):
+        grid = PredictionGrid.plan((70, 300), patch, padding, 64)
+        seen = np.zeros((70, 300), int)
+        for _, kept in grid.windows((70, 300)):
+            seen[kept.slices()] += 1
+        assert (seen == 1).all()
+
+
+def test_labels_are_the_nearest_centroids_of_the_features(runs: dict[str, Path]) -> None:
+    pixels = four_textures(64, 80, 3)
+    predictor = load(runs["same"], precision="float32")
+    features = predictor.features(pixels)
+    codebook: Codebook = predictor.run.stored.codebook
+    by_faiss = codebook.assign(features.reshape(-1, features.shape[-1])).reshape(64, 80)
+    assert (by_faiss != predictor.predict(pixels)).mean() < 1e-3
+
+
+def test_the_map_lies_on_the_raster_s_grid(
+    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    pixels = four_textures(70, 90, 3)
+    pixels[:12, :16] = 0
+    source = write_raster("scene.tif", pixels, nodata=0)
+    predict_raster(load(runs["same"]), source, tmp_path / "maps" / "scene_clusters.tif")
+    with (
+        rasterio.open(source) as scene,
+        rasterio.open(tmp_path / "maps/scene_clusters.tif") as made,
+    ):
+        assert (made.crs, made.transform, made.shape) == (scene.crs, scene.transform, scene.shape)
+        assert made.dtypes == ("uint8",) and made.nodata == 255
+        assert made.tags()["CLUSTERNET_KIND"] == "clusters"
+        labels = made.read(1)
+    assert (labels[:12, :16] == 255).all()
+    assert (labels == 255).sum() == 12 * 16
+
+
+def test_an_open_dataset_predicts_like_its_array(
+    runs: dict[str, Path], write_raster: WriteRaster
+) -> None:
+    pixels = four_textures(40, 50, 3)
+    predictor = load(runs["same"])
+    with rasterio.open(write_raster("scene.tif", pixels)) as dataset:
+        np.testing.assert_array_equal(predictor.predict(dataset), predictor.predict(pixels))
+
+
+def test_confidence_and_features_are_bytes_with_nodata(
+    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    pixels = four_textures(40, 50, 3)
+    pixels[:5] = 0
+    source = write_raster("scene.tif", pixels, nodata=0)
+    options = MapOptions(confidence=True, features=True)
+    predictor = load(runs["same"])
+    predict_raster(predictor, source, tmp_path / "scene_clusters.tif", options)
+    with rasterio.open(tmp_path / "scene_confidence.tif") as made:
+        confidence = made.read(1)
+    assert (confidence[:5] == 255).all() and confidence[5:].max() <= 254
+    with rasterio.open(tmp_path / "scene_features.tif") as made:
+        stored = made.read() * np.array(made.scales)[:, None, None]
+        stored += np.array(made.offsets)[:, None, None]
+        step = np.array(made.scales)
+    with rasterio.open(source) as dataset:
+        exact = predictor.features(dataset)[5:]
+    low, high = predictor.run.stored.feature_range
+    difference = np.abs(np.moveaxis(stored, 0, -1)[5:] - exact.clip(low, high))
+    assert (difference <= step / 2 + 1e-4).all()
+
+
+def test_a_cog_keeps_colours_nodata_and_labels(
+    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    source = write_raster("scene.tif", four_textures(600, 700, 3))
+    plain, cog = tmp_path / "a_clusters.tif", tmp_path / "b_clusters.tif"
+    predictor = load(runs["same"])
+    predict_raster(predictor, source, plain)
+    predict_raster(predictor, source, cog, MapOptions(cog=True))
+    with rasterio.open(plain) as first, rasterio.open(cog) as second:
+        assert second.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert second.overviews(1) and second.nodata == 255
+        assert first.colormap(1) == second.colormap(1)
+        np.testing.assert_array_equal(first.read(1), second.read(1))
+        assert second.tags()["CLUSTERNET_KIND"] == "clusters"
+    assert sorted(path.name for path in tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize(
+    ("pixels", "found"),
+    [
+        (four_textures(32, 32, 4), "4 of uint8"),
+        (four_textures(32, 32, 3).astype("uint16"), "uint16"),
+    ],
+)
+def test_other_bands_or_types_are_refused(
+    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path, pixels: np.ndarray, found: str
+) -> None:
+    source = write_raster("other.tif", pixels)
+    output = tmp_path / "out" / "other_clusters.tif"
+    with pytest.raises(RunError, match=rf"other.tif: expected 3 band\(s\) of uint8.*{found}"):
+        predict_raster(load(runs["same"]), source, output)
+    assert list(output.parent.iterdir()) == []
+
+
+def test_a_folder_is_gone_on_with(
+    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    for name in ("in/a.tif", "in/sub/b.tif"):
+        write_raster(name, four_textures(32, 32, 3))
+    predictor = load(runs["same"])
+    maps = tmp_path / "maps"
+    report = predict_rasters(predictor, [tmp_path / "in" / "a.tif"], maps)
+    assert report.maps == (maps / "a_clusters.tif",)
+    with pytest.raises(OutputError, match="exists already"):
+        predict_rasters(predictor, [tmp_path / "in"], maps)
+    report = predict_rasters(predictor, [tmp_path / "in"], maps, MapOptions(skip_existing=True))
+    assert report.maps == (maps / "sub" / "b_clusters.tif",) and report.skipped == 1
+
+
+def test_rasters_of_one_stem_get_maps_of_their_own(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    for name in ("in/a.tif", "in/a.png"):
+        write_raster(name, four_textures(8, 8, 3))
+    names = [output.name for _, output in map_paths([tmp_path / "in"], tmp_path)]
+    assert names == ["a.png_clusters.tif", "a.tif_clusters.tif"]
+
+
+@pytest.mark.parametrize("name", ["settings.yaml", "bands.json", "model.keras", "codebook.npz"])
+def test_a_run_with_a_missing_file_is_refused(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / "run")
+    (run / name).unlink()
+    with pytest.raises(RunError, match=f"{name}: missing"):
+        load(run)
+
+
+@pytest.mark.parametrize("name", ["settings.yaml", "bands.json", "model.keras", "codebook.npz"])
+def test_a_run_with_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / "run")
+    (run / name).write_bytes(b"\x00\x01 something else")
+    with pytest.raises(RunError, match="run"):
+        load(run)
+
+
+def test_a_model_of_another_run_is_refused(tmp_path: Path) -> None:
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", num_bands=4)
+    (first / "model.keras").write_bytes((second / "model.keras").read_bytes())
+    with pytest.raises(RunError, match="different epochs or runs"):
+        load(first)
+
+
+def test_the_softmax_head_is_the_alternative(runs: dict[str, Path]) -> None:
+    pixels = four_textures(32, 32, 3)
+    head = Predictor(load(runs["same"]).run, assign="head").predict(pixels)
+    assert head.shape == (32, 32) and set(np.unique(head)) <= set(range(CLUSTERS))
