@@ -86,6 +86,49 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
     "skip_existing": dict(action="store_true", help="leave rasters alone whose map exists: "
         "an interrupted folder goes on"),
+    # labels
+    "class_field": dict(metavar="FIELD", help="field of vector labels that holds the class "
+        "(default: class)"),
+    "layer": dict(metavar="NAME", help="layer of vector files that hold several"),
+    "background": dict(type=int, metavar="CLASS", help="class of pixels under no shape of vector "
+        "labels (default: unlabelled)"),
+    # tools/clusters2classes.py
+    "legend": _PATH | dict(help="legend.csv to apply, instead of labels"),
+    "run": _PATH | dict(help="run folder that the maps come from; needed to find the nearest "
+        "labelled cluster"),
+    "unlabelled": dict(choices=("nearest", "unknown"), help="what clusters become that no label "
+        "touches: the class of the nearest labelled centroid, or unknown"),
+    "rule": dict(choices=("majority", "binary"), help="majority of the labelled pixels, or as in "
+        "the published code: labels are 0 and 1, and a cluster becomes 1 where "
+        "--keep_clust_threshold says so, else 0"),
+    "keep_clust_threshold": dict(type=float, metavar="SHARE", help="with --rule binary: least "
+        "share of 1 among the labelled pixels of a cluster that becomes 1"),
+    "gt_fraction": dict(type=float, metavar="SHARE", help="share of the label files that are "
+        "used, drawn at random"),
+    "polygons": _PATH | dict(help="also write polygons to this GeoPackage"),
+    "sieve": dict(type=int, metavar="PIXELS", help="of polygons: smaller patches take the class "
+        "of their largest neighbour"),
+    "min_area": dict(type=int, metavar="PIXELS", help="of polygons: leave smaller ones out"),
+    "simplify": dict(type=float, metavar="PIXELS", help="of polygons: tolerance of simplified "
+        "borders"),
+    # tools/rasterization.py
+    "burn_value": dict(type=int, metavar="CLASS", help="give all shapes this class"),
+    "order_field": dict(metavar="FIELD", help="burn in ascending order of this field, so that "
+        "higher values lie on top (default: order of the file)"),
+    "all_touched": _FLAG | dict(help="label every pixel that a shape touches, not only those "
+        "whose centre it covers"),
+    # tools/evaluation.py
+    "history": dict(type=Path, metavar="RUN", help="also score the test maps of each epoch of "
+        "this run, trained with --test_img_folder; alone with LABELS, only them"),
+    "clusters": _FLAG | dict(help="the maps hold clusters, or classes (default: as they say "
+        "themselves, else classes)"),
+    "classes": _PATH | dict(help="classes.json or legend.csv: names of the classes that labels "
+        "may hold"),
+    "ignore_label": dict(type=int, metavar="LABEL", help="label value of pixels without a label, "
+        "beside the file's own nodata (default: 255 in 8-bit rasters)"),
+    "labelled_fraction": dict(type=float, metavar="FRACTION", help="of cluster maps, the share "
+        "of blocks of 128 x 128 pixels whose labels name the clusters"),
+    "draws": dict(type=int, help="of cluster maps, how often such blocks are drawn"),
 }  # fmt: skip
 
 _PATHS = {name for name, option in OPTIONS.items() if option.get("type") is Path}

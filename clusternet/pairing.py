@@ -12,7 +12,7 @@ from clusternet.raster import RASTER_SUFFIXES, find_rasters
 
 logger = logging.getLogger(__name__)
 
-VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson")
+_VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".gml")  # .json: class lists too
 Pair = tuple[Path, Path]
 
 _WORD = r"(clusters?|class(es)?|maps?|pred(iction)?s?|masks?|labels?|gt|(ground)?_?truth|reference)"
@@ -42,7 +42,7 @@ def pair_files(maps: Path, labels: Path) -> list[Pair]:
         RasterError: if there are no maps.
         LabelError: if there are no labels, none fits, or two fit the same map.
     """
-    map_files = _find_maps(maps)
+    map_files = find_maps(maps)
     if labels.is_file():
         return [(path, labels) for path in map_files]
     if labels.resolve() == maps.resolve():
@@ -64,12 +64,12 @@ def base_name(path: Path) -> str:
     return _KNOWN_SUFFIXES.sub("", path.stem) or path.stem
 
 
-def is_vector(path: Path) -> bool:
-    """Tell whether a label file holds shapes rather than pixels."""
-    return path.suffix.lower() in VECTOR_SUFFIXES
+def find_maps(maps: Path) -> list[Path]:
+    """Return ``maps`` itself, or the maps below it: no previews, confidence or feature rasters.
 
-
-def _find_maps(maps: Path) -> list[Path]:
+    Raises:
+        RasterError: if there are none.
+    """
     if maps.is_file():
         return [maps]
     rasters = [path for path in find_rasters(maps) if not _NOT_MAPS.search(path.stem)]
@@ -94,7 +94,7 @@ class _LabelIndex:
             if _is_label_file(path, folder):
                 self._by_base[base_name(path)].append(path)
         if not self._by_base:
-            endings = ", ".join(RASTER_SUFFIXES + VECTOR_SUFFIXES)
+            endings = ", ".join(RASTER_SUFFIXES + _VECTOR_SUFFIXES)
             raise LabelError(f"{folder}: no label file found; expected files ending in {endings}.")
 
     def find(self, map_path: Path) -> Path | None:
@@ -131,7 +131,7 @@ class _LabelIndex:
 
 def _is_label_file(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    known = path.suffix.lower() in RASTER_SUFFIXES + VECTOR_SUFFIXES
+    known = path.suffix.lower() in RASTER_SUFFIXES + _VECTOR_SUFFIXES
     return known and not hidden and path.is_file()
 
 
@@ -141,7 +141,7 @@ def _report_unmatched(unmatched: list[Path], maps: Path, labels: Path) -> None:
     names = ", ".join(path.name for path in unmatched[:3])
     if len(unmatched) > 3:
         names += ", ..."
-    total = len(_find_maps(maps))
+    total = len(find_maps(maps))
     if len(unmatched) == total:
         raise LabelError(
             f"{labels}: no label file is named like one of the {total} map(s) in {maps} "

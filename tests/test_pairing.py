@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusternet.errors import LabelError, RasterError
-from clusternet.pairing import base_name, is_vector, pair_files
+from clusternet.pairing import base_name, pair_files
 
 
 @pytest.fixture
@@ -124,8 +124,3 @@ def test_missing_and_empty_places_are_refused(folders, tmp_path):
 def test_a_name_made_of_known_words_only_is_kept():
     assert base_name(Path("a/mask.png")) == "mask"
     assert base_name(Path("labels_mask.png")) == "labels"
-
-
-def test_vectors_are_told_from_rasters():
-    assert is_vector(Path("a.GPKG"))
-    assert not is_vector(Path("a.tif"))

@@ -1,0 +1,75 @@
+"""Names and colours of classes, as a user gives them: a JSON file or a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clusternet.colours import palette
+from clusternet.legend import RGB, read_class_names, read_legend
+from clusternet.types import UInt8Array
+
+_NO_CLASS_NAMES = {"unlabelled", "unlabeled", "unknown", "ignore", "ignored", "nodata", "void"}
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """The classes that labels may hold; empty where the user names none."""
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Name of each class value."""
+    colours: Mapping[int, RGB] = field(default_factory=dict)
+    """RGB colour of some class values."""
+    no_classes: frozenset[int] = frozenset()
+    """Values that are named ``unlabelled``, ``unknown`` or the like: a lack of a class."""
+
+    @property
+    def num_classes(self) -> int:
+        """One more than the largest class value; 0 for an empty list."""
+        return max(self.names, default=-1) + 1
+
+    def name(self, value: int) -> str:
+        """Return the name of a class value."""
+        return self.names.get(value, f"class {value}")
+
+    def colour_table(self, count: int) -> UInt8Array:
+        """Return the colour of class values 0 to ``count - 1``; (count, 3) uint8."""
+        table = palette(count)
+        for value, colour in self.colours.items():
+            if value < count:
+                table[value] = colour
+        return table
+
+    def __str__(self) -> str:
+        """Describe the list in a message."""
+        return ", ".join(f"{value} {name}" for value, name in sorted(self.names.items()))
+
+
+def read_class_list(path: Path) -> ClassList:
+    """Read class names from ``classes.json``, or names and colours from a ``legend.csv``.
+
+    Raises:
+        LabelError: if the file is missing or of another form.
+    """
+    if path.suffix.lower() != ".csv":
+        return make_class_list(read_class_names(path))
+    classes = read_legend(path).classes
+    return make_class_list(
+        {number: land_class.name for number, land_class in classes.items()},
+        {number: land_class.colour for number, land_class in classes.items()},
+    )
+
+
+def make_class_list(
+    names: Mapping[int, str], colours: Mapping[int, RGB] | None = None
+) -> ClassList:
+    """Sort out the values whose name says that they are no class."""
+    lacking = frozenset(value for value, name in names.items() if is_no_class(name))
+    classes = {value: name for value, name in names.items() if value not in lacking}
+    return ClassList(classes, colours or {}, lacking)
+
+
+def is_no_class(name: str) -> bool:
+    """Tell whether a name says that there is no class: ``unlabelled``, ``unknown``, ..."""
+    return name.strip().lower() in _NO_CLASS_NAMES

@@ -1,0 +1,65 @@
+"""Score class maps or cluster maps against labels, and write a report.
+
+python tools/evaluation.py CLASSES LABELS
+python tools/evaluation.py MAPS LABELS --classes classes.json --labelled_fraction 0.1
+python tools/evaluation.py --history RUN LABELS
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.options import Parser, run_command
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument("maps", type=Path, nargs="?", metavar="MAPS",
+                        help="a map, or a folder of them; not needed with --history")  # fmt: skip
+    parser.add_argument("labels", type=Path, metavar="LABELS",
+                        help="label raster or vector file on any grid, or a folder of them "
+                        "(matched by base name)")  # fmt: skip
+    parser.add_config()
+    parser.add(("output_folder", "overwrite", "history", "clusters", "classes"))
+    parser.add(
+        ("class_field", "layer", "ignore_label", "labelled_fraction", "draws", "seed"),
+        {"labelled_fraction": 0.1, "draws": 5, "seed": 1},
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, evaluate, and print the scores and where the report is."""
+    parser = build_parser()
+    args = parser.parse_intermixed_args(argv)  # MAPS may be left out, wherever flags stand
+    if args.maps is None and args.history is None:
+        parser.error("expected MAPS and LABELS, or --history RUN and LABELS")
+
+    def command() -> None:
+        from clusternet.report import evaluate_to_folder
+
+        print(
+            evaluate_to_folder(
+                args.maps,
+                args.labels,
+                args.output_folder,
+                history=args.history,
+                classes=args.classes,
+                overwrite=args.overwrite,
+                clusters=args.clusters,
+                class_field=args.class_field,
+                layer=args.layer,
+                ignore_label=args.ignore_label,
+                labelled_fraction=args.labelled_fraction,
+                draws=args.draws,
+                seed=args.seed,
+            )
+        )
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()
