@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,8 +109,9 @@ def read_legend(path: Path) -> Legend:
     Raises:
         LabelError: naming the line, if the file is missing or cannot be understood.
     """
-    lines = _read_lines(path)
-    records = csv.reader(lines, delimiter=_delimiter(lines[0]))
+    text = _read_text(path)
+    delimiter = max(",;\t", key=text.splitlines()[0].count)
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = [name.strip().lower() for name in next(records)]
     for name in _REQUIRED:
         if name not in header:
@@ -123,7 +125,7 @@ def read_legend(path: Path) -> Legend:
     return table.finish()
 
 
-def _read_lines(path: Path) -> list[str]:
+def _read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -132,11 +134,7 @@ def _read_lines(path: Path) -> list[str]:
         raise LabelError(f"{path}: is not UTF-8 text; save the legend as CSV UTF-8.") from error
     if not text.strip():
         raise LabelError(f"{path}: is empty; expected a legend.")
-    return text.splitlines()
-
-
-def _delimiter(header: str) -> str:
-    return max(",;\t", key=header.count)
+    return text
 
 
 class _Table:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,19 +168,24 @@ def write_polygons(
         append: add to the layer, which exists already.
     """
     frame = geopandas.GeoDataFrame(dict(fields), geometry=geometries, crs=crs)
-    pyogrio.write_dataframe(
-        frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
-        promote_to_multi=True, append=append,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # polygons of a map without CRS are welcome
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        pyogrio.write_dataframe(
+            frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
+            promote_to_multi=True, append=append,
+            dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
+        )  # fmt: skip
 
 
 def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     if not path.exists():
         raise LabelError(f"{path}: no such file.")
     try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
-        _check_layer(path, layer, layers)
-        frame = geopandas.read_file(path, layer=layer or layers[0], engine="pyogrio")
+        with _logged_warnings(path):
+            layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+            _check_layer(path, layer, layers)
+            frame = geopandas.read_file(path, layer=layer or layers[0], engine="pyogrio")
     except (DataSourceError, DataLayerError, OSError, ValueError) as error:
         raise LabelError(
             f"{path}: cannot be read as vectors (damaged, or another format); expected a "
@@ -189,6 +196,16 @@ def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     if frame.empty:
         raise LabelError(f"{path}: holds no shape (layer '{layer or layers[0]}' is empty).")
     return frame
+
+
+@contextmanager
+def _logged_warnings(path: Path) -> Iterator[None]:
+    """Pass on what GDAL warns of, as log lines that name the file."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        logger.warning("%s: %s", path, warning.message)
 
 
 def _check_layer(path: Path, layer: str | None, layers: Sequence[str]) -> None:
