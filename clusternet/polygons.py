@@ -1,0 +1,90 @@
+"""Polygons of class maps in a GeoPackage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from clusternet.errors import SettingsError
+from clusternet.files import new_file
+from clusternet.land_classes import LandClass
+from clusternet.raster import open_raster
+from clusternet.raster.vectors import Polygons, polygonise
+from clusternet.vectors import write_polygons
+
+
+@dataclass(frozen=True)
+class PolygonOptions:
+    """What is done to polygons; all sizes are pixels of the map."""
+
+    sieve: int = 0
+    """Patches of fewer pixels first take the class of their largest neighbour."""
+    min_area: int = 0
+    """Polygons of fewer pixels are left out."""
+    simplify: float = 0.0
+    """Tolerance; borders between polygons stay common."""
+
+    def __post_init__(self) -> None:
+        """Refuse negative sizes."""
+        for name in ("sieve", "min_area", "simplify"):
+            if not getattr(self, name) >= 0:
+                raise SettingsError(
+                    f"--{name}: expected a number of pixels, 0 or more, received "
+                    f"{getattr(self, name)}."
+                )
+
+
+def write_class_polygons(
+    path: Path,
+    class_maps: Sequence[Path],
+    classes: Mapping[int, LandClass],
+    options: PolygonOptions,
+    *,
+    overwrite: bool = False,
+) -> int:
+    """Write the polygons of class maps, a layer for each map, and return their number.
+
+    Fields are ``class``, ``name`` and, where the CRS is projected, ``area_ha``.
+
+    Args:
+        path: the GeoPackage.
+        class_maps: class maps with different names.
+        classes: the classes by number.
+        options: what is done to the polygons.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputError: if ``path`` exists or cannot be written.
+    """
+    count = 0
+    with new_file(path, overwrite=overwrite) as part:
+        for class_map in tqdm(class_maps, desc="polygons", unit="map", disable=None):
+            with open_raster(class_map, codes=True) as raster:
+                crs = raster.profile.crs
+            windows = polygonise(
+                class_map, sieve=options.sieve, min_area=options.min_area, simplify=options.simplify
+            )
+            for index, polygons in enumerate(windows):
+                write_polygons(
+                    part,
+                    class_map.stem,
+                    polygons.geometries,
+                    _fields(polygons, classes),
+                    None if crs is None else crs.to_wkt(),
+                    append=index > 0,
+                )
+                count += len(polygons.classes)
+    return count
+
+
+def _fields(polygons: Polygons, classes: Mapping[int, LandClass]) -> dict[str, Any]:
+    names = [classes[number].name for number in polygons.classes.tolist()]
+    fields = {"class": polygons.classes, "name": np.array(names, object)}
+    if polygons.area_ha is not None:
+        fields["area_ha"] = polygons.area_ha
+    return fields

@@ -1,0 +1,223 @@
+"""Let labelled pixels vote on the class of each cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Never
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from clusternet.class_list import ClassList
+from clusternet.cluster_maps import ClusterMap, read_clusters
+from clusternet.errors import GridMismatchError, LabelError, SettingsError
+from clusternet.metrics import Counts, contingency_table
+from clusternet.raster import open_raster
+from clusternet.raster.labels import Labels, open_labels_onto, read_categories
+from clusternet.types import IntArray
+from clusternet.vectors import class_names, is_vector
+
+logger = logging.getLogger(__name__)
+
+Pair = tuple[ClusterMap, Path]
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How label files are read."""
+
+    classes: ClassList = field(default_factory=ClassList)
+    """The classes that labels may hold; an empty list allows any."""
+    class_field: str | None = None
+    """Field of vectors that holds the class."""
+    layer: str | None = None
+    """Layer of vector files."""
+    background: int | None = None
+    """Class of pixels under no shape; None leaves them unlabelled."""
+    ignore_label: int | None = None
+    """Label value that means no label; None means 255 in 8-bit rasters."""
+
+
+@dataclass
+class Votes:
+    """Labelled pixels by cluster and class, pooled over maps."""
+
+    num_clusters: int
+    """Number of clusters."""
+    by_class: dict[int, Counts] = field(default_factory=dict)
+    """(clusters,) labelled pixels of each class."""
+    names: dict[int, str] = field(default_factory=dict)
+    """Class names that label files state."""
+    colours: dict[int, Colour] = field(default_factory=dict)
+    """Class colours that label files state."""
+
+    @property
+    def numbers(self) -> list[int]:
+        """The class numbers that have votes, ascending."""
+        return sorted(self.by_class)
+
+    @property
+    def table(self) -> Counts:
+        """(clusters, classes), one column for each of ``numbers``."""
+        return np.stack([self.by_class[number] for number in self.numbers], axis=1)
+
+    @property
+    def total(self) -> int:
+        """Labelled pixels in all."""
+        return sum(int(counts.sum()) for counts in self.by_class.values())
+
+    def add(self, clusters: IntArray, labels: IntArray) -> None:
+        """Add pixels: clusters and labels, (pixels,) both."""
+        numbers, columns = np.unique(labels, return_inverse=True)
+        counts = contingency_table(clusters, columns, self.num_clusters, len(numbers))
+        for number, column in zip(numbers.tolist(), counts.T, strict=True):
+            self.by_class[number] = self.by_class.get(number, 0) + column
+
+    def majority(self) -> IntArray:
+        """Return the most frequent class of each cluster; a tie goes to the lower number."""
+        mapping: IntArray = np.array(self.numbers, np.int32)[self.table.argmax(axis=1)]
+        return mapping
+
+    def binary(self, threshold: float) -> IntArray:
+        """Return class 1 for clusters of which at least this share of labelled pixels is 1.
+
+        The rule of the published code; all others are class 0.
+        """
+        for number in self.numbers:
+            if number > 1:
+                raise LabelError(
+                    f"--rule binary: expected labels 0 and 1, found {number} in the labels."
+                )
+        ones = self.by_class.get(1, np.zeros(self.num_clusters, np.int64))
+        labelled = self.labelled()
+        return ((labelled > 0) & (ones >= threshold * labelled)).astype(np.int32)
+
+    def labelled(self) -> Counts:
+        """Return the labelled pixels of each cluster; (clusters,)."""
+        counts: Counts = self.table.sum(axis=1)
+        return counts
+
+    def purity(self, mapping: IntArray) -> NDArray[np.float64]:
+        """Return the share of labelled pixels that have the cluster's class; NaN without any."""
+        hits = np.zeros(self.num_clusters, np.int64)
+        for number, counts in self.by_class.items():
+            hits += np.where(mapping == number, counts, 0)
+        labelled = self.labelled()
+        return np.where(labelled > 0, hits / np.maximum(labelled, 1), np.nan)
+
+
+def draw_labels(pairs: Sequence[Pair], fraction: float, seed: int) -> list[Pair]:
+    """Keep a random share of the label files (at least one), and the maps that go with them."""
+    if not 0 < fraction <= 1:
+        raise SettingsError(
+            f"--gt_fraction: expected a number above 0 and at most 1, received {fraction:g}."
+        )
+    files = sorted({path for _, path in pairs})
+    count = max(round(fraction * len(files)), 1)
+    chosen = np.random.default_rng(seed).permutation(len(files))[:count]
+    drawn = {files[index] for index in chosen}
+    if count < len(files):
+        logger.info("labels: %d of %d files drawn.", count, len(files))
+    return [pair for pair in pairs if pair[1] in drawn]
+
+
+def count_votes(pairs: Sequence[Pair], num_clusters: int, options: LabelOptions) -> Votes:
+    """Count labelled pixels by cluster and class, window by window.
+
+    Args:
+        pairs: maps and their label files.
+        num_clusters: of all maps.
+        options: how labels are read.
+
+    Raises:
+        LabelError: if labels hold unexpected classes, or no pixel is labelled.
+        GridMismatchError: if labels cannot be laid over their map, or none overlaps its map.
+    """
+    votes = Votes(num_clusters)
+    numbers = class_numbers([path for _, path in pairs], options)
+    overlapping = 0
+    with tqdm(
+        total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px", disable=None
+    ) as bar:
+        for cluster_map, path in pairs:
+            with open_labels_onto(
+                path, cluster_map.profile, unlabelled=options.ignore_label, numbers=numbers,
+                class_field=options.class_field, layer=options.layer,
+                background=options.background,
+            ) as labels:  # fmt: skip
+                _merge_names(votes, labels, options.classes)
+                overlapping += labels.overlaps
+                if labels.overlaps:
+                    _count_map(votes, cluster_map, labels, options.classes, bar)
+                else:
+                    logger.info("%s does not reach %s.", path, cluster_map.path)
+    if not overlapping:
+        raise GridMismatchError(
+            f"{pairs[0][1]}: does not overlap {pairs[0][0].path}"
+            + (f", nor does any other of {len(pairs)} pairs" if len(pairs) > 1 else "")
+            + "; is the CRS of both stated correctly?"
+        )
+    if not votes.by_class:
+        raise LabelError(f"{pairs[0][1]}: no pixel of the maps has a label.")
+    return votes
+
+
+def class_numbers(paths: Sequence[Path], options: LabelOptions) -> dict[str, int] | None:
+    """Return one number for each class name of all vector files; None if they hold numbers."""
+    if options.classes.names:
+        return {name: number for number, name in options.classes.names.items()}
+    vectors = sorted({path for path in paths if is_vector(path)})
+    names = class_names(vectors, class_field=options.class_field, layer=options.layer)
+    return {name: number for number, name in enumerate(names)} or None
+
+
+def _count_map(
+    votes: Votes, cluster_map: ClusterMap, labels: Labels, classes: ClassList, bar: tqdm[Never]
+) -> None:
+    labelled = 0
+    with open_raster(cluster_map.path, codes=True) as raster:
+        for window in cluster_map.windows():
+            values, valid = labels.read(window)
+            if classes.no_classes:
+                valid &= ~np.isin(values, list(classes.no_classes))
+            if valid.any():  # elsewhere the map need not be read
+                clusters, mapped = read_clusters(raster, window)
+                valid &= mapped
+                _check_classes(labels.path, values[valid], classes)
+                votes.add(clusters[valid], values[valid])
+                labelled += int(valid.sum())
+            bar.update(values.size)
+    logger.info(
+        "%s: labels on %d of the %d pixels of %s (%.2f %%).", labels.path, labelled,
+        cluster_map.num_pixels, cluster_map.path, 100 * labelled / cluster_map.num_pixels,
+    )  # fmt: skip
+
+
+def _check_classes(path: Path, values: IntArray, classes: ClassList) -> None:
+    if not classes.names:
+        return
+    for value in np.unique(values).tolist():
+        if value not in classes.names:
+            raise LabelError(
+                f"{path}: holds the label {value}, which is not among the classes ({classes})."
+            )
+
+
+def _merge_names(votes: Votes, labels: Labels, classes: ClassList) -> None:
+    stated: Mapping[int, str] = classes.names or labels.names
+    for number, name in stated.items():
+        if votes.names.setdefault(number, name) != name:
+            raise LabelError(
+                f"{labels.path}: class {number} is called {name}, but {votes.names[number]} in "
+                "other labels; name the classes with --classes."
+            )
+    colours = classes.colours
+    if not colours and not is_vector(labels.path):
+        colours = read_categories(labels.path)[1]
+    for number, colour in colours.items():
+        votes.colours.setdefault(number, colour)

@@ -1,0 +1,63 @@
+"""Turn cluster maps into class maps by a few labels, or by a legend.
+
+python tools/clusters2classes.py MAPS LABELS --output_folder CLASSES
+python tools/clusters2classes.py MAPS --legend CLASSES/legend.csv --output_folder OTHER_CLASSES
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.options import Parser, run_command
+
+_NAMING = ("unlabelled", "rule", "keep_clust_threshold", "gt_fraction", "seed")
+_LABELS = ("class_field", "layer", "background", "ignore_label")
+_POLYGONS = ("polygons", "sieve", "min_area", "simplify")
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument("maps", type=Path, metavar="MAPS", help="cluster map, or folder of them")
+    parser.add_argument("labels", type=Path, nargs="?", metavar="LABELS",
+                        help="label raster or vector file, or a folder of them")  # fmt: skip
+    parser.add_config()
+    parser.add(("output_folder",), {"output_folder": Path("classes")})
+    parser.add(("legend", "run", "classes"))
+    parser.add(_LABELS)
+    parser.add(
+        _NAMING,
+        {"unlabelled": "nearest", "rule": "majority", "keep_clust_threshold": 0.5,
+         "gt_fraction": 1.0, "seed": 1},
+    )  # fmt: skip
+    parser.add(_POLYGONS, {"sieve": 0, "min_area": 0, "simplify": 0.0})
+    parser.add(("overwrite",))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, assign classes, and print what was written."""
+    args = build_parser().parse_args(argv)
+
+    def command() -> None:
+        from clusternet.class_list import read_class_list
+        from clusternet.classes import assign_classes
+
+        report = assign_classes(
+            args.maps,
+            args.labels,
+            args.output_folder,
+            legend=args.legend,
+            run=args.run,
+            classes=read_class_list(args.classes) if args.classes else None,
+            overwrite=args.overwrite,
+            **{name: getattr(args, name) for name in (*_LABELS, *_NAMING, *_POLYGONS)},
+        )
+        print(report.summary())
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()

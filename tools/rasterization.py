@@ -1,0 +1,48 @@
+"""Burn labels drawn as vectors into a raster on the grid of another one.
+
+python tools/rasterization.py VECTORS REFERENCE_RASTER OUTPUT --class_field landuse
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.options import Parser, run_command
+
+_OPTIONS = ("class_field", "burn_value", "layer", "order_field", "background", "all_touched")
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument("vectors", type=Path, metavar="VECTORS",
+                        help="shapefile, GeoPackage or GeoJSON, in any CRS")  # fmt: skip
+    parser.add_argument("reference", type=Path, metavar="REFERENCE_RASTER",
+                        help="raster whose grid the labels get")  # fmt: skip
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="GeoTIFF to write")
+    parser.add_config()
+    parser.add(_OPTIONS, {"all_touched": False})
+    parser.add(("overwrite",))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, burn, and print what was written."""
+    args = build_parser().parse_args(argv)
+
+    def command() -> None:
+        from clusternet.raster.vectors import rasterize_labels
+
+        options = {name: getattr(args, name) for name in _OPTIONS}
+        print(
+            rasterize_labels(
+                args.vectors, args.reference, args.output, overwrite=args.overwrite, **options
+            )
+        )
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()
