@@ -10,13 +10,13 @@ import numpy as np
 from clusternet.backend import keras, resolve_precision
 from clusternet.batches import Batch
 from clusternet.clustering import Codebook
-from clusternet.errors import RunError
 from clusternet.files import new_file
 from clusternet.model import (
     build_labeller,
     build_network,
     build_sampler,
     features_tensor,
+    load_weights,
     masked_cross_entropy,
     reset_optimizer,
     set_codebook,
@@ -108,11 +108,7 @@ class Alternation:
         Raises:
             RunError: if the file cannot be read or its weights do not fit.
         """
-        try:
-            self.network.load_weights(path)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RunError(f"{path}: its weights do not fit this network ({reason}).") from error
+        load_weights(self.network, path)
 
     def save_weights(self, path: Path) -> None:
         """Write the weights alone, as .weights.h5."""

@@ -5,6 +5,7 @@ Modules that compute import ``keras`` from here; the others never load it.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ with _quiet_stderr():
         import tensorflow as tf
 
         tf.constant(0)  # start the runtime here, where it is quiet
+
+    # warns of tracing whenever several models are used in one process
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 keras.config.set_image_data_format("channels_last")
 

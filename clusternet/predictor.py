@@ -12,7 +12,7 @@ import numpy as np
 
 from clusternet.backend import resolve_precision
 from clusternet.errors import RunError
-from clusternet.model import build_network, build_predictor
+from clusternet.model import build_network, build_predictor, load_weights
 from clusternet.prediction_grid import PredictionGrid, read_reflected
 from clusternet.prefetch import prefetch
 from clusternet.raster import Raster, open_array, open_raster
@@ -72,11 +72,7 @@ class Predictor:
             padding=settings.padding,
             dtype=resolve_precision(precision),
         )
-        try:
-            self._network.load_weights(run.model_path)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RunError(f"{run.model_path}: does not fit settings.yaml ({reason}).") from error
+        load_weights(self._network, run.model_path)
         self._models: dict[tuple[bool, bool], Any] = {}
 
     @property

@@ -1,0 +1,437 @@
+"""The alternation learns, reports, saves, and goes on after any kind of stop."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, WriteRaster, four_textures
+from PIL import Image
+
+from clusternet.alternation import Alternation
+from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
+from clusternet.predictor import load
+from clusternet.run import Checkpoint, load_run, read_arrays
+from clusternet.settings import TrainingSettings
+from clusternet.training import Training, train
+
+SMALL = TrainingSettings(
+    num_clusters=8, num_epochs=2, base_filters=2, num_features=8, samples_per_centroid=40,
+    learn_rate=1e-3, precision="float32",
+)  # fmt: skip
+
+
+def write_patches(folder: Path, count: int = 6, shape: tuple[int, int] = (32, 48)) -> Path:
+    """Write RGB patches as users have them; the first has a nodata (0) corner."""
+    (folder / "scene").mkdir(parents=True)
+    for number in range(count):
+        pixels = four_textures(*shape, 3, seed=number)
+        if number == 0:
+            pixels[:10, :10] = 0
+        Image.fromarray(pixels).save(folder / "scene" / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_patches(tmp_path_factory.mktemp("data") / "patches")
+
+
+@pytest.fixture(scope="module")
+def run(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(patches, tmp_path_factory.mktemp("runs") / "run", SMALL)
+
+
+def arrays(run: Path) -> dict[str, np.ndarray]:
+    """Return all that a run has learned."""
+    return {
+        name: value
+        for name, value in read_arrays(run / "checkpoint" / "state.npz").items()
+        if name != "history"  # holds times
+    }
+
+
+def assert_same_result(first: Path, second: Path) -> None:
+    one, other = arrays(first), arrays(second)
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    one, other = (read_arrays(run / "codebook.npz") for run in (first, second))
+    np.testing.assert_array_equal(one["centroids"], other["centroids"])
+
+
+def test_the_run_folder_is_complete(run: Path) -> None:
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    events = {name for name in names if name.startswith("tensorboard/")}
+    assert names - events == {
+        "settings.yaml", "bands.json", "model.keras", "codebook.npz", "history.csv",
+        "checkpoint/state.npz", "previews/epoch_000.png", "previews/epoch_001.png",
+        "previews/epoch_002.png",
+    }  # fmt: skip
+    assert events
+
+
+def test_history_has_a_row_an_epoch(run: Path) -> None:
+    with (run / "history.csv").open() as text:
+        rows = list(csv.DictReader(text))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for row in rows:
+        assert 0 <= float(row["nmi"]) <= 1 and float(row["objective"]) > 0
+        assert int(row["smallest"]) <= int(row["largest"])
+
+
+def test_the_loss_falls(patches: Path, tmp_path: Path) -> None:
+    longer = replace(SMALL, num_epochs=8, learn_rate=3e-3)
+    train(patches, tmp_path / "run", longer)
+    losses = [row.loss for row in Checkpoint.load(tmp_path / "run").history]
+    assert losses[-1] < losses[0] < np.log(8) + 1
+
+
+def test_the_run_predicts_what_it_was_trained_on(run: Path, patches: Path) -> None:
+    labels = load(run).predict(patches / "scene" / "01.png")
+    assert len(np.unique(labels)) > 2
+
+
+def test_two_runs_are_identical(run: Path, patches: Path, tmp_path: Path) -> None:
+    assert_same_result(run, train(patches, tmp_path / "again", SMALL))
+
+
+def test_another_seed_gives_another_codebook(run: Path, patches: Path, tmp_path: Path) -> None:
+    other = train(patches, tmp_path / "other", replace(SMALL, seed=2, num_epochs=1))
+    assert not np.array_equal(arrays(run)["centroids"], arrays(other)["centroids"])
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("scope", ["epoch", "batch"])
+def test_every_combination_trains(tmp_path: Path, padding: str, scope: str) -> None:
+    patches = write_patches(tmp_path / "patches", 3, (208, 224) if padding == "valid" else (32, 32))
+    settings = replace(
+        SMALL, padding=padding, cluster_scope=scope, clust_batch_size=2, train_batch_size=2,
+        samples_per_centroid=0 if scope == "batch" else 40, num_epochs=1,
+    )  # fmt: skip
+    stored = load_run(train(patches, tmp_path / "run", settings)).stored
+    assert stored.codebook.num_clusters == 8 and stored.sizes.sum() > 0
+
+
+def test_patches_of_many_bands_and_signed_16_bit_train(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    for number in range(3):
+        pixels = (four_textures(32, 32, 4, seed=number).astype(np.int16) - 100) * 30
+        pixels[:5, :5] = -9999
+        seven = np.concatenate([pixels, pixels[..., :3]], axis=2)
+        write_raster(f"patches/scene/{number}.tif", seven, nodata=-9999)
+    run = load_run(train(tmp_path / "patches", tmp_path / "run", replace(SMALL, num_epochs=1)))
+    assert (run.bands.num_bands, run.bands.dtype) == (7, "int16")
+    assert min(run.bands.mean) > -4000  # -9999 has not entered
+    assert run.bands.patch_shape == (32, 32)
+
+
+def test_statistics_are_those_of_the_valid_pixels(patches: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, num_epochs=1, nodata=0)
+    bands = load_run(train(patches, tmp_path / "run", settings)).bands
+    pixels = np.concatenate(
+        [np.asarray(Image.open(path)).reshape(-1, 3) for path in patches.rglob("*.png")]
+    )
+    valid = pixels[(pixels != 0).any(axis=1)].astype(float)
+    np.testing.assert_allclose(bands.mean, valid.mean(axis=0))
+    np.testing.assert_allclose(bands.std, valid.std(axis=0))
+
+
+def test_img_shape_resizes_patches(patches: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, num_epochs=1, img_shape=(16, 32))
+    assert load_run(train(patches, tmp_path / "run", settings)).bands.patch_shape == (16, 32)
+
+
+def test_maps_of_test_patches_are_written_each_epoch(patches: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, nodata=0)
+    train(patches, tmp_path / "run", settings, test_img_folder=patches)
+    for epoch in ("epoch_001", "epoch_002"):
+        maps = tmp_path / "run" / "test_maps" / epoch / "scene"
+        assert sorted(path.name for path in maps.iterdir()) == [f"{n:02d}.png" for n in range(6)]
+    with Image.open(tmp_path / "run/test_maps/epoch_001/scene/00.png") as made:
+        labels = np.asarray(made)
+    assert (labels[:10, :10] == 255).all() and labels[10:].max() < 8
+
+
+def test_weights_travel_from_run_to_run(run: Path, patches: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "final.weights.h5"
+    once = replace(SMALL, num_epochs=1)
+    first = train(
+        patches, tmp_path / "a", once, pretrained_weights=run / "model.keras",
+        out_weights_file=weights,
+    )  # fmt: skip
+    assert not np.array_equal(arrays(first)["state_weight_0000"], arrays(run)["state_weight_0000"])
+    second = train(patches, tmp_path / "b", once, pretrained_weights=weights)
+    assert weights.is_file() and load_run(second)
+
+
+def test_current_epoch_counts_on(patches: Path, tmp_path: Path) -> None:
+    train(patches, tmp_path / "run", SMALL, current_epoch=1)
+    assert [row.epoch for row in Checkpoint.load(tmp_path / "run").history] == [2]
+
+
+class Stop(Exception):
+    """Stands for a machine that goes down."""
+
+
+@pytest.mark.parametrize("method", ["_save", "_embed", "_show"])
+def test_a_resumed_run_ends_like_an_uninterrupted_one(
+    run: Path, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    calls = {"start": 0}
+    real = getattr(Training, method)
+
+    def stop(self: Training, *args: object) -> object:
+        calls["start"] += 1
+        if calls["start"] == 2:  # in the first epoch, after the run folder was made
+            raise Stop
+        return real(self, *args)
+
+    output = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(Training, method, stop)
+        train(patches, output, SMALL)
+    train(patches, output, SMALL, resume=True)
+    assert_same_result(run, output)
+    assert list(tmp_path.rglob(".*")) == []
+
+
+def test_resume_with_more_epochs_goes_on(run: Path, patches: Path, tmp_path: Path) -> None:
+    output = train(patches, tmp_path / "run", replace(SMALL, num_epochs=1))
+    train(patches, output, SMALL, resume=True)
+    assert_same_result(run, output)
+
+
+def test_resume_with_another_setting_is_refused(run: Path, patches: Path) -> None:
+    with pytest.raises(SettingsError, match="num_clusters 8, cannot be resumed with 9"):
+        train(patches, run, replace(SMALL, num_clusters=9), resume=True)
+
+
+def test_resume_on_other_patches_is_refused(run: Path, tmp_path: Path) -> None:
+    other = write_patches(tmp_path / "other", 4)
+    with pytest.raises(RunError, match="not the patches"):
+        train(other, run, SMALL, resume=True)
+
+
+def start_training(patches: Path, output: Path, *flags: str) -> subprocess.Popen[str]:
+    """Start main.py with the settings of SMALL, but many more epochs to be stopped in."""
+    command = [sys.executable, "main.py", str(patches), "--output", str(output)]
+    for name, value in SMALL.to_mapping().items():
+        if value is not None and not isinstance(value, bool) and f"--{name}" not in flags:
+            command += [f"--{name}", str(value)]
+    return subprocess.Popen(
+        [*command, *flags], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{path} did not appear in a minute")
+
+
+def test_kill_and_resume_from_the_command_line(run: Path, patches: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    process = start_training(patches, output, "--num_epochs", "1000")
+    wait_for(output / "previews" / "epoch_001.png")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    reached = Checkpoint.load(output).epoch
+    assert reached >= 1
+    target = str(reached + 2)
+    process = start_training(patches, output, "--num_epochs", target, "--resume")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    whole = train(patches, tmp_path / "whole", replace(SMALL, num_epochs=reached + 2))
+    assert_same_result(whole, output)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_cleanly(patches: Path, tmp_path: Path, number: int) -> None:
+    output = tmp_path / "run"
+    process = start_training(patches, output, "--num_epochs", "1000")
+    wait_for(output / "previews" / "epoch_001.png")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume goes on from there" in errors and "Traceback" not in errors
+    assert load_run(output) and list(tmp_path.rglob(".*")) == []
+
+
+def test_nothing_is_traced_after_the_first_epoch(
+    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import clusternet.model as model
+
+    traces = []
+    real = model.masked_cross_entropy
+
+    def counted(labels: object, logits: object) -> object:
+        traces.append(1)
+        return real(labels, logits)
+
+    monkeypatch.setattr("clusternet.alternation.masked_cross_entropy", counted)
+    train(patches, tmp_path / "run", replace(SMALL, num_epochs=1))
+    once = len(traces)
+    train(patches, tmp_path / "run", replace(SMALL, num_epochs=4), overwrite=True)
+    assert len(traces) == 2 * once
+
+
+# --- wrong input: one clear line, nothing left behind
+
+
+def refused(
+    patches: Path, tmp_path: Path, settings: TrainingSettings = SMALL, **more: object
+) -> str:
+    """Return the message of a refusal; nothing may be left behind."""
+    before = set((tmp_path / "out").rglob("*"))
+    with pytest.raises(ClusterNetError) as error:
+        train(patches, tmp_path / "out" / "run", settings, **more)
+    assert set((tmp_path / "out").rglob("*")) == before
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    assert "none: expected a folder of patches" in refused(tmp_path / "none", tmp_path)
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "holds no image" in refused(tmp_path / "empty", tmp_path)
+
+
+def test_images_directly_in_the_folder(tmp_path: Path) -> None:
+    flat = write_patches(tmp_path / "patches") / "scene"
+    assert "one folder level deeper" in refused(flat, tmp_path)
+
+
+def test_no_readable_image(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches", 1)
+    (patches / "scene" / "00.png").write_bytes(b"not an image")
+    message = refused(patches, tmp_path, replace(SMALL, skip_bad_files=True))
+    assert "none of its 1 images can be read" in message
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_truncated_file_is_named_or_skipped(
+    write_raster: WriteRaster, tmp_path: Path, suffix: str
+) -> None:
+    patches = tmp_path / "patches"
+    for number in range(4):
+        write_raster(f"patches/scene/{number}{suffix}", four_textures(32, 32, 3, seed=number))
+    broken = patches / "scene" / f"2{suffix}"
+    broken.write_bytes(broken.read_bytes()[:-1500])
+    assert f"2{suffix}" in refused(patches, tmp_path)
+    settings = replace(SMALL, skip_bad_files=True, num_epochs=1)
+    assert load_run(train(patches, tmp_path / "run", settings))
+
+
+def test_patches_of_different_shape(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches", 2)
+    Image.fromarray(four_textures(16, 16, 3)).save(patches / "scene" / "odd.png")
+    message = refused(patches, tmp_path)
+    assert "odd.png: expected 32 x 48" in message and "--img_shape" in message
+
+
+def test_patches_of_different_bands(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches", 2)
+    Image.fromarray(four_textures(32, 48, 1)[..., 0]).save(patches / "scene" / "grey.png")
+    assert "grey.png: expected 32 x 48 pixels, 3 band(s)" in refused(patches, tmp_path)
+
+
+def test_patches_of_different_types(write_raster: WriteRaster, tmp_path: Path) -> None:
+    for name, dtype in (("a", "uint8"), ("b", "uint16")):
+        write_raster(f"patches/scene/{name}.tif", four_textures(32, 32, 3).astype(dtype))
+    assert "b.tif: expected" in refused(tmp_path / "patches", tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_or_infinite_pixels(write_raster: WriteRaster, tmp_path: Path, value: float) -> None:
+    pixels = four_textures(32, 32, 3).astype(np.float32)
+    pixels[3, 4, 1] = value
+    write_raster("patches/scene/a.tif", pixels)
+    message = refused(tmp_path / "patches", tmp_path)
+    assert "a.tif" in message and "NaN or infinite" in message
+
+
+def test_everything_nodata(tmp_path: Path) -> None:
+    (tmp_path / "patches" / "scene").mkdir(parents=True)
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "patches/scene/a.png")
+    assert "nodata" in refused(tmp_path / "patches", tmp_path, replace(SMALL, nodata=0))
+
+
+def test_a_constant_image(tmp_path: Path) -> None:
+    (tmp_path / "patches" / "scene").mkdir(parents=True)
+    Image.fromarray(np.full((32, 32, 3), 7, np.uint8)).save(tmp_path / "patches/scene/a.png")
+    assert "nothing to segment" in refused(tmp_path / "patches", tmp_path)
+
+
+def test_fewer_pixels_than_clusters(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches", 1, (16, 16))
+    message = refused(patches, tmp_path, replace(SMALL, num_clusters=300))
+    assert "clusters (300), found 256" in message
+
+
+def test_a_shape_that_the_valid_network_cannot_take(patches: Path, tmp_path: Path) -> None:
+    message = refused(patches, tmp_path, replace(SMALL, padding="valid"))
+    assert "--img_shape 190 190" in message or "--img_shape" in message
+
+
+def test_an_existing_output(patches: Path, run: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with pytest.raises(OutputError, match="exists already"):
+        train(patches, run, SMALL)
+    assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+
+def test_a_file_where_the_output_should_go(patches: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="cannot be written"):
+        train(patches, tmp_path / "file" / "run", SMALL)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk_while_saving(
+    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("clusternet.run.np.savez", full)
+    assert "No space left on device" in refused(patches, tmp_path)
+
+
+def test_weights_of_another_network(run: Path, patches: Path, tmp_path: Path) -> None:
+    wider = replace(SMALL, base_filters=4)
+    message = refused(patches, tmp_path, wider, pretrained_weights=run / "model.keras")
+    assert "do not fit this network" in message
+
+
+def test_diverged_features_are_reported(
+    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Alternation.embed_sample
+    monkeypatch.setattr(
+        Alternation, "embed_sample", lambda *args: np.full_like(real(*args), np.nan)
+    )
+    assert "diverged" in refused(patches, tmp_path)
+
+
+def test_test_patches_of_another_kind(
+    patches: Path, write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    write_raster("test/scene/a.tif", four_textures(32, 48, 4))
+    with pytest.raises(PatchError, match=r"expected 3 band\(s\) of uint8"):
+        train(patches, tmp_path / "run", SMALL, test_img_folder=tmp_path / "test")
