@@ -98,7 +98,7 @@ def name_clusters(
     elif not binary:
         if became == "nearest":
             logger.warning(
-                "%d clusters have no labels and become unknown, because which labelled cluster "
+                "%d cluster(s) have no labels and become unknown, because which labelled cluster "
                 "is nearest stands in the run folder only: give it with --run RUN.",
                 int((~touched).sum()),
             )

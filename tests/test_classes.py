@@ -165,7 +165,7 @@ def test_without_the_run_untouched_clusters_become_unknown_with_a_warning(
 ) -> None:
     report = assign_classes(cluster_map, labels, tmp_path / "out")
     assert report.untouched_became == "unknown"
-    assert "3 clusters have no labels and become unknown" in caplog.text
+    assert "3 cluster(s) have no labels and become unknown" in caplog.text
     assert "--run" in caplog.text
 
 
