@@ -83,7 +83,6 @@ def _hidden_sibling(path: Path, kind: str = "part") -> Path:
     return path.with_name(f".{kind}{os.getpid()}.{path.name}")
 
 
-
 def check_writable(path: Path) -> None:
     """Raise OutputError if nothing can be created at ``path``: before work, not after it."""
     make_parent(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,8 @@ from typing import Any, NoReturn, cast
 
 import configargparse
 
-from clusternet.errors import ClusterNetError
-from clusternet.settings import TrainingSettings, unknown_key_message
+from clusternet.errors import ClusterNetError, SettingsError
+from clusternet.settings import TrainingSettings, read_yaml, unknown_key_message
 from clusternet.windows import EDGES
 
 _SHAPE: dict[str, Any] = dict(nargs=2, type=int, metavar=("ROWS", "COLS"))
@@ -34,7 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "seed": dict(type=int, help="fixes every random choice"),
     "nodata": dict(
         type=float, help="value that marks pixels without data, instead of what the files say; "
-        "0 makes black nodata; write --nodata=-9999 for a negative one"
+        "0 makes black nodata"
     ),
     # tools/patch_generator.py
     "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
@@ -145,8 +146,11 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
             allow_abbrev=False,
             config_file_parser_class=type("_", (_CheckedFileParser,), {"parser": self}),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_config_file_help=False,  # --config says it shorter
             add_env_var_help=False,
         )
+        # argparse takes -9999 for a value but -3.4e38, a common nodata value, for a flag
+        self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.I)
 
     def add(
         self,
@@ -181,29 +185,91 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
         print(f"error: {' '.join(message.split())} (--help lists the options)", file=sys.stderr)
         raise SystemExit(2)
 
+    def parse_known_intermixed_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as argparse does, but name what is left over."""
+        found, rest = super().parse_known_intermixed_args(args, namespace)
+        self._refuse_rest(rest, args)
+        return found, rest
+
+    def parse_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse as argparse does, but name what is left over."""
+        found, rest = self.parse_known_args(args, namespace)
+        self._refuse_rest(rest, args)
+        return cast(argparse.Namespace, found)
+
+    def _refuse_rest(self, rest: list[str], args: Sequence[str] | None) -> None:
+        if not rest:
+            return
+        first, given = rest[0], list(sys.argv[1:] if args is None else args)
+        if first.startswith("-"):
+            flag = first.partition("=")[0].lstrip("-")
+            known = [name[2:] for action in self._actions for name in action.option_strings]
+            self.error(unknown_key_message(flag, known, prefix="--"))
+        before = given[: len(given) - 1 - given[::-1].index(first)]
+        flags = [place for place, text in enumerate(before) if text.startswith("--")]
+        after = f" after {' '.join(before[flags[-1] :])}" if flags else ""
+        self.error(f"unexpected '{first}'{after}: nothing more is expected there.")
+
 
 class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[misc]
     """A YAML reader that names the file and the key when something is wrong."""
 
     parser: Parser
 
-    def parse(self, stream: Any) -> dict[str, Any]:
-        name = getattr(stream, "name", "settings file")
+    def parse(self, stream: Any) -> dict[str, str | list[str]]:
+        """Return the values as text, as they would stand on the command line."""
         try:
-            values = cast(dict[str, Any], super().parse(stream))
-        except configargparse.ConfigFileParserException as error:
-            raise configargparse.ConfigFileParserException(f"{name}: {error}") from error
-        known = sorted({action.dest for action in self.parser._actions} - _NOT_IN_FILES)
-        for key in values:
-            if key in _NOT_IN_FILES:
-                raise configargparse.ConfigFileParserException(
-                    f"{name}: '{key}' belongs on the command line, not in a settings file."
-                )
-            if key not in known:
-                raise configargparse.ConfigFileParserException(
-                    f"{name}: {unknown_key_message(key, known)}"
-                )
-        return values
+            values = read_yaml(Path(stream.name))
+        except SettingsError as error:
+            raise configargparse.ConfigFileParserException(str(error)) from error
+        actions = {action.dest: action for action in self.parser._actions}
+        known = sorted(actions.keys() - _NOT_IN_FILES)
+        texts: dict[str, str | list[str]] = {}
+        for key, value in values.items():
+            problem = None
+            if key in _NOT_IN_FILES or (key in actions and not actions[key].option_strings):
+                problem = f"'{key}' belongs on the command line, not in a settings file."
+            elif key not in known:
+                problem = unknown_key_message(str(key), known)
+            elif value is not None:  # which stands for the default
+                problem = _value_problem(actions[key], value)
+                texts[key] = list(map(str, value)) if isinstance(value, list) else str(value)
+            if problem is not None:
+                raise configargparse.ConfigFileParserException(f"{stream.name}: {problem}")
+        return texts
+
+
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+
+
+def _value_problem(action: argparse.Action, value: Any) -> str | None:
+    """Say what is wrong with a value of a settings file; None if nothing is."""
+    values = value if isinstance(value, list) else [value]
+    if isinstance(action, argparse.BooleanOptionalAction):
+        expected = None if isinstance(value, bool) else "yes or no"
+    elif action.nargs is None and isinstance(value, (list, dict)):
+        expected = "one value"
+    elif isinstance(action.nargs, int) and len(values) != action.nargs:
+        expected = f"a list of {action.nargs} values"
+    elif action.choices is not None and not set(values) <= set(action.choices):
+        expected = f"one of {', '.join(action.choices)}"
+    else:
+        expected = None if _converts(action.type, values) else _NUMBERS[action.type]
+    return expected and f"{action.dest}: expected {expected}, received {value}."
+
+
+def _converts(kind: Any, values: list[Any]) -> bool:
+    try:
+        for value in values:
+            if kind in _NUMBERS:
+                kind(str(value))  # 2.7 is no int, and True is no number
+    except ValueError:
+        return False
+    return True
 
 
 def training_defaults() -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from clusternet.errors import PatchError, RasterError
+from clusternet.patch_files import read_manifest
 from clusternet.raster import open_raster
 from clusternet.raster.reading import valid_pixels
 from clusternet.types import AnyArray, BoolArray
@@ -222,8 +223,6 @@ def _nodata_markers(
     folder: Path, files: Sequence[Path], nodata: float | None
 ) -> list[float | None]:
     """Return the nodata value of each patch: the user's, else what patches.json records."""
-    from clusternet.tiling import read_manifest
-
     manifest = None if nodata is not None else read_manifest(folder)
     if manifest is None:
         return [nodata] * len(files)

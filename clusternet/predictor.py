@@ -109,8 +109,8 @@ class Predictor:
             shape = (*raster.profile.shape, self.run.settings.num_features)
             result = np.full(shape, np.nan, np.float32)
             for part in self.windows(raster, features=True):
-                assert part.features is not None  # noqa: S101  (asked for above)
-                result[part.window.slices()][part.valid] = part.features[part.valid]
+                if part.features is not None:  # None for a window without data
+                    result[part.window.slices()][part.valid] = part.features[part.valid]
         return result
 
     def windows(

@@ -178,11 +178,14 @@ def _refuse(name: str, expected: str, received: object) -> None:
     raise SettingsError(f"Setting {name}: expected {expected}, received {received}.")
 
 
-def unknown_key_message(key: str, known: list[str]) -> str:
-    """Return the message for a key that is no setting, with the nearest that is."""
+def unknown_key_message(key: str, known: list[str], prefix: str = "") -> str:
+    """Return the message for a key that is no setting, with the nearest that is.
+
+    ``prefix`` is shown before both: ``--`` for flags.
+    """
     near = difflib.get_close_matches(key, known, 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"'{key}' is not a setting.{hint}"
+    hint = f" Did you mean {prefix}{near[0]}?" if near else ""
+    return f"'{prefix}{key}' is not a setting.{hint}"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

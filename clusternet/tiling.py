@@ -19,7 +19,6 @@ from clusternet.patch_files import (
     Manifest,
     PatchEntry,
     PatchSource,
-    read_manifest,
     write_manifest,
 )
 from clusternet.processes import map_unordered, resolve_workers
@@ -28,7 +27,7 @@ from clusternet.tiling_chunks import Chunk, Layer, Outcome, cut_chunk, split_win
 from clusternet.tiling_inputs import TilingPair, find_inputs
 from clusternet.windows import centre, grid
 
-__all__ = ["TilingReport", "TilingSettings", "read_manifest", "tile_rasters"]
+__all__ = ["TilingReport", "TilingSettings", "tile_rasters"]
 
 logger = logging.getLogger(__name__)
 

@@ -87,6 +87,8 @@ def train(
     settings = settings or TrainingSettings()
     if out_weights_file is not None and not out_weights_file.name.endswith(".weights.h5"):
         raise OutputError(f"{out_weights_file}: expected a name ending in .weights.h5.")
+    if current_epoch < 0:
+        raise SettingsError(f"Setting current_epoch: expected 0 or more, received {current_epoch}.")
     resume = resume and (output / STATE).is_file()
     if not resume:
         hint = "--overwrite replaces it, --resume goes on with it"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,16 @@ from clusternet.raster.reading import quiet_georeferencing
 
 ROOT = Path(__file__).resolve().parents[1]
 WriteRaster = Callable[..., Path]
+
+
+def load_script(path: Path) -> ModuleType:
+    """Import main.py or a script of tools/, which are no part of the package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -227,3 +227,13 @@ def test_the_softmax_head_is_the_alternative(runs: dict[str, Path]) -> None:
     pixels = four_textures(32, 32, 3)
     head = Predictor(load(runs["same"]).run, assign="head").predict(pixels)
     assert head.shape == (32, 32) and set(np.unique(head)) <= set(range(CLUSTERS))
+
+
+def test_features_of_a_window_without_data_are_nan(
+    runs: dict[str, Path], write_raster: WriteRaster
+) -> None:
+    pixels = four_textures(64, 64, 3)
+    pixels[:32] = 0
+    source = write_raster("scene.tif", pixels, nodata=0)
+    features = load(runs["same"], window_size=32).features(source)
+    assert np.isnan(features[:32]).all() and not np.isnan(features[32:]).any()
