@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clusternet.errors import RunError
+from clusternet.settings import same_value
 from clusternet.types import AnyArray, BoolArray, FloatArray
 from clusternet.windows import Shape
 
@@ -43,10 +44,15 @@ class Bands:
         scaled = (pixels.astype(np.float32) - mean) / std
         return np.where(valid[..., None], scaled, np.float32(0))
 
+    def same_as(self, other: Bands) -> bool:
+        """Tell whether both say the same; unlike ==, also with NaN as nodata value."""
+        names = [field.name for field in fields(self)]
+        return all(same_value(getattr(self, name), getattr(other, name)) for name in names)
+
     def save(self, path: Path, **more: Any) -> None:
         """Write as JSON, with ``more`` facts for the reader."""
         values = asdict(self)
-        values["nodata"] = _nan_as_text(self.nodata)
+        values["nodata"] = _encode_number(self.nodata)
         path.write_text(json.dumps(values | more, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -106,6 +112,6 @@ class BandMoments:
         return tuple(math.sqrt(squares / max(self.count, 1)) for squares in self._squares)
 
 
-def _nan_as_text(value: float | None) -> float | str | None:
-    # JSON has no NaN
-    return "nan" if value is not None and math.isnan(value) else value
+def _encode_number(value: float | None) -> float | str | None:
+    # JSON knows no NaN and no infinity
+    return str(value) if value is not None and not math.isfinite(value) else value
