@@ -178,6 +178,11 @@ def _refuse(name: str, expected: str, received: object) -> None:
     raise SettingsError(f"Setting {name}: expected {expected}, received {received}.")
 
 
+def same_value(one: object, other: object) -> bool:
+    """Tell whether two settings are equal; NaN, a common nodata value, equals itself here."""
+    return bool(one == other) or bool(one != one and other != other)
+
+
 def unknown_key_message(key: str, known: list[str], prefix: str = "") -> str:
     """Return the message for a key that is no setting, with the nearest that is.
 

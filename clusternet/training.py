@@ -40,7 +40,7 @@ from clusternet.run import (
     save_result,
 )
 from clusternet.sampling import SamplePlan, plan_sample
-from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.settings import TrainingSettings, read_yaml, same_value
 from clusternet.survey import Survey, survey_patches
 from clusternet.types import FloatArray, IntArray
 
@@ -106,7 +106,7 @@ def train(
     survey = survey_patches(
         folder, labelled_shape, skip_bad_files=settings.skip_bad_files, workers=settings.workers
     )
-    if checkpoint is not None and survey.bands != Bands.load(output / BANDS):
+    if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
         raise RunError(f"{patches}: not the patches that {output} was trained on; cannot resume.")
     loader = BatchLoader(
         folder, survey.bands, labelled_shape, settings.train_batch_size, settings.workers
@@ -324,7 +324,7 @@ def _load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:
     """Read a checkpoint and refuse settings that would not continue the same run."""
     saved = read_yaml(output / SETTINGS)
     for name, value in settings.to_mapping().items():
-        if name not in _MAY_CHANGE and saved.get(name) != value:
+        if name not in _MAY_CHANGE and not same_value(saved.get(name), value):
             raise SettingsError(
                 f"{output}: was started with {name} {saved.get(name)}, cannot be resumed with "
                 f"{value}; leave --{name} out, or start a new run."

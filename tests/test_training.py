@@ -20,7 +20,8 @@ from clusternet.alternation import Alternation
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
 from clusternet.predictor import load
 from clusternet.run import Checkpoint, load_run, read_arrays
-from clusternet.settings import TrainingSettings
+from clusternet.settings import TilingSettings, TrainingSettings
+from clusternet.tiling import tile_rasters
 from clusternet.training import Training, train
 
 SMALL = TrainingSettings(
@@ -209,6 +210,21 @@ def test_resume_with_more_epochs_goes_on(run: Path, patches: Path, tmp_path: Pat
     output = train(patches, tmp_path / "run", replace(SMALL, num_epochs=1))
     train(patches, output, SMALL, resume=True)
     assert_same_result(run, output)
+
+
+@pytest.mark.parametrize("nodata", [None, np.nan])
+def test_a_run_with_nan_as_nodata_resumes(
+    write_raster: WriteRaster, tmp_path: Path, nodata: float | None
+) -> None:
+    for number in range(2):
+        pixels = four_textures(32, 32, 3, seed=number).astype(np.float32)
+        pixels[:5, :5] = np.nan
+        write_raster(f"rasters/{number}.tif", pixels, nodata=np.nan)
+    tile_rasters(tmp_path / "rasters", tmp_path / "patches", TilingSettings((32, 32)))
+    settings = replace(SMALL, num_epochs=1, nodata=nodata)
+    output = train(tmp_path / "patches", tmp_path / "run", settings)
+    train(tmp_path / "patches", output, replace(settings, num_epochs=2), resume=True)
+    assert Checkpoint.load(output).epoch == 2
 
 
 def test_resume_with_another_setting_is_refused(run: Path, patches: Path) -> None:
