@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from clusternet.errors import PatchError, RasterError
 from clusternet.patch_files import read_manifest
 from clusternet.raster import open_raster
-from clusternet.raster.reading import valid_pixels
+from clusternet.raster.reading import check_nodata, valid_pixels
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
@@ -103,6 +103,7 @@ def open_patches(
 
     Raises:
         PatchError: if the folder is missing or empty, or its patches differ or are damaged.
+        RasterError: if ``nodata`` cannot occur in pixels of their type.
     """
     files, headers = _read_headers(folder, find_patches(folder), skip_bad_files)
     first = headers[0]
@@ -113,6 +114,7 @@ def open_patches(
             raise PatchError(
                 f"{folder / file}: expected {first} like {folder / files[0]}, found {header}{hint}."
             )
+    check_nodata(nodata, first.dtype, folder)
     shape = img_shape or first.shape
     markers = _nodata_markers(folder, files, nodata)
     if all(header.is_plain for header in headers):

@@ -208,9 +208,12 @@ def read_arrays(path: Path) -> dict[str, AnyArray]:
         RunError: if the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as values:
+        with path.open("rb") as stream:  # np.load leaves files open that it fails on
+            values = np.load(stream, allow_pickle=False)
+            if not isinstance(values, Mapping):
+                raise ValueError("a single array, expected an npz file")
             return dict(values)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: cannot be read ({error}).") from error
 
 

@@ -82,7 +82,7 @@ def set_kind(path: Path, kind: str) -> None:
 def read_all(folder: Path) -> np.ndarray:
     import rasterio
 
-    from clusternet.raster.reading import quiet_georeferencing
+    from clusternet.raster.quiet import quiet_georeferencing
 
     with quiet_georeferencing():
         arrays = []

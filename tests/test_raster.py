@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +17,8 @@ from PIL import Image
 
 from clusternet.errors import GridMismatchError, OutputError, RasterError
 from clusternet.raster import check_same_grid, create_map, find_rasters, open_raster, write_patch
-from clusternet.raster.reading import quiet_georeferencing, valid_pixels
+from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.reading import valid_pixels
 from clusternet.windows import Window
 
 DTYPES = (
@@ -313,3 +316,12 @@ def test_files_without_georeference_give_no_warning(write_raster):
     path = write_raster("a.png", np.zeros((9, 8), np.uint8))
     with quiet_georeferencing():
         assert not read_all(path)[2].is_georeferenced
+
+
+def test_reading_in_many_threads_leaves_the_warning_filters_alone(write_raster):
+    path = write_raster("a.png", np.zeros((9, 8), np.uint8))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        for _, _, profile in pool.map(read_all, [path] * 200):
+            assert not profile.is_georeferenced
+    assert warnings.filters == before

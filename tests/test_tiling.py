@@ -24,7 +24,7 @@ from clusternet.errors import (
 )
 from clusternet.patch_files import read_manifest
 from clusternet.raster import Raster, open_raster
-from clusternet.raster.reading import quiet_georeferencing
+from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.settings import TilingSettings
 from clusternet.tiling import TilingReport, tile_rasters
 from clusternet.tiling_inputs import raster_names

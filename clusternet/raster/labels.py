@@ -26,7 +26,8 @@ from rasterio.warp import transform_bounds
 
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.raster.profile import RasterProfile, check_same_grid
-from clusternet.raster.reading import Raster, open_raster, quiet_georeferencing
+from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.reading import Raster, open_raster
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.vectors import MAX_CLASS, Bounds, Shapes, is_vector, read_shapes
 from clusternet.windows import Window

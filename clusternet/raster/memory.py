@@ -9,7 +9,8 @@ import numpy as np
 from rasterio.io import MemoryFile
 
 from clusternet.errors import RasterError
-from clusternet.raster.reading import Raster, quiet_georeferencing
+from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.reading import Raster
 from clusternet.types import AnyArray
 
 

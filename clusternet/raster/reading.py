@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from clusternet.errors import RasterError
 from clusternet.raster.profile import RasterProfile
+from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
@@ -257,14 +257,6 @@ def read_shape(path: Path) -> Shape:
     """Return the (rows, cols) of a raster without reading pixels."""
     with open_raster(path) as raster:
         return raster.profile.shape
-
-
-@contextmanager
-def quiet_georeferencing() -> Iterator[None]:
-    """Silence rasterio's warning on files without georeference: they are welcome here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
 
 
 def _colour_lookup(dataset: DatasetReader, with_nodata: bool) -> AnyArray | None:

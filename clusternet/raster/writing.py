@@ -22,7 +22,7 @@ from rasterio.windows import Window as RasterioWindow
 from clusternet.errors import OutputError
 from clusternet.files import new_file
 from clusternet.raster.profile import RasterProfile
-from clusternet.raster.reading import quiet_georeferencing
+from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.types import AnyArray, BoolArray, UInt8Array
 from clusternet.windows import Window
 

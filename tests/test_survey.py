@@ -1,0 +1,118 @@
+"""One pass over the patches: what is usable, what is left out and said, which statistics."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import four_textures
+from PIL import Image
+
+from clusternet.errors import PatchError
+from clusternet.patches import PatchFolder, open_patches
+from clusternet.survey import survey_patches
+
+SHAPE = (16, 20)
+
+
+@pytest.fixture
+def patches(tmp_path: Path) -> Path:
+    """Four RGB patches; number 1 is black, number 2 has a black top half."""
+    (tmp_path / "patches" / "a").mkdir(parents=True)
+    for number in range(4):
+        pixels = four_textures(*SHAPE, 3, seed=number)
+        pixels[: {1: 16, 2: 8}.get(number, 0)] = 0
+        Image.fromarray(pixels).save(tmp_path / f"patches/a/{number}.png")
+    return tmp_path / "patches"
+
+
+def pixels_of(folder: PatchFolder) -> np.ndarray:
+    """Return all valid pixels; (pixels, bands)."""
+    found = [folder.read(index) for index in range(len(folder))]
+    return np.concatenate([pixels[valid] for pixels, valid in found])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_statistics_are_those_of_all_valid_pixels(patches: Path, workers: int) -> None:
+    folder = open_patches(patches, nodata=0)
+    bands = survey_patches(folder, SHAPE, workers=workers).bands
+    expected = pixels_of(folder).astype(float)
+    np.testing.assert_allclose(bands.mean, expected.mean(axis=0))
+    np.testing.assert_allclose(bands.std, expected.std(axis=0))
+    assert (bands.num_bands, bands.dtype, bands.nodata) == (3, "uint8", 0)
+    assert bands.patch_shape == SHAPE
+
+
+def test_patches_without_data_are_left_out_and_counted(patches: Path) -> None:
+    survey = survey_patches(open_patches(patches, nodata=0), SHAPE)
+    assert survey.usable.tolist() == [0, 2, 3]
+    assert survey.valid_counts.tolist() == [320, 160, 320]
+    assert (survey.num_blank, survey.num_damaged) == (1, 0)
+
+
+def test_only_the_part_that_gets_labels_counts(patches: Path) -> None:
+    folder = open_patches(patches, nodata=0)
+    survey = survey_patches(folder, (4, 6))
+    assert survey.valid_counts.tolist() == [24, 12, 24]
+    # the border is not labelled, but its pixels are seen, and so they are standardised
+    np.testing.assert_allclose(survey.bands.mean, pixels_of(folder).mean(axis=0, dtype=float))
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def test_a_damaged_patch_is_named(patches: Path) -> None:
+    damage(patches / "a" / "3.png")
+    with pytest.raises(PatchError, match=r"3\.png: cannot be read.*--skip_bad_files"):
+        survey_patches(open_patches(patches), SHAPE)
+
+
+def test_a_damaged_patch_is_skipped_on_demand(
+    patches: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(patches / "a" / "3.png")
+    with caplog.at_level(logging.WARNING):
+        survey = survey_patches(open_patches(patches, nodata=0), SHAPE, skip_bad_files=True)
+    assert survey.usable.tolist() == [0, 2]
+    assert (survey.num_damaged, survey.num_blank) == (1, 1)
+    assert "3.png" in caplog.text
+
+
+def test_nothing_but_damaged_patches_is_refused(patches: Path) -> None:
+    for path in patches.rglob("*.png"):
+        damage(path)
+    folder = open_patches(patches, skip_bad_files=True)
+    with pytest.raises(PatchError, match=r"none of its \d images can be read"):
+        survey_patches(folder, SHAPE, skip_bad_files=True)
+
+
+def test_nothing_but_nodata_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    Image.fromarray(np.full((*SHAPE, 3), 9, np.uint8)).save(tmp_path / "a/1.png")
+    with pytest.raises(PatchError, match=r"every pixel to label is nodata \(nodata value 9"):
+        survey_patches(open_patches(tmp_path, nodata=9), SHAPE)
+
+
+def test_equal_pixels_everywhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    Image.fromarray(np.full((*SHAPE, 3), 9, np.uint8)).save(tmp_path / "a/1.png")
+    with pytest.raises(PatchError, match="nothing to segment"):
+        survey_patches(open_patches(tmp_path), SHAPE)
+
+
+def test_a_constant_band_is_reported_and_harmless(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = four_textures(*SHAPE, 3)
+    pixels[..., 1] = 50
+    (tmp_path / "a").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "a/1.png")
+    folder = open_patches(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        bands = survey_patches(folder, SHAPE).bands
+    assert "band(s) [2] are constant" in caplog.text
+    assert bands.std[1] == 1.0
+    assert np.isfinite(bands.standardise(*folder.read(0))).all()
