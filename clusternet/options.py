@@ -28,7 +28,7 @@ _FLAG: dict[str, Any] = dict(action=argparse.BooleanOptionalAction)
 
 OPTIONS: dict[str, dict[str, Any]] = {
     # shared
-    "output": _PATH | dict(help="folder or file to write"),
+    "output": _PATH | dict(help="run folder to write (default: runs/ and the name of PATCHES)"),
     "output_folder": _PATH | dict(help="folder to write to"),
     "overwrite": dict(action="store_true", help="replace an existing output"),
     "workers": dict(type=int, help="threads or processes that read and write beside the main one"),

@@ -29,9 +29,11 @@ LAYERS = {
     "clusternet.types": 0,
     "clusternet.windows": 0,
     # one library or one kind of thing each
+    "clusternet.augmentation": 1,
     "clusternet.backend": 1,
     "clusternet.bands": 1,
     "clusternet.clustering": 1,
+    "clusternet.filters": 1,
     "clusternet.land_classes": 1,
     "clusternet.metrics": 1,
     "clusternet.model": 1,
@@ -68,10 +70,12 @@ LAYERS = {
     # what a script calls, and what makes it up
     "clusternet.alternation": 3,
     "clusternet.classes": 3,
+    "clusternet.epochs": 3,
     "clusternet.evaluation": 3,
     "clusternet.interactive": 3,
     "clusternet.prediction": 3,
     "clusternet.predictor": 3,
+    "clusternet.pseudo_labels": 3,
     "clusternet.report": 3,
     "clusternet.training": 3,
 }

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +40,6 @@ FILES = {
     "broken.yaml": "img_shape: [64,\n",
     "binary.yaml": "\udcff\udcfe",
 }
-
-
-@pytest.fixture(autouse=True)
-def _handler_of_this_process() -> Iterator[None]:
-    kept = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, kept)
 
 
 @pytest.fixture

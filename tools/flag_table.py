@@ -1,0 +1,138 @@
+"""Write the table of flags of all scripts into README.md, from their parsers.
+
+python tools/flag_table.py
+python tools/flag_table.py --check
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from clusternet.errors import OutputError
+from clusternet.files import new_file
+from clusternet.options import Parser, run_command
+
+ROOT = Path(__file__).resolve().parents[1]
+START, END = "<!-- flags:start -->", "<!-- flags:end -->"
+_FIRST = ("patch_generator", "main", "full_prediction", "clusters2classes", "evaluation")
+_PLACEHOLDERS = {int: "N", float: "X"}
+
+
+def script_paths() -> list[Path]:
+    """Return the scripts that users run, in the order of the pipeline and then by name."""
+    scripts = [ROOT / "main.py", *sorted((ROOT / "tools").glob("*.py"))]
+    order = {name: place for place, name in enumerate(_FIRST)}
+    users = [path for path in scripts if path != Path(__file__).resolve()]
+    return sorted(users, key=lambda path: order.get(path.stem, len(order)))
+
+
+def script_parser(path: Path) -> Any:
+    """Return the parser that a script builds."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.build_parser()
+
+
+def flag_tables() -> str:
+    """Return one Markdown table for each script: flag, default, meaning."""
+    return "\n\n".join("\n".join(_table(path)) for path in script_paths())
+
+
+def with_tables(text: str) -> str:
+    """Return ``text`` with the block between the two markers written anew.
+
+    Raises:
+        OutputError: if the markers are not there, once each and in order.
+    """
+    if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
+        raise OutputError(f"Expected '{START}' and '{END}' in the text, once each.")
+    before, after = text.split(START)[0], text.split(END)[1]
+    return f"{before}{START}\n\n{flag_tables()}\n\n{END}{after}"
+
+
+def _table(path: Path) -> Iterator[str]:
+    actions = script_parser(path)._actions
+    paths = [action for action in actions if not action.option_strings]
+    yield f"`python {path.relative_to(ROOT).as_posix()} {' '.join(map(_path, paths))}`"
+    yield ""
+    yield "| flag | default | meaning |"
+    yield "|---|---|---|"
+    for action in actions:
+        if not isinstance(action, argparse._HelpAction):
+            yield "| " + " | ".join(_cells(action)) + " |"
+
+
+def _cells(action: argparse.Action) -> tuple[str, str, str]:
+    text = " ".join((action.help or "").split())
+    meaning, default = text, ""
+    if found := re.search(r" \(default: ([^()]*)\)$", text):
+        meaning, default = text[: found.start()], found[1]
+    elif action.required:
+        default = "required"
+    name = _path(action) if not action.option_strings else _flag(action)
+    return f"`{name}`", default.replace("|", r"\|"), meaning.replace("|", r"\|")
+
+
+def _path(action: argparse.Action) -> str:
+    name = str(action.metavar or action.dest.upper())
+    return {"?": f"[{name}]", "+": f"{name} ..."}.get(str(action.nargs), name)
+
+
+def _flag(action: argparse.Action) -> str:
+    flag = action.option_strings[0]
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return f"--[no-]{flag.removeprefix('--')}"
+    if action.nargs == 0:
+        return flag
+    if action.choices is not None:
+        return f"{flag} {{{','.join(action.choices)}}}"
+    if isinstance(action.metavar, tuple):
+        return " ".join((flag, *action.metavar))
+    kind: Any = action.type
+    return f"{flag} {action.metavar or _PLACEHOLDERS.get(kind, 'TEXT')}"
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument(
+        "readme", type=Path, nargs="?", metavar="README", default=ROOT / "README.md",
+        help="the file to write the tables into",
+    )  # fmt: skip
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the tables are out of date"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, write the tables, and print where they are."""
+    args = build_parser().parse_args(argv)
+
+    def command() -> None:
+        if not args.readme.is_file():
+            raise OutputError(
+                f"{args.readme}: expected a text to write the tables into, found none."
+            )
+        text = args.readme.read_text(encoding="utf-8")
+        fresh = with_tables(text)
+        if args.check and fresh != text:
+            raise OutputError(f"{args.readme}: flags are out of date; run tools/flag_table.py.")
+        if fresh != text:
+            with new_file(args.readme) as part:
+                part.write_text(fresh, encoding="utf-8")
+        print(f"{args.readme}: {'up to date' if fresh == text else 'flags written'}")
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()
