@@ -74,13 +74,9 @@ class Alternation:
         labels = np.asarray(self._labeller.predict_on_batch(batch.pixels))
         return np.where(batch.valid, labels, np.int32(IGNORE))
 
-    def train(self, batch: Batch, labels: IntArray) -> float:
-        """Take one step towards ``labels``; return the mean loss since `start_pass`."""
-        return float(self._trainer.train_on_batch(batch.pixels, labels))
-
-    def start_pass(self) -> None:
-        """Start the mean loss anew."""
-        self._trainer.reset_metrics()
+    def train(self, pixels: FloatArray, labels: IntArray) -> float:
+        """Take one step from pixels towards labels; return the mean loss of the batch."""
+        return float(self._trainer.train_on_batch(pixels, labels))
 
     def reset_optimizer(self) -> None:
         """Continue with a fresh Adam, without compiling again."""

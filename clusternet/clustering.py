@@ -96,7 +96,7 @@ def cluster(
     iterations: int = 20,
     seed: int = 1,
     transform: str = "none",
-    start: Codebook | None = None,
+    start: IntArray | None = None,
 ) -> Clustering:
     """Cluster pixel features by K-Means.
 
@@ -106,18 +106,17 @@ def cluster(
         iterations: of Lloyd's algorithm.
         seed: fixes the choice of first centroids.
         transform: see `fit_transform`.
-        start: codebook to start from, so that clusters keep their identity. Its transform is
-            kept too: the centroids mean nothing in another space.
+        start: (samples,) cluster of each sample before the features changed. K-Means starts
+            from their means, so that a cluster keeps its number though features have moved;
+            a cluster without samples starts at one drawn by chance. A negative number means
+            none.
 
     Raises:
         ClusteringError: if there are fewer samples than clusters, features are not finite, or
             all features are equal.
     """
     _check_features(features, num_clusters)
-    if start is None:
-        offset, projection = fit_transform(features, transform)
-    else:
-        offset, projection = start.offset, start.projection
+    offset, projection = fit_transform(features, transform)
     space = Codebook(np.empty((0, features.shape[1]), np.float32), offset, projection)
     kmeans = faiss.Kmeans(
         features.shape[1],
@@ -128,13 +127,35 @@ def cluster(
         max_points_per_centroid=len(features),
         min_points_per_centroid=1,
     )
-    first = None if start is None else np.ascontiguousarray(start.centroids)
     points = space.transform(features)
+    first = None if start is None else cluster_means(points, start, num_clusters, seed)
     kmeans.train(points, init_centroids=first)
     codebook = Codebook(np.asarray(kmeans.centroids, np.float32), offset, projection)
     assignment, distances = _nearest(codebook.centroids, points)
     sizes = np.bincount(assignment, minlength=num_clusters).astype(np.int32)
     return Clustering(codebook, assignment, float(distances.mean(dtype=np.float64)), sizes)
+
+
+def cluster_means(
+    points: FloatArray, labels: IntArray, num_clusters: int, seed: int = 1
+) -> FloatArray:
+    """Return the mean of the points of each cluster, a random point where it has none.
+
+    Args:
+        points: (samples, depth).
+        labels: (samples,) from 0 to ``num_clusters - 1``; negative ones are left out.
+        num_clusters: number of rows of the result.
+        seed: fixes the random points.
+    """
+    used = labels >= 0
+    sizes = np.bincount(labels[used], minlength=num_clusters)
+    sums = np.zeros((num_clusters, points.shape[1]))
+    np.add.at(sums, labels[used], points[used])
+    means = sums / np.maximum(sizes, 1)[:, None]
+    empty = np.flatnonzero(sizes == 0)
+    chosen = np.random.default_rng(seed).choice(len(points), len(empty), replace=False)
+    means[empty] = points[chosen]
+    return np.ascontiguousarray(means, np.float32)
 
 
 def _nearest(centroids: FloatArray, points: FloatArray) -> tuple[IntArray, FloatArray]:

@@ -59,6 +59,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "clust_batch_size": dict(type=int, help="patches in a group, with --cluster_scope batch"),
     "cluster_scope": dict(choices=("epoch", "batch"), help="one codebook for all patches, or "
         "a fresh one for each group of patches as in the published code"),
+    "first_codebook": dict(choices=("filters", "features"), help="what the first pseudo-labels "
+        "are clusters of: fixed multi-scale filters, or the features of the untrained network"),
+    "filter_epochs": dict(type=int, help="epochs trained on clusters of the fixed filters, with "
+        "--first_codebook filters"),
+    "augment": _FLAG | dict(help="train on flipped, turned and relit views of what was labelled"),
     "padding": dict(choices=("same", "valid"), help="same labels every pixel of a patch, valid "
         "only its centre as in the published code"),
     "base_filters": dict(type=int, help="filters of the first level of the U-Net"),
@@ -118,6 +123,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "higher values lie on top (default: order of the file)"),
     "all_touched": _FLAG | dict(help="label every pixel that a shape touches, not only those "
         "whose centre it covers"),
+    # tools/interactive.py
+    "strokes": _PATH | dict(help="strokes drawn before (.gpkg, .geojson), or any points, lines and "
+        "areas with a class"),
+    "drawn_on": _PATH | dict(help="raster that the strokes were drawn on, if it is another one "
+        "of the same run"),
+    "stroke_rule": dict(choices=("perceptron", "logistic", "centroids", "clusters", "forest"),
+        help="how strokes become classes; clusters is the published rule"),
+    "cache_folder": _PATH | dict(help="where the scene's features are kept, about 70 bytes a "
+        "pixel (default: beside the run)"),
+    "host": dict(help="address to serve the page on; 0.0.0.0 lets other machines in"),
+    "port": dict(type=int, help="port to serve the page on; 0 takes a free one"),
+    "browser": _FLAG | dict(help="open the page in the default browser"),
     # tools/evaluation.py
     "history": dict(type=Path, metavar="RUN", help="also score the test maps of each epoch of "
         "this run, trained with --test_img_folder; alone with LABELS, only them"),

@@ -22,6 +22,7 @@ from clusternet.windows import EDGES, Edge, Shape
 Padding = Literal["same", "valid"]
 ClusterScope = Literal["epoch", "batch"]
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
+FirstCodebook = Literal["filters", "features"]
 FeatureTransform = Literal["none", "standardise", "whiten"]
 
 
@@ -33,9 +34,9 @@ class TrainingSettings:
     """(rows, cols) that patches are resized to; None keeps their own shape."""
     num_clusters: int = 100
     """Clusters, and outputs of the softmax head."""
-    num_epochs: int = 20
+    num_epochs: int = 30
     """Alternations of clustering and training."""
-    learn_rate: float = 1e-4
+    learn_rate: float = 5e-4
     """Adam's learning rate."""
     train_batch_size: int = 4
     """Patches in a training step."""
@@ -43,6 +44,13 @@ class TrainingSettings:
     """Patches in a group, with ``cluster_scope`` batch."""
     cluster_scope: ClusterScope = "epoch"
     """One codebook for all patches, or a fresh one for each group as in the published code."""
+    first_codebook: FirstCodebook = "filters"
+    """What the first pseudo-labels are clusters of: fixed multi-scale filters, or the features
+    of the untrained network as in the published code."""
+    filter_epochs: int = 6
+    """Epochs trained on clusters of the fixed filters, with ``first_codebook`` filters."""
+    augment: bool = True
+    """Train on flipped, turned and relit views of what was labelled."""
     padding: Padding = "same"
     """Padding of the convolutions: same labels every pixel, valid only the centre."""
     base_filters: int = 64
@@ -79,8 +87,9 @@ class TrainingSettings:
                 _refuse(name, "a number above 0", getattr(self, name))
         if self.num_clusters < 2:
             _refuse("num_clusters", "at least 2", self.num_clusters)
-        if self.samples_per_centroid < 0:
-            _refuse("samples_per_centroid", "0 or more", self.samples_per_centroid)
+        for name in ("samples_per_centroid", "filter_epochs"):
+            if getattr(self, name) < 0:
+                _refuse(name, "0 or more", getattr(self, name))
         if self.samples_per_centroid == 0 and self.cluster_scope != "batch":
             raise SettingsError(
                 "Setting samples_per_centroid: 0 (all pixels) needs cluster_scope batch; "
@@ -168,6 +177,7 @@ class TilingSettings:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "cluster_scope": get_args(ClusterScope),
+    "first_codebook": get_args(FirstCodebook),
     "padding": get_args(Padding),
     "precision": get_args(Precision),
     "feature_transform": get_args(FeatureTransform),

@@ -5,34 +5,36 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusternet.clustering import Codebook, cluster, fit_transform
+from clusternet.clustering import cluster, cluster_means, fit_transform
 from clusternet.errors import ClusteringError
 
 # Two pairs: the best two centroids are their middles, each point 0.5 away: objective 0.25.
 PAIRS = np.array([[0, 0], [0, 1], [10, 0], [10, 1]], np.float32)
 
 
-def plain(centroids: list[list[float]]) -> Codebook:
-    depth = len(centroids[0])
-    return Codebook(
-        np.array(centroids, np.float32),
-        np.zeros(depth, np.float32),
-        np.eye(depth, dtype=np.float32),
-    )
-
-
 def test_two_pairs_give_their_middles() -> None:
-    found = cluster(PAIRS, 2, start=plain([[1, 0], [9, 0]]))
+    found = cluster(PAIRS, 2, start=np.array([0, 0, 1, 1], np.int32))
     middles = found.codebook.centroids[found.codebook.centroids[:, 0].argsort()]
     np.testing.assert_allclose(middles, [[0, 0.5], [10, 0.5]])
     assert found.objective == pytest.approx(0.25)
     assert sorted(found.sizes) == [2, 2]
 
 
-def test_start_centroids_keep_their_identity() -> None:
-    for order in ([[9, 0], [1, 0]], [[1, 0], [9, 0]]):
-        found = cluster(PAIRS, 2, start=plain(order))
-        np.testing.assert_allclose(np.abs(found.codebook.centroids - np.array(order))[:, 0], 1)
+def test_clusters_keep_their_numbers_when_features_move() -> None:
+    for labels in ([0, 0, 1, 1], [1, 1, 0, 0]):
+        before = np.array(labels, np.int32)
+        np.testing.assert_array_equal(cluster(3 * PAIRS - 7, 2, start=before).assignment, before)
+
+
+def test_means_leave_out_samples_without_a_cluster() -> None:
+    means = cluster_means(PAIRS, np.array([0, -1, 1, 1], np.int32), 2)
+    np.testing.assert_allclose(means, [[0, 0], [10, 0.5]])
+
+
+def test_a_cluster_without_samples_starts_at_one_of_them() -> None:
+    means = cluster_means(PAIRS, np.array([0, 0, 0, 0], np.int32), 2)
+    np.testing.assert_allclose(means[0], [5, 0.5])
+    assert means[1].tolist() in PAIRS.tolist()
 
 
 def test_an_empty_cluster_is_counted() -> None:

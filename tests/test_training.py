@@ -17,16 +17,17 @@ from conftest import ROOT, WriteRaster, four_textures
 from PIL import Image
 
 from clusternet.alternation import Alternation
+from clusternet.epochs import Training
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
 from clusternet.predictor import load
 from clusternet.run import Checkpoint, load_run, read_arrays
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling import tile_rasters
-from clusternet.training import Training, train
+from clusternet.training import train
 
 SMALL = TrainingSettings(
     num_clusters=8, num_epochs=2, base_filters=2, num_features=8, samples_per_centroid=40,
-    learn_rate=1e-3, precision="float32",
+    learn_rate=1e-3, filter_epochs=1, precision="float32",
 )  # fmt: skip
 
 

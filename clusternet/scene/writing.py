@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from clusternet.files import new_folder
 from clusternet.raster import create_map, make_profile
+from clusternet.scene.labels import write_label_polygons
 from clusternet.scene.making import CLASS_NAMES, Scene, make_scene
 from clusternet.types import BoolArray
 from clusternet.windows import Shape, Window
@@ -31,8 +32,9 @@ def write_scenes(
     """Write a scene to train on and one never seen, with their truth.
 
     The folder then holds ``images/train.tif`` and ``images/unseen.tif`` (RGB, nodata 0),
-    ``masks/train.tif`` and ``masks/unseen.tif`` (class values, nodata 255) and ``classes.json``
-    (name -> value). All lie in EPSG:32631 with pixels of half a metre. The scenes have one
+    ``masks/train.tif`` and ``masks/unseen.tif`` (class values, nodata 255), ``classes.json``
+    (name -> value), and ``labels.gpkg``, twenty small polygons drawn on the first scene. All
+    lie in EPSG:32631 with pixels of half a metre. The scenes have one
     slanted corner without data each, as images have that were warped onto a map.
 
     Args:
@@ -83,3 +85,5 @@ def _write_scene(
         mask_path, grid, nodata=_TRUTH_NODATA, colours=CLASS_COLOURS, names=scene.class_names
     ) as mask:
         mask.write(whole, truth)
+    if name == "train":
+        write_label_polygons(folder / "labels.gpkg", truth, grid, scene.class_names)

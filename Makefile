@@ -1,0 +1,31 @@
+# make demo   a fresh machine with Python 3.11 to a segmented scene
+# make test   the tests
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/installed
+	$(RUN) tools/demo.py
+
+test: $(VENV)/installed
+	$(RUN) -m pytest
+
+test-all: $(VENV)/installed
+	$(RUN) -m pytest -m ""
+
+lint: $(VENV)/installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+$(VENV)/installed: requirements.txt setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -r requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,228 @@
+"""The alternation: cluster pixel features, train on the clusters, repeat (docs/method.md).
+
+`Training.epoch` is the algorithm box of the paper.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tensorboard.summary import Writer
+from tqdm import tqdm
+
+from clusternet.alternation import Alternation
+from clusternet.augmentation import augment
+from clusternet.batches import BatchLoader
+from clusternet.clustering import Clustering
+from clusternet.files import new_folder
+from clusternet.interrupts import finish_first
+from clusternet.metrics import contingency_table, nmi
+from clusternet.previews import preview_choice, write_patch_maps, write_preview
+from clusternet.pseudo_labels import (
+    FilterTeacher,
+    Labelled,
+    cluster_features,
+    codebook_labels,
+    group_labels,
+)
+from clusternet.run import (
+    PREVIEWS,
+    TENSORBOARD,
+    Checkpoint,
+    EpochRecord,
+    StoredCodebook,
+    save_description,
+    save_result,
+)
+from clusternet.sampling import SamplePlan, plan_sample
+from clusternet.settings import TrainingSettings
+from clusternet.survey import Survey
+from clusternet.types import FloatArray, IntArray
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE, _ORDER, _AUGMENT = 1, 2, 3  # number the streams of random choices
+_SAMPLES_PER_CENTROID = 256  # of the codebook that is kept, where groups take all their pixels
+
+
+@dataclass
+class Training:
+    """A run in memory: the network and the codebook that fits it, epoch after epoch."""
+
+    output: Path
+    settings: TrainingSettings
+    loader: BatchLoader
+    survey: Survey
+    alternation: Alternation
+    epochs_done: int = 0
+    history: list[EpochRecord] = field(default_factory=list)
+    test_loader: BatchLoader | None = None
+    test_maps: Path = Path("test_maps")
+
+    def start(self, *, overwrite: bool) -> None:
+        """Cluster the features of the first weights, and create the run folder."""
+        features = self._embed(self._plan(self.epochs_done))
+        self._take_over(cluster_features(features, self.settings), features)
+        with finish_first(), new_folder(self.output, overwrite=overwrite) as part:
+            save_description(part, self.settings, self.survey.bands)
+            self._save(part)
+        self._show()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to the end of the epoch that a checkpoint was written after."""
+        self.alternation.restore(checkpoint.arrays)
+        self.epochs_done, self.history = checkpoint.epoch, list(checkpoint.history)
+        self.stored = checkpoint.stored
+        self.alternation.freeze(self.stored.codebook)
+        with finish_first():  # the last save may have been cut off after the checkpoint
+            save_description(self.output, self.settings, self.survey.bands)
+            save_result(self.output, self.alternation.network, self.stored, self.history)
+        logger.info("resumed after epoch %d", self.epochs_done)
+
+    def run(self) -> None:
+        """Run the epochs that are left."""
+        tensorboard = Writer(str(self.output / TENSORBOARD))
+        try:
+            while self.epochs_done < self.settings.num_epochs:
+                record = self.epoch(self.epochs_done + 1)
+                logger.info("epoch %d/%d: %s", record.epoch, self.settings.num_epochs, record)
+                for name in ("loss", "objective", "nmi", "smallest", "largest", "empty"):
+                    tensorboard.add_scalar(name, getattr(record, name), record.epoch)
+                tensorboard.flush()
+        except KeyboardInterrupt:
+            logger.warning(
+                "stopped; %s holds epoch %d, and --resume goes on from there.",
+                self.output, self.epochs_done,
+            )  # fmt: skip
+            raise
+        finally:
+            tensorboard.close()
+
+    def epoch(self, epoch: int) -> EpochRecord:
+        """Run one alternation and save what it leaves.
+
+        It trains on the pseudo-labels of the codebook at hand and then clusters the features
+        of the new weights. So codebook and weights always fit each other when they are saved,
+        and the next epoch starts from them.
+        """
+        begin = time.monotonic()
+        plan = self._plan(epoch)
+        loss, before = self._retrain(epoch, plan)
+        trained = time.monotonic()
+        features = self._embed(plan)
+        # the numbers of groups mean nothing to each other
+        start = before if self.settings.cluster_scope == "epoch" else None
+        found = cluster_features(features, self.settings, start)
+        self._take_over(found, features)
+        self.epochs_done = epoch
+        clusters = self.settings.num_clusters
+        record = EpochRecord(
+            epoch=epoch,
+            loss=loss,
+            objective=found.objective,
+            nmi=nmi(contingency_table(before, found.assignment, clusters, clusters)),
+            smallest=int(found.sizes[found.sizes > 0].min()),
+            largest=int(found.sizes.max()),
+            empty=int((found.sizes == 0).sum()),
+            seconds=time.monotonic() - begin,
+            patches_per_second=len(self.survey.usable) / (trained - begin),
+        )
+        self.history.append(record)
+        with finish_first():
+            self._save(self.output)
+        self._show()
+        return record
+
+    def _retrain(self, epoch: int, plan: SamplePlan) -> tuple[float, IntArray]:
+        """Pass once over all patches, a step a batch.
+
+        Returns:
+            the mean loss, and the pseudo-labels (samples,) of the planned pixels.
+        """
+        settings = self.settings
+        rng = np.random.default_rng((settings.seed, _AUGMENT, epoch))
+        watched: dict[int, IntArray] = {}
+        losses: list[float] = []
+        total = len(self.survey.usable)
+        bar = tqdm(total=total, desc=f"epoch {epoch}", unit="patch", disable=None, leave=False)
+        with bar:
+            for batch, labels in self._labelled(epoch):
+                for place, patch in enumerate(batch.indexes.tolist()):
+                    if patch in plan.quotas:
+                        chosen = plan.positions(patch, batch.valid[place])
+                        watched[patch] = labels[place].ravel()[chosen]
+                pixels = batch.pixels
+                if settings.augment:
+                    turn = settings.padding == "same"
+                    pixels, labels = augment(pixels, labels, rng, turn=turn)
+                losses.append(self.alternation.train(pixels, labels))
+                bar.set_postfix(loss=f"{np.mean(losses):.3f}", refresh=False)
+                bar.update(len(batch.indexes))
+        return float(np.mean(losses)), np.concatenate(
+            [watched[patch] for patch in plan.patches.tolist()]
+        )
+
+    def _labelled(self, epoch: int) -> Labelled:
+        """Return all patches in random order, with labels that no step of the epoch touches."""
+        settings = self.settings
+        rng = np.random.default_rng((settings.seed, _ORDER, epoch))
+        order = rng.permutation(self.survey.usable)
+        if settings.first_codebook == "filters" and epoch <= settings.filter_epochs:
+            return self._teacher.labels(order)
+        if settings.cluster_scope == "epoch":  # frozen at the end of the last epoch
+            return codebook_labels(self.loader, order, self.alternation)
+        return group_labels(self.loader, order, self.alternation, settings)
+
+    @cached_property
+    def _teacher(self) -> FilterTeacher:
+        return FilterTeacher(self.loader, self._plan(0), self.settings)
+
+    def _plan(self, epoch: int) -> SamplePlan:
+        """Choose the pixels that are clustered at the end of ``epoch``."""
+        settings = self.settings
+        per_centroid = settings.samples_per_centroid or _SAMPLES_PER_CENTROID
+        return plan_sample(
+            self.survey.usable,
+            self.survey.valid_counts,
+            per_centroid * settings.num_clusters,
+            settings.sample_patches,
+            (settings.seed, _SAMPLE, epoch),
+        )
+
+    def _embed(self, plan: SamplePlan) -> FloatArray:
+        """Return the features of the planned pixels; (samples, features)."""
+        total = len(plan.patches)
+        bar = tqdm(total=total, desc="embed", unit="patch", disable=None, leave=False)
+        features = []
+        with bar:
+            for batch in self.loader.batches(plan.patches):
+                features.append(self.alternation.embed_sample(batch, plan))
+                bar.update(len(batch.indexes))
+        return np.concatenate(features)
+
+    def _take_over(self, found: Clustering, features: FloatArray) -> None:
+        """Make a codebook the one that labels are given by."""
+        feature_range = np.percentile(features, (0.5, 99.5), axis=0).astype(np.float32)
+        self.stored = StoredCodebook(found.codebook, found.sizes, feature_range)
+        self.alternation.freeze(found.codebook)
+
+    def _save(self, folder: Path) -> None:
+        # the checkpoint first: everything after it can be written again from it
+        arrays = self.alternation.state()
+        Checkpoint(self.epochs_done, arrays, self.stored, tuple(self.history)).save(folder)
+        save_result(folder, self.alternation.network, self.stored, self.history)
+
+    def _show(self) -> None:
+        """Write the preview and the maps of the test patches."""
+        clusters, name = self.settings.num_clusters, f"epoch_{self.epochs_done:03d}"
+        choice = preview_choice(self.survey.usable)
+        path = self.output / PREVIEWS / f"{name}.png"
+        write_preview(path, self.loader, choice, self.alternation.label, clusters)
+        if self.test_loader is not None and self.epochs_done:
+            folder = self.test_maps / name
+            write_patch_maps(folder, self.test_loader, self.alternation.label, clusters)

@@ -1,0 +1,86 @@
+"""Run the whole pipeline on a synthetic scene, command by command.
+
+    python tools/demo.py
+    python tools/demo.py --output demo --num_epochs 10
+
+Every command is printed as one would type it. Takes a few minutes on two CPU cores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import clusters2classes
+import full_prediction
+import make_scene
+import patch_generator
+
+from clusternet.files import check_new
+from clusternet.options import Parser, run_command
+
+CONFIG = "configs/demo.yaml"
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add(("output",), {"output": Path("demo")})
+    parser.add(("num_epochs",))
+    parser.add(("overwrite",))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, run all steps, and print the scores and where the pictures are."""
+    args = build_parser().parse_args(argv)
+    run_command(lambda: demonstrate(args.output, args.num_epochs, overwrite=args.overwrite))
+
+
+def demonstrate(folder: Path, num_epochs: int | None, *, overwrite: bool) -> None:
+    """Run the commands of the README in ``folder``."""
+    import main as training
+
+    scene, patches, run = folder / "scene", folder / "patches", folder / "run"
+    maps, classes = folder / "maps", folder / "classes"
+    check_new(folder, overwrite=overwrite, hint="make clean, or --overwrite")
+    begin = time.monotonic()
+    again = ["--overwrite"] if overwrite else []
+    epochs = [] if num_epochs is None else ["--num_epochs", num_epochs]
+    step("tools/make_scene.py", make_scene.main, scene, *again)
+    step("tools/patch_generator.py", patch_generator.main, scene / "images" / "train.tif",
+         "--output_folder", patches, "--patch_shape", 128, 128, *again)  # fmt: skip
+    step("main.py", training.main, patches, "--config", CONFIG, "--output", run, *epochs, *again)
+    step("tools/full_prediction.py", full_prediction.main, run, scene / "images",
+         "--output_folder", maps, *again)  # fmt: skip
+    step("tools/clusters2classes.py", clusters2classes.main, maps, scene / "labels.gpkg",
+         "--run", run, "--output_folder", classes, *again)  # fmt: skip
+    report(folder, scene, run, maps, classes)
+    print(f"done in {time.monotonic() - begin:.0f} s")
+
+
+def step(script: str, command: Callable[[Sequence[str]], None], *args: object) -> None:
+    """Print a command as one would type it, and run it."""
+    words = [str(arg) for arg in args]
+    print(f"\n$ python {script} {' '.join(words)}", flush=True)
+    command(words)
+
+
+def report(folder: Path, scene: Path, run: Path, maps: Path, classes: Path) -> None:
+    """Print scores beside K-Means on the bands, and draw the scenes."""
+    from clusternet.demo import compare_with_bands, draw_scenes
+    from clusternet.run import load_run
+
+    clusters = load_run(run).settings.num_clusters
+    print(f"\n{clusters} clusters named by a tenth of the truth, scored on the rest:")
+    for score in compare_with_bands(scene, maps, folder / "bands", clusters):
+        print(f"  {score.scene:7s} {score.features:20s} accuracy {score.accuracy:.3f}  "
+              f"mean IoU {score.mean_iou:.3f}")  # fmt: skip
+    for path in draw_scenes(scene, maps, classes, folder / "pictures"):
+        print(f"look at {path}")
+    print(f"look at {run / 'previews'} (an image an epoch), and open {classes} in QGIS")
+
+
+if __name__ == "__main__":
+    main()
