@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from clusternet.backend import resolve_precision
-from clusternet.errors import RunError
 from clusternet.model import build_network, build_predictor, load_weights
 from clusternet.prediction_grid import PredictionGrid, read_reflected
 from clusternet.prefetch import prefetch
@@ -114,15 +113,26 @@ class Predictor:
         return result
 
     def windows(
-        self, raster: Raster, *, confidence: bool = False, features: bool = False
+        self,
+        raster: Raster,
+        *,
+        confidence: bool = False,
+        features: bool = False,
+        only: Callable[[Window], bool] | None = None,
     ) -> Iterator[Prediction]:
         """Predict a raster window by window; reading overlaps with computing.
+
+        Args:
+            raster: an open raster.
+            confidence: give that too.
+            features: give them too.
+            only: says which windows are wanted; None means all.
 
         Raises:
             RunError: if the raster's bands or pixel type differ from the run's.
             RasterError: if the raster is damaged.
         """
-        self._check(raster)
+        self.run.check_fits(raster.profile)
         bands = self.run.bands
         shape = raster.profile.shape
         grid = PredictionGrid.plan(
@@ -137,21 +147,14 @@ class Predictor:
             return kept, bands.standardise(pixels, valid)[None], valid[place]
 
         # one reading thread: a dataset handle belongs to one thread at a time
-        for kept, pixels, valid in prefetch(read, grid.windows(shape), workers=1, ahead=1):
+        wanted = (pair for pair in grid.windows(shape) if only is None or only(pair[1]))
+        for kept, pixels, valid in prefetch(read, wanted, workers=1, ahead=1):
             if not valid.any():
                 yield Prediction(kept, np.zeros(kept.shape, np.int32), valid, None, None)
                 continue
             found = dict(model.predict_on_batch(pixels))
             cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in found.items()}
             yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
-
-    def _check(self, raster: Raster) -> None:
-        bands, profile = self.run.bands, raster.profile
-        if (profile.num_bands, profile.dtype) != (bands.num_bands, bands.dtype):
-            raise RunError(
-                f"{profile.path}: expected {bands.num_bands} band(s) of {bands.dtype} as in the "
-                f"run {self.run.folder}, found {profile.num_bands} of {profile.dtype}."
-            )
 
     def _model(self, confidence: bool, features: bool) -> Any:
         key = (confidence, features)

@@ -31,6 +31,7 @@ from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError, SettingsError
 from clusternet.files import new_file
+from clusternet.raster import RasterProfile
 from clusternet.settings import TrainingSettings, read_yaml, write_yaml
 from clusternet.types import AnyArray, FloatArray, IntArray
 
@@ -116,6 +117,15 @@ class Run:
     def model_path(self) -> Path:
         """The network's file."""
         return self.folder / MODEL
+
+    def check_fits(self, profile: RasterProfile) -> None:
+        """Raise RunError if a raster's bands or pixel type differ from the run's."""
+        bands = self.bands
+        if (profile.num_bands, profile.dtype) != (bands.num_bands, bands.dtype):
+            raise RunError(
+                f"{profile.path}: expected {bands.num_bands} band(s) of {bands.dtype} as in the "
+                f"run {self.folder}, found {profile.num_bands} of {profile.dtype}."
+            )
 
 
 def load_run(folder: Path) -> Run:

@@ -1,0 +1,183 @@
+"""Strokes to a class map without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from clusternet.errors import LabelError, OutputError, SettingsError
+from clusternet.files import check_new, check_writable
+from clusternet.interactive.cache import WINDOW, FeatureCache, scene_folder
+from clusternet.interactive.classifiers import RULES, Classifier, Samples, Scene, fits
+from clusternet.interactive.export import (
+    Export,
+    Windows,
+    cached_windows,
+    make_legend,
+    streamed_windows,
+    write_class_map,
+    write_sides,
+)
+from clusternet.interactive.filling import fill_cache, prepare_cache
+from clusternet.interactive.mapping import collect_samples, sample_scene
+from clusternet.interactive.session import Drawing
+from clusternet.interactive.stroke_files import Place, read_strokes
+from clusternet.land_classes import LandClass
+from clusternet.predictor import Predictor, load
+from clusternet.raster import RasterProfile, open_raster
+from clusternet.run import Run, load_run
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How strokes become a map."""
+
+    rule: str = RULES[0]
+    """See `clusternet.interactive.classifiers.fits`."""
+    drawn_on: Path | None = None
+    """The raster that strokes were drawn on, if it is another one of the same run."""
+    class_field: str | None = None
+    """Field of the strokes that holds the class."""
+    layer: str | None = None
+    """Layer of the strokes."""
+    cache_folder: Path | None = None
+    """Where features are kept; None means beside the run."""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What was written."""
+
+    output: Path
+    counts: dict[int, int]
+    classes: dict[int, LandClass]
+    num_strokes: int
+    hectares: float | None
+    """Of a pixel."""
+
+    def summary(self) -> str:
+        """Return one line."""
+        total = max(sum(self.counts.values()), 1)
+        parts = []
+        for number, count in self.counts.items():
+            size = "" if self.hectares is None else f" ({count * self.hectares:.2f} ha)"
+            parts.append(f"{self.classes[number].name} {count / total:.1%}{size}")
+        return f"{self.output}: {', '.join(parts)}; from {self.num_strokes} stroke(s)"
+
+
+def apply_strokes(
+    run_folder: Path,
+    raster_path: Path,
+    strokes: Path,
+    export: Export,
+    options: BatchOptions | None = None,
+) -> BatchReport:
+    """Write the class map of a raster from strokes.
+
+    The features of the raster that was drawn on are computed once and kept; those of another
+    raster are computed window by window and not kept.
+
+    Raises:
+        ClusterNetError: with one clear line; nothing is half-written.
+    """
+    options = options or BatchOptions()
+    if options.rule not in RULES:
+        raise SettingsError(f"--rule: expected one of {', '.join(RULES)}, found {options.rule}.")
+    _check_outputs(export)
+    run = load_run(run_folder)
+    profile = read_profile(raster_path, run)
+    drawn_on = options.drawn_on or raster_path
+    same = drawn_on.resolve() == raster_path.resolve()
+    place = Place.of(profile if same else read_profile(drawn_on, run))
+    drawing = read_strokes(strokes, place, class_field=options.class_field, layer=options.layer)
+    predictor = LazyPredictor(run_folder)
+    cache = full_cache(run, drawn_on, predictor, options.cache_folder)
+    classifier = fit_drawing(cache, drawing, options.rule)
+    classes = {c.number: c for c in drawing.classes}
+    if same:
+        windows = cached_windows(cache, classifier)
+        counts = _write(export, profile, windows, classes, run)
+    else:
+        with open_raster(raster_path, run.bands.nodata) as raster:
+            windows = streamed_windows(predictor.get(), raster, cache.quantiser, classifier)
+            counts = _write(export, profile, windows, classes, run)
+    write_sides(export, make_legend(cache, classifier, classes, run), classes)
+    return BatchReport(export.output, counts, classes, len(drawing.strokes), profile.pixel_area_ha)
+
+
+class LazyPredictor:
+    """A predictor that loads its network only when it is needed."""
+
+    def __init__(self, run_folder: Path) -> None:
+        """Remember the run."""
+        self._folder = run_folder
+        self._predictor: Predictor | None = None
+
+    def get(self) -> Predictor:
+        """Return the predictor."""
+        if self._predictor is None:
+            self._predictor = load(self._folder, window_size=WINDOW)
+        return self._predictor
+
+
+def read_profile(raster_path: Path, run: Run) -> RasterProfile:
+    """Return the profile of a raster that fits the run; RunError if it does not."""
+    with open_raster(raster_path, run.bands.nodata) as raster:
+        run.check_fits(raster.profile)
+        return raster.profile
+
+
+def full_cache(
+    run: Run, raster_path: Path, predictor: LazyPredictor, root: Path | None
+) -> FeatureCache:
+    """Return the complete features of a raster, computed where they are missing."""
+    folder = scene_folder(run.folder, raster_path, root)
+    cache, _ = prepare_cache(folder, raster_path, run)
+    if not cache.is_complete:
+        fill_cache(cache, raster_path, predictor.get())
+    return cache
+
+
+def fit_drawing(cache: FeatureCache, drawing: Drawing, rule: str) -> Classifier:
+    """Fit a rule to strokes.
+
+    Raises:
+        LabelError: if no stroke touches a pixel with data.
+    """
+    samples = collect_samples(cache, drawing.strokes)
+    if not len(samples.classes):
+        raise LabelError("The strokes touch no pixel with data; draw some where the raster has it.")
+    return fit_samples(samples, sample_scene(cache), rule)
+
+
+def fit_samples(samples: Samples, scene: Scene, rule: str) -> Classifier:
+    """Fit a rule to sampled pixels."""
+    # These fits are small: threads that wait for each other take longer than one that works.
+    with threadpool_limits(1):
+        return fits()[rule](samples, scene)
+
+
+def _write(
+    export: Export,
+    profile: RasterProfile,
+    windows: Windows,
+    classes: dict[int, LandClass],
+    run: Run,
+) -> dict[int, int]:
+    return write_class_map(
+        export.output, profile, windows, classes, run.stored.identity,
+        overwrite=export.overwrite,
+    )  # fmt: skip
+
+
+def _check_outputs(export: Export) -> None:
+    if export.output.suffix.lower() not in (".tif", ".tiff"):
+        raise OutputError(f"{export.output}: class maps are written as GeoTIFF; name it *.tif.")
+    if export.polygons is not None and export.polygons.suffix.lower() != ".gpkg":
+        raise OutputError(f"{export.polygons}: polygons are written as GeoPackage; name it *.gpkg.")
+    for path in (export.output, export.polygons, export.legend):
+        if path is not None:
+            check_new(path, overwrite=export.overwrite)
+            check_writable(path)

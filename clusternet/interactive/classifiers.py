@@ -1,0 +1,260 @@
+"""From labelled pixels to the class of every pixel: rules that can stand for each other.
+
+All but the forest come down to one or two small matrix products and an argmax, which is what lets
+a map follow each stroke at once. benchmarks/strokes.py compares them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
+
+_FOREST = dict(n_estimators=40, max_depth=12, min_samples_leaf=2, n_jobs=1)
+_UNITS = 32
+_SMOOTHING = 1e-6
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pixels that strokes lie on."""
+
+    features: UInt8Array
+    """(samples, depth) as stored."""
+    clusters: IntArray
+    """(samples,) cluster of each."""
+    classes: IntArray
+    """(samples,) class number of each."""
+
+
+class Classifier(Protocol):
+    """A rule that has been fitted to strokes."""
+
+    @property
+    def numbers(self) -> IntArray:
+        """(classes,) the class numbers that it can give."""
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """Return the class number of pixels; (pixels, depth), (pixels,) -> (pixels,)."""
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """Return from 0 (two classes as likely) to 1 (certain); (pixels,)."""
+
+
+@dataclass(frozen=True)
+class LinearClassifier:
+    """Scores ``features @ weights + bias``, the largest wins."""
+
+    numbers: IntArray
+    """(classes,) the class number that each column stands for."""
+    weights: FloatArray
+    """(depth, classes)"""
+    bias: FloatArray
+    """(classes,)"""
+    squared: bool = False
+    """True if scores are half squared distances (negative), False if they are log-odds."""
+
+    def classify(self, features: AnyArray, clusters: IntArray) -> IntArray:
+        """See `Classifier.classify`."""
+        if len(self.numbers) == 1:
+            return np.full(len(features), self.numbers[0], np.int32)
+        return np.asarray(self.numbers[self._scores(features).argmax(axis=1)])
+
+    def confidence(self, features: AnyArray, clusters: IntArray) -> FloatArray:
+        """See `Classifier.confidence`: the difference of the two largest probabilities."""
+        if len(self.numbers) == 1:
+            return np.ones(len(features), np.float32)
+        scores = self._scores(features)
+        if self.squared:
+            values = features.astype(np.float32)
+            squares = np.einsum("ij,ij->i", values, values)[:, None] - 2 * scores
+            near = np.sqrt(np.maximum(np.partition(squares, 1, axis=1)[:, :2], 0))
+            return np.asarray(1 - near[:, 0] / np.maximum(near[:, 1], 1e-6), np.float32)
+        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+        best = np.partition(odds, -2, axis=1)[:, -2:]
+        return np.asarray((best[:, 1] - best[:, 0]) / odds.sum(axis=1), np.float32)
+
+    def _scores(self, features: AnyArray) -> FloatArray:
+        return np.asarray(features.astype(np.float32) @ self.weights + self.bias, np.float32)
+
+
+@dataclass(frozen=True)
+class PerceptronClassifier:
+    """Scores of a network with one small hidden layer, ``max(f @ w + b, 0) @ w' + b'``."""
+
+    numbers: IntArray
+    """(classes,) the class number that each column stands for."""
+    hidden: FloatArray
+    """(depth, units)"""
+    hidden_bias: FloatArray
+    """(units,)"""
+    output: LinearClassifier
+    """From units to classes."""
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `Classifier.classify`."""
+        return self.output.classify(self._units(features), clusters)
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `Classifier.confidence`."""
+        return self.output.confidence(self._units(features), clusters)
+
+    def _units(self, features: UInt8Array) -> FloatArray:
+        units = features.astype(np.float32) @ self.hidden
+        units += self.hidden_bias
+        return np.asarray(np.maximum(units, 0, out=units))
+
+
+@dataclass(frozen=True)
+class ForestClassifier:
+    """A random forest; slower than the others by an order, so it does not follow the pen."""
+
+    numbers: IntArray
+    forest: Any
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `Classifier.classify`."""
+        return np.asarray(self.numbers[self.forest.predict_proba(features).argmax(axis=1)])
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `Classifier.confidence`."""
+        if len(self.numbers) == 1:
+            return np.ones(len(features), np.float32)
+        best = np.partition(self.forest.predict_proba(features), -2, axis=1)[:, -2:]
+        return np.asarray(best[:, 1] - best[:, 0], np.float32)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a rule may want to know of the scene beside the strokes."""
+
+    features: UInt8Array
+    """(pixels, depth) an even sample of the scene."""
+    clusters: IntArray
+    """(pixels,)"""
+    centroids: FloatArray
+    """(clusters, depth) of the run, in stored units."""
+
+
+def fit_centroids(samples: Samples, scene: Scene) -> Classifier:
+    """Nearest labelled centroid: each class is the mean of the features under its strokes."""
+    numbers = np.unique(samples.classes)
+    values = samples.features.astype(np.float32)
+    means = np.stack([values[samples.classes == number].mean(axis=0) for number in numbers])
+    return nearest(numbers, means)
+
+
+def nearest(numbers: AnyArray, centroids: FloatArray) -> LinearClassifier:
+    """Return the rule of the nearest centroid: argmax of f . c - |c|^2 / 2."""
+    bias = -(centroids.astype(np.float64) ** 2).sum(axis=1) / 2
+    return LinearClassifier(
+        numbers.astype(np.int32), centroids.T.astype(np.float32), bias.astype(np.float32), True
+    )
+
+
+def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
+    """Multinomial logistic regression on features that are standardised over the scene.
+
+    Every class weighs as much as any other, however much was drawn of it.
+    """
+    from sklearn.linear_model import LogisticRegression  # here: it takes a second to load
+
+    numbers = np.unique(samples.classes)
+    if len(numbers) == 1:
+        return _only(numbers, samples)
+    mean, scale = _standard(scene.features if len(scene.features) else samples.features)
+    model = LogisticRegression(C=0.1, max_iter=60, tol=1e-2, class_weight="balanced")
+    with _unconverged_is_fine():
+        model.fit((samples.features - mean) * scale, samples.classes)
+    weights, bias = model.coef_, model.intercept_
+    if len(numbers) == 2:  # one row of odds; give the other class its mirror image
+        weights, bias = np.vstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
+    weights = weights * scale  # folded in, so that stored features need no preparation
+    return LinearClassifier(
+        numbers.astype(np.int32),
+        weights.T.astype(np.float32),
+        (bias - weights @ mean).astype(np.float32),
+    )
+
+
+def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
+    """Train a network with one small hidden layer on features standardised over the scene."""
+    from sklearn.neural_network import MLPClassifier
+
+    numbers = np.unique(samples.classes)
+    if len(numbers) == 1:
+        return _only(numbers, samples)
+    mean, scale = _standard(scene.features if len(scene.features) else samples.features)
+    model = MLPClassifier((_UNITS,), solver="lbfgs", max_iter=60, alpha=1.0, random_state=1)
+    with _unconverged_is_fine():
+        model.fit((samples.features - mean) * scale, samples.classes)
+    (hidden, weights), (hidden_bias, bias) = model.coefs_, model.intercepts_
+    hidden = hidden * scale[:, None]  # folded in, so that stored features need no preparation
+    if len(numbers) == 2:
+        weights, bias = np.hstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
+    output = LinearClassifier(
+        numbers.astype(np.int32), weights.astype(np.float32), bias.astype(np.float32)
+    )
+    return PerceptronClassifier(
+        output.numbers, hidden.astype(np.float32),
+        (hidden_bias - mean @ hidden).astype(np.float32), output,
+    )  # fmt: skip
+
+
+@contextmanager
+def _unconverged_is_fine() -> Iterator[None]:
+    """Silence the remark that more iterations would fit the strokes even more closely."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def _only(numbers: AnyArray, samples: Samples) -> LinearClassifier:
+    """Return the rule that gives the only class there is."""
+    weights = np.zeros((samples.features.shape[1], 1), np.float32)
+    return LinearClassifier(numbers.astype(np.int32), weights, np.zeros(1, np.float32))
+
+
+def _standard(features: UInt8Array) -> tuple[FloatArray, FloatArray]:
+    """Return the mean of features and one over their deviation; (depth,) both."""
+    values = features.astype(np.float32)
+    deviation = values.std(axis=0)
+    scale = np.where(deviation > _SMOOTHING, 1 / np.maximum(deviation, _SMOOTHING), 0)
+    return values.mean(axis=0), scale.astype(np.float32)
+
+
+def fit_forest(samples: Samples, scene: Scene) -> Classifier:
+    """Fit a small random forest."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(random_state=1, class_weight="balanced", **_FOREST)
+    forest.fit(samples.features, samples.classes)
+    return ForestClassifier(np.asarray(forest.classes_, np.int32), forest)
+
+
+Fit = Callable[[Samples, Scene], Classifier]
+
+
+def fits() -> dict[str, Fit]:
+    """Return the rules by name."""
+    from clusternet.interactive.published import fit_published
+
+    return {
+        "perceptron": fit_perceptron,
+        "logistic": fit_logistic,
+        "centroids": fit_centroids,
+        "clusters": fit_published,
+        "forest": fit_forest,
+    }
+
+
+RULES = ("perceptron", "logistic", "centroids", "clusters", "forest")
+"""Names of the rules, the default first."""

@@ -1,0 +1,112 @@
+"""Class maps, polygons and legends from strokes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from clusternet.cluster_maps import KIND_TAG, RUN_TAG
+from clusternet.interactive.cache import WINDOW, FeatureCache, Quantiser
+from clusternet.interactive.classifiers import Classifier
+from clusternet.interactive.mapping import NO_CLASS, classify, count_clusters
+from clusternet.land_classes import LandClass
+from clusternet.legend import Legend, LegendRow, write_legend
+from clusternet.polygons import PolygonOptions, write_class_polygons
+from clusternet.predictor import Predictor
+from clusternet.raster import Raster, RasterProfile, create_map
+from clusternet.raster.vectors import map_type
+from clusternet.run import Run
+from clusternet.types import IntArray
+from clusternet.windows import Window, blocks
+
+Windows = Iterable[tuple[Window, IntArray]]
+
+
+def cached_windows(
+    cache: FeatureCache, classifier: Classifier
+) -> Iterator[tuple[Window, IntArray]]:
+    """Yield the classes of a scene whose features are cached, window by window."""
+    for window in blocks(cache.shape, (WINDOW, WINDOW)):
+        yield window, classify(cache, classifier, window)
+
+
+def streamed_windows(
+    predictor: Predictor, raster: Raster, quantiser: Quantiser, classifier: Classifier
+) -> Iterator[tuple[Window, IntArray]]:
+    """Yield the classes of another scene of the same run; nothing is kept on disk."""
+    for part in predictor.windows(raster, features=True):
+        classes = np.full(part.window.shape, NO_CLASS, np.int32)
+        if part.features is not None:
+            stored = quantiser.quantise(part.features[part.valid])
+            classes[part.valid] = classifier.classify(stored, part.labels[part.valid])
+        yield part.window, classes
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is written."""
+
+    output: Path
+    """The class map, a GeoTIFF."""
+    polygons: Path | None = None
+    """A GeoPackage."""
+    legend: Path | None = None
+    """The class of each cluster, as tools/clusters2classes.py --legend takes it."""
+    overwrite: bool = False
+
+
+def write_class_map(
+    path: Path,
+    grid: RasterProfile,
+    windows: Windows,
+    classes: Mapping[int, LandClass],
+    run: str,
+    *,
+    overwrite: bool = False,
+) -> dict[int, int]:
+    """Write a class map on the grid of its raster and return the pixels of each class."""
+    dtype, nodata = map_type(max(classes))
+    colours = np.zeros((max(classes) + 1, 3), np.uint8)
+    for number, land_class in classes.items():
+        colours[number] = land_class.colour
+    names = [classes[n].name if n in classes else "" for n in range(max(classes) + 1)]
+    counts = np.zeros(max(classes) + 1, np.int64)
+    rows, cols = grid.shape
+    with create_map(
+        path, grid, dtype=dtype, nodata=nodata, colours=colours, names=names,
+        tags={KIND_TAG: "classes", RUN_TAG: run}, overwrite=overwrite,
+    ) as writer:  # fmt: skip
+        with tqdm(total=rows * cols, desc="class map", unit="px", disable=None) as bar:
+            for window, values in windows:
+                valid = values != NO_CLASS
+                counts += np.bincount(values[valid], minlength=len(counts))
+                writer.write(window, np.where(valid, values, nodata).astype(dtype))
+                bar.update(values.size)
+    return {number: int(counts[number]) for number in classes}
+
+
+def make_legend(cache: FeatureCache, classifier: Classifier, classes: Mapping[int, LandClass],
+                run: Run) -> Legend:  # fmt: skip
+    """Return the class that most pixels of each cluster have, for clusters that occur."""
+    numbers, counts = count_clusters(cache, classifier)
+    rows = []
+    for cluster in np.flatnonzero(counts.sum(axis=1)).tolist():
+        best = int(counts[cluster].argmax())
+        votes = int(counts[cluster].sum())
+        share = float(counts[cluster, best] / votes)
+        rows.append(LegendRow(cluster, classes[int(numbers[best])], votes, share))
+    return Legend(tuple(rows), run.stored.identity)
+
+
+def write_sides(export: Export, legend: Legend | None, classes: Mapping[int, LandClass]) -> None:
+    """Write what was asked for beside the class map, once that is there."""
+    if export.polygons is not None:
+        write_class_polygons(
+            export.polygons, [export.output], classes, PolygonOptions(), overwrite=export.overwrite
+        )
+    if export.legend is not None and legend is not None:
+        write_legend(export.legend, legend, overwrite=export.overwrite)

@@ -1,0 +1,135 @@
+"""What a person has drawn and named, with undo and redo. No files, no features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from clusternet.colours import palette
+from clusternet.errors import LabelError
+from clusternet.interactive.strokes import Stroke, erase
+from clusternet.land_classes import MAX_CLASS, RGB, LandClass
+
+_MOST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One state: the classes and the strokes, in the order in which they were drawn."""
+
+    classes: tuple[LandClass, ...] = ()
+    strokes: tuple[Stroke, ...] = ()
+
+    def find(self, number: int) -> LandClass:
+        """Return a class by its number."""
+        for land_class in self.classes:
+            if land_class.number == number:
+                return land_class
+        raise LabelError(f"There is no class {number}; add it first.")
+
+
+class Session:
+    """A drawing that changes step by step; every change but a choice of what is shown undoes."""
+
+    def __init__(self, drawing: Drawing | None = None) -> None:
+        """Start from a drawing; without one, with two classes and no strokes."""
+        self._states = [drawing or Drawing(first_classes())]
+        self._at = 0
+
+    @property
+    def drawing(self) -> Drawing:
+        """The state in force."""
+        return self._states[self._at]
+
+    @property
+    def can_undo(self) -> bool:
+        """True if there is a step to take back."""
+        return self._at > 0
+
+    @property
+    def can_redo(self) -> bool:
+        """True if there is a step to bring back."""
+        return self._at < len(self._states) - 1
+
+    def undo(self) -> None:
+        """Take the last step back, if there is one."""
+        self._at = max(self._at - 1, 0)
+
+    def redo(self) -> None:
+        """Bring back the step that was taken back last, if there is one."""
+        self._at = min(self._at + 1, len(self._states) - 1)
+
+    def draw(self, stroke: Stroke) -> None:
+        """Add a stroke of a class that exists."""
+        self.drawing.find(stroke.land_class)
+        self._push(replace(self.drawing, strokes=(*self.drawing.strokes, stroke)))
+
+    def rub_out(self, eraser: Stroke) -> None:
+        """Cut away what an eraser touches."""
+        left = erase(self.drawing.strokes, eraser)
+        if left != self.drawing.strokes:
+            self._push(replace(self.drawing, strokes=left))
+
+    def clear(self) -> None:
+        """Remove all strokes; classes stay."""
+        if self.drawing.strokes:
+            self._push(replace(self.drawing, strokes=()))
+
+    def add_class(self) -> LandClass:
+        """Add a class with a number, a name and a colour of its own."""
+        number = max((c.number for c in self.drawing.classes), default=0) + 1
+        if number > MAX_CLASS:
+            raise LabelError(f"Class numbers end at {MAX_CLASS}.")
+        taken = {c.colour for c in self.drawing.classes}
+        colours: list[RGB] = [(r, g, b) for r, g, b in palette(len(taken) + 12).tolist()]
+        colour = next(c for c in colours if c not in taken)
+        new = LandClass(number, f"class {number}", colour)
+        self._push(replace(self.drawing, classes=(*self.drawing.classes, new)))
+        return new
+
+    def change_class(
+        self, number: int, *, name: str | None = None, colour: RGB | None = None
+    ) -> None:
+        """Rename or recolour a class.
+
+        Raises:
+            LabelError: if the name is empty or another class has it.
+        """
+        old = self.drawing.find(number)
+        name = old.name if name is None else name.strip()
+        if not name or any(c.name == name and c.number != number for c in self.drawing.classes):
+            raise LabelError(f"'{name}': a class needs a name that no other class has.")
+        new = LandClass(number, name, colour or old.colour)
+        if new != old:
+            changed = tuple(new if c.number == number else c for c in self.drawing.classes)
+            self._push(replace(self.drawing, classes=changed))
+
+    def remove_class(self, number: int) -> None:
+        """Remove a class and its strokes."""
+        self.drawing.find(number)
+        classes = tuple(c for c in self.drawing.classes if c.number != number)
+        strokes = tuple(s for s in self.drawing.strokes if s.land_class != number)
+        self._push(Drawing(classes, strokes))
+
+    def replace(self, drawing: Drawing) -> None:
+        """Put another drawing, such as a loaded one, in place of this one."""
+        if drawing != self.drawing:
+            self._push(drawing)
+
+    def _push(self, drawing: Drawing) -> None:
+        self._states = [*self._states[: self._at + 1], drawing][-_MOST_STEPS:]
+        self._at = len(self._states) - 1
+
+
+def first_classes() -> tuple[LandClass, ...]:
+    """Return the two classes that an empty session starts with."""
+    colours = palette(12).tolist()
+    return tuple(
+        LandClass(number, f"class {number}", (red, green, blue))
+        for number, (red, green, blue) in ((1, colours[1]), (2, colours[3]))
+    )
+
+
+def named_classes(classes: Iterable[LandClass]) -> tuple[LandClass, ...]:
+    """Return classes in the order of their numbers."""
+    return tuple(sorted(classes, key=lambda c: c.number))

@@ -1,0 +1,137 @@
+"""Strokes: what a person draws, in pixel coordinates of a raster. No files here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from clusternet.windows import Shape
+
+Positions = NDArray[np.int64]
+_MOST_GRID_POINTS = 200_000  # looked at inside one polygon; a stroke needs no more evidence
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line (or a point or an area) with a class."""
+
+    geometry: shapely.Geometry
+    """In pixels, x is the column and y the row; (0, 0) is the raster's upper left corner."""
+    land_class: int
+    """Number of its class."""
+    width: float = 3.0
+    """Pixels across, of lines and points; areas are taken as they are."""
+
+    @property
+    def outline(self) -> shapely.Geometry:
+        """The area that the stroke covers."""
+        if self.geometry.geom_type.endswith("Polygon"):
+            return self.geometry
+        return self.geometry.buffer(self.width / 2)
+
+    def pixels(self, shape: Shape) -> Positions:
+        """Return the pixels under the stroke; (pixels, 2) of row and column, each once.
+
+        Of large areas it is a regular grid of pixels, at most 200,000.
+        """
+        if self.geometry.geom_type.endswith("Polygon"):
+            found = _inside(self.geometry)
+        else:
+            found = _along(self.geometry, self.width)
+        on_raster = ((found >= 0) & (found < shape)).all(axis=1)
+        return np.unique(found[on_raster], axis=0)
+
+
+def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:
+    """Return the geometry of a stroke through (col, row) points, without needless vertices."""
+    distinct = [tuple(points[0])]
+    for point in points[1:]:
+        if tuple(point) != distinct[-1]:
+            distinct.append(tuple(point))
+    if len(distinct) == 1:
+        return shapely.Point(distinct[0])
+    return shapely.LineString(distinct).simplify(0.25)  # a quarter of a pixel shows nowhere
+
+
+def erase(strokes: Sequence[Stroke], eraser: Stroke) -> tuple[Stroke, ...]:
+    """Cut away what the eraser touches; strokes it covers vanish, cut ones become parts."""
+    left: list[Stroke] = []
+    rubber = eraser.outline
+    for stroke in strokes:
+        if not stroke.outline.intersects(rubber):
+            left.append(stroke)
+            continue
+        is_area = stroke.geometry.geom_type.endswith("Polygon")
+        reach = rubber if is_area else rubber.buffer(stroke.width / 2)
+        parts = shapely.get_parts(stroke.geometry.difference(reach))
+        left += [replace(stroke, geometry=part) for part in parts if not part.is_empty]
+    return tuple(left)
+
+
+def sample_pixels(
+    strokes: Sequence[Stroke], shape: Shape, per_stroke: int, seed: int = 1
+) -> tuple[Positions, NDArray[np.int32]]:
+    """Return pixels under strokes with their class; where strokes cross, the later one counts.
+
+    Args:
+        strokes: in the order in which they were drawn.
+        shape: (rows, cols) of the raster.
+        per_stroke: pixels taken of one stroke at most, so that a long one outweighs no other.
+        seed: fixes the choice.
+
+    Returns:
+        (samples, 2) row and column, and (samples,) class.
+    """
+    positions: list[Positions] = [np.empty((0, 2), np.int64)]
+    classes: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
+    for stroke in strokes:
+        found = stroke.pixels(shape)
+        if len(found) > per_stroke:
+            # each stroke has its own generator: adding one leaves the others' pixels as they were
+            rng = np.random.default_rng((seed, len(found)))
+            found = found[np.sort(rng.choice(len(found), per_stroke, replace=False))]
+        positions.append(found)
+        classes.append(np.full(len(found), stroke.land_class, np.int32))
+    every, numbers = np.concatenate(positions), np.concatenate(classes)
+    keys = every[:, 0] * shape[1] + every[:, 1]
+    last = len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]
+    last.sort()
+    return every[last], numbers[last]
+
+
+def _along(geometry: shapely.Geometry, width: float) -> Positions:
+    """Return the pixels of discs set close together along a line; perhaps several times."""
+    step = max(0.5, width / 4)
+    centres = []
+    for part in shapely.get_parts(geometry):
+        distances = np.append(np.arange(0, part.length, step), part.length)
+        line = part if part.geom_type == "LineString" else None
+        points = [part] if line is None else shapely.line_interpolate_point(line, distances)
+        centres.append(shapely.get_coordinates(points))
+    xy = np.concatenate(centres) if centres else np.empty((0, 2))
+    radius = width / 2
+    reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
+    rows, cols = np.meshgrid(reach, reach, indexing="ij")
+    near = np.stack([rows.ravel(), cols.ravel()], axis=1)
+    pixel = np.floor(xy[:, ::-1]).astype(np.int64)  # (row, col) under each centre
+    spots = pixel[:, None] + near
+    away = np.linalg.norm(spots + 0.5 - xy[:, None, ::-1], axis=-1)
+    covered = (away <= radius) | ~near.any(axis=1)  # however thin, the pixel under the centre
+    return np.asarray(spots[covered])
+
+
+def _inside(area: shapely.Geometry) -> Positions:
+    """Return the pixels whose centres lie in an area, or a grid of them if there are many."""
+    left, top, right, bottom = (int(v) for v in np.floor(area.bounds))
+    step = max(1, int(np.ceil(np.sqrt((right - left + 1) * (bottom - top + 1)
+                                      / _MOST_GRID_POINTS))))  # fmt: skip
+    rows, cols = np.meshgrid(
+        np.arange(top, bottom + 1, step), np.arange(left, right + 1, step), indexing="ij"
+    )
+    shapely.prepare(area)
+    inside = shapely.contains_xy(area, cols.ravel() + 0.5, rows.ravel() + 0.5)
+    return np.asarray(np.stack([rows.ravel(), cols.ravel()], axis=1)[inside], np.int64)

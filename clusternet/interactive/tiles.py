@@ -1,0 +1,130 @@
+"""Pictures of a raster for the map, in pixel coordinates, by rio-tiler.
+
+rio-tiler reads the raster through the same library as `clusternet.raster` does; this module is
+the only other one that comes near it.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rio_tiler.errors import NoOverviewWarning, TileOutsideBounds
+from rio_tiler.io.rasterio import ImageReader
+
+from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.types import AnyArray, UInt8Array
+
+TILE = 256
+"""Side of a tile in screen pixels."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How bands become colours."""
+
+    bands: tuple[int, int, int] = (1, 2, 3)
+    """Numbers of the bands shown as red, green and blue, from 1."""
+    percentiles: tuple[float, float] = (0.0, 100.0)
+    """Values below the first are black, above the second full."""
+
+
+class ImageTiles:
+    """Tiles of one raster; every thread opens it for itself."""
+
+    def __init__(self, path: Path, nodata: float | None = None) -> None:
+        """Open a raster, and measure its bands on a picture of at most 1024 pixels."""
+        self._path, self._nodata = path, nodata
+        self._local = threading.local()
+        reader = self._reader()
+        self.num_bands = reader.dataset.count
+        self.band_names = tuple(
+            text or f"band {i}" for i, text in enumerate(reader.dataset.descriptions, 1)
+        )
+        self.max_zoom = int(reader.maxzoom)
+        self.is_byte = reader.dataset.dtypes[0] == "uint8"
+        self.has_palette = bool(reader.colormap)
+        with quiet_georeferencing():
+            sample = reader.preview(max_size=1024)
+        values = sample.array.astype(np.float64)
+        steps = np.arange(0, 100.5, 0.5)
+        self._quantiles = [_quantiles(band, steps) for band in values]
+
+    def first_look(self) -> Look:
+        """Return the look to start with: 8-bit images as they are, others stretched."""
+        bands = (1, 2, 3) if self.num_bands >= 3 else (1, 1, 1)
+        return Look(bands, (0.0, 100.0) if self.is_byte else (2.0, 98.0))
+
+    def limits(self, band: int, percentiles: tuple[float, float]) -> tuple[float, float]:
+        """Return the values at two percentiles of a band; 0 and 255 for all of an 8-bit one."""
+        if self.is_byte and percentiles == (0.0, 100.0):
+            return 0.0, 255.0
+        low, high = (float(self._quantiles[band - 1][round(p * 2)]) for p in percentiles)
+        return low, max(high, low + 1e-6)
+
+    def tile(self, zoom: int, col: int, row: int, look: Look) -> bytes | None:
+        """Return a tile as PNG; None beyond the raster."""
+        reader = self._reader()
+        bands = (1,) if self.has_palette else look.bands
+        # averaged where it shrinks; a palette's indices cannot be
+        method = "nearest" if self.has_palette else "average"
+        try:
+            with quiet_georeferencing():
+                found = reader.tile(
+                    col, row, zoom, tilesize=TILE, indexes=bands, resampling_method=method
+                )
+        except TileOutsideBounds:
+            return None
+        if self.has_palette:
+            shown = found.apply_colormap(reader.colormap)
+            colours, visible = shown.array.data[:3], shown.array.mask
+        else:
+            colours, visible = self._stretch(found.array.data, look), found.array.mask
+        alpha = np.where(np.broadcast_to(visible, colours.shape).all(axis=0), 0, 255)
+        return as_png(np.concatenate([colours, alpha[None].astype(np.uint8)]))
+
+    def _stretch(self, bands: AnyArray, look: Look) -> UInt8Array:
+        shown = np.empty(bands.shape, np.uint8)
+        for i, number in enumerate(look.bands):
+            low, high = self.limits(number, look.percentiles)
+            scaled = (bands[i].astype(np.float32) - low) * (255 / (high - low))
+            shown[i] = np.nan_to_num(scaled).clip(0, 255)
+        return shown
+
+    def _reader(self) -> ImageReader:
+        if not hasattr(self._local, "reader"):
+            with quiet_georeferencing(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", NoOverviewWarning)
+                options = {} if self._nodata is None else {"nodata": self._nodata}
+                self._local.reader = ImageReader(str(self._path), options=options)
+        reader: ImageReader = self._local.reader
+        return reader
+
+
+def _quantiles(band: AnyArray, steps: AnyArray) -> AnyArray:
+    values = band.compressed() if isinstance(band, np.ma.MaskedArray) else band.ravel()
+    values = values[np.isfinite(values)]
+    return np.percentile(values, steps) if values.size else np.linspace(0, 1, len(steps))
+
+
+def as_png(colours: UInt8Array) -> bytes:
+    """Encode (4, rows, cols) red, green, blue, alpha quickly rather than tightly."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(colours, 0, -1))).save(
+        stream, "PNG", compress_level=1
+    )
+    return stream.getvalue()
+
+
+def as_palette_png(indexes: UInt8Array, table: UInt8Array) -> bytes:
+    """Encode (rows, cols) indexes into a (colours, 4) table, transparency included."""
+    image = Image.fromarray(indexes)
+    image.putpalette(table[:, :3].tobytes())
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1, transparency=table[:, 3].tobytes())
+    return stream.getvalue()

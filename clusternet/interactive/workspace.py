@@ -1,0 +1,270 @@
+"""One scene being worked on: what all open pages share, safe to call from any thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clusternet.errors import ClusterNetError
+from clusternet.interactive.autosave import load_drawing, save_drawing
+from clusternet.interactive.batch import LazyPredictor, fit_samples, read_profile
+from clusternet.interactive.cache import WINDOW, scene_folder
+from clusternet.interactive.classifiers import RULES, Classifier, Scene
+from clusternet.interactive.export import (
+    Export,
+    cached_windows,
+    make_legend,
+    write_class_map,
+    write_sides,
+)
+from clusternet.interactive.filling import fill_cache, prepare_cache
+from clusternet.interactive.mapping import (
+    add_counts,
+    classify,
+    collect_samples,
+    count_pixels,
+    least_certain,
+    quick_step,
+    sample_scene,
+)
+from clusternet.interactive.session import Drawing, Session
+from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
+from clusternet.run import load_run
+from clusternet.windows import Window, blocks
+
+logger = logging.getLogger(__name__)
+
+_REFIT_SECONDS = 2.0  # between refits while features are still being computed
+
+
+@dataclass(frozen=True)
+class Areas:
+    """The pixels of each class."""
+
+    counts: dict[int, int]
+    is_exact: bool
+    """False if estimated from every n-th pixel, or while features are computed."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the features are."""
+
+    done: int
+    total: int
+    message: str = ""
+    """A mistake that stopped it, empty if all is well."""
+
+
+class Workspace:
+    """Strokes in, classes out; every change is followed by a new map and saved."""
+
+    def __init__(
+        self,
+        run_folder: Path,
+        raster_path: Path,
+        *,
+        rule: str = RULES[0],
+        cache_folder: Path | None = None,
+    ) -> None:
+        """Open a scene; features that are missing are computed once `start` is called.
+
+        Raises:
+            ClusterNetError: if run and raster do not fit each other, or the disk is full.
+        """
+        self.run = load_run(run_folder)
+        self.raster_path = raster_path
+        self.profile = read_profile(raster_path, self.run)
+        self.folder = scene_folder(run_folder, raster_path, cache_folder)
+        self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
+        if reason:
+            logger.info("%s: features are computed again (%s).", raster_path, reason)
+        self.place = Place.of(self.profile)
+        self.rule = rule
+        self.session = Session(load_drawing(self.folder, self.place))
+        self.hidden: frozenset[int] = frozenset()
+        self.classifier: Classifier | None = None
+        self.areas = Areas({}, True)
+        self.revision = 0
+        """Grows with every change that a page shows."""
+        self.map_revision = 0
+        """Grows with every change of the class map's pixels or colours."""
+        self.update_seconds = 0.0
+        """What the last fit took."""
+        done = int(self.cache.done.sum())
+        self.progress = Progress(done, len(self.cache.windows))
+        self._scene: Scene | None = None
+        self._suggested: list[Window] = []
+        self._lock = threading.RLock()
+        self._changed = threading.Event()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._fit()
+
+    def start(self) -> None:
+        """Start to compute features, count areas and save, in the background."""
+        self._threads = [
+            threading.Thread(target=self._work_behind, name="areas", daemon=True),
+            threading.Thread(target=self._fill, name="features", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop all work, after what is at hand was saved."""
+        self._stop.set()
+        self._changed.set()
+        for thread in self._threads:
+            thread.join(timeout=60)
+        save_drawing(self.folder, self.drawing, self.place)
+
+    @property
+    def drawing(self) -> Drawing:
+        """The strokes and classes in force."""
+        return self.session.drawing
+
+    def change(self, step: Callable[[Session], object]) -> None:
+        """Change the session by ``step`` and bring the map up to date.
+
+        Raises:
+            ClusterNetError: if ``step`` cannot be done; then nothing has changed.
+        """
+        with self._lock:
+            before = self.drawing
+            step(self.session)
+            if self.drawing.strokes != before.strokes:
+                self._suggested = []
+                self._fit()
+            elif self.drawing != before:
+                self._touch(new_map=True)
+        self._changed.set()
+
+    def hide(self, number: int, hidden: bool) -> None:
+        """Show a class on the map, or not."""
+        with self._lock:
+            one = frozenset((number,))
+            self.hidden = self.hidden | one if hidden else self.hidden - one
+            self._touch(new_map=True)
+
+    def suggest(self) -> Window | None:
+        """Return where the next stroke helps most; another place each time, None if none."""
+        with self._lock:
+            classifier, skip = self.classifier, list(self._suggested)
+        if classifier is None:
+            return None
+        found = least_certain(self.cache, classifier, self.drawing.strokes, skip)
+        with self._lock:
+            self._suggested = [] if found is None else [*self._suggested, found]
+        return found
+
+    def load(self, path: Path) -> Drawing:
+        """Take over the strokes of a file; it can be undone."""
+        drawing = read_strokes(path, self.place)
+        self.change(lambda session: session.replace(drawing))
+        return drawing
+
+    def save(self, path: Path) -> None:
+        """Write the strokes as GeoPackage or GeoJSON."""
+        write_strokes(path, self.drawing, self.place)
+
+    def export(self, export: Export) -> dict[int, int]:
+        """Write the class map of the whole scene, and what else is asked for.
+
+        Returns:
+            the pixels of each class.
+
+        Raises:
+            ClusterNetError: if there is no map yet, or it cannot be written.
+        """
+        with self._lock:
+            classifier, classes = self.classifier, {c.number: c for c in self.drawing.classes}
+        if classifier is None:
+            raise ClusterNetError("There is no class map yet; draw a stroke first.")
+        if not self.cache.is_complete:
+            raise ClusterNetError("Features are still being computed; export when they are there.")
+        counts = write_class_map(
+            export.output, self.profile, cached_windows(self.cache, classifier), classes,
+            self.run.stored.identity, overwrite=export.overwrite,
+        )  # fmt: skip
+        legend = make_legend(self.cache, classifier, classes, self.run) if export.legend else None
+        write_sides(export, legend, classes)
+        return counts
+
+    def _touch(self, *, new_map: bool = False) -> None:
+        with self._lock:
+            self.revision += 1
+            self.map_revision += new_map
+
+    def _fit(self) -> None:
+        """Fit the rule to the strokes in force."""
+        with self._lock:
+            start = time.perf_counter()
+            samples = collect_samples(self.cache, self.drawing.strokes)
+            if self._scene is None or not self.cache.is_complete:
+                self._scene = sample_scene(self.cache)
+            self.classifier = None
+            if len(samples.classes):
+                self.classifier = fit_samples(samples, self._scene, self.rule)
+            self.update_seconds = time.perf_counter() - start
+            self._touch(new_map=True)
+
+    def _fill(self) -> None:
+        """Compute the features that are missing; the map grows with them."""
+        if self.cache.is_complete:
+            return
+        last = time.monotonic()
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last
+            self.progress = Progress(done, total)
+            self._touch()
+            if done == total or time.monotonic() - last > _REFIT_SECONDS:
+                last = time.monotonic()
+                self._fit()
+                self._changed.set()
+
+        try:
+            predictor = LazyPredictor(self.run.folder).get()
+            fill_cache(self.cache, self.raster_path, predictor, stop=self._stop.is_set,
+                       progress=progress)  # fmt: skip
+        except ClusterNetError as error:
+            logger.error("%s", error)
+            self.progress = replace(self.progress, message=str(error))
+            self._touch()
+
+    def _work_behind(self) -> None:
+        """After each change: save, estimate the areas, then count them."""
+        self._changed.set()
+        while not self._stop.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            try:
+                save_drawing(self.folder, self.drawing, self.place)
+                self._count_areas()
+            except ClusterNetError as error:
+                logger.error("%s", error)
+
+    def _count_areas(self) -> None:
+        classifier = self.classifier
+        if classifier is None:
+            self._set_areas(Areas({}, True))
+            return
+        complete, step = self.cache.is_complete, quick_step(self.cache)
+        counts = count_pixels(self.cache, classifier, step)
+        self._set_areas(Areas(counts, complete and step == 1))
+        if not complete or step == 1:
+            return
+        counts = {}
+        for window in blocks(self.cache.shape, (WINDOW, WINDOW)):
+            if self._changed.is_set() or self._stop.is_set():
+                return  # overtaken by another change
+            add_counts(counts, classify(self.cache, classifier, window))
+        self._set_areas(Areas(counts, True))
+
+    def _set_areas(self, areas: Areas) -> None:
+        self.areas = areas
+        self._touch()

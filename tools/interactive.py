@@ -1,0 +1,70 @@
+"""Draw a few strokes for each class, and the class map follows at once, in the browser.
+
+python tools/interactive.py RUN RASTER
+python tools/interactive.py RUN RASTER --strokes strokes.gpkg --output classes.tif
+python tools/interactive.py RUN OTHER --strokes strokes.gpkg --drawn_on RASTER --output classes.tif
+
+With --output no browser is needed: the class map is made from strokes that exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.options import Parser, run_command
+
+
+def build_parser() -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "")
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
+    parser.add_argument("raster", type=Path, metavar="RASTER", help="the scene to draw on")
+    parser.add_config()
+    parser.add(("strokes",))
+    parser.add_argument("--output", type=Path, metavar="PATH",
+                        help="class map to write (.tif) from --strokes, without a browser")  # fmt: skip
+    parser.add(("stroke_rule",), {"stroke_rule": "perceptron"})
+    parser.add(("drawn_on", "class_field", "layer", "polygons", "overwrite", "cache_folder"))
+    parser.add(("host", "port", "browser"), {"host": "127.0.0.1", "port": 8080, "browser": True})
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse, then serve the page, or write a class map and print what is in it."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.output is None and (args.drawn_on or args.polygons or args.overwrite):
+        parser.error("--drawn_on, --polygons and --overwrite go with --output")
+    if args.output is not None and args.strokes is None:
+        parser.error("--output needs --strokes, the file of strokes to apply")
+
+    def command() -> None:
+        if args.output is None:
+            from clusternet.interactive.app import serve
+
+            serve(
+                args.run, args.raster, strokes=args.strokes, rule=args.stroke_rule,
+                cache_folder=args.cache_folder, host=args.host, port=args.port,
+                browser=args.browser,
+            )  # fmt: skip
+            return
+        from clusternet.interactive.batch import BatchOptions, apply_strokes
+        from clusternet.interactive.export import Export
+
+        export = Export(
+            args.output,
+            polygons=args.polygons,
+            legend=args.output.with_name(f"{args.output.stem}_legend.csv"),
+            overwrite=args.overwrite,
+        )
+        options = BatchOptions(
+            args.stroke_rule, args.drawn_on, args.class_field, args.layer, args.cache_folder
+        )
+        print(apply_strokes(args.run, args.raster, args.strokes, export, options).summary())
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()
