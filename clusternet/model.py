@@ -216,4 +216,4 @@ def reset_optimizer(optimizer: Any) -> None:
     """Forget the moments and the step count, as a fresh optimizer would, without compiling."""
     for variable in optimizer.variables:
         if variable is not optimizer._learning_rate:
-            variable.assign(keras.ops.zeros_like(variable))
+            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
