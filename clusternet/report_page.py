@@ -6,10 +6,10 @@ import base64
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib import metadata
 
 import numpy as np
 
-from clusternet import __version__
 from clusternet.evaluation_report import DrawScores, EpochScores, EvaluationReport
 from clusternet.figures import class_picture_png, confusion_png, epochs_png
 from clusternet.metrics import Values
@@ -56,7 +56,7 @@ def render_page(report: EvaluationReport | None, epochs: Sequence[EpochScores] =
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>ClusterNet evaluation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>Evaluation</h1>\n{body}\n"
-        f'<p class="soft">ClusterNet {__version__}</p>\n</main>\n</body>\n</html>\n'
+        f'<p class="soft">ClusterNet {metadata.version("clusternet")}</p>\n</main>\n</body>\n</html>\n'
     )
 
 

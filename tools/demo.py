@@ -8,18 +8,16 @@ Every command is printed as one would type it. Takes a few minutes on two CPU co
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import clusters2classes
-import full_prediction
-import make_scene
-import patch_generator
 
 from clusternet.files import check_new
 from clusternet.options import Parser, run_command
 
+ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/demo.yaml"
 
 
@@ -40,31 +38,31 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def demonstrate(folder: Path, num_epochs: int | None, *, overwrite: bool) -> None:
     """Run the commands of the README in ``folder``."""
-    import main as training
-
+    folder = folder if Path.cwd() == ROOT else folder.resolve()
     scene, patches, run = folder / "scene", folder / "patches", folder / "run"
     maps, classes = folder / "maps", folder / "classes"
     check_new(folder, overwrite=overwrite, hint="make clean, or --overwrite")
     begin = time.monotonic()
     again = ["--overwrite"] if overwrite else []
     epochs = [] if num_epochs is None else ["--num_epochs", num_epochs]
-    step("tools/make_scene.py", make_scene.main, scene, *again)
-    step("tools/patch_generator.py", patch_generator.main, scene / "images" / "train.tif",
+    step("tools/make_scene.py", scene, *again)
+    step("tools/patch_generator.py", scene / "images" / "train.tif",
          "--output_folder", patches, "--patch_shape", 128, 128, *again)  # fmt: skip
-    step("main.py", training.main, patches, "--config", CONFIG, "--output", run, *epochs, *again)
-    step("tools/full_prediction.py", full_prediction.main, run, scene / "images",
-         "--output_folder", maps, *again)  # fmt: skip
-    step("tools/clusters2classes.py", clusters2classes.main, maps, scene / "labels.gpkg",
+    step("main.py", patches, "--config", CONFIG, "--output", run, *epochs, *again)
+    step("tools/full_prediction.py", run, scene / "images", "--output_folder", maps, *again)
+    step("tools/clusters2classes.py", maps, scene / "labels.gpkg",
          "--run", run, "--output_folder", classes, *again)  # fmt: skip
     report(folder, scene, run, maps, classes)
     print(f"done in {time.monotonic() - begin:.0f} s")
 
 
-def step(script: str, command: Callable[[Sequence[str]], None], *args: object) -> None:
-    """Print a command as one would type it, and run it."""
-    words = [str(arg) for arg in args]
-    print(f"\n$ python {script} {' '.join(words)}", flush=True)
-    command(words)
+def step(script: str, *args: object) -> None:
+    """Print a command as one would type it, and run it; end where it fails."""
+    words = [script, *(str(arg) for arg in args)]
+    print(f"\n$ python {' '.join(words)}", flush=True)
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, check=False)  # noqa: S603  our own
+    if done.returncode:
+        raise SystemExit(done.returncode)
 
 
 def report(folder: Path, scene: Path, run: Path, maps: Path, classes: Path) -> None:
