@@ -56,7 +56,8 @@ def render_page(report: EvaluationReport | None, epochs: Sequence[EpochScores] =
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>ClusterNet evaluation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>Evaluation</h1>\n{body}\n"
-        f'<p class="soft">ClusterNet {metadata.version("clusternet")}</p>\n</main>\n</body>\n</html>\n'
+        f'<p class="soft">ClusterNet {metadata.version("clusternet")}</p>\n'
+        "</main>\n</body>\n</html>\n"
     )
 
 
