@@ -29,6 +29,9 @@ from clusternet.windows import Shape
 IGNORE = -1
 """The pseudo-label of a pixel that has none."""
 
+_LARGEST_PART = 64 * 4 * 256 * 256
+"""Base filters times pixels that go through the network at once: about 2 GiB in training."""
+
 
 class Alternation:
     """A network in training beside a frozen copy that gives the pseudo-labels.
@@ -61,7 +64,12 @@ class Alternation:
         # A second model around the same layers is compiled, so that the saved one asks nobody
         # for the loss function.
         self._trainer = keras.Model(self.network.input, self.network.output)
-        self._trainer.compile(keras.optimizers.Adam(settings.learn_rate), masked_cross_entropy)
+        self._num_parts = _num_parts(settings, shape)
+        adam = keras.optimizers.Adam(
+            settings.learn_rate,
+            gradient_accumulation_steps=self._num_parts if self._num_parts > 1 else None,
+        )
+        self._trainer.compile(adam, masked_cross_entropy)
         self._trainer.optimizer.build(self._trainer.trainable_variables)
 
     def freeze(self, codebook: Codebook) -> None:
@@ -71,12 +79,25 @@ class Alternation:
 
     def label(self, batch: Batch) -> IntArray:
         """Return pseudo-labels (patches, rows', cols'), IGNORE where not valid."""
-        labels = np.asarray(self._labeller.predict_on_batch(batch.pixels))
+        parts = self._split(batch.pixels)
+        labels = np.concatenate([np.asarray(self._labeller.predict_on_batch(x)) for x in parts])
         return np.where(batch.valid, labels, np.int32(IGNORE))
 
     def train(self, pixels: FloatArray, labels: IntArray) -> float:
         """Take one step from pixels towards labels; return the mean loss of the batch."""
-        return float(self._trainer.train_on_batch(pixels, labels))
+        if self._num_parts == 1:
+            return float(self._trainer.train_on_batch(pixels, labels))
+        total, losses = int(np.count_nonzero(labels >= 0)) or 1, []
+        for some_pixels, some_labels in zip(self._split(pixels), self._split(labels), strict=True):
+            # Adam steps with the mean gradient of all parts, when it has seen the last one
+            weight = self._num_parts * int(np.count_nonzero(some_labels >= 0)) / total
+            weights = np.full(len(some_labels), weight, np.float32)
+            losses.append(float(self._trainer.train_on_batch(some_pixels, some_labels, weights)))
+        return float(np.mean(losses))
+
+    def _split(self, array: AnyArray) -> list[AnyArray]:
+        """Cut a batch (patches, ...) into parts that memory is enough for."""
+        return np.split(array, self._num_parts)
 
     def reset_optimizer(self) -> None:
         """Continue with a fresh Adam, without compiling again."""
@@ -84,8 +105,10 @@ class Alternation:
 
     def embed(self, batch: Batch) -> FloatArray:
         """Return the features of all valid pixels; (samples, features)."""
-        features = np.asarray(self._embedder.predict_on_batch(batch.pixels))
-        return features[batch.valid]
+        parts = zip(self._split(batch.pixels), self._split(batch.valid), strict=True)
+        return np.concatenate(
+            [np.asarray(self._embedder.predict_on_batch(x))[valid] for x, valid in parts]
+        )
 
     def embed_sample(self, batch: Batch, plan: SamplePlan) -> FloatArray:
         """Return the features of the planned pixels, patch by patch; (samples, features)."""
@@ -95,7 +118,8 @@ class Alternation:
             chosen = plan.positions(index, batch.valid[place])
             positions[place, : len(chosen)] = chosen
             quotas.append(len(chosen))
-        rows = np.asarray(self._sampler.predict_on_batch([batch.pixels, positions]))
+        parts = zip(self._split(batch.pixels), self._split(positions), strict=True)
+        rows = np.concatenate([np.asarray(self._sampler.predict_on_batch([*x])) for x in parts])
         return np.concatenate([row[:quota] for row, quota in zip(rows, quotas, strict=False)])
 
     def load_weights(self, path: Path) -> None:
@@ -114,7 +138,7 @@ class Alternation:
     def state(self) -> dict[str, AnyArray]:
         """Return all weights and the optimizer's variables, to continue from exactly."""
         state = {f"weight_{i:04d}": value for i, value in enumerate(self.network.get_weights())}
-        for i, variable in enumerate(self._trainer.optimizer.variables):
+        for i, variable in enumerate(self._optimizer_variables()):
             state[f"optimizer_{i:04d}"] = keras.ops.convert_to_numpy(variable)
         return state
 
@@ -122,5 +146,20 @@ class Alternation:
         """Take over what `state` returned."""
         weights = [state[name] for name in sorted(state) if name.startswith("weight_")]
         self.network.set_weights(weights)
-        for i, variable in enumerate(self._trainer.optimizer.variables):
+        for i, variable in enumerate(self._optimizer_variables()):
             variable.assign(state[f"optimizer_{i:04d}"])
+
+    def _optimizer_variables(self) -> list[Any]:
+        """Return what the optimizer remembers; between steps sums over parts are zero."""
+        variables = self._trainer.optimizer.variables
+        return [one for one in variables if not one.name.endswith("gradient_accumulator")]
+
+
+def _num_parts(settings: TrainingSettings, shape: Shape) -> int:
+    """Return the smallest number of equal parts of a batch that are small enough."""
+    batch = settings.train_batch_size
+    size = batch * shape[0] * shape[1] * settings.base_filters
+    return next(
+        parts for parts in range(1, batch + 1)
+        if batch % parts == 0 and (size <= parts * _LARGEST_PART or parts == batch)
+    )  # fmt: skip

@@ -82,3 +82,16 @@ def margin(padding: str) -> int:
     size = 64 * GRAIN
     reach = math.ceil((size - output_size(size, "valid")) / 2)
     return reach if padding == "valid" else GRAIN * math.ceil((reach + 8) / GRAIN)
+
+
+def decoder_margins() -> list[int]:
+    """Return how many pixels around a kept part each level on the way up needs from below it.
+
+    In pixels of the level below, top level first. A level doubles what it gets; then the zeros
+    beyond the border reach one pixel further inwards with each of its three convolutions.
+    """
+    margins, needed = [], 0
+    for _ in range(LEVELS - 1):
+        needed = math.ceil((needed + 3) / 2)
+        margins.append(needed)
+    return margins

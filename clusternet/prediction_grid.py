@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clusternet.network_shape import GRAIN, margin, output_size
+from clusternet.network_shape import GRAIN, decoder_margins, margin, output_size
 from clusternet.raster import Raster
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window, blocks
@@ -29,7 +29,7 @@ class PredictionGrid:
     read_shape: Shape
     """(rows, cols) that go through the network."""
     kept_from: int
-    """First row and column of the network's output that is kept."""
+    """First row and column that are kept of the output of a network built ``centre_only``."""
 
     @classmethod
     def plan(
@@ -49,7 +49,7 @@ class PredictionGrid:
         border = margin(padding)
         if padding == "same":
             read = (sides[0] + 2 * border, sides[1] + 2 * border)
-            return cls((sides[0], sides[1]), border, read, border)
+            return cls((sides[0], sides[1]), border, read, 2 * decoder_margins()[0])
         rows, cols = (
             _valid_input(side, patch) for side, patch in zip(sides, patch_shape, strict=True)
         )

@@ -47,7 +47,7 @@ class Predictor:
         *,
         assign: Assign = "codebook",
         precision: str = "auto",
-        window_size: int = 512,
+        window_size: int = 768,
     ) -> None:
         """Load the network of a run.
 
@@ -70,6 +70,7 @@ class Predictor:
             num_features=settings.num_features,
             padding=settings.padding,
             dtype=resolve_precision(precision),
+            centre_only=True,
         )
         load_weights(self._network, run.model_path)
         self._models: dict[tuple[bool, bool], Any] = {}

@@ -452,3 +452,22 @@ def test_test_patches_of_another_kind(
     write_raster("test/scene/a.tif", four_textures(32, 48, 4))
     with pytest.raises(PatchError, match=r"expected 3 band\(s\) of uint8"):
         train(patches, tmp_path / "run", SMALL, test_img_folder=tmp_path / "test")
+
+
+def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)
+    labels = rng.integers(-1, 8, (4, 32, 32)).astype(np.int32)
+    labels[0, :20] = labels[3] = -1  # parts of unequal weight, one of none
+    results = []
+    for largest in (10**9, 2 * 32 * 32):
+        monkeypatch.setattr("clusternet.alternation._LARGEST_PART", largest)
+        alternation = Alternation(3, (32, 32), SMALL)
+        losses = [alternation.train(pixels, labels) for _ in range(3)]
+        results.append((losses, alternation.state()))
+    (one, whole), (other, parts) = results
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+    assert whole.keys() == parts.keys()
+    for name, value in whole.items():
+        if value.ndim:  # the count of steps counts parts
+            np.testing.assert_allclose(value, parts[name], atol=2e-4, err_msg=name)

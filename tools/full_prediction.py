@@ -22,7 +22,7 @@ def build_parser() -> Parser:
     parser.add(("output_folder",), {"output_folder": Path("maps")})
     parser.add(
         ("assign", "window_size", "precision", "confidence", "features", "cog"),
-        {"assign": "codebook", "window_size": 512, "precision": "auto", "confidence": False,
+        {"assign": "codebook", "window_size": 768, "precision": "auto", "confidence": False,
          "features": False, "cog": False},
     )  # fmt: skip
     parser.add(("overwrite", "skip_existing"))
