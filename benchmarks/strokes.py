@@ -20,8 +20,8 @@ from scipy import ndimage
 
 from clusternet.interactive.batch import LazyPredictor, full_cache
 from clusternet.interactive.cache import FeatureCache
-from clusternet.interactive.classifiers import RULES, fits
 from clusternet.interactive.mapping import NO_CLASS, classify, collect_samples, sample_scene
+from clusternet.interactive.rules import RULES, fit_rule
 from clusternet.interactive.strokes import Stroke, make_line
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.raster import open_raster
@@ -88,7 +88,7 @@ def simulate(
     whole = Window(0, 0, *cache.shape)
     while len(strokes) <= num_strokes:
         start = time.perf_counter()
-        classifier = fits()[rule](collect_samples(cache, strokes), scene)
+        classifier = fit_rule(rule, collect_samples(cache, strokes), scene)
         fitted = time.perf_counter() - start
         start = time.perf_counter()
         found = classify(cache, classifier, whole)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clusternet.errors import LabelError
 from clusternet.interactive.cache import FeatureCache, Identity, Quantiser, open_cache
-from clusternet.interactive.classifiers import RULES, Samples, Scene, fits
+from clusternet.interactive.classifiers import Samples, Scene
 from clusternet.interactive.mapping import (
     NO_CLASS,
     classify,
@@ -22,6 +22,7 @@ from clusternet.interactive.mapping import (
     sample_scene,
 )
 from clusternet.interactive.published import fit_published
+from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.session import Session
 from clusternet.interactive.strokes import Stroke, erase, make_line, sample_pixels
 from clusternet.windows import Window
@@ -61,7 +62,7 @@ THREE = [
 
 @pytest.mark.parametrize("rule", RULES)
 def test_strokes_on_three_textures_give_the_three_stripes(cache, rule):
-    classifier = fits()[rule](collect_samples(cache, THREE), sample_scene(cache))
+    classifier = fit_rule(rule, collect_samples(cache, THREE), sample_scene(cache))
     classes = classify(cache, classifier, Window(0, 0, 90, 120))
     expected = np.repeat([7, 3, 5], 40)[None].repeat(90, axis=0)
     expected[:20, :20] = NO_CLASS
@@ -71,7 +72,7 @@ def test_strokes_on_three_textures_give_the_three_stripes(cache, rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_strokes_of_one_class_make_everything_that_class(cache, rule):
-    classifier = fits()[rule](collect_samples(cache, THREE[:1]), sample_scene(cache))
+    classifier = fit_rule(rule, collect_samples(cache, THREE[:1]), sample_scene(cache))
     assert count_pixels(cache, classifier) == {7: 90 * 120 - 400}
     certain = confidence(cache, classifier, Window(0, 0, 90, 120))
     assert np.nanmin(certain) == 1
@@ -79,7 +80,7 @@ def test_strokes_of_one_class_make_everything_that_class(cache, rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_confidence_lies_between_0_and_1(cache, rule):
-    classifier = fits()[rule](collect_samples(cache, THREE), sample_scene(cache))
+    classifier = fit_rule(rule, collect_samples(cache, THREE), sample_scene(cache))
     certain = confidence(cache, classifier, Window(0, 0, 90, 120))
     assert np.isnan(certain[:20, :20]).all()
     assert 0 <= np.nanmin(certain) <= np.nanmax(certain) <= 1
@@ -129,7 +130,7 @@ def test_three_classes_can_share_a_cluster():
 
 
 def test_coarse_view_is_every_nth_pixel_of_the_fine_one(cache):
-    classifier = fits()["logistic"](collect_samples(cache, THREE), sample_scene(cache))
+    classifier = fit_rule("logistic", collect_samples(cache, THREE), sample_scene(cache))
     fine = classify(cache, classifier, Window(0, 0, 90, 120))
     for step in (2, 4, 8, 16):
         coarse = classify(cache, classifier, Window(0, 0, 90, 120), step)
@@ -139,7 +140,7 @@ def test_coarse_view_is_every_nth_pixel_of_the_fine_one(cache):
 def test_suggestion_is_where_two_classes_are_as_likely(cache):
     cache._features[1][64:, 64:] = CENTROIDS[:2].mean(axis=0)  # halfway between two classes
     cache._features[4][16:, 16:] = CENTROIDS[:2].mean(axis=0)
-    classifier = fits()["centroids"](collect_samples(cache, THREE[:2]), sample_scene(cache))
+    classifier = fit_rule("centroids", collect_samples(cache, THREE[:2]), sample_scene(cache))
     found = least_certain(cache, classifier, ())
     assert (found.row, found.col) == (64, 64)
     assert least_certain(cache, classifier, (), skip=[found]) != found
@@ -148,7 +149,7 @@ def test_suggestion_is_where_two_classes_are_as_likely(cache):
 
 
 def test_legend_counts_pixels_of_every_cluster(cache):
-    classifier = fits()["clusters"](collect_samples(cache, THREE), sample_scene(cache))
+    classifier = fit_rule("clusters", collect_samples(cache, THREE), sample_scene(cache))
     numbers, counts = count_clusters(cache, classifier)
     assert numbers.tolist() == [3, 5, 7]
     assert counts.sum() == 90 * 120 - 400
@@ -241,7 +242,7 @@ def test_view_of_a_million_pixels_of_64_features_is_classified_quickly():
     clusters = np.zeros(len(features), np.int32)
     samples = Samples(features[:900], clusters[:900], (np.arange(900) % 3).astype(np.int32))
     scene = Scene(features[:5000], clusters[:5000], features[:1].astype(np.float32))
-    classifier = fits()[RULES[0]](samples, scene)
+    classifier = fit_rule(DEFAULT_RULE, samples, scene)
     times = []
     for _ in range(3):
         start = time.perf_counter()

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
 from clusternet.errors import LabelError, OutputError, SettingsError
 from clusternet.files import check_new, check_writable
 from clusternet.interactive.cache import WINDOW, FeatureCache, scene_folder
-from clusternet.interactive.classifiers import RULES, Classifier, Samples, Scene, fits
+from clusternet.interactive.classifiers import Classifier
 from clusternet.interactive.export import (
     Export,
     Windows,
@@ -22,6 +20,7 @@ from clusternet.interactive.export import (
 )
 from clusternet.interactive.filling import fill_cache, prepare_cache
 from clusternet.interactive.mapping import collect_samples, sample_scene
+from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.session import Drawing
 from clusternet.interactive.stroke_files import Place, read_strokes
 from clusternet.land_classes import LandClass
@@ -34,8 +33,8 @@ from clusternet.run import Run, load_run
 class BatchOptions:
     """How strokes become a map."""
 
-    rule: str = RULES[0]
-    """See `clusternet.interactive.classifiers.fits`."""
+    rule: str = DEFAULT_RULE
+    """See `clusternet.interactive.rules`."""
     drawn_on: Path | None = None
     """The raster that strokes were drawn on, if it is another one of the same run."""
     class_field: str | None = None
@@ -149,14 +148,7 @@ def fit_drawing(cache: FeatureCache, drawing: Drawing, rule: str) -> Classifier:
     samples = collect_samples(cache, drawing.strokes)
     if not len(samples.classes):
         raise LabelError("The strokes touch no pixel with data; draw some where the raster has it.")
-    return fit_samples(samples, sample_scene(cache), rule)
-
-
-def fit_samples(samples: Samples, scene: Scene, rule: str) -> Classifier:
-    """Fit a rule to sampled pixels."""
-    # These fits are small: threads that wait for each other take longer than one that works.
-    with threadpool_limits(1):
-        return fits()[rule](samples, scene)
+    return fit_rule(rule, samples, sample_scene(cache))
 
 
 def _write(

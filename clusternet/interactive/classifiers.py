@@ -7,7 +7,7 @@ a map follow each stroke at once. benchmarks/strokes.py compares them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -238,23 +238,3 @@ def fit_forest(samples: Samples, scene: Scene) -> Classifier:
     forest = RandomForestClassifier(random_state=1, class_weight="balanced", **_FOREST)
     forest.fit(samples.features, samples.classes)
     return ForestClassifier(np.asarray(forest.classes_, np.int32), forest)
-
-
-Fit = Callable[[Samples, Scene], Classifier]
-
-
-def fits() -> dict[str, Fit]:
-    """Return the rules by name."""
-    from clusternet.interactive.published import fit_published
-
-    return {
-        "perceptron": fit_perceptron,
-        "logistic": fit_logistic,
-        "centroids": fit_centroids,
-        "clusters": fit_published,
-        "forest": fit_forest,
-    }
-
-
-RULES = ("perceptron", "logistic", "centroids", "clusters", "forest")
-"""Names of the rules, the default first."""

@@ -18,7 +18,7 @@ PER_STROKE = 300
 """Pixels that one stroke gives to the fit, at most."""
 _ROWS_AT_ONCE = 64  # of a classified window, so that scores stay in the processor's cache
 _SCENE_SAMPLE = 20_000
-_QUICK_PIXELS = 600_000
+_QUICK_PIXELS = 1_100_000
 
 
 def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
@@ -77,7 +77,7 @@ def _strips(
 
 
 def quick_step(cache: FeatureCache) -> int:
-    """Return the step at which the whole scene is at most some 600,000 pixels."""
+    """Return the step at which the whole scene is at most some 1,100,000 pixels."""
     step = 1
     while cache.shape[0] * cache.shape[1] > _QUICK_PIXELS * step**2:
         step *= 2

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from clusternet.errors import ClusterNetError
 from clusternet.interactive.autosave import load_drawing, save_drawing
-from clusternet.interactive.batch import LazyPredictor, fit_samples, read_profile
+from clusternet.interactive.batch import LazyPredictor, read_profile
 from clusternet.interactive.cache import WINDOW, scene_folder
-from clusternet.interactive.classifiers import RULES, Classifier, Scene
+from clusternet.interactive.classifiers import Classifier, Scene
 from clusternet.interactive.export import (
     Export,
     cached_windows,
@@ -31,6 +31,7 @@ from clusternet.interactive.mapping import (
     quick_step,
     sample_scene,
 )
+from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
 from clusternet.interactive.session import Drawing, Session
 from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
 from clusternet.run import load_run
@@ -68,7 +69,7 @@ class Workspace:
         run_folder: Path,
         raster_path: Path,
         *,
-        rule: str = RULES[0],
+        rule: str = DEFAULT_RULE,
         cache_folder: Path | None = None,
     ) -> None:
         """Open a scene; features that are missing are computed once `start` is called.
@@ -208,7 +209,7 @@ class Workspace:
                 self._scene = sample_scene(self.cache)
             self.classifier = None
             if len(samples.classes):
-                self.classifier = fit_samples(samples, self._scene, self.rule)
+                self.classifier = fit_rule(self.rule, samples, self._scene)
             self.update_seconds = time.perf_counter() - start
             self._touch(new_map=True)
 

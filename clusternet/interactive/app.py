@@ -1,0 +1,104 @@
+"""Serve the page: a person draws strokes in the browser, and the class map follows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from clusternet.errors import SettingsError
+from clusternet.interactive.rules import DEFAULT_RULE
+from clusternet.interactive.workspace import Workspace
+from clusternet.raster.pyramid import build_pyramid
+
+_Message = dict[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+
+
+def serve(
+    run: Path,
+    raster: Path,
+    *,
+    strokes: Path | None = None,
+    rule: str = DEFAULT_RULE,
+    cache_folder: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    browser: bool = True,
+) -> None:
+    """Serve the page of one scene until Ctrl-C.
+
+    Args:
+        run: run folder.
+        raster: the scene.
+        strokes: strokes to start from, instead of those of the last sitting.
+        rule: see `clusternet.interactive.rules`.
+        cache_folder: where the scene's features are kept; None means beside the run.
+        host: address to listen at.
+        port: port to listen at, 0 for a free one.
+        browser: open the page in the default browser.
+
+    Raises:
+        SettingsError: if the extra is not installed, or the port is in use.
+        ClusterNetError: if run, raster and strokes do not fit each other.
+    """
+    try:
+        from nicegui import app, ui
+
+        from clusternet.interactive.page import build_page
+        from clusternet.interactive.server import add_routes, free_port
+        from clusternet.interactive.tiles import ImageTiles
+    except ImportError as error:
+        raise SettingsError(
+            f"The page needs a package that is not installed ({error.name}); "
+            "pip install -e '.[interactive]'."
+        ) from error
+    port = free_port(host, port)
+    workspace = Workspace(run, raster, rule=rule, cache_folder=cache_folder)
+    if strokes is not None:
+        workspace.load(strokes)
+    nodata = workspace.run.bands.nodata
+    images = ImageTiles(build_pyramid(raster, workspace.folder), nodata)
+    add_routes(app, workspace, images)
+    app.add_middleware(_OnlyThisAddress, host=host)
+    app.on_startup(workspace.start)
+    app.on_startup(lambda: print(f"http://{_shown(host)}:{port} (Ctrl-C ends)", flush=True))
+    app.on_shutdown(workspace.stop)
+    ui.run(
+        lambda: build_page(workspace, images), host=host, port=port, show=browser, reload=False,
+        title=f"{raster.name} - ClusterNet", favicon="🛰️", show_welcome_message=False, dark=True,
+    )  # fmt: skip
+
+
+def _shown(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+
+
+class _OnlyThisAddress:
+    """Answers only requests that name this server.
+
+    A foreign page open in the same browser could otherwise reach it under a name of its own
+    that points here (DNS rebinding).
+    """
+
+    def __init__(self, app: _Application, host: str) -> None:
+        self._app = app
+        local = host in ("127.0.0.1", "localhost", "::1")
+        self._allowed = {"127.0.0.1", "localhost", "[::1]", host} if local else None
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        if self._allowed is not None and scope["type"] in ("http", "websocket"):
+            headers = dict(scope["headers"])
+            host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
+            origin = headers.get(b"origin", b"").decode("latin-1")
+            name = origin.split("://", 1)[-1].rsplit(":", 1)[0] if origin else host
+            if host not in self._allowed or name not in self._allowed:
+                if scope["type"] == "http":
+                    await send({"type": "http.response.start", "status": 403, "headers": []})
+                    await send({"type": "http.response.body", "body": b"not here"})
+                else:
+                    await send({"type": "websocket.close", "code": 1008})
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,258 @@
+"""The page: the map with its toolbar, and how it follows the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import shapely
+from nicegui import run, ui
+from nicegui.events import GenericEventArguments
+
+from clusternet.errors import ClusterNetError
+from clusternet.interactive.panel import Panel
+from clusternet.interactive.scene_map import SceneMap
+from clusternet.interactive.session import Session
+from clusternet.interactive.stroke_files import as_hex
+from clusternet.interactive.strokes import Stroke, make_line
+from clusternet.interactive.tiles import ImageTiles
+from clusternet.interactive.workspace import Workspace
+
+_STYLE = Path(__file__).with_name("page.css")
+_TOOLS = {"draw": ("brush", "Draw (D)"), "erase": ("cleaning_services", "Erase (E)"),
+          "pan": ("pan_tool", "Move the map (P, or hold Space)")}  # fmt: skip
+_SHORTCUTS = {
+    "1 ... 9": "choose a class", "N": "new class", "D / E / P": "draw, erase, move",
+    "Space": "hold to move", "wheel": "zoom; right button moves", "[ / ]": "pen width",
+    "Ctrl Z / Y": "undo, redo", "S": "where to draw next", "C": "hide and show classes",
+    "U": "show where it is uncertain", "F": "whole scene", "?": "this list",
+}  # fmt: skip
+
+
+def build_page(workspace: Workspace, images: ImageTiles) -> None:
+    """Build one open page; all pages share the workspace."""
+    Page(workspace, images).build()
+
+
+class Page:
+    """One open page and what only it knows: tool, pen, chosen class, layers shown."""
+
+    def __init__(self, workspace: Workspace, images: ImageTiles) -> None:
+        """Remember the workspace."""
+        self.workspace, self.images = workspace, images
+        self.look = images.first_look()
+        self.chosen = workspace.drawing.classes[0].number if workspace.drawing.classes else 0
+        self.tool, self.brush = "draw", 12
+        self.opacity, self.show_classes, self.show_doubt, self.show_strokes = (
+            0.55,
+            True,
+            False,
+            True,
+        )
+        self._seen = -1
+        self._seen_strokes: object = None
+        self._seen_panel: object = None
+
+    def build(self) -> None:
+        """Lay out the page."""
+        ui.add_css(_STYLE.read_text(encoding="utf-8"))
+        with ui.element("div").classes("workbench"):
+            with ui.element("div").classes("stage"):
+                self.map = SceneMap(self._scene())
+                self._toolbar()
+                with ui.element("div").classes("status"):
+                    ui.html('<span id="position">&nbsp;</span>', sanitize=False)
+                    self.timing = ui.label("").mark("timing")
+                self.hint = ui.label("").classes("hint")
+            self.panel = Panel(self)
+        self._help()
+        self.map.on("ready", self._ready)
+        self.map.on("stroke", self._stroke)
+        self.map.on("key", self._key)
+        self.map.on("updated", self._updated)
+        ui.timer(0.1, self.refresh)
+
+    def _scene(self) -> dict[str, Any]:
+        profile = self.workspace.profile
+        t = profile.transform
+        return {
+            "rows": profile.shape[0], "cols": profile.shape[1], "max_zoom": self.images.max_zoom,
+            "transform": [t.a, t.b, t.c, t.d, t.e, t.f],
+            "georeferenced": profile.is_georeferenced,
+            "degrees": profile.crs is not None and profile.crs.is_geographic,
+        }  # fmt: skip
+
+    def _toolbar(self) -> None:
+        with ui.element("div").classes("toolbar"):
+            self.pen_dot = ui.element("div").classes("dot").style("margin-left: 8px")
+            self.pen_name = ui.label("").classes("pen-class")
+            self.tools = {}
+            for tool, (icon, text) in _TOOLS.items():
+                button = ui.button(icon=icon, color=None, on_click=lambda t=tool: self.use(tool=t))
+                button.props("flat dense").tooltip(text).mark(f"tool-{tool}")
+                self.tools[tool] = button
+            ui.element("div").classes("divider")
+            self.brush_slider = ui.slider(min=3, max=60, value=self.brush).classes("brush")
+            self.brush_slider.on_value_change(lambda e: self.use(brush=int(e.value)))
+            self.brush_slider.tooltip("Pen width ( [ and ] )")
+            ui.element("div").classes("divider")
+            self.undo = self._button("undo", "Undo (Ctrl Z)", lambda: self.change(Session.undo))
+            self.redo = self._button("redo", "Redo (Ctrl Y)", lambda: self.change(Session.redo))
+            ui.element("div").classes("divider")
+            self._button("my_location", "Where should I draw next? (S)", self.suggest)
+            self._button("fit_screen", "Whole scene (F)", lambda: self.map.run_method("fit"))
+            self._button("help_outline", "Shortcuts (?)", lambda: self.help.open())
+
+    def _button(self, icon: str, text: str, action: Any) -> ui.button:
+        button = ui.button(icon=icon, color=None, on_click=action).props("flat dense").tooltip(text)
+        return button.mark(icon)
+
+    def _help(self) -> None:
+        with ui.dialog() as self.help, ui.card().classes("q-pa-lg"):
+            ui.label("Shortcuts").classes("text-h6 q-mb-sm")
+            with ui.element("div").classes("shortcuts"):
+                for key, text in _SHORTCUTS.items():
+                    ui.html(f"<kbd>{key}</kbd>", sanitize=False)
+                    ui.label(text)
+
+    # --- what a person does ------------------------------------------------------------------
+    def use(self, *, tool: str | None = None, brush: int | None = None) -> None:
+        """Choose a tool or a pen width."""
+        self.tool = tool or self.tool
+        if brush is not None:
+            self.brush = min(max(brush, 3), 60)
+            self.brush_slider.value = self.brush
+        self._show_tool()
+
+    def choose(self, number: int) -> None:
+        """Choose the class to draw."""
+        self.chosen = number
+        self.use(tool="draw")
+        self.panel.refresh()
+
+    async def change(self, step: Any) -> bool:
+        """Change the drawing and show the new map; False if it could not be done."""
+        try:
+            await run.io_bound(self.workspace.change, step)
+        except ClusterNetError as error:
+            ui.notify(str(error), type="warning")
+            return False
+        self.refresh()
+        return True
+
+    async def suggest(self) -> None:
+        """Go to the place where the next stroke helps most."""
+        window = await run.io_bound(self.workspace.suggest)
+        if window is None:
+            ui.notify("Draw strokes of two classes first; then press S again.", type="info")
+            return
+        self.map.run_method("goTo", window.row, window.col, window.height, window.width)
+
+    async def _stroke(self, event: GenericEventArguments) -> None:
+        line, width = make_line(event.args["points"]), float(event.args["width"])
+        if event.args["erase"]:
+            await self.change(lambda session: session.rub_out(Stroke(line, 0, width)))
+            return
+        rows, cols = self.workspace.profile.shape
+        if not line.buffer(width / 2).intersects(shapely.box(0, 0, cols, rows)):
+            ui.notify("That stroke lies outside the scene.", type="warning")
+            return
+        number = self.chosen
+        await self.change(lambda session: session.draw(Stroke(line, number, width)))
+
+    async def _key(self, event: GenericEventArguments) -> None:
+        key, classes = event.args["key"], self.workspace.drawing.classes
+        if event.args["command"]:
+            back = key == "z" and not event.args["shift"]
+            await self.change(Session.undo if back else Session.redo)
+        elif key.isdigit():
+            if 1 <= int(key) <= len(classes):
+                self.choose(classes[int(key) - 1].number)
+        elif key in "dep":
+            self.use(tool={"d": "draw", "e": "erase", "p": "pan"}[key])
+        elif key in "[]":
+            self.use(brush=self.brush + (3 if key == "]" else -3))
+        elif key == "z":
+            await self.change(Session.undo)
+        elif key == "y":
+            await self.change(Session.redo)
+        elif key == "s":
+            await self.suggest()
+        elif key == "n":
+            await self.panel.add_class()
+        elif key == "c":
+            self.panel.classes_switch.value = not self.show_classes
+        elif key == "u":
+            self.panel.doubt_switch.value = not self.show_doubt
+        elif key == "?":
+            self.help.open()
+
+    def _updated(self, event: GenericEventArguments) -> None:
+        self.timing.text = f"updated in {event.args['ms']} ms"
+
+    def _ready(self) -> None:
+        self._seen, self._seen_strokes = -1, None
+        self.refresh()
+
+    # --- what is shown -----------------------------------------------------------------------
+    def refresh(self) -> None:
+        """Show whatever has changed since the last time, here or on another page."""
+        workspace = self.workspace
+        if self._seen == workspace.revision:
+            return
+        self._seen = workspace.revision
+        drawing = workspace.drawing
+        if drawing.classes and all(c.number != self.chosen for c in drawing.classes):
+            self.chosen = drawing.classes[0].number
+        self.show_layers()
+        if self._seen_strokes is not drawing:
+            self._seen_strokes = drawing
+            self._show_strokes()
+        self._show_tool()
+        self.undo.set_enabled(workspace.session.can_undo)
+        self.redo.set_enabled(workspace.session.can_redo)
+        touched = {s.land_class for s in drawing.strokes}
+        self.hint.set_visibility(len(touched) < 2)
+        self.hint.text = (
+            "Draw a stroke on each class: choose it on the right, then drag over the image"
+            if not touched else "Now choose another class, and draw a stroke on that"
+        )  # fmt: skip
+        self.panel.refresh()
+
+    def show_layers(self) -> None:
+        """Bring the tile layers in line with what this page shows."""
+        low, high = self.look.percentiles
+        bands = ",".join(map(str, self.look.bands))
+        image = f"/image/{{z}}/{{x}}/{{y}}.png?bands={bands}&low={low}&high={high}"
+        self.map.run_method("show", "image", image, 1)
+        mapped = self.workspace.classifier is not None
+        version = self.workspace.map_revision
+        classes = f"/classes/{{z}}/{{x}}/{{y}}.png?v={version}" if mapped else None
+        doubt = f"/doubt/{{z}}/{{x}}/{{y}}.png?v={version}" if mapped else None
+        self.map.run_method("show", "classes", classes if self.show_classes else None, self.opacity)
+        self.map.run_method("show", "doubt", doubt if self.show_doubt else None, 0.9)
+
+    def _show_tool(self) -> None:
+        found = next((c for c in self.workspace.drawing.classes if c.number == self.chosen), None)
+        colour = as_hex(found.colour) if found else "#888888"
+        self.pen_dot.style(f"background: {colour}")
+        self.pen_name.text = found.name if found else "no class"
+        for tool, button in self.tools.items():
+            button.classes(add="chosen") if tool == self.tool else button.classes(remove="chosen")
+        settings = {"tool": self.tool, "brush": self.brush, "colour": colour,
+                    "strokesVisible": self.show_strokes}  # fmt: skip
+        self.map.run_method("setTool", settings)
+
+    def _show_strokes(self) -> None:
+        drawing = self.workspace.drawing
+        colours = {c.number: as_hex(c.colour) for c in drawing.classes}
+        shown = []
+        for stroke in drawing.strokes:
+            area = stroke.geometry.geom_type.endswith("Polygon")
+            parts = [
+                (shapely.get_coordinates(p.exterior if area else p)[:, ::-1]).round(2).tolist()
+                for p in shapely.get_parts(stroke.geometry)
+            ]
+            shown.append({"parts": parts, "area": area, "width": stroke.width,
+                          "colour": colours[stroke.land_class]})  # fmt: skip
+        self.map.run_method("setStrokes", shown)

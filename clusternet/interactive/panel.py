@@ -1,0 +1,265 @@
+"""The panel beside the map: classes and their areas, layers, bands, export."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nicegui import events, run, ui
+
+from clusternet.errors import ClusterNetError
+from clusternet.interactive.export import Export
+from clusternet.interactive.session import Session
+from clusternet.interactive.stroke_files import as_hex, from_hex
+from clusternet.land_classes import LandClass
+
+if TYPE_CHECKING:
+    from clusternet.interactive.page import Page
+
+_PERCENTILES = {(0.0, 100.0): "as it is", (0.5, 99.5): "0.5 to 99.5 %", (2.0, 98.0): "2 to 98 %",
+                (5.0, 95.0): "5 to 95 %"}  # fmt: skip
+
+
+class Panel:
+    """Everything to the right of the map; one for each page."""
+
+    def __init__(self, page: Page) -> None:
+        """Build it for a page."""
+        self._page, self._workspace = page, page.workspace
+        self._shown: object = None
+        self._sizes: dict[int, ui.html] = {}
+        with ui.element("div").classes("panel"):
+            self._header()
+            with ui.element("div").classes("section"):
+                ui.html("<h2>Classes</h2>", sanitize=False)
+                self._rows = ui.element("div")
+                ui.button("New class", icon="add", on_click=self.add_class).props(
+                    "flat dense no-caps color=grey-5"
+                ).classes("q-mt-xs").mark("new-class")
+                self._shares = ui.element("div").classes("share-bar")
+                self._note = ui.label("").classes("facts q-mt-xs")
+            self._layers()
+            self._image()
+            self._files()
+
+    def _header(self) -> None:
+        profile = self._workspace.profile
+        rows, cols = profile.shape
+        crs = "pixel coordinates" if profile.crs is None else profile.crs.to_string()
+        crs = crs if len(crs) < 30 else "local CRS"
+        with ui.element("div").classes("section"):
+            ui.html("<h2>ClusterNet</h2>", sanitize=False)
+            ui.label(profile.path.name).classes("scene-name")
+            ui.label(f"{cols:,} x {rows:,} px  ·  {profile.num_bands} bands  ·  {crs}").classes(
+                "facts"
+            )
+            with ui.element("div").classes("q-mt-sm") as self._progress:
+                self._progress_text = ui.label("").classes("facts").mark("progress")
+                self._progress_bar = ui.linear_progress(show_value=False).props("rounded size=6px")
+
+    def _layers(self) -> None:
+        page = self._page
+        with ui.element("div").classes("section"):
+            ui.html("<h2>Layers</h2>", sanitize=False)
+            with ui.element("div").classes("labelled"):
+                self.classes_switch = ui.switch("Classes", value=page.show_classes).props("dense")
+                slider = ui.slider(min=0.05, max=1, step=0.05, value=page.opacity).mark("opacity")
+            with ui.element("div").classes("labelled"):
+                self.doubt_switch = ui.switch("Uncertain places", value=page.show_doubt)
+                self.doubt_switch.props("dense").style("width: auto; white-space: nowrap")
+                strokes = ui.switch("Strokes", value=page.show_strokes).props("dense")
+        slider.on_value_change(lambda e: self._set_opacity(float(e.value)))
+        self.classes_switch.on_value_change(lambda e: self._set_layer("show_classes", e.value))
+        self.doubt_switch.on_value_change(lambda e: self._set_layer("show_doubt", e.value))
+        strokes.on_value_change(lambda e: self._set_layer("show_strokes", e.value))
+
+    def _image(self) -> None:
+        page, images = self._page, self._page.images
+        if images.has_palette:
+            return
+        with ui.element("div").classes("section"):
+            ui.html("<h2>Image</h2>", sanitize=False)
+            names = dict(enumerate(images.band_names, 1))
+            with ui.element("div").classes("bands"):
+                for place, label in enumerate(("Red", "Green", "Blue")):
+                    ui.select(
+                        names, value=page.look.bands[place], label=label,
+                        on_change=lambda e, p=place: self._set_band(p, int(e.value)),
+                    ).props("dense options-dense").mark(f"band-{place}")  # fmt: skip
+            stretches = dict(_PERCENTILES)
+            if not images.is_byte:
+                stretches[(0.0, 100.0)] = "lowest to highest"
+            ui.select(
+                {f"{a} {b}": text for (a, b), text in stretches.items()},
+                value=" ".join(map(str, page.look.percentiles)), label="Stretch",
+                on_change=lambda e: self._set_stretch(str(e.value)),
+            ).props("dense options-dense").classes("w-full").mark("stretch")  # fmt: skip
+
+    def _files(self) -> None:
+        with ui.element("div").classes("section"):
+            ui.html("<h2>Export</h2>", sanitize=False)
+            for text, icon, what in (
+                ("Class map (GeoTIFF)", "layers", "map"),
+                ("Polygons (GeoPackage)", "pentagon", "polygons"),
+                ("Legend (cluster to class)", "list", "legend"),
+                ("Strokes (GeoPackage)", "gesture", "strokes"),
+            ):
+                ui.button(text, icon=icon, on_click=lambda w=what: self._export(w)).props(
+                    "flat dense no-caps align=left color=grey-4"
+                ).classes("wide").mark(f"export-{what}")
+            upload = ui.upload(on_upload=self._load, auto_upload=True, max_files=1).props(
+                'accept=".gpkg,.geojson,.json"'
+            )
+            upload.set_visibility(False)
+            ui.button(
+                "Load strokes", icon="upload", on_click=lambda: upload.run_method("pickFiles")
+            ).props("flat dense no-caps align=left color=grey-4").classes("wide").mark("load")
+            ui.label(f"Kept in {self._workspace.folder}").classes("facts q-mt-sm").style(
+                "overflow-wrap: anywhere"
+            )
+
+    # --- what a person does ------------------------------------------------------------------
+    async def add_class(self) -> None:
+        """Add a class and choose it."""
+        if await self._page.change(Session.add_class):
+            self._page.choose(self._workspace.drawing.classes[-1].number)
+
+    def _set_opacity(self, opacity: float) -> None:
+        self._page.opacity = opacity
+        self._page.map.run_method("setOpacity", "classes", opacity)
+
+    def _set_layer(self, name: str, on: bool) -> None:
+        setattr(self._page, name, on)
+        self._page.show_layers()
+        self._page.use()
+
+    def _set_band(self, place: int, number: int) -> None:
+        bands = list(self._page.look.bands)
+        bands[place] = number
+        self._page.look = replace(self._page.look, bands=(bands[0], bands[1], bands[2]))
+        self._page.show_layers()
+
+    def _set_stretch(self, text: str) -> None:
+        low, high = map(float, text.split())
+        self._page.look = replace(self._page.look, percentiles=(low, high))
+        self._page.show_layers()
+
+    async def _export(self, what: str) -> None:
+        workspace, stem = self._workspace, self._workspace.raster_path.stem
+        folder = workspace.folder / "exports"
+        path = {"map": folder / f"{stem}_classes.tif", "polygons": folder / f"{stem}_classes.gpkg",
+                "legend": folder / f"{stem}_legend.csv", "strokes": folder / f"{stem}_strokes.gpkg",
+                }[what]  # fmt: skip
+        export = Export(
+            folder / f"{stem}_classes.tif", overwrite=True,
+            polygons=path if what == "polygons" else None,
+            legend=path if what == "legend" else None,
+        )  # fmt: skip
+        waiting = ui.notification("Writing ...", spinner=True, timeout=None)
+        try:
+            if what == "strokes":
+                await run.io_bound(workspace.save, path)
+            else:
+                await run.io_bound(workspace.export, export)
+        except ClusterNetError as error:
+            ui.notify(str(error), type="warning")
+            return
+        finally:
+            waiting.dismiss()
+        ui.notify(f"Written: {path.name}", type="positive")
+        ui.download.file(path)
+
+    async def _load(self, event: events.UploadEventArguments) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(event.file.name).name
+            await event.file.save(path)
+            try:
+                drawing = await run.io_bound(self._workspace.load, path)
+            except ClusterNetError as error:
+                ui.notify(str(error).replace(f"{folder}/", ""), type="warning")
+                return
+            finally:
+                event.sender.reset()
+        ui.notify(f"{len(drawing.strokes)} strokes loaded; Undo brings the old ones back.")
+        self._page.refresh()
+
+    # --- what is shown -----------------------------------------------------------------------
+    def refresh(self) -> None:
+        """Show classes, areas and progress as they are now."""
+        drawing, chosen = self._workspace.drawing, self._page.chosen
+        shown = (drawing.classes, chosen, self._workspace.hidden)
+        if shown != self._shown:
+            self._shown = shown
+            self._rows.clear()
+            self._sizes = {}
+            with self._rows:
+                for key, land_class in enumerate(drawing.classes, 1):
+                    self._row(key, land_class, land_class.number == chosen)
+        self._show_areas()
+        progress = self._workspace.progress
+        self._progress.set_visibility(progress.done < progress.total)
+        self._progress_bar.value = progress.done / max(progress.total, 1)
+        self._progress_text.text = progress.message or (
+            f"Computing features, once: {progress.done} of {progress.total} windows. "
+            "You can draw where they are there."
+        )
+
+    def _row(self, key: int, land_class: LandClass, chosen: bool) -> None:
+        number, hidden = land_class.number, land_class.number in self._workspace.hidden
+        classes = "class-row" + " chosen" * chosen + " hidden-class" * hidden
+        row = ui.element("div").classes(classes).mark(f"class-{number}")
+        row.on("click", lambda: self._page.choose(number))
+        with row:
+            ui.label(str(key) if key < 10 else "").classes("key")
+            with (
+                ui.element("div").classes("swatch").style(f"background:{as_hex(land_class.colour)}")
+            ):
+                ui.color_picker(on_pick=lambda e: self._recolour(number, e.color))
+            field = ui.input(value=land_class.name).props("dense borderless")
+            field.on("change", lambda e, f=field: self._rename(number, str(f.value)))
+            field.on("keydown.enter", js_handler="(e) => e.target.blur()")
+            self._sizes[number] = ui.html("", sanitize=False).classes("class-size")
+            self._icon("visibility_off" if hidden else "visibility", "Show on the map",
+                       lambda: self._hide(number, not hidden))  # fmt: skip
+            self._icon("close", "Remove this class and its strokes",
+                       lambda: self._page.change(lambda s: s.remove_class(number)))  # fmt: skip
+
+    def _icon(self, icon: str, text: str, action: Any) -> None:
+        button = ui.button(icon=icon, color=None).props("flat dense round size=sm").tooltip(text)
+        button.on("click.stop", action)
+
+    async def _rename(self, number: int, name: str) -> None:
+        if not await self._page.change(lambda s: s.change_class(number, name=name)):
+            self._shown = None
+            self.refresh()
+
+    async def _recolour(self, number: int, text: str) -> None:
+        colour = from_hex(text[:7])
+        if colour is not None:
+            await self._page.change(lambda s: s.change_class(number, colour=colour))
+
+    def _hide(self, number: int, hidden: bool) -> None:
+        self._workspace.hide(number, hidden)
+        self._page.refresh()
+
+    def _show_areas(self) -> None:
+        areas, pixel = self._workspace.areas, self._workspace.profile.pixel_area_ha
+        total = sum(areas.counts.values())
+        bars = []
+        for land_class in self._workspace.drawing.classes:
+            share = areas.counts.get(land_class.number, 0) / max(total, 1)
+            size = self._sizes.get(land_class.number)
+            if size is not None:
+                text = f"{share:.1%}" if total else ""
+                if total and pixel is not None:
+                    hectares = areas.counts.get(land_class.number, 0) * pixel
+                    text = f"{hectares:,.2f} ha<br><small>{share:.1%}</small>"
+                size.content = text
+            bars.append((as_hex(land_class.colour), share))
+        self._shares.clear()
+        with self._shares:
+            for colour, share in bars:
+                ui.element("div").style(f"width:{share:.2%};background:{colour}")
+        self._note.text = "" if areas.is_exact else "Areas are estimates; exact ones follow."

@@ -1,0 +1,261 @@
+// The map: raster and class tiles in pixel coordinates, freehand strokes, shortcuts.
+// One map unit is one pixel: lat is the row, lng the column, both growing down and right.
+import { leaflet as L } from "nicegui-leaflet";
+
+export default {
+  template: `<div class="scene-map"><div ref="map" class="scene-map-canvas"></div></div>`,
+  props: { scene: Object, resourcePath: String },
+  async mounted() {
+    await this.$nextTick(); // window.path_prefix is set by then
+    await this.loadStyle(`${window.path_prefix}${this.resourcePath}/leaflet/leaflet.css`);
+    const { rows, cols, max_zoom: top } = this.scene;
+    const unit = 1 / 2 ** top;
+    const crs = L.extend({}, L.CRS.Simple, {
+      transformation: new L.Transformation(unit, 0, unit, 0),
+    });
+    this.bounds = L.latLngBounds([0, 0], [rows, cols]);
+    this.map = L.map(this.$refs.map, {
+      crs, minZoom: -1, maxZoom: top + 5, zoomSnap: 0.25, zoomDelta: 0.5, wheelPxPerZoomLevel: 90,
+      attributionControl: false, zoomControl: false, doubleClickZoom: false, boxZoom: false,
+      maxBounds: this.bounds.pad(0.6), keyboard: false, fadeAnimation: false,
+    });
+    L.control.zoom({ position: "bottomright" }).addTo(this.map);
+    this.map.fitBounds(this.bounds);
+    this.shown = { tool: "draw", brush: 12, colour: "#2ca02c", opacity: 0.6, strokesVisible: true };
+    this.strokes = [];
+    this.tiles = {};
+    for (const [name, order] of [["classes", 250], ["doubt", 260], ["strokes", 450]]) {
+      this.map.createPane(name).style.zIndex = order;
+    }
+    this.map.getPane("strokes").style.pointerEvents = "none";
+    this.ink = L.canvas({ pane: "strokes", padding: 0.3 });
+    this.drawn = L.layerGroup().addTo(this.map);
+    this.map.on("zoomend", () => this.restyle());
+    this.listen();
+    let first = true; // the element has no size before it is laid out
+    new ResizeObserver(() => {
+      this.map.invalidateSize({ pan: !first });
+      if (first) this.fit();
+      first = false;
+    }).observe(this.$el);
+    const told = setInterval(() => {
+      if (window.socket?.id === undefined) return;
+      clearInterval(told);
+      this.$emit("ready");
+    }, 50);
+    window.clusternet = this; // for people at the console, and for tests
+  },
+  methods: {
+    loadStyle(href) {
+      return new Promise((resolve) => {
+        const link = document.createElement("link");
+        Object.assign(link, { rel: "stylesheet", href, onload: resolve, onerror: resolve });
+        document.head.appendChild(link);
+      });
+    },
+    // --- layers -----------------------------------------------------------------------------
+    show(name, url, opacity) {
+      // The new tiles are laid over the old ones, which go once the new are there: no flicker.
+      const old = this.tiles[name];
+      if (old && old.url === url) {
+        old.layer.setOpacity(opacity);
+        return;
+      }
+      if (!url) {
+        if (old) this.map.removeLayer(old.layer);
+        delete this.tiles[name];
+        return;
+      }
+      const layer = L.tileLayer(url, {
+        tileSize: 256, minZoom: -1, maxZoom: this.scene.max_zoom + 5, minNativeZoom: 0,
+        maxNativeZoom: this.scene.max_zoom, bounds: this.bounds, opacity: 0, keepBuffer: 1,
+        pane: name === "image" ? "tilePane" : name, className: `tiles-${name}`, noWrap: true,
+      });
+      const stale = [...(old?.stale ?? []), ...(old ? [old.layer] : [])];
+      this.tiles[name] = { url, layer, stale, opacity };
+      layer.once("load", () => {
+        layer.setOpacity(this.tiles[name]?.opacity ?? opacity);
+        stale.forEach((each) => this.map.removeLayer(each));
+        stale.length = 0;
+        if (name === "classes" && this.penUp) {
+          const ms = Math.round(performance.now() - this.penUp);
+          this.penUp = null;
+          this.lastUpdate = ms;
+          this.$emit("updated", { ms });
+        }
+      });
+      layer.addTo(this.map);
+    },
+    setOpacity(name, opacity) {
+      if (!this.tiles[name]) return;
+      this.tiles[name].opacity = opacity;
+      this.tiles[name].layer.setOpacity(opacity);
+    },
+    setTool(settings) {
+      Object.assign(this.shown, settings);
+      const canvas = this.$refs.map;
+      canvas.dataset.tool = this.shown.tool;
+      if (this.shown.tool === "pan") this.map.dragging.enable();
+      else this.map.dragging.disable();
+      this.showBrush(this.lastPointer);
+      this.restyle();
+    },
+    setStrokes(strokes) {
+      this.strokes = strokes;
+      this.drawn.clearLayers();
+      for (const stroke of strokes) {
+        const common = { renderer: this.ink, interactive: false, color: stroke.colour };
+        for (const part of stroke.parts) {
+          const layer = stroke.area
+            ? L.polygon(part, { ...common, fillOpacity: 0.35, weight: 2 })
+            : L.polyline(part.length > 1 ? part : [part[0], part[0]], {
+                ...common, lineCap: "round", lineJoin: "round", smoothFactor: 0.5 });
+          layer.strokeWidth = stroke.area ? null : stroke.width;
+          this.drawn.addLayer(layer);
+        }
+      }
+      this.restyle();
+    },
+    restyle() {
+      const scale = this.screenPixels();
+      this.drawn.eachLayer((layer) => {
+        const weight = layer.strokeWidth ? Math.max(layer.strokeWidth * scale, 2) : 2;
+        const opacity = this.shown.strokesVisible ? 0.9 : 0;
+        layer.setStyle({ weight, opacity, fillOpacity: this.shown.strokesVisible ? 0.35 : 0 });
+      });
+    },
+    screenPixels() {
+      return 2 ** (this.map.getZoom() - this.scene.max_zoom); // per pixel of the raster
+    },
+    fit() {
+      this.map.fitBounds(this.bounds, { animate: false, padding: [12, 12] });
+    },
+    goTo(row, col, height, width) {
+      const box = L.latLngBounds([row, col], [row + height, col + width]);
+      this.map.flyToBounds(box.pad(1.2), { duration: 0.5, maxZoom: this.scene.max_zoom + 1 });
+      const frame = L.rectangle(box, { color: "#fff", weight: 3, fill: false, dashArray: "6 6",
+        className: "suggestion", interactive: false }).addTo(this.map);
+      setTimeout(() => this.map.removeLayer(frame), 6000);
+    },
+    // --- the pen ------------------------------------------------------------------------------
+    listen() {
+      const canvas = this.$refs.map;
+      canvas.addEventListener("pointerdown", (event) => this.penDown(event), true);
+      window.addEventListener("pointermove", (event) => this.penMove(event));
+      window.addEventListener("pointerup", (event) => this.penLift(event));
+      canvas.addEventListener("pointerleave", () => this.showBrush(null));
+      canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+      document.addEventListener("keydown", (event) => this.keyDown(event));
+      document.addEventListener("keyup", (event) => {
+        if (event.code === "Space" && this.beforeSpace) {
+          this.setTool({ tool: this.beforeSpace });
+          this.beforeSpace = null;
+        }
+      });
+      this.setTool({});
+    },
+    place(event) {
+      return this.map.mouseEventToLatLng(event);
+    },
+    penDown(event) {
+      if (event.target.closest(".leaflet-control")) return;
+      const grab = event.button === 1 || event.button === 2;
+      if (grab) {
+        this.grabbed = [event.clientX, event.clientY];
+        event.preventDefault();
+        return;
+      }
+      if (this.shown.tool === "pan" || event.button !== 0) return;
+      document.activeElement?.blur();
+      event.preventDefault();
+      event.stopPropagation();
+      const erasing = this.shown.tool === "erase";
+      this.points = [this.place(event)];
+      this.line = L.polyline([this.points[0], this.points[0]], {
+        renderer: this.ink, color: erasing ? "#ffffff" : this.shown.colour, lineCap: "round",
+        lineJoin: "round", weight: this.shown.brush, opacity: erasing ? 0.6 : 0.9, interactive: false,
+        smoothFactor: 0,
+      }).addTo(this.map);
+    },
+    penMove(event) {
+      if (!this.map) return;
+      this.lastPointer = event;
+      if (this.grabbed) {
+        const [x, y] = this.grabbed;
+        this.map.panBy([x - event.clientX, y - event.clientY], { animate: false });
+        this.grabbed = [event.clientX, event.clientY];
+        return;
+      }
+      const inside = this.$refs.map?.contains(event.target);
+      this.showBrush(inside ? event : null);
+      if (inside) this.showPosition(this.place(event));
+      if (!this.points) return;
+      for (const each of event.getCoalescedEvents?.() ?? [event]) {
+        this.points.push(this.place(each));
+      }
+      this.line.setLatLngs(this.points);
+    },
+    penLift(event) {
+      this.grabbed = null;
+      if (!this.points) return;
+      this.points.push(this.place(event));
+      const points = this.points.map((p) => [p.lng, p.lat]);
+      const line = this.line;
+      this.points = this.line = null;
+      // the server's own stroke takes its place in a moment
+      setTimeout(() => this.map.removeLayer(line), 400);
+      this.penUp = performance.now();
+      this.$emit("stroke", {
+        points, width: this.shown.brush / this.screenPixels(), erase: this.shown.tool === "erase",
+      });
+    },
+    showBrush(event) {
+      if (!this.brushMark) {
+        this.brushMark = document.createElement("div");
+        this.brushMark.className = "brush-mark";
+        this.$el.appendChild(this.brushMark);
+      }
+      const on = event && this.shown.tool !== "pan";
+      this.brushMark.style.display = on ? "block" : "none";
+      if (!on) return;
+      const box = this.$el.getBoundingClientRect();
+      const size = this.shown.brush;
+      Object.assign(this.brushMark.style, {
+        width: `${size}px`, height: `${size}px`, left: `${event.clientX - box.left - size / 2}px`,
+        top: `${event.clientY - box.top - size / 2}px`,
+        borderColor: this.shown.tool === "erase" ? "#fff" : this.shown.colour,
+      });
+    },
+    showPosition(place) {
+      const target = document.getElementById("position");
+      if (!target) return;
+      const [a, b, c, d, e, f] = this.scene.transform;
+      const { lat: row, lng: col } = place;
+      const digits = this.scene.degrees ? 6 : 1;
+      const pixel = `row ${Math.floor(row)}, col ${Math.floor(col)}`;
+      const x = (a * col + b * row + c).toFixed(digits);
+      const y = (d * col + e * row + f).toFixed(digits);
+      target.textContent = this.scene.georeferenced ? `${x}, ${y}  ·  ${pixel}` : pixel;
+    },
+    keyDown(event) {
+      const typing = event.target.closest?.("input, textarea, [contenteditable]");
+      if (typing || event.altKey) return;
+      const command = event.ctrlKey || event.metaKey;
+      const key = event.key.toLowerCase();
+      if (command && !["z", "y"].includes(key)) return;
+      if (event.code === "Space") {
+        event.preventDefault();
+        if (!event.repeat && this.shown.tool !== "pan") {
+          this.beforeSpace = this.shown.tool;
+          this.setTool({ tool: "pan" });
+        }
+        return;
+      }
+      if (key === "f") return this.fit();
+      if (key === "z" || key === "y") event.preventDefault();
+      if (/^[0-9]$|^[a-z]$|^[\[\]?]$/.test(key)) {
+        this.$emit("key", { key, shift: event.shiftKey, command });
+      }
+    },
+  },
+};

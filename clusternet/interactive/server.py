@@ -1,0 +1,121 @@
+"""What the page fetches: tiles of the raster, of its classes, and of where these are doubtful."""
+
+from __future__ import annotations
+
+import socket
+
+import numpy as np
+from fastapi import FastAPI, Response
+
+from clusternet.errors import SettingsError
+from clusternet.interactive.mapping import NO_CLASS, classify, confidence
+from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
+from clusternet.interactive.workspace import Workspace
+from clusternet.types import IntArray, UInt8Array
+from clusternet.windows import Window
+
+_FOREVER = {"Cache-Control": "private, max-age=3600"}  # the address changes with the content
+_ONCE = {"Cache-Control": "no-store"}
+
+
+def add_routes(app: FastAPI, workspace: Workspace, images: ImageTiles) -> None:
+    """Serve the tiles of one scene, and nothing else."""
+
+    def image(zoom: int, col: int, row: int, bands: str, low: float, high: float) -> Response:
+        look = _look(bands, low, high, images)
+        tile = None if look is None else images.tile(zoom, col, row, look)
+        return _png(tile, _FOREVER)
+
+    def classes(zoom: int, col: int, row: int) -> Response:
+        return _png(class_tile(workspace, images.max_zoom, zoom, col, row), _ONCE)
+
+    def doubt(zoom: int, col: int, row: int) -> Response:
+        return _png(doubt_tile(workspace, images.max_zoom, zoom, col, row), _ONCE)
+
+    for name, answer in (("image", image), ("classes", classes), ("doubt", doubt)):
+        app.get(f"/{name}/{{zoom}}/{{col}}/{{row}}.png")(answer)
+
+
+def class_tile(workspace: Workspace, max_zoom: int, zoom: int, col: int, row: int) -> bytes | None:
+    """Return the classes of a tile as PNG, transparent where there is none or it is hidden."""
+    place = tile_window(workspace.cache.shape, max_zoom, zoom, col, row)
+    classifier, drawing = workspace.classifier, workspace.drawing
+    if place is None or classifier is None:
+        return None
+    window, step = place
+    found = classify(workspace.cache, classifier, window, step)
+    numbers = [c.number for c in drawing.classes][:255]
+    lookup = np.zeros(max(numbers, default=0) + 1, np.uint8)
+    table = np.zeros((len(numbers) + 1, 4), np.uint8)
+    for index, land_class in enumerate(drawing.classes[:255], 1):
+        lookup[land_class.number] = index
+        table[index] = (*land_class.colour, 0 if land_class.number in workspace.hidden else 255)
+    known = (found != NO_CLASS) & (found < len(lookup))
+    indexes = np.where(known, lookup[np.where(known, found, 0)], 0)
+    return as_palette_png(_whole_tile(indexes), table)
+
+
+def doubt_tile(workspace: Workspace, max_zoom: int, zoom: int, col: int, row: int) -> bytes | None:
+    """Return a tile that is the more opaque the less certain the class is."""
+    place = tile_window(workspace.cache.shape, max_zoom, zoom, col, row)
+    classifier = workspace.classifier
+    if place is None or classifier is None:
+        return None
+    window, step = place
+    doubt = 1 - np.nan_to_num(confidence(workspace.cache, classifier, window, step), nan=1.0)
+    opacity = _whole_tile(np.rint(doubt * 230).astype(np.int32))
+    colour = np.array([255, 0, 200], np.uint8)  # no land cover has it
+    shown = np.broadcast_to(colour[:, None, None], (3, TILE, TILE))
+    return as_png(np.concatenate([shown, opacity[None]]))
+
+
+def tile_window(
+    shape: tuple[int, int], max_zoom: int, zoom: int, col: int, row: int
+) -> tuple[Window, int] | None:
+    """Return the pixels under a tile and the step they are shown at; None beyond the scene."""
+    if not 0 <= zoom <= max_zoom or min(row, col) < 0:
+        return None
+    step = 1 << (max_zoom - zoom)
+    side = TILE * step
+    window = Window(row * side, col * side, side, side).inside(shape)
+    return (window, step) if window.height and window.width else None
+
+
+def _whole_tile(values: IntArray) -> UInt8Array:
+    tile = np.zeros((TILE, TILE), np.uint8)
+    tile[: values.shape[0], : values.shape[1]] = values
+    return tile
+
+
+def _look(bands: str, low: float, high: float, images: ImageTiles) -> Look | None:
+    numbers = [int(n) for n in bands.split(",") if n.isdecimal()]
+    if len(numbers) != 3 or not all(1 <= n <= images.num_bands for n in numbers):
+        return None
+    if not 0 <= low < high <= 100:
+        return None
+    return Look((numbers[0], numbers[1], numbers[2]), (low, high))
+
+
+def _png(tile: bytes | None, headers: dict[str, str]) -> Response:
+    if tile is None:
+        return Response(status_code=204, headers=headers)
+    return Response(tile, media_type="image/png", headers=headers)
+
+
+def free_port(host: str, port: int) -> int:
+    """Return ``port``, or a free one for 0.
+
+    Raises:
+        SettingsError: if the port is in use or the address is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"--port {port}: cannot be used on {host} ({error}); another program may have it. "
+            "--port 0 takes a free one."
+        ) from error
