@@ -100,9 +100,20 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imports(path: Path) -> set[str]:
-    """Return the modules that a file imports, inside functions too; our own by their full name."""
+    """Return the modules that a file imports, inside functions too; our own by their full name.
+
+    What only type checkers see, below ``if TYPE_CHECKING:``, is left out.
+    """
     found = set()
+    unseen = {
+        id(node)
+        for block in ast.walk(parsed(path))
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
     for node in ast.walk(parsed(path)):
+        if id(node) in unseen:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -22,8 +22,10 @@ def build_parser() -> Parser:
     parser.add_argument("raster", type=Path, metavar="RASTER", help="the scene to draw on")
     parser.add_config()
     parser.add(("strokes",))
-    parser.add_argument("--output", type=Path, metavar="PATH",
-                        help="class map to write (.tif) from --strokes, without a browser")  # fmt: skip
+    parser.add_argument(
+        "--output", type=Path, metavar="PATH",
+        help="class map to write (.tif) from --strokes, without a browser",
+    )  # fmt: skip
     parser.add(("stroke_rule",), {"stroke_rule": "perceptron"})
     parser.add(("drawn_on", "class_field", "layer", "polygons", "overwrite", "cache_folder"))
     parser.add(("host", "port", "browser"), {"host": "127.0.0.1", "port": 8080, "browser": True})
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 args.run, args.raster, strokes=args.strokes, rule=args.stroke_rule,
                 cache_folder=args.cache_folder, host=args.host, port=args.port,
                 browser=args.browser,
+                announce=lambda address: print(f"{address} (Ctrl-C ends)", flush=True),
             )  # fmt: skip
             return
         from clusternet.interactive.batch import BatchOptions, apply_strokes

@@ -27,6 +27,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     browser: bool = True,
+    announce: Callable[[str], object] = lambda line: None,
 ) -> None:
     """Serve the page of one scene until Ctrl-C.
 
@@ -39,6 +40,7 @@ def serve(
         host: address to listen at.
         port: port to listen at, 0 for a free one.
         browser: open the page in the default browser.
+        announce: is told the page's address once it answers there.
 
     Raises:
         SettingsError: if the extra is not installed, or the port is in use.
@@ -64,7 +66,7 @@ def serve(
     add_routes(app, workspace, images)
     app.add_middleware(_OnlyThisAddress, host=host)
     app.on_startup(workspace.start)
-    app.on_startup(lambda: print(f"http://{_shown(host)}:{port} (Ctrl-C ends)", flush=True))
+    app.on_startup(lambda: announce(f"http://{_shown(host)}:{port}"))
     app.on_shutdown(workspace.stop)
     ui.run(
         lambda: build_page(workspace, images), host=host, port=port, show=browser, reload=False,
