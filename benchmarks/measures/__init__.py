@@ -1,0 +1,1 @@
+"""What speed.py measures, one thing a module; each runs in a fresh process."""
