@@ -129,6 +129,7 @@ def cluster(
     )
     points = space.transform(features)
     first = None if start is None else cluster_means(points, start, num_clusters, seed)
+    _use_one_thread()
     kmeans.train(points, init_centroids=first)
     codebook = Codebook(np.asarray(kmeans.centroids, np.float32), offset, projection)
     assignment, distances = _nearest(codebook.centroids, points)
@@ -160,10 +161,21 @@ def cluster_means(
 
 def _nearest(centroids: FloatArray, points: FloatArray) -> tuple[IntArray, FloatArray]:
     """Return the nearest centroid of each point and its squared distance; (samples,) both."""
+    _use_one_thread()
     index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(np.ascontiguousarray(centroids))
     distances, nearest = index.search(points, 1)
     return np.asarray(nearest[:, 0], np.int32), np.asarray(distances[:, 0], np.float32)
+
+
+def _use_one_thread() -> None:
+    """Keep faiss, called from this thread, to one core.
+
+    Its blocks of distances are so small that several threads mostly wait for each other, busily:
+    on two cores that takes fifteen times the processor time, which the network needs. And one
+    thread gives the same sums on every machine.
+    """
+    faiss.omp_set_num_threads(1)
 
 
 def _check_features(features: AnyArray, num_clusters: int) -> None:
