@@ -17,10 +17,17 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+from threadpoolctl import threadpool_limits
 
 from clusternet.interactive.batch import LazyPredictor, full_cache
 from clusternet.interactive.cache import FeatureCache
-from clusternet.interactive.mapping import NO_CLASS, classify, collect_samples, sample_scene
+from clusternet.interactive.mapping import (
+    DEFAULT_SMOOTH,
+    NO_CLASS,
+    classify,
+    collect_samples,
+    sample_scene,
+)
 from clusternet.interactive.rules import RULES, fit_rule
 from clusternet.interactive.strokes import Stroke, make_line
 from clusternet.metrics import Scores, confusion_matrix
@@ -75,7 +82,7 @@ def next_stroke(truth: IntArray, found: IntArray, rng: np.random.Generator) -> S
 
 
 def simulate(
-    cache: FeatureCache, truth: IntArray, rule: str, num_strokes: int, seed: int
+    cache: FeatureCache, truth: IntArray, rule: str, num_strokes: int, seed: int, smooth: int
 ) -> Iterator[tuple[int, float, float]]:
     """Yield (strokes so far, mIoU, seconds of the update) after each stroke."""
     rng = np.random.default_rng(seed)
@@ -91,7 +98,7 @@ def simulate(
         classifier = fit_rule(rule, collect_samples(cache, strokes), scene)
         fitted = time.perf_counter() - start
         start = time.perf_counter()
-        found = classify(cache, classifier, whole)
+        found = classify(cache, classifier, whole, smooth=smooth)
         pixels = cache.shape[0] * cache.shape[1]
         seconds = fitted + (time.perf_counter() - start) * 1024**2 / pixels
         confusion = confusion_matrix(
@@ -115,8 +122,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--goal", type=float, default=0.6)
     parser.add_argument("--rules", nargs="+", default=list(RULES))
+    parser.add_argument("--smooth", type=int, default=DEFAULT_SMOOTH)
     parser.add_argument("--cache_folder", type=Path)
     args = parser.parse_args()
+    threadpool_limits(1)  # as the page does
     run = load_run(args.run)
     cache = full_cache(run, args.raster, LazyPredictor(args.run), args.cache_folder)
     with open_raster(args.truth, 255, codes=True) as raster:
@@ -127,7 +136,9 @@ def main() -> None:
         curves = np.full((args.repeats, args.strokes + 1), np.nan)
         times, goals = [], []
         for repeat in range(args.repeats):
-            for count, score, seconds in simulate(cache, truth, rule, args.strokes, repeat):
+            for count, score, seconds in simulate(
+                cache, truth, rule, args.strokes, repeat, args.smooth
+            ):
                 curves[repeat, count:] = score
                 times.append(seconds)
             reached = np.flatnonzero(curves[repeat] >= args.goal)

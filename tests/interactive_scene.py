@@ -13,6 +13,7 @@ from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.interactive.cache import scene_folder
 from clusternet.interactive.filling import prepare_cache
+from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.run import StoredCodebook, load_run, save_description, write_codebook
 from clusternet.settings import TrainingSettings
 from clusternet.windows import Window
@@ -36,7 +37,10 @@ def make_scene(folder: Path, name: str = "scene.tif", *, georeferenced: bool = T
     options = dict(driver="GTiff", count=3, height=SHAPE[0], width=SHAPE[1], dtype="uint8",
                    nodata=0)  # fmt: skip
     path = folder / name
-    with rasterio.open(path, "w", **options, **(place if georeferenced else {})) as dataset:
+    with (
+        quiet_georeferencing(),
+        rasterio.open(path, "w", **options, **(place if georeferenced else {})) as dataset,
+    ):
         dataset.write(np.moveaxis(pixels, -1, 0))
     return path
 
@@ -59,7 +63,7 @@ def make_run(folder: Path) -> Path:
 def fill_cache_with_colours(run: Path, raster: Path, root: Path | None = None) -> None:
     """Store the colours of a raster as its features."""
     cache, _ = prepare_cache(scene_folder(run, raster, root), raster, load_run(run))
-    with rasterio.open(raster) as dataset:
+    with quiet_georeferencing(), rasterio.open(raster) as dataset:
         pixels = np.moveaxis(dataset.read(), 0, -1).astype(np.float32)
     for number, window in enumerate(cache.windows):
         part = pixels[Window.slices(window)]

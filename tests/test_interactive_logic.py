@@ -249,3 +249,17 @@ def test_view_of_a_million_pixels_of_64_features_is_classified_quickly():
         classifier.classify(features, clusters)
         times.append(time.perf_counter() - start)
     assert min(times) * 16 < 2  # ten times what a quiet machine takes
+
+
+def test_smoothing_takes_the_most_frequent_class_and_is_the_same_in_any_window(cache):
+    rng = np.random.default_rng(3)
+    spots = rng.random((90, 120)) < 0.05
+    cache._features[1][spots] = CENTROIDS[rng.integers(0, 3, int(spots.sum()))]
+    classifier = fit_rule("centroids", collect_samples(cache, THREE), sample_scene(cache))
+    whole = classify(cache, classifier, Window(0, 0, 90, 120), smooth=5)
+    part = classify(cache, classifier, Window(20, 30, 40, 50), smooth=5)
+    np.testing.assert_array_equal(part, whole[20:60, 30:80])
+    expected = np.repeat([7, 3, 5], 40)[None].repeat(90, axis=0)
+    expected[:20, :20] = NO_CLASS
+    rough = classify(cache, classifier, Window(0, 0, 90, 120))
+    assert (whole == expected).mean() > max(0.99, (rough == expected).mean())

@@ -262,7 +262,8 @@ def test_only_requests_for_this_address_are_answered(page: Page) -> None:
 
     with pytest.raises(HTTPError) as refused:
         urlopen(Request(page.server.url, headers={"Host": "elsewhere.example"}))
-    assert refused.value.code == 403
+    with refused.value as answer:  # closes the connection
+        assert answer.code == 403
     with urlopen(f"{page.server.url}/etc/passwd") as answer:  # the page itself, whatever the path
         assert b"root:" not in answer.read()
 

@@ -26,7 +26,7 @@ def build_parser() -> Parser:
         "--output", type=Path, metavar="PATH",
         help="class map to write (.tif) from --strokes, without a browser",
     )  # fmt: skip
-    parser.add(("stroke_rule",), {"stroke_rule": "perceptron"})
+    parser.add(("stroke_rule", "smooth"), {"stroke_rule": "perceptron", "smooth": 9})
     parser.add(("drawn_on", "class_field", "layer", "polygons", "overwrite", "cache_folder"))
     parser.add(("host", "port", "browser"), {"host": "127.0.0.1", "port": 8080, "browser": True})
     return parser
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             serve(
                 args.run, args.raster, strokes=args.strokes, rule=args.stroke_rule,
+                smooth=args.smooth,
                 cache_folder=args.cache_folder, host=args.host, port=args.port,
                 browser=args.browser,
                 announce=lambda address: print(f"{address} (Ctrl-C ends)", flush=True),
@@ -62,8 +63,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             overwrite=args.overwrite,
         )
         options = BatchOptions(
-            args.stroke_rule, args.drawn_on, args.class_field, args.layer, args.cache_folder
-        )
+            args.stroke_rule, args.smooth, args.drawn_on, args.class_field, args.layer,
+            args.cache_folder,
+        )  # fmt: skip
         print(apply_strokes(args.run, args.raster, args.strokes, export, options).summary())
 
     run_command(command)

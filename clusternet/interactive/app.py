@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from clusternet.errors import SettingsError
+from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.interactive.rules import DEFAULT_RULE
 from clusternet.interactive.workspace import Workspace
 from clusternet.raster.pyramid import build_pyramid
@@ -23,6 +26,7 @@ def serve(
     *,
     strokes: Path | None = None,
     rule: str = DEFAULT_RULE,
+    smooth: int = DEFAULT_SMOOTH,
     cache_folder: Path | None = None,
     host: str = "127.0.0.1",
     port: int = 8080,
@@ -36,6 +40,7 @@ def serve(
         raster: the scene.
         strokes: strokes to start from, instead of those of the last sitting.
         rule: see `clusternet.interactive.rules`.
+        smooth: see `clusternet.interactive.mapping.classify`.
         cache_folder: where the scene's features are kept; None means beside the run.
         host: address to listen at.
         port: port to listen at, 0 for a free one.
@@ -57,8 +62,11 @@ def serve(
             f"The page needs a package that is not installed ({error.name}); "
             "pip install -e '.[interactive]'."
         ) from error
+    # Tiles are computed side by side; products of their small matrices in threads of their own
+    # would only get into each other's way.
+    threadpool_limits(1)
     port = free_port(host, port)
-    workspace = Workspace(run, raster, rule=rule, cache_folder=cache_folder)
+    workspace = Workspace(run, raster, rule=rule, smooth=smooth, cache_folder=cache_folder)
     if strokes is not None:
         workspace.load(strokes)
     nodata = workspace.run.bands.nodata

@@ -19,7 +19,7 @@ from clusternet.interactive.export import (
     write_sides,
 )
 from clusternet.interactive.filling import fill_cache, prepare_cache
-from clusternet.interactive.mapping import collect_samples, sample_scene
+from clusternet.interactive.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.session import Drawing
 from clusternet.interactive.stroke_files import Place, read_strokes
@@ -35,6 +35,9 @@ class BatchOptions:
 
     rule: str = DEFAULT_RULE
     """See `clusternet.interactive.rules`."""
+    smooth: int = DEFAULT_SMOOTH
+    """Side in pixels of the square whose most frequent class a pixel takes; 1 for its own. It
+    applies to the raster that was drawn on."""
     drawn_on: Path | None = None
     """The raster that strokes were drawn on, if it is another one of the same run."""
     class_field: str | None = None
@@ -96,7 +99,7 @@ def apply_strokes(
     classifier = fit_drawing(cache, drawing, options.rule)
     classes = {c.number: c for c in drawing.classes}
     if same:
-        windows = cached_windows(cache, classifier)
+        windows = cached_windows(cache, classifier, options.smooth)
         counts = _write(export, profile, windows, classes, run)
     else:
         with open_raster(raster_path, run.bands.nodata) as raster:

@@ -27,11 +27,11 @@ Windows = Iterable[tuple[Window, IntArray]]
 
 
 def cached_windows(
-    cache: FeatureCache, classifier: Classifier
+    cache: FeatureCache, classifier: Classifier, smooth: int = 1
 ) -> Iterator[tuple[Window, IntArray]]:
     """Yield the classes of a scene whose features are cached, window by window."""
     for window in blocks(cache.shape, (WINDOW, WINDOW)):
-        yield window, classify(cache, classifier, window)
+        yield window, classify(cache, classifier, window, smooth=smooth)
 
 
 def streamed_windows(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from clusternet.interactive.cache import STEPS, WINDOW, FeatureCache
 from clusternet.interactive.classifiers import Classifier, Samples, Scene
@@ -14,6 +15,8 @@ from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Window, blocks
 
 NO_CLASS = -1
+DEFAULT_SMOOTH = 9
+"""Side in pixels of the square that smooths a map, where nothing else is asked for."""
 PER_STROKE = 300
 """Pixels that one stroke gives to the fit, at most."""
 _ROWS_AT_ONCE = 64  # of a classified window, so that scores stay in the processor's cache
@@ -39,9 +42,41 @@ def sample_scene(cache: FeatureCache) -> Scene:
 
 
 def classify(
-    cache: FeatureCache, classifier: Classifier, window: Window, step: int = 1
+    cache: FeatureCache, classifier: Classifier, window: Window, step: int = 1, smooth: int = 1
 ) -> IntArray:
-    """Return the class number of every ``step``-th pixel; NO_CLASS without data."""
+    """Return the class number of every ``step``-th pixel; NO_CLASS without data.
+
+    Args:
+        cache: features of the scene.
+        classifier: fitted to strokes.
+        window: on the scene, from a multiple of ``step``.
+        step: a power of two.
+        smooth: side in pixels of the square whose most frequent class a pixel takes; 1 for
+            its own. From afar, squares smaller than a step do nothing.
+    """
+    margin = smooth // 2 // step
+    if not margin:
+        return _classify(cache, classifier, window, step)
+    wide = window.grown(margin * step).inside(cache.shape)
+    votes = majority(_classify(cache, classifier, wide, step), classifier.numbers, margin)
+    rows, cols = (window.row - wide.row) // step, (window.col - wide.col) // step
+    height, width = _size(window, step)
+    return votes[rows : rows + height, cols : cols + width]
+
+
+def majority(classes: IntArray, numbers: IntArray, margin: int) -> IntArray:
+    """Give each pixel the most frequent class around it; (rows, cols), NO_CLASS stays."""
+    best = np.zeros(classes.shape, np.float32)
+    result = classes.copy()
+    for number in np.unique(numbers):
+        share = uniform_filter((classes == number).astype(np.float32), 2 * margin + 1)
+        more = share > best
+        result[more], best[more] = number, share[more]
+    result[classes == NO_CLASS] = NO_CLASS
+    return result
+
+
+def _classify(cache: FeatureCache, classifier: Classifier, window: Window, step: int) -> IntArray:
     result = np.full(_size(window, step), NO_CLASS, np.int32)
     for place, features, clusters, valid in _strips(cache, window, step):
         found = classifier.classify(features, clusters).reshape(valid.shape)
@@ -84,11 +119,13 @@ def quick_step(cache: FeatureCache) -> int:
     return step
 
 
-def count_pixels(cache: FeatureCache, classifier: Classifier, step: int = 1) -> dict[int, int]:
+def count_pixels(
+    cache: FeatureCache, classifier: Classifier, step: int = 1, smooth: int = 1
+) -> dict[int, int]:
     """Return the pixels of each class over the scene; with a step, estimated from a sample."""
     counts: dict[int, int] = {}
     for window in blocks(cache.shape, (WINDOW * step, WINDOW * step)):
-        add_counts(counts, classify(cache, classifier, window, step), step**2)
+        add_counts(counts, classify(cache, classifier, window, step, smooth), step**2)
     return counts
 
 

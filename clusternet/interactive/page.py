@@ -108,7 +108,7 @@ class Page:
         return button.mark(icon)
 
     def _help(self) -> None:
-        with ui.dialog() as self.help, ui.card().classes("q-pa-lg"):
+        with ui.dialog() as self.help, ui.card().style("padding: 20px 24px; overflow: visible"):
             ui.label("Shortcuts").classes("text-h6 q-mb-sm")
             with ui.element("div").classes("shortcuts"):
                 for key, text in _SHORTCUTS.items():

@@ -30,6 +30,7 @@ class Panel:
         self._page, self._workspace = page, page.workspace
         self._shown: object = None
         self._sizes: dict[int, ui.html] = {}
+        self._chosen: dict[int, ui.element] = {}
         with ui.element("div").classes("panel"):
             self._header()
             with ui.element("div").classes("section"):
@@ -70,6 +71,14 @@ class Panel:
                 self.doubt_switch = ui.switch("Uncertain places", value=page.show_doubt)
                 self.doubt_switch.props("dense").style("width: auto; white-space: nowrap")
                 strokes = ui.switch("Strokes", value=page.show_strokes).props("dense")
+            with ui.element("div").classes("labelled"):
+                ui.label("Smoothing")
+                sides = {1: "none", 3: "3 px", 5: "5 px", 9: "9 px", 15: "15 px"}
+                side = self._workspace.smooth
+                smooth = ui.select(sides | {side: f"{side} px"} if side not in sides else sides,
+                                   value=side).props("dense options-dense")  # fmt: skip
+                smooth.mark("smooth")
+        smooth.on_value_change(lambda e: self._set_smooth(int(e.value)))
         slider.on_value_change(lambda e: self._set_opacity(float(e.value)))
         self.classes_switch.on_value_change(lambda e: self._set_layer("show_classes", e.value))
         self.doubt_switch.on_value_change(lambda e: self._set_layer("show_doubt", e.value))
@@ -130,6 +139,10 @@ class Panel:
         self._page.opacity = opacity
         self._page.map.run_method("setOpacity", "classes", opacity)
 
+    def _set_smooth(self, side: int) -> None:
+        self._workspace.set_smooth(side)
+        self._page.refresh()
+
     def _set_layer(self, name: str, on: bool) -> None:
         setattr(self._page, name, on)
         self._page.show_layers()
@@ -188,15 +201,19 @@ class Panel:
     # --- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:
         """Show classes, areas and progress as they are now."""
-        drawing, chosen = self._workspace.drawing, self._page.chosen
-        shown = (drawing.classes, chosen, self._workspace.hidden)
+        classes = self._workspace.drawing.classes
+        shown = (classes, self._workspace.hidden)
         if shown != self._shown:
             self._shown = shown
             self._rows.clear()
-            self._sizes = {}
+            self._sizes, self._chosen = {}, {}
             with self._rows:
-                for key, land_class in enumerate(drawing.classes, 1):
-                    self._row(key, land_class, land_class.number == chosen)
+                for key, land_class in enumerate(classes, 1):
+                    self._row(key, land_class)
+        for number, row in self._chosen.items():
+            # the rows stay as they are: a name may be being typed in one
+            chosen = number == self._page.chosen
+            row.classes(add="chosen") if chosen else row.classes(remove="chosen")
         self._show_areas()
         progress = self._workspace.progress
         self._progress.set_visibility(progress.done < progress.total)
@@ -206,11 +223,12 @@ class Panel:
             "You can draw where they are there."
         )
 
-    def _row(self, key: int, land_class: LandClass, chosen: bool) -> None:
+    def _row(self, key: int, land_class: LandClass) -> None:
         number, hidden = land_class.number, land_class.number in self._workspace.hidden
-        classes = "class-row" + " chosen" * chosen + " hidden-class" * hidden
+        classes = "class-row" + " hidden-class" * hidden
         row = ui.element("div").classes(classes).mark(f"class-{number}")
         row.on("click", lambda: self._page.choose(number))
+        self._chosen[number] = row
         with row:
             ui.label(str(key) if key < 10 else "").classes("key")
             with (

@@ -43,7 +43,7 @@ def class_tile(workspace: Workspace, max_zoom: int, zoom: int, col: int, row: in
     if place is None or classifier is None:
         return None
     window, step = place
-    found = classify(workspace.cache, classifier, window, step)
+    found = classify(workspace.cache, classifier, window, step, workspace.smooth)
     numbers = [c.number for c in drawing.classes][:255]
     lookup = np.zeros(max(numbers, default=0) + 1, np.uint8)
     table = np.zeros((len(numbers) + 1, 4), np.uint8)

@@ -48,10 +48,9 @@ class Stroke:
 
 def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:
     """Return the geometry of a stroke through (col, row) points, without needless vertices."""
-    distinct = [tuple(points[0])]
-    for point in points[1:]:
-        if tuple(point) != distinct[-1]:
-            distinct.append(tuple(point))
+    rounded = [tuple(round(value, 3) for value in point) for point in points]
+    distinct = [point for last, point in zip([None, *rounded], rounded, strict=False)
+                if point != last]  # fmt: skip
     if len(distinct) == 1:
         return shapely.Point(distinct[0])
     return shapely.LineString(distinct).simplify(0.25)  # a quarter of a pixel shows nowhere

@@ -20,6 +20,10 @@ from rio_tiler.io.rasterio import ImageReader
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.types import AnyArray, UInt8Array
 
+# A small raster needs no overviews, a large one gets some (clusternet.raster.pyramid). For good,
+# because the filters of ``warnings`` belong to all threads and tiles are read in several.
+warnings.filterwarnings("ignore", category=NoOverviewWarning)
+
 TILE = 256
 """Side of a tile in screen pixels."""
 
@@ -98,8 +102,7 @@ class ImageTiles:
 
     def _reader(self) -> ImageReader:
         if not hasattr(self._local, "reader"):
-            with quiet_georeferencing(), warnings.catch_warnings():
-                warnings.simplefilter("ignore", NoOverviewWarning)
+            with quiet_georeferencing():
                 options = {} if self._nodata is None else {"nodata": self._nodata}
                 self._local.reader = ImageReader(str(self._path), options=options)
         reader: ImageReader = self._local.reader

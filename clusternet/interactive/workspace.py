@@ -23,6 +23,7 @@ from clusternet.interactive.export import (
 )
 from clusternet.interactive.filling import fill_cache, prepare_cache
 from clusternet.interactive.mapping import (
+    DEFAULT_SMOOTH,
     add_counts,
     classify,
     collect_samples,
@@ -70,6 +71,7 @@ class Workspace:
         raster_path: Path,
         *,
         rule: str = DEFAULT_RULE,
+        smooth: int = DEFAULT_SMOOTH,
         cache_folder: Path | None = None,
     ) -> None:
         """Open a scene; features that are missing are computed once `start` is called.
@@ -85,7 +87,7 @@ class Workspace:
         if reason:
             logger.info("%s: features are computed again (%s).", raster_path, reason)
         self.place = Place.of(self.profile)
-        self.rule = rule
+        self.rule, self.smooth = rule, smooth
         self.session = Session(load_drawing(self.folder, self.place))
         self.hidden: frozenset[int] = frozenset()
         self.classifier: Classifier | None = None
@@ -151,6 +153,13 @@ class Workspace:
             self.hidden = self.hidden | one if hidden else self.hidden - one
             self._touch(new_map=True)
 
+    def set_smooth(self, smooth: int) -> None:
+        """Change the side of the square that smooths the map; 1 shows each pixel's own class."""
+        with self._lock:
+            self.smooth = smooth
+            self._touch(new_map=True)
+        self._changed.set()
+
     def suggest(self) -> Window | None:
         """Return where the next stroke helps most; another place each time, None if none."""
         with self._lock:
@@ -187,9 +196,10 @@ class Workspace:
             raise ClusterNetError("There is no class map yet; draw a stroke first.")
         if not self.cache.is_complete:
             raise ClusterNetError("Features are still being computed; export when they are there.")
+        windows = cached_windows(self.cache, classifier, self.smooth)
         counts = write_class_map(
-            export.output, self.profile, cached_windows(self.cache, classifier), classes,
-            self.run.stored.identity, overwrite=export.overwrite,
+            export.output, self.profile, windows, classes, self.run.stored.identity,
+            overwrite=export.overwrite,
         )  # fmt: skip
         legend = make_legend(self.cache, classifier, classes, self.run) if export.legend else None
         write_sides(export, legend, classes)
@@ -255,7 +265,7 @@ class Workspace:
             self._set_areas(Areas({}, True))
             return
         complete, step = self.cache.is_complete, quick_step(self.cache)
-        counts = count_pixels(self.cache, classifier, step)
+        counts = count_pixels(self.cache, classifier, step, self.smooth)
         self._set_areas(Areas(counts, complete and step == 1))
         if not complete or step == 1:
             return
@@ -263,7 +273,7 @@ class Workspace:
         for window in blocks(self.cache.shape, (WINDOW, WINDOW)):
             if self._changed.is_set() or self._stop.is_set():
                 return  # overtaken by another change
-            add_counts(counts, classify(self.cache, classifier, window))
+            add_counts(counts, classify(self.cache, classifier, window, smooth=self.smooth))
         self._set_areas(Areas(counts, True))
 
     def _set_areas(self, areas: Areas) -> None:

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import importlib.util
+import socket
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from conftest import ROOT
+from interactive_scene import fill_cache_with_colours, make_run, make_scene, truth
+
+from clusternet.interactive.rules import RULES
+from clusternet.interactive.session import Session
+from clusternet.interactive.strokes import Stroke, make_line
+from clusternet.interactive.workspace import Workspace
+from clusternet.legend import read_legend
+from clusternet.options import OPTIONS
+from clusternet.raster.quiet import quiet_georeferencing
+
+has_page = importlib.util.find_spec("nicegui") and importlib.util.find_spec("rio_tiler")
+needs_page = pytest.mark.skipif(not has_page, reason="pip install -e '.[interactive]'")
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("interactive_script", ROOT / "tools" /
+                                                  "interactive.py")  # fmt: skip
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def scene(tmp_path) -> tuple[Path, Path]:
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    fill_cache_with_colours(run, raster)
+    return run, raster
+
+
+@pytest.fixture
+def strokes(tmp_path) -> Path:
+    """One line on each quarter, of classes 0 to 3."""
+    lines = []
+    for row, col in ((30, 30), (30, 200), (150, 30), (150, 200)):
+        x, y = 448_000 + col / 2, 5_412_000 - row / 2
+        lines.append(shapely.LineString([(x, y), (x + 20, y - 10)]))
+    path = tmp_path / "strokes.gpkg"
+    geopandas.GeoDataFrame({"class": [0, 1, 2, 3]}, geometry=lines, crs=32631).to_file(path)
+    return path
+
+
+def call(*arguments: object) -> None:
+    load_script().main(list(map(str, arguments)))
+
+
+def refused(capsys, *arguments: object) -> str:
+    with pytest.raises(SystemExit) as ended:
+        call(*arguments)
+    assert ended.value.code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    return lines[-1]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_strokes_become_a_class_map_without_a_browser(tmp_path, scene, strokes, capsys, rule):
+    output = tmp_path / "out" / "classes.tif"
+    call(*scene, "--strokes", strokes, "--output", output, "--stroke_rule", rule,
+         "--polygons", tmp_path / "out" / "polygons.gpkg")  # fmt: skip
+    with rasterio.open(output) as found, rasterio.open(scene[1]) as source:
+        assert (found.crs, found.transform, found.shape) == (
+            source.crs, source.transform, source.shape,
+        )  # fmt: skip
+        classes = found.read(1)
+    assert (classes[:-10] == truth()[:-10]).mean() > 0.99
+    assert (classes[-10:] == 255).all()
+    assert "from 4 stroke(s)" in capsys.readouterr().out
+    assert len(geopandas.read_file(tmp_path / "out" / "polygons.gpkg")) >= 4
+    legend = read_legend(tmp_path / "out" / "classes_legend.csv")
+    assert legend.lookup().tolist() == [0, 1, 2, 3]
+
+
+def test_page_and_batch_give_the_same_map(tmp_path, scene, strokes):
+    workspace = Workspace(*scene)
+    workspace.load(strokes)
+    from clusternet.interactive.export import Export
+
+    workspace.export(Export(tmp_path / "page.tif"))
+    call(*scene, "--strokes", strokes, "--output", tmp_path / "batch.tif")
+    with rasterio.open(tmp_path / "page.tif") as a, rasterio.open(tmp_path / "batch.tif") as b:
+        np.testing.assert_array_equal(a.read(), b.read())
+
+
+def test_raster_without_georeference_works_in_pixel_coordinates(tmp_path):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    raster, run = make_scene(folder, georeferenced=False), make_run(folder)
+    fill_cache_with_colours(run, raster)
+    workspace = Workspace(run, raster)
+    for number, col in ((1, 30), (2, 200)):
+        stroke = Stroke(make_line([(col, 30), (col + 40, 60)]), number, 3)
+        workspace.change(lambda session, s=stroke: session.draw(s))
+    workspace.save(tmp_path / "strokes.geojson")
+    call(run, raster, "--strokes", tmp_path / "strokes.geojson", "--output", tmp_path / "c.tif")
+    with quiet_georeferencing(), rasterio.open(tmp_path / "c.tif") as dataset:
+        classes = dataset.read(1)
+    assert classes[30, 30] == 1 and classes[30, 200] == 2
+
+
+def test_workspace_goes_on_where_the_last_sitting_ended(scene):
+    first = Workspace(*scene)
+    first.change(lambda session: session.draw(Stroke(make_line([(5, 5), (50, 50)]), 1, 3)))
+    first.change(Session.add_class)
+    first.stop()
+    again = Workspace(*scene)
+    assert len(again.drawing.strokes) == 1 and len(again.drawing.classes) == 3
+    assert again.classifier is not None
+
+
+def test_raster_of_another_run_is_refused(tmp_path, scene, strokes, write_raster, capsys):
+    other = write_raster("seven.tif", np.ones((20, 20, 7), np.uint8))
+    message = refused(capsys, scene[0], other, "--strokes", strokes, "--output", tmp_path / "o.tif")
+    assert "expected 3 band(s) of uint8" in message and "found 7" in message
+    assert not (tmp_path / "o.tif").exists()
+
+
+def test_strokes_of_another_raster_need_its_name(tmp_path, scene, capsys):
+    line = shapely.LineString([(449_000, 5_411_000), (449_010, 5_411_000)])
+    geopandas.GeoDataFrame({"class": [1]}, geometry=[line], crs=32631).to_file(tmp_path / "s.gpkg")
+    message = refused(capsys, *scene, "--strokes", tmp_path / "s.gpkg", "--output",
+                      tmp_path / "o.tif")  # fmt: skip
+    assert "--drawn_on" in message and not (tmp_path / "o.tif").exists()
+
+
+def test_strokes_on_nodata_only_are_refused(tmp_path, scene, capsys):
+    line = shapely.LineString([(448_010, 5_412_000 - 118), (448_030, 5_412_000 - 118)])
+    geopandas.GeoDataFrame({"class": [1]}, geometry=[line], crs=32631).to_file(tmp_path / "s.gpkg")
+    message = refused(capsys, *scene, "--strokes", tmp_path / "s.gpkg", "--output",
+                      tmp_path / "o.tif")  # fmt: skip
+    assert "touch no pixel with data" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(("--output", "o.tif"), "--output needs --strokes"),
+     (("--overwrite",), "go with --output"),
+     (("--strokes", "{strokes}", "--output", "o.png"), "written as GeoTIFF"),
+     (("--strokes", "{strokes}", "--output", "o.tif", "--polygons", "p.shp"), "GeoPackage")],
+)  # fmt: skip
+def test_flags_that_do_not_fit_are_refused(scene, strokes, capsys, arguments, expected):
+    filled = [str(a).format(strokes=strokes) for a in arguments]
+    assert expected in refused(capsys, *scene, *filled)
+
+
+def test_existing_output_is_refused_and_kept(tmp_path, scene, strokes, capsys):
+    output = tmp_path / "o.tif"
+    output.write_text("mine")
+    message = refused(capsys, *scene, "--strokes", strokes, "--output", output)
+    assert "exists already" in message and output.read_text() == "mine"
+
+
+@needs_page
+def test_port_in_use_is_refused(scene, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = refused(capsys, *scene, "--port", port, "--no-browser")
+    assert f"--port {port}" in message and "--port 0" in message
+
+
+def test_every_rule_can_be_asked_for():
+    assert tuple(OPTIONS["stroke_rule"]["choices"]) == tuple(RULES)
