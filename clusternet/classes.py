@@ -142,9 +142,9 @@ def assign_classes(
         raise SettingsError(
             "Expected either labels or a legend (--legend), received both or neither."
         )
+    _write_class_maps(cluster_maps, targets, naming.legend, overwrite)
     if not edited:
         write_legend(legend_path, naming.legend, overwrite=overwrite)
-    _write_class_maps(cluster_maps, targets, naming.legend, overwrite)
     if polygons is not None:
         write_class_polygons(
             polygons, targets, naming.legend.classes, outline_options, overwrite=overwrite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clusternet.errors import OutputError
@@ -49,7 +49,8 @@ def new_file(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
             yield part
             part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk refuses to delete even what is not there
+            part.unlink()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from clusternet.errors import SettingsError
 from clusternet.files import new_file
 from clusternet.land_classes import LandClass
 from clusternet.raster import open_raster
+from clusternet.raster.styles import style_path, write_polygon_style
 from clusternet.raster.vectors import Polygons, polygonise
 from clusternet.vectors import write_polygons
 
@@ -49,7 +50,8 @@ def write_class_polygons(
 ) -> int:
     """Write the polygons of class maps, a layer for each map, and return their number.
 
-    Fields are ``class``, ``name`` and, where the CRS is projected, ``area_ha``.
+    Fields are ``class``, ``name`` and, where the CRS is projected, ``area_ha``. A style for QGIS
+    with the colours of the classes lies beside the file.
 
     Args:
         path: the GeoPackage.
@@ -62,7 +64,9 @@ def write_class_polygons(
         OutputError: if ``path`` exists or cannot be written.
     """
     count = 0
-    with new_file(path, overwrite=overwrite) as part:
+    entries = [(number, found.name, found.colour) for number, found in classes.items()]
+    with new_file(path, overwrite=overwrite) as part, new_file(style_path(path)) as style:
+        write_polygon_style(style, "class", entries)
         for class_map in tqdm(class_maps, desc="polygons", unit="map", disable=None):
             with open_raster(class_map, codes=True) as raster:
                 crs = raster.profile.crs

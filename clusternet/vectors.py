@@ -166,16 +166,22 @@ def write_polygons(
         fields: values of each polygon by field name, each (polygons,).
         crs: WKT, or None.
         append: add to the layer, which exists already.
+
+    Raises:
+        OSError: if it cannot be written.
     """
     frame = geopandas.GeoDataFrame(dict(fields), geometry=geometries, crs=crs)
     with warnings.catch_warnings():
         # polygons of a map without CRS are welcome
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        pyogrio.write_dataframe(
-            frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
-            promote_to_multi=True, append=append,
-            dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
-        )  # fmt: skip
+        try:
+            pyogrio.write_dataframe(
+                frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
+                promote_to_multi=True, append=append,
+                dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
+            )  # fmt: skip
+        except (DataSourceError, DataLayerError) as error:
+            raise OSError(f"{error}; is the disk full?") from error
 
 
 def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
@@ -183,7 +189,7 @@ def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
         raise LabelError(f"{path}: no such file.")
     try:
         with _logged_warnings(path):
-            layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+            layers = _layers(path)
             _check_layer(path, layer, layers)
             frame = geopandas.read_file(path, layer=layer or layers[0], engine="pyogrio")
     except (DataSourceError, DataLayerError, OSError, ValueError) as error:
@@ -196,6 +202,15 @@ def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     if frame.empty:
         raise LabelError(f"{path}: holds no shape (layer '{layer or layers[0]}' is empty).")
     return frame
+
+
+def _layers(path: Path) -> list[str]:
+    """Return the names of the layers that hold geometries, or of all if none does.
+
+    QGIS keeps styles that are saved in a GeoPackage in a table of their own.
+    """
+    found = pyogrio.list_layers(path)
+    return [str(name) for name, kind in found if kind] or [str(name) for name, _ in found]
 
 
 @contextmanager

@@ -8,35 +8,13 @@ import numpy as np
 import pytest
 import rasterio
 from conftest import WriteRaster, four_textures
+from random_run import CLUSTERS, make_run
 
-from clusternet.bands import Bands
-from clusternet.clustering import Codebook, cluster
+from clusternet.clustering import Codebook
 from clusternet.errors import OutputError, RunError
-from clusternet.model import build_network
 from clusternet.prediction import MapOptions, map_paths, predict_raster, predict_rasters
 from clusternet.prediction_grid import PredictionGrid
 from clusternet.predictor import Predictor, load
-from clusternet.run import StoredCodebook, save_description, save_result
-from clusternet.settings import TrainingSettings
-
-CLUSTERS = 6
-
-
-def make_run(folder: Path, padding: str = "same", num_bands: int = 3, dtype: str = "uint8") -> Path:
-    """Write a run with random weights and a codebook of random features."""
-    settings = TrainingSettings(
-        num_clusters=CLUSTERS, base_filters=2, num_features=6, padding=padding, precision="float32"
-    )
-    shape = (64, 64) if padding == "same" else (256, 256)
-    network = build_network(num_bands, CLUSTERS, shape=shape, base_filters=2, num_features=6,
-                            padding=padding)  # fmt: skip
-    bands = Bands(num_bands, dtype, None, (100.0,) * num_bands, (50.0,) * num_bands, shape)
-    features = np.abs(np.random.default_rng(0).normal(size=(500, 6))).astype(np.float32)
-    found = cluster(features, CLUSTERS)
-    feature_range = np.percentile(features, (0.5, 99.5), axis=0).astype(np.float32)
-    save_description(folder, settings, bands)
-    save_result(folder, network, StoredCodebook(found.codebook, found.sizes, feature_range), [])
-    return folder
 
 
 @pytest.fixture(scope="module")

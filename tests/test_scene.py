@@ -91,7 +91,7 @@ def test_written_folder_holds_images_masks_and_classes(folder):
         "classes.json",
     }  # fmt: skip
     assert json.loads((folder / "classes.json").read_text()) == {
-        "field": 0, "forest": 1, "road": 2, "roof": 3, "water": 4,
+        "0": "field", "1": "forest", "2": "road", "3": "roof", "4": "water",
     }  # fmt: skip
 
 

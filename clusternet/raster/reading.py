@@ -31,7 +31,8 @@ _DTYPES = (
 )  # fmt: skip
 # GDAL keeps decoded blocks of up to a twentieth of the machine's memory in every process;
 # this much holds a row of windows of a large raster and stays small beside many workers.
-_CACHE_BYTES = 256 * 2**20
+# The variable, because a rasterio.Env holds only while it is entered, and GDAL reads it once.
+os.environ.setdefault("GDAL_CACHEMAX", "256")  # MiB
 
 
 def find_rasters(source: Path) -> list[Path]:
@@ -238,11 +239,9 @@ def open_raster(
     Raises:
         RasterError: if it is missing, unreadable or of a type that is not supported.
     """
-    cache = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": _CACHE_BYTES}
     with quiet_georeferencing():
         try:
-            with rasterio.Env(**cache):
-                dataset = rasterio.open(path)
+            dataset = rasterio.open(path)
         except RasterioIOError as error:
             if not Path(path).exists():
                 raise RasterError(f"{path}: no such file.") from error

@@ -14,15 +14,17 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from rasterio._err import CPLE_BaseError  # what copying raises; rasterio.errors lacks it
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
 from clusternet.errors import OutputError
-from clusternet.files import new_file
+from clusternet.files import new_file, readable_os_errors
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.styles import Entry, style_path, write_raster_style
 from clusternet.types import AnyArray, BoolArray, UInt8Array
 from clusternet.windows import Window
 
@@ -106,9 +108,10 @@ def create_map(
         dtype: numpy name of the pixel type.
         num_bands: number of bands.
         nodata: marker value.
-        colours: (values, 3) colour table; only 8- and 16-bit maps can hold one.
-        names: the name of each value from 0 on, shown by GIS beside its colour; they go to
-            ``<path>.aux.xml``.
+        colours: (values, 3) colour table; only 8- and 16-bit maps can hold one. It goes to a
+            style for QGIS too, beside the map.
+        names: the name of each value from 0 on, shown by GIS beside its colour, empty for
+            values that do not occur; they go to ``<path>.aux.xml``.
         tags: metadata to record in the file.
         scale: (scales, offsets), (bands,) each: value = pixel * scale + offset, as GIS apply it.
         cog: write a cloud-optimised GeoTIFF, with overviews.
@@ -127,6 +130,7 @@ def create_map(
     if colours is not None:
         options["photometric"] = "palette"
     with new_file(path, overwrite=overwrite) as part, ExitStack() as stack:
+        stack.enter_context(_side_files(path, colours, names))
         plain = stack.enter_context(_plain_sibling(part)) if cog else part
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
@@ -141,7 +145,6 @@ def create_map(
         _check_complete(plain, path)
         if cog:
             _convert_to_cog(plain, part, overview_method)
-    _write_category_names(path, names)
 
 
 @contextmanager
@@ -172,22 +175,44 @@ def _colour_table(colours: UInt8Array, nodata: float | None) -> dict[int, tuple[
     return table
 
 
-def _write_category_names(path: Path, names: Sequence[str] | None) -> None:
-    """Write names into GDAL's side file: GeoTIFF has no place for them.
+@contextmanager
+def _side_files(
+    path: Path, colours: UInt8Array | None, names: Sequence[str] | None
+) -> Iterator[None]:
+    """Write what lies beside a map; it appears just before the map does.
 
-    A side file of a map that was replaced would speak of the old one, so it goes in any case.
+    Category names go to GDAL's side file, since GeoTIFF has no place for them. The side file of
+    a map that was replaced would speak of the old one, so it goes in any case.
     """
     side_file = path.with_name(path.name + ".aux.xml")
+    with ExitStack() as stack:
+        if names is not None:
+            _write_category_names(stack.enter_context(new_file(side_file)), names)
+        if colours is not None:
+            style = stack.enter_context(new_file(style_path(path)))
+            write_raster_style(style, _style_entries(colours, names))
+        with readable_os_errors(path):  # not those of the map under these files' names
+            yield
     if names is None:
         side_file.unlink(missing_ok=True)
-        return
+
+
+def _write_category_names(path: Path, names: Sequence[str]) -> None:
     dataset = ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(dataset, "PAMRasterBand", band="1")
     categories = ElementTree.SubElement(band, "CategoryNames")
     for name in names:
         ElementTree.SubElement(categories, "Category").text = name
-    with new_file(side_file) as part:
-        ElementTree.ElementTree(dataset).write(part, encoding="utf-8")
+    ElementTree.ElementTree(dataset).write(path, encoding="utf-8")
+
+
+def _style_entries(colours: UInt8Array, names: Sequence[str] | None) -> Iterator[Entry]:
+    """Yield the values that have a name, or where there are no names those with a colour."""
+    for value, (red, green, blue) in enumerate(colours.tolist()):
+        if names is None and red + green + blue:
+            yield value, str(value), (red, green, blue)
+        elif names is not None and value < len(names) and names[value]:
+            yield value, names[value], (red, green, blue)
 
 
 def _check_complete(part: Path, path: Path) -> None:
@@ -204,5 +229,5 @@ def _check_complete(part: Path, path: Path) -> None:
 def _readable_rasterio_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except RasterioError as error:
+    except (RasterioError, CPLE_BaseError) as error:
         raise OutputError(f"{path}: cannot be written ({error}); is the disk full?") from error

@@ -33,7 +33,7 @@ def write_scenes(
 
     The folder then holds ``images/train.tif`` and ``images/unseen.tif`` (RGB, nodata 0),
     ``masks/train.tif`` and ``masks/unseen.tif`` (class values, nodata 255), ``classes.json``
-    (name -> value), and ``labels.gpkg``, twenty small polygons drawn on the first scene. All
+    (value -> name), and ``labels.gpkg``, twenty small polygons drawn on the first scene. All
     lie in EPSG:32631 with pixels of half a metre. The scenes have one
     slanted corner without data each, as images have that were warped onto a map.
 
@@ -57,7 +57,7 @@ def write_scenes(
             missing = _slanted_corner(shape, lower=number == 0)
             east = _ORIGIN[0] + number * (shape[1] + 200) * _PIXEL_SIZE
             _write_scene(part, name, scene, missing, (east, _ORIGIN[1]))
-        classes = {name: value for value, name in enumerate(CLASS_NAMES)}
+        classes = {str(value): name for value, name in enumerate(CLASS_NAMES)}
         (part / "classes.json").write_text(json.dumps(classes, indent=1) + "\n", encoding="utf-8")
     return [folder / "images" / f"{name}.tif" for name in names]
 

@@ -1,0 +1,63 @@
+"""QGIS style files (.qml): QGIS applies the one that lies beside a map and has its name.
+
+Without one it lists all 256 entries of an 8-bit colour table in the legend, and shows polygons
+of all classes in one colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree.ElementTree import Element, ElementTree, SubElement
+
+RGB = tuple[int, int, int]
+Entry = tuple[int, str, RGB]
+"""A pixel value or class number, its name and its colour."""
+
+# Only the colours: what else a user chose for a layer stays.
+_ROOT = {"version": "3.22.0", "styleCategories": "Symbology"}
+
+
+def style_path(path: Path) -> Path:
+    """Return where QGIS looks for the style of a raster or vector file."""
+    return path.with_suffix(".qml")
+
+
+def write_raster_style(path: Path, entries: Iterable[Entry]) -> None:
+    """Write the style of a one-band map that shows exactly these values in its legend."""
+    root = Element("qgis", _ROOT)
+    pipe = SubElement(root, "pipe")
+    renderer = SubElement(pipe, "rasterrenderer", type="paletted", band="1", opacity="1",
+                          alphaBand="-1")  # fmt: skip
+    palette = SubElement(renderer, "colorPalette")
+    for value, name, colour in entries:
+        SubElement(palette, "paletteEntry", value=str(value), label=name, color=_hex(colour),
+                   alpha="255")  # fmt: skip
+    _write(root, path)
+
+
+def write_polygon_style(path: Path, field: str, entries: Iterable[Entry]) -> None:
+    """Write the style of polygons whose ``field`` holds one of these numbers."""
+    root = Element("qgis", _ROOT)
+    renderer = SubElement(root, "renderer-v2", type="categorizedSymbol", attr=field)
+    categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
+    for index, (value, name, colour) in enumerate(entries):
+        SubElement(categories, "category", value=str(value), label=name, symbol=str(index),
+                   type="long", render="true")  # fmt: skip
+        symbol = SubElement(symbols, "symbol", name=str(index), type="fill", alpha="1")
+        layer = SubElement(symbol, "layer", {"class": "SimpleFill"}, enabled="1")
+        red, green, blue = colour
+        options = SubElement(layer, "Option", type="Map")
+        for key, text in (("color", f"{red},{green},{blue},255"), ("style", "solid"),
+                          ("outline_color", "40,40,40,255"), ("outline_width", "0.1"),
+                          ("outline_style", "solid")):  # fmt: skip
+            SubElement(options, "Option", name=key, type="QString", value=text)
+    _write(root, path)
+
+
+def _hex(colour: RGB) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def _write(root: Element, path: Path) -> None:
+    ElementTree(root).write(path, encoding="utf-8")
