@@ -80,9 +80,10 @@ def test_the_maps_lie_on_the_grid_of_their_scene(tutorial: Path, name: str) -> N
 
 
 def test_the_polygons_open_with_class_and_area(tutorial: Path) -> None:
-    frame = geopandas.read_file(tutorial / "classes" / "train.gpkg")
-    assert len(frame) and frame.is_valid.all()
-    assert {"class", "name", "area_ha"} <= set(frame.columns)
+    for layer in ("train_classes", "unseen_classes"):
+        frame = geopandas.read_file(tutorial / "classes" / "polygons.gpkg", layer=layer)
+        assert len(frame) and frame.is_valid.all()
+        assert {"class", "name", "area_ha"} <= set(frame.columns)
 
 
 def test_the_edited_legend_was_applied(tutorial: Path) -> None:
