@@ -171,9 +171,9 @@ def _nearest(centroids: FloatArray, points: FloatArray) -> tuple[IntArray, Float
 def _use_one_thread() -> None:
     """Keep faiss, called from this thread, to one core.
 
-    Its blocks of distances are so small that several threads mostly wait for each other, busily:
-    on two cores that takes fifteen times the processor time, which the network needs. And one
-    thread gives the same sums on every machine.
+    Its blocks of distances are small: as soon as anything else runs beside them, several threads
+    mostly wait for each other, busily (fifteen times the processor time on two cores). Alone they
+    would save a fraction of a second. And one thread gives the same sums on every machine.
     """
     faiss.omp_set_num_threads(1)
 
