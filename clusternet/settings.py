@@ -106,14 +106,7 @@ class TrainingSettings:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingSettings:
         """Build settings from a mapping such as a parsed YAML file; other keys are refused."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in names:
-                raise SettingsError(unknown_key_message(key, names))
-        converted = dict(values)
-        if converted.get("img_shape") is not None:
-            converted["img_shape"] = tuple(converted["img_shape"])
-        return cls(**converted)
+        return cls(**_checked(cls, values))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the settings as plain values for YAML."""
@@ -164,15 +157,7 @@ class TilingSettings:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TilingSettings:
         """Build settings from a mapping such as parsed arguments; other keys are refused."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in names:
-                raise SettingsError(unknown_key_message(key, names))
-        converted = dict(values)
-        for name in ("patch_shape", "stride", "crop_shape"):
-            if converted.get(name) is not None:
-                converted[name] = tuple(converted[name])
-        return cls(**converted)
+        return cls(**_checked(cls, values))
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -182,6 +167,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "precision": get_args(Precision),
     "feature_transform": get_args(FeatureTransform),
 }
+
+
+def _checked(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse keys that are no field of ``kind``; YAML and argparse give shapes as lists."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    for key in values:
+        if key not in names:
+            raise SettingsError(unknown_key_message(key, names))
+    return {key: tuple(item) if isinstance(item, list) else item for key, item in values.items()}
 
 
 def _refuse(name: str, expected: str, received: object) -> None:
