@@ -11,11 +11,6 @@ SCALES = (1.5, 4.0, 8.0)
 """Standard deviations of the Gaussians in pixels: a roof's edge, a crown, a house."""
 
 
-def num_filters(num_bands: int) -> int:
-    """Return the number of values that `filter_features` gives a pixel."""
-    return num_bands + len(SCALES) * (num_bands + 3)
-
-
 def filter_features(pixels: FloatArray) -> FloatArray:
     """Describe every pixel by the bands, and at three scales by smoothed bands and texture.
 
@@ -27,7 +22,7 @@ def filter_features(pixels: FloatArray) -> FloatArray:
         pixels: (rows, cols, bands), standardised.
 
     Returns:
-        (rows, cols, filters), see `num_filters`.
+        (rows, cols, filters): the bands, and for each scale as many again and three of texture.
     """
     grey = pixels.mean(axis=-1)
     found = [pixels]

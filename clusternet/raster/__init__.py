@@ -7,7 +7,6 @@ from clusternet.raster.reading import (
     Raster,
     find_rasters,
     open_raster,
-    read_shape,
     resolve_nodata,
 )
 from clusternet.raster.writing import MapWriter, create_map, write_patch
@@ -23,7 +22,6 @@ __all__ = [
     "make_profile",
     "open_array",
     "open_raster",
-    "read_shape",
     "resolve_nodata",
     "write_patch",
 ]

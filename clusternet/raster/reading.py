@@ -20,7 +20,7 @@ from clusternet.errors import RasterError
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.types import AnyArray, BoolArray
-from clusternet.windows import Shape, Window
+from clusternet.windows import Window
 
 # What GDAL complains of either becomes an exception here or does not matter to the user.
 logging.getLogger("rasterio").setLevel(logging.CRITICAL)
@@ -106,13 +106,6 @@ class Raster:
                 f"found {', '.join(sorted(kinds))}."
             )
         return str(kinds.pop())
-
-    @property
-    def band_names(self) -> tuple[str | None, ...]:
-        """The description of each band, None where the file has none."""
-        if self._lookup is not None:
-            return ("red", "green", "blue")
-        return tuple(self._dataset.descriptions[i - 1] for i in self._indexes)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -250,12 +243,6 @@ def open_raster(
             ) from error
         with dataset:
             yield Raster(dataset, nodata, codes=codes)
-
-
-def read_shape(path: Path) -> Shape:
-    """Return the (rows, cols) of a raster without reading pixels."""
-    with open_raster(path) as raster:
-        return raster.profile.shape
 
 
 def _colour_lookup(dataset: DatasetReader, with_nodata: bool) -> AnyArray | None:
