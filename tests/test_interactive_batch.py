@@ -88,6 +88,7 @@ def test_page_and_batch_give_the_same_map(tmp_path, scene, strokes):
     from clusternet.interactive.export import Export
 
     workspace.export(Export(tmp_path / "page.tif"))
+    workspace.stop()
     call(*scene, "--strokes", strokes, "--output", tmp_path / "batch.tif")
     with rasterio.open(tmp_path / "page.tif") as a, rasterio.open(tmp_path / "batch.tif") as b:
         np.testing.assert_array_equal(a.read(), b.read())
@@ -103,6 +104,7 @@ def test_raster_without_georeference_works_in_pixel_coordinates(tmp_path):
         stroke = Stroke(make_line([(col, 30), (col + 40, 60)]), number, 3)
         workspace.change(lambda session, s=stroke: session.draw(s))
     workspace.save(tmp_path / "strokes.geojson")
+    workspace.stop()
     call(run, raster, "--strokes", tmp_path / "strokes.geojson", "--output", tmp_path / "c.tif")
     with quiet_georeferencing(), rasterio.open(tmp_path / "c.tif") as dataset:
         classes = dataset.read(1)
@@ -117,6 +119,7 @@ def test_workspace_goes_on_where_the_last_sitting_ended(scene):
     again = Workspace(*scene)
     assert len(again.drawing.strokes) == 1 and len(again.drawing.classes) == 3
     assert again.classifier is not None
+    again.stop()
 
 
 def test_raster_of_another_run_is_refused(tmp_path, scene, strokes, write_raster, capsys):
@@ -169,6 +172,15 @@ def test_port_in_use_is_refused(scene, capsys):
         port = taken.getsockname()[1]
         message = refused(capsys, *scene, "--port", port, "--no-browser")
     assert f"--port {port}" in message and "--port 0" in message
+
+
+@needs_page
+def test_scene_of_another_server_is_refused(scene, capsys):
+    first = Workspace(*scene)
+    first.lock.tell("http://127.0.0.1:8080")
+    message = refused(capsys, *scene, "--port", "0", "--no-browser")
+    assert "another server works on this scene, at http://127.0.0.1:8080" in message
+    first.stop()
 
 
 def test_every_rule_can_be_asked_for():

@@ -49,7 +49,8 @@ def serve(
 
     Raises:
         SettingsError: if the extra is not installed, or the port is in use.
-        ClusterNetError: if run, raster and strokes do not fit each other.
+        ClusterNetError: if run, raster and strokes do not fit each other, or another server works
+            on the scene.
     """
     try:
         from nicegui import app, ui
@@ -65,25 +66,31 @@ def serve(
     # Tiles are computed side by side; products of their small matrices in threads of their own
     # would only get into each other's way.
     threadpool_limits(1)
-    port = free_port(host, port)
     workspace = Workspace(run, raster, rule=rule, smooth=smooth, cache_folder=cache_folder)
-    if strokes is not None:
-        workspace.load(strokes)
-    nodata = workspace.run.bands.nodata
-    images = ImageTiles(build_pyramid(raster, workspace.folder), nodata)
-    add_routes(app, workspace, images)
-    app.add_middleware(_OnlyThisAddress, host=host)
-    app.on_startup(workspace.start)
-    app.on_startup(lambda: announce(f"http://{_shown(host)}:{port}"))
-    app.on_shutdown(workspace.stop)
-    ui.run(
-        lambda: build_page(workspace, images), host=host, port=port, show=browser, reload=False,
-        title=f"{raster.name} - ClusterNet", favicon="🛰️", show_welcome_message=False, dark=True,
-    )  # fmt: skip
+    try:
+        port = free_port(host, port)
+        if strokes is not None:
+            workspace.load(strokes)
+        images = ImageTiles(build_pyramid(raster, workspace.folder), workspace.run.bands.nodata)
+        address = f"http://{_shown(host)}:{port}"
+        workspace.lock.tell(address)
+        add_routes(app, workspace, images)
+        app.add_middleware(_OnlyThisAddress, host=host)
+        app.on_startup(workspace.start)
+        app.on_startup(lambda: announce(address))
+        app.on_shutdown(workspace.stop)
+        ui.run(
+            lambda: build_page(workspace, images), host=host, port=port, show=browser, reload=False,
+            title=f"{raster.name} - ClusterNet", favicon="🛰️", show_welcome_message=False, dark=True,
+        )  # fmt: skip
+    finally:
+        workspace.lock.release()
 
 
 def _shown(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 class _OnlyThisAddress:

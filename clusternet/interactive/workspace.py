@@ -22,6 +22,7 @@ from clusternet.interactive.export import (
     write_sides,
 )
 from clusternet.interactive.filling import fill_cache, prepare_cache
+from clusternet.interactive.lock import SceneLock
 from clusternet.interactive.mapping import (
     DEFAULT_SMOOTH,
     add_counts,
@@ -77,18 +78,24 @@ class Workspace:
         """Open a scene; features that are missing are computed once `start` is called.
 
         Raises:
-            ClusterNetError: if run and raster do not fit each other, or the disk is full.
+            ClusterNetError: if run and raster do not fit each other, the disk is full, or another
+                server works on the scene.
         """
         self.run = load_run(run_folder)
         self.raster_path = raster_path
         self.profile = read_profile(raster_path, self.run)
         self.folder = scene_folder(run_folder, raster_path, cache_folder)
-        self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
-        if reason:
-            logger.info("%s: features are computed again (%s).", raster_path, reason)
         self.place = Place.of(self.profile)
         self.rule, self.smooth = rule, smooth
-        self.session = Session(load_drawing(self.folder, self.place))
+        self.lock = SceneLock(self.folder)
+        try:
+            self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
+            self.session = Session(load_drawing(self.folder, self.place))
+        except BaseException:
+            self.lock.release()
+            raise
+        if reason:
+            logger.info("%s: features are computed again (%s).", raster_path, reason)
         self.hidden: frozenset[int] = frozenset()
         self.classifier: Classifier | None = None
         self.areas = Areas({}, True)
@@ -118,12 +125,15 @@ class Workspace:
             thread.start()
 
     def stop(self) -> None:
-        """Stop all work, after what is at hand was saved."""
+        """Stop all work, after what is at hand was saved, and let others have the scene."""
         self._stop.set()
         self._changed.set()
         for thread in self._threads:
             thread.join(timeout=60)
-        save_drawing(self.folder, self.drawing, self.place)
+        try:
+            save_drawing(self.folder, self.drawing, self.place)
+        finally:
+            self.lock.release()
 
     @property
     def drawing(self) -> Drawing:
