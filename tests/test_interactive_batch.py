@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import socket
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import pytest
+import random_run
 import rasterio
 import shapely
 from conftest import ROOT
@@ -92,6 +94,18 @@ def test_page_and_batch_give_the_same_map(tmp_path, scene, strokes):
     call(*scene, "--strokes", strokes, "--output", tmp_path / "batch.tif")
     with rasterio.open(tmp_path / "page.tif") as a, rasterio.open(tmp_path / "batch.tif") as b:
         np.testing.assert_array_equal(a.read(), b.read())
+
+
+def test_strokes_drawn_on_another_raster_give_the_map_they_give_there(tmp_path, strokes):
+    raster, run = make_scene(tmp_path), random_run.make_run(tmp_path / "network")
+    copy = shutil.copy(raster, tmp_path / "copy.tif")
+    common = ("--strokes", strokes, "--smooth", 7, "--cache_folder", tmp_path / "cache")
+    call(run, raster, *common, "--output", tmp_path / "own.tif")
+    call(run, copy, *common, "--drawn_on", raster, "--output", tmp_path / "other.tif")
+    with rasterio.open(tmp_path / "own.tif") as a, rasterio.open(tmp_path / "other.tif") as b:
+        own, other = a.read(1), b.read(1)
+    assert len(np.unique(own)) > 2  # random weights tell some classes apart
+    np.testing.assert_array_equal(own, other)
 
 
 def test_raster_without_georeference_works_in_pixel_coordinates(tmp_path):

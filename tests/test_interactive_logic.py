@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clusternet.errors import LabelError
 from clusternet.interactive.cache import FeatureCache, Identity, Quantiser, open_cache
 from clusternet.interactive.classifiers import Samples, Scene
+from clusternet.interactive.export import smoothed_windows
 from clusternet.interactive.mapping import (
     NO_CLASS,
     classify,
@@ -19,13 +20,14 @@ from clusternet.interactive.mapping import (
     count_clusters,
     count_pixels,
     least_certain,
+    majority,
     sample_scene,
 )
 from clusternet.interactive.published import fit_published
 from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.session import Session
 from clusternet.interactive.strokes import Stroke, erase, make_line, sample_pixels
-from clusternet.windows import Window
+from clusternet.windows import Window, blocks
 
 DEPTH = 4
 CENTROIDS = np.array([[40, 40, 200, 10], [200, 60, 30, 90], [120, 220, 120, 200]], np.float32)
@@ -263,3 +265,16 @@ def test_smoothing_takes_the_most_frequent_class_and_is_the_same_in_any_window(c
     expected[:20, :20] = NO_CLASS
     rough = classify(cache, classifier, Window(0, 0, 90, 120))
     assert (whole == expected).mean() > max(0.99, (rough == expected).mean())
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 15), st.integers(3, 25),
+       st.integers(0, 99))  # fmt: skip
+def test_smoothing_a_stream_is_smoothing_the_whole(rows, cols, smooth, block, seed):
+    classes = np.random.default_rng(seed).choice([NO_CLASS, 2, 3, 7], (rows, cols)).astype(np.int32)
+    numbers = np.array([7, 2, 3], np.int32)
+    stream = ((w, classes[w.slices()]) for w in blocks((rows, cols), (block, block)))
+    result = np.full((rows, cols), -9, np.int32)
+    for window, values in smoothed_windows(stream, (rows, cols), numbers, smooth):
+        assert (result[window.slices()] == -9).all()
+        result[window.slices()] = values
+    np.testing.assert_array_equal(result, majority(classes, numbers, smooth // 2))

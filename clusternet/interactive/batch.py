@@ -14,6 +14,7 @@ from clusternet.interactive.export import (
     Windows,
     cached_windows,
     make_legend,
+    smoothed_windows,
     streamed_windows,
     write_class_map,
     write_sides,
@@ -36,8 +37,7 @@ class BatchOptions:
     rule: str = DEFAULT_RULE
     """See `clusternet.interactive.rules`."""
     smooth: int = DEFAULT_SMOOTH
-    """Side in pixels of the square whose most frequent class a pixel takes; 1 for its own. It
-    applies to the raster that was drawn on."""
+    """Side in pixels of the square whose most frequent class a pixel takes; 1 for its own."""
     drawn_on: Path | None = None
     """The raster that strokes were drawn on, if it is another one of the same run."""
     class_field: str | None = None
@@ -103,7 +103,8 @@ def apply_strokes(
         counts = _write(export, profile, windows, classes, run)
     else:
         with open_raster(raster_path, run.bands.nodata) as raster:
-            windows = streamed_windows(predictor.get(), raster, cache.quantiser, classifier)
+            streamed = streamed_windows(predictor.get(), raster, cache.quantiser, classifier)
+            windows = smoothed_windows(streamed, profile.shape, classifier.numbers, options.smooth)
             counts = _write(export, profile, windows, classes, run)
     write_sides(export, make_legend(cache, classifier, classes, run), classes)
     return BatchReport(export.output, counts, classes, len(drawing.strokes), profile.pixel_area_ha)

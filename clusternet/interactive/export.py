@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from clusternet.cluster_maps import KIND_TAG, RUN_TAG
 from clusternet.interactive.cache import WINDOW, FeatureCache, Quantiser
 from clusternet.interactive.classifiers import Classifier
-from clusternet.interactive.mapping import NO_CLASS, classify, count_clusters
+from clusternet.interactive.mapping import NO_CLASS, classify, count_clusters, majority
 from clusternet.land_classes import LandClass
 from clusternet.legend import Legend, LegendRow, write_legend
 from clusternet.polygons import PolygonOptions, write_class_polygons
@@ -21,7 +22,7 @@ from clusternet.raster import Raster, RasterProfile, create_map
 from clusternet.raster.vectors import map_type
 from clusternet.run import Run
 from clusternet.types import IntArray
-from clusternet.windows import Window, blocks
+from clusternet.windows import Shape, Window, blocks
 
 Windows = Iterable[tuple[Window, IntArray]]
 
@@ -37,13 +38,48 @@ def cached_windows(
 def streamed_windows(
     predictor: Predictor, raster: Raster, quantiser: Quantiser, classifier: Classifier
 ) -> Iterator[tuple[Window, IntArray]]:
-    """Yield the classes of another scene of the same run; nothing is kept on disk."""
+    """Yield the classes of another scene of the same run row by row; nothing is kept on disk."""
     for part in predictor.windows(raster, features=True):
         classes = np.full(part.window.shape, NO_CLASS, np.int32)
         if part.features is not None:
             stored = quantiser.quantise(part.features[part.valid])
             classes[part.valid] = classifier.classify(stored, part.labels[part.valid])
         yield part.window, classes
+
+
+def smoothed_windows(
+    windows: Windows, shape: Shape, numbers: IntArray, smooth: int
+) -> Iterator[tuple[Window, IntArray]]:
+    """Give each pixel the most frequent class around it; see `mapping.classify`.
+
+    Args:
+        windows: they cover a raster without overlap, row by row.
+        shape: of the raster.
+        numbers: the classes that occur.
+        smooth: side of the square in pixels.
+
+    Yields:
+        strips across the raster, downwards. A row of windows is held at a time.
+    """
+    margin = smooth // 2
+    if not margin:
+        yield from windows
+        return
+    top = done = 0  # first row that is held, first row that was not yielded yet
+    held = np.empty((0, shape[1]), np.int32)
+    for _, row in groupby(windows, key=lambda pair: pair[0].row):
+        held = np.concatenate([held, np.concatenate([classes for _, classes in row], axis=1)])
+        below = top + len(held)
+        ready = below if below == shape[0] else max(below - margin, done)
+        votes = np.empty_like(held)
+        for part in blocks(held.shape, (len(held), WINDOW)):  # bounds what is computed at once
+            wide = part.grown(margin).inside(held.shape)
+            found = majority(held[wide.slices()], numbers, margin)
+            votes[part.slices()] = found[part.slices((wide.row, wide.col))]
+        if ready > done:
+            yield Window(done, 0, ready - done, shape[1]), votes[done - top : ready - top]
+        kept = max(top, ready - margin)
+        held, top, done = held[kept - top :], kept, ready
 
 
 @dataclass(frozen=True)
