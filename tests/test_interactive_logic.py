@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -186,6 +187,33 @@ def test_later_stroke_wins_where_two_cross():
 def test_long_stroke_gives_no_more_pixels_than_allowed():
     positions, _ = sample_pixels([line((0, 50), (100, 50), width=20)], (100, 100), 50)
     assert len(positions) == 50
+
+
+@pytest.mark.parametrize("width", [60, 150, 750])
+def test_stroke_drawn_from_afar_is_spread_over_all_of_its_width_at_little_cost(width):
+    stroke = line((0, 1000), (9000, 8000), width=width)
+    tracemalloc.start()
+    pixels = stroke.pixels((10_000, 10_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6  # it was 2 GB
+    centres = shapely.points(pixels[:, 1] + 0.5, pixels[:, 0] + 0.5)
+    away = shapely.distance(stroke.geometry, centres)
+    assert 0.9 * width / 2 < away.max() <= width / 2
+    assert np.ptp(pixels[:, 0]) > 6900 and len(pixels) > 3000
+
+
+def test_long_scribble_is_bounded_too():
+    turns = [(9000 * (i % 2), 100 * i) for i in range(90)]  # 810,000 pixels long
+    pixels = line(*turns, width=100).pixels((10_000, 10_000))
+    assert 3000 < len(pixels) < 1_500_000
+
+
+def test_area_far_larger_than_the_raster_gives_pixels_all_over_it():
+    lake = Stroke(shapely.Point(0, 0).buffer(200_000), 1)
+    pixels = lake.pixels((300, 200))
+    assert len(pixels) == 300 * 200
+    assert not len(Stroke(shapely.box(-9, -9, -2, -2), 1).pixels((300, 200)))
 
 
 def test_eraser_cuts_a_stroke_in_two_and_removes_a_covered_one():

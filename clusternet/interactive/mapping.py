@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
@@ -176,11 +177,8 @@ def least_certain(
     step = max(s for s in STEPS if s <= max(1, side // 16))
     certain = confidence(cache, classifier, Window(0, 0, *cache.shape), step)
     squares = [w for w in blocks(cache.shape, (side, side)) if w not in skip]
-    touched = _touched(cache, strokes, side)
     best, doubt = None, -1.0
-    for window in squares:
-        if (window.row // side, window.col // side) in touched:
-            continue
+    for window in _untouched(squares, strokes):
         part = certain[
             window.row // step : -(-(window.row + window.height) // step),
             window.col // step : -(-(window.col + window.width) // step),
@@ -194,6 +192,8 @@ def least_certain(
     return best
 
 
-def _touched(cache: FeatureCache, strokes: Sequence[Stroke], side: int) -> set[tuple[int, int]]:
-    positions, _ = sample_pixels(strokes, cache.shape, 10**6)
-    return {(int(row), int(col)) for row, col in np.unique(positions // side, axis=0)}
+def _untouched(squares: Sequence[Window], strokes: Sequence[Stroke]) -> list[Window]:
+    boxes = [shapely.box(w.col, w.row, w.col + w.width, w.row + w.height) for w in squares]
+    outlines = np.array([stroke.outline for stroke in strokes], object)
+    touched = set(shapely.STRtree(boxes).query(outlines, predicate="intersects")[1].tolist())
+    return [window for i, window in enumerate(squares) if i not in touched]

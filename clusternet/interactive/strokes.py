@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 from clusternet.windows import Shape
 
 Positions = NDArray[np.int64]
-_MOST_GRID_POINTS = 200_000  # looked at inside one polygon; a stroke needs no more evidence
+# looked at for one stroke; the fit needs no more evidence
+_MOST_GRID_POINTS = 200_000  # inside an area
+_MOST_DISCS = 4000  # along a line
+_MOST_ACROSS = 16  # of a disc
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,10 @@ class Stroke:
     def pixels(self, shape: Shape) -> Positions:
         """Return the pixels under the stroke; (pixels, 2) of row and column, each once.
 
-        Of large areas it is a regular grid of pixels, at most 200,000.
+        Of what is large it is a choice of pixels spread evenly, so that it takes no longer.
         """
         if self.geometry.geom_type.endswith("Polygon"):
-            found = _inside(self.geometry)
+            found = _inside(self.geometry, shape)
         else:
             found = _along(self.geometry, self.width)
         on_raster = ((found >= 0) & (found < shape)).all(axis=1)
@@ -88,11 +92,7 @@ def sample_pixels(
     positions: list[Positions] = [np.empty((0, 2), np.int64)]
     classes: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
     for stroke in strokes:
-        found = stroke.pixels(shape)
-        if len(found) > per_stroke:
-            # each stroke has its own generator: adding one leaves the others' pixels as they were
-            rng = np.random.default_rng((seed, len(found)))
-            found = found[np.sort(rng.choice(len(found), per_stroke, replace=False))]
+        found = _sample(stroke, shape, per_stroke, seed)
         positions.append(found)
         classes.append(np.full(len(found), stroke.land_class, np.int32))
     every, numbers = np.concatenate(positions), np.concatenate(classes)
@@ -102,9 +102,19 @@ def sample_pixels(
     return every[last], numbers[last]
 
 
+@lru_cache(maxsize=2000)  # every update asks again for all strokes, of which one is new
+def _sample(stroke: Stroke, shape: Shape, most: int, seed: int) -> Positions:
+    found = stroke.pixels(shape)
+    if len(found) <= most:
+        return found
+    # each stroke has its own generator: adding one leaves the others' pixels as they were
+    rng = np.random.default_rng((seed, len(found)))
+    return np.asarray(found[np.sort(rng.choice(len(found), most, replace=False))])
+
+
 def _along(geometry: shapely.Geometry, width: float) -> Positions:
     """Return the pixels of discs set close together along a line; perhaps several times."""
-    step = max(0.5, width / 4)
+    step = max(0.5, width / 4, geometry.length / _MOST_DISCS)
     centres = []
     for part in shapely.get_parts(geometry):
         distances = np.append(np.arange(0, part.length, step), part.length)
@@ -112,8 +122,9 @@ def _along(geometry: shapely.Geometry, width: float) -> Positions:
         points = [part] if line is None else shapely.line_interpolate_point(line, distances)
         centres.append(shapely.get_coordinates(points))
     xy = np.concatenate(centres) if centres else np.empty((0, 2))
-    radius = width / 2
-    reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
+    radius, every = width / 2, max(1, int(width // _MOST_ACROSS))
+    half = int(np.ceil(radius))
+    reach = np.arange(-half, half + 1)[half % every :: every]  # the centre is one of them
     rows, cols = np.meshgrid(reach, reach, indexing="ij")
     near = np.stack([rows.ravel(), cols.ravel()], axis=1)
     pixel = np.floor(xy[:, ::-1]).astype(np.int64)  # (row, col) under each centre
@@ -123,9 +134,11 @@ def _along(geometry: shapely.Geometry, width: float) -> Positions:
     return np.asarray(spots[covered])
 
 
-def _inside(area: shapely.Geometry) -> Positions:
+def _inside(area: shapely.Geometry, shape: Shape) -> Positions:
     """Return the pixels whose centres lie in an area, or a grid of them if there are many."""
     left, top, right, bottom = (int(v) for v in np.floor(area.bounds))
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = max(min(right, shape[1] - 1), left), max(min(bottom, shape[0] - 1), top)
     step = max(1, int(np.ceil(np.sqrt((right - left + 1) * (bottom - top + 1)
                                       / _MOST_GRID_POINTS))))  # fmt: skip
     rows, cols = np.meshgrid(
