@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
+from pyogrio.errors import DataSourceError
 
 from clusternet.errors import GridMismatchError, LabelError, OutputError
 from clusternet.interactive import cache as cache_module
@@ -142,6 +143,26 @@ def test_strokes_of_another_crs_are_reprojected(tmp_path):
     found = read_strokes(tmp_path / "degrees.gpkg", place())
     for stroke, old in zip(found.strokes, DRAWING.strokes, strict=True):
         assert shapely.hausdorff_distance(stroke.geometry, old.geometry) < 0.01
+        assert stroke.width == pytest.approx(old.width)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_pen_keeps_its_width_on_a_raster_of_another_crs(tmp_path, backwards):
+    metres = place()
+    lon, lat = 8.289, 48.859  # the same spot
+    degrees = place("EPSG:4326", Affine(1e-5, 0, lon, 0, -1e-5, lat))
+    drawn_on, other = (degrees, metres) if backwards else (metres, degrees)
+    write_strokes(tmp_path / "s.gpkg", DRAWING, drawn_on)
+    frame = geopandas.read_file(tmp_path / "s.gpkg").to_crs(other.crs)
+    left, _, _, top = frame.total_bounds
+    grid = other.transform
+    around = Place((400, 400), Affine(grid.a, 0, left - 99 * grid.a, 0, grid.e, top - 99 * grid.e),
+                   other.crs, "other.tif")  # fmt: skip
+    for stroke, old in zip(read_strokes(tmp_path / "s.gpkg", around).strokes, DRAWING.strokes,
+                           strict=True):  # fmt: skip
+        ratio = 0.5 / 0.9  # metres a pixel here and there: 1e-5 degrees are 1.1 by 0.73 m
+        expected = old.width / ratio if backwards else old.width * ratio
+        assert stroke.width == pytest.approx(max(expected, 1), rel=0.1)
 
 
 def test_shapes_drawn_in_a_gis_serve_as_strokes(tmp_path):
@@ -178,6 +199,41 @@ def test_strokes_with_a_crs_do_not_fit_a_raster_without(tmp_path):
     write_frame(tmp_path / "s.gpkg", **{"class": [1]})
     with pytest.raises(GridMismatchError, match="has no CRS"):
         read_strokes(tmp_path / "s.gpkg", place(None))
+
+
+def test_stroke_that_reaches_the_raster_by_its_width_only_is_kept(tmp_path):
+    edge = Drawing(CLASSES[:1], (Stroke(make_line([(5, -2), (30, -2)]), 1, 9),))
+    save_drawing(tmp_path, edge, place())
+    assert len(load_drawing(tmp_path, place()).strokes) == 1
+
+
+@pytest.mark.parametrize("number", [None, 4])
+def test_saved_strokes_can_be_added_to_in_a_gis(tmp_path, number):
+    path = tmp_path / "strokes.gpkg"
+    write_strokes(path, DRAWING, place())
+    frame = geopandas.read_file(path)
+    frame.loc[len(frame)] = {"class": number, "geometry": frame.geometry[0]}
+    frame.to_file(path, layer="strokes")
+    found = read_strokes(path, place())
+    assert len(found.strokes) == 3 + (number is not None)
+    assert [s.width for s in found.strokes[:3]] == pytest.approx([4, 2.5, 3])
+    assert found.classes == CLASSES
+
+
+def test_fields_of_ours_with_class_names_of_others_serve(tmp_path):
+    write_frame(tmp_path / "s.gpkg", name=["x"], colour=["#010203"], width=[2.0],
+                **{"class": ["tree"]})  # fmt: skip
+    found = read_strokes(tmp_path / "s.gpkg", place())
+    assert [c.name for c in found.classes] == ["tree"] and found.strokes[0].width == 4
+
+
+def test_strokes_that_cannot_be_written_are_an_output_error(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise DataSourceError("disk full")
+
+    monkeypatch.setattr("pyogrio.write_dataframe", full)
+    with pytest.raises(OutputError, match=r"s\.gpkg: cannot be written \(disk full"):
+        write_strokes(tmp_path / "s.gpkg", DRAWING, place())
 
 
 def test_strokes_are_written_as_gpkg_or_geojson_only(tmp_path):

@@ -11,9 +11,11 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pyogrio
 import shapely
 from affine import Affine
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files import new_file
@@ -22,7 +24,7 @@ from clusternet.interactive.strokes import Stroke
 from clusternet.land_classes import RGB, LandClass, make_classes
 from clusternet.raster import RasterProfile
 from clusternet.types import AnyArray
-from clusternet.vectors import read_shapes
+from clusternet.vectors import Shapes, read_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +86,13 @@ def write_strokes(path: Path, drawing: Drawing, place: Place, *, overwrite: bool
     options = {"VERSION": "1.2"} if driver == "GPKG" else {}
     with new_file(path, overwrite=overwrite) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        pyogrio.write_dataframe(
-            frame, part, layer=LAYER, driver=driver, geometry_type="Unknown",
-            dataset_options=options,
-        )  # fmt: skip
+        try:
+            pyogrio.write_dataframe(
+                frame, part, layer=LAYER, driver=driver, geometry_type="Unknown",
+                dataset_options=options,
+            )  # fmt: skip
+        except (DataSourceError, DataLayerError) as error:
+            raise OSError(str(error)) from error
 
 
 def read_strokes(
@@ -114,64 +119,79 @@ def read_strokes(
     shapes = read_shapes(path, class_field=class_field, layer=layer)
     if place.crs is None and _DRIVERS.get(path.suffix.lower()) == "GeoJSON":
         shapes = replace(shapes, crs=None)  # GeoJSON cannot say that it has none
-    details = _details(path, layer, class_field, dict(shapes.names))
-    geometries = shapes.onto(place.crs, place.name).geometries
+    details = _details(shapes, layer, class_field)
+    onto = shapes.onto(place.crs, place.name)
     back = ~place.transform
     if not place.is_georeferenced and shapes.bounds[1] + shapes.bounds[3] > 0:
         back = Affine.scale(1, -1) @ back  # drawn downwards, as images are
-    moved = _moved(list(geometries), back)
+    widths = _in_pixels(details.widths, shapes, onto, place)
+    strokes = [
+        Stroke(shape, number, max(width, _MIN_WIDTH))
+        for shape, number, width in zip(
+            _moved(list(onto.geometries), back), shapes.classes.tolist(), widths, strict=True
+        )
+    ]
     rows, cols = place.shape
-    on_raster = shapely.intersects(moved, shapely.box(0, 0, cols, rows))
-    if not on_raster.any():
+    raster = shapely.box(0, 0, cols, rows)
+    inside = tuple(stroke for stroke in strokes if stroke.outline.intersects(raster))
+    if not inside:
         raise GridMismatchError(
-            f"{path}: none of its {len(moved)} strokes lies on {place.name}; if they were drawn "
+            f"{path}: none of its {len(strokes)} strokes lies on {place.name}; if they were drawn "
             "on another raster, name that one with --drawn_on."
         )
-    if not on_raster.all():
+    if len(inside) < len(strokes):
         logger.warning("%s: %d of %d strokes lie outside %s and are left out.",
-                       path, int((~on_raster).sum()), len(moved), place.name)  # fmt: skip
+                       path, len(strokes) - len(inside), len(strokes), place.name)  # fmt: skip
     classes = make_classes(set(shapes.classes.tolist()), details.names, details.colours)
     classes |= {number: names[number] for number in classes if names and number in names}
-    scale = place.pixel_size
-    strokes = tuple(
-        Stroke(shape, number, max(details.width / scale, _MIN_WIDTH))
-        for shape, number, inside in zip(moved, shapes.classes.tolist(), on_raster, strict=True)
-        if inside
-    )
-    if details.widths is not None and len(details.widths) == len(moved):
-        widths = details.widths[on_raster] / scale
-        strokes = tuple(
-            replace(stroke, width=max(float(width), _MIN_WIDTH))
-            for stroke, width in zip(strokes, widths, strict=True)
-        )
-    return Drawing(named_classes(classes.values()), strokes)
+    return Drawing(named_classes(classes.values()), inside)
 
 
 @dataclass(frozen=True)
 class _Details:
     names: dict[int, str]
     colours: dict[int, RGB]
-    width: float = 0.0
-    widths: AnyArray | None = None
+    widths: AnyArray
+    """(shapes,) in units of the file; 0 where it says none."""
 
 
-def _details(
-    path: Path, layer: str | None, class_field: str | None, names: dict[int, str]
-) -> _Details:
-    """Return what a file says beyond shapes and classes; nothing if others wrote it."""
-    frame = geopandas.read_file(path, layer=layer, engine="pyogrio", ignore_geometry=False)
-    fields = {str(column).lower(): column for column in frame.columns}
-    if class_field is not None or not {"class", "name", "colour", "width"} <= set(fields):
-        return _Details(names, {})
-    colours: dict[int, RGB] = {}
+def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Details:
+    """Return what a file says beyond shapes and classes; only names if others wrote it."""
+    details = _Details(dict(shapes.names), {}, np.zeros(len(shapes.classes)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "More than one layer", UserWarning)  # styles of QGIS
+        frame = geopandas.read_file(shapes.path, layer=layer, engine="pyogrio")
+    frame = frame.rename(columns=lambda c: c if c == frame.geometry.name else str(c).lower())
+    if class_field is not None or not {"class", "name", "colour", "width"} <= set(frame.columns):
+        return details
+    # the same rows that became shapes
+    has_class = frame["class"].notna() & (frame["class"].astype(str).str.strip() != "")
+    has_shape = ~(frame.geometry.isna() | frame.geometry.is_empty)
+    frame = frame[has_class & has_shape].explode()
     for number, name, colour in zip(
-        frame[fields["class"]], frame[fields["name"]], frame[fields["colour"]], strict=True
+        shapes.classes.tolist(), frame["name"], frame["colour"], strict=True
     ):
         if isinstance(name, str) and name:
-            names.setdefault(int(number), name)
+            details.names.setdefault(number, name)
         if isinstance(colour, str) and (rgb := from_hex(colour)) is not None:
-            colours.setdefault(int(number), rgb)
-    return _Details(names, colours, widths=frame[fields["width"]].fillna(0).to_numpy(float))
+            details.colours.setdefault(number, rgb)
+    widths = pd.to_numeric(frame["width"], errors="coerce").fillna(0)
+    return replace(details, widths=widths.to_numpy(float))
+
+
+def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, place: Place) -> list[float]:
+    """Return widths, stored in units of the file's coordinates, in pixels of the raster."""
+    scale = 1 / place.pixel_size
+    if shapes.crs != onto.crs:
+        left, bottom, right, top = shapes.bounds
+        side = max(right - left, top - bottom, float(widths.max()), 1e-9) / 1000
+        spot = shapely.Point((left + right) / 2, (bottom + top) / 2).buffer(side)
+        moved = replace(shapes, geometries=np.array([spot], object)).onto(place.crs, place.name)
+        wider = float((moved.geometries[0].area / spot.area) ** 0.5) * scale
+        # copies reprojected elsewhere still hold the widths of the original
+        if widths.max() * wider < max(place.shape):
+            scale = wider
+    return [float(width) for width in widths * scale]
 
 
 def as_hex(colour: RGB) -> str:
