@@ -163,6 +163,8 @@ def test_strokes_on_nodata_only_are_refused(tmp_path, scene, capsys):
     ("arguments", "expected"),
     [(("--output", "o.tif"), "--output needs --strokes"),
      (("--overwrite",), "go with --output"),
+     (("--layer", "a"), "go with --strokes"),
+     (("--smooth", "0"), "--smooth: expected at least 1"),
      (("--strokes", "{strokes}", "--output", "o.png"), "written as GeoTIFF"),
      (("--strokes", "{strokes}", "--output", "o.tif", "--polygons", "p.shp"), "GeoPackage")],
 )  # fmt: skip

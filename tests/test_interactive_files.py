@@ -259,8 +259,12 @@ def test_unreadable_autosave_is_set_aside(tmp_path):
     (tmp_path / "classes.json").write_text(json.dumps({"a": 1}))
     assert load_drawing(tmp_path, place()) is None
     assert {p.name for p in tmp_path.iterdir()} == {
-        "unreadable_strokes.gpkg", "unreadable_classes.json",
+        "unreadable_1_strokes.gpkg", "unreadable_1_classes.json",
     }  # fmt: skip
+    save_drawing(tmp_path, DRAWING, place())
+    (tmp_path / "classes.json").write_text("also bad")
+    assert load_drawing(tmp_path, place()) is None
+    assert (tmp_path / "unreadable_2_classes.json").read_text() == "also bad"
 
 
 def test_small_raster_needs_no_pyramid(tmp_path, write_raster):

@@ -38,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.output is None and (args.drawn_on or args.polygons or args.overwrite):
         parser.error("--drawn_on, --polygons and --overwrite go with --output")
+    if args.strokes is None and (args.class_field or args.layer):
+        parser.error("--class_field and --layer go with --strokes")
+    if args.smooth < 1:
+        parser.error(f"--smooth: expected at least 1 pixel, found {args.smooth}")
     if args.output is not None and args.strokes is None:
         parser.error("--output needs --strokes, the file of strokes to apply")
 
@@ -46,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             from clusternet.interactive.app import serve
 
             serve(
-                args.run, args.raster, strokes=args.strokes, rule=args.stroke_rule,
-                smooth=args.smooth,
+                args.run, args.raster, strokes=args.strokes, class_field=args.class_field,
+                layer=args.layer, rule=args.stroke_rule, smooth=args.smooth,
                 cache_folder=args.cache_folder, host=args.host, port=args.port,
                 browser=args.browser,
                 announce=lambda address: print(f"{address} (Ctrl-C ends)", flush=True),

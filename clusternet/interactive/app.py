@@ -25,6 +25,8 @@ def serve(
     raster: Path,
     *,
     strokes: Path | None = None,
+    class_field: str | None = None,
+    layer: str | None = None,
     rule: str = DEFAULT_RULE,
     smooth: int = DEFAULT_SMOOTH,
     cache_folder: Path | None = None,
@@ -39,6 +41,8 @@ def serve(
         run: run folder.
         raster: the scene.
         strokes: strokes to start from, instead of those of the last sitting.
+        class_field: field of the strokes that holds the class.
+        layer: of the strokes.
         rule: see `clusternet.interactive.rules`.
         smooth: see `clusternet.interactive.mapping.classify`.
         cache_folder: where the scene's features are kept; None means beside the run.
@@ -70,7 +74,7 @@ def serve(
     try:
         port = free_port(host, port)
         if strokes is not None:
-            workspace.load(strokes)
+            workspace.load(strokes, class_field=class_field, layer=layer)
         images = ImageTiles(build_pyramid(raster, workspace.folder), workspace.run.bands.nodata)
         address = f"http://{_shown(host)}:{port}"
         workspace.lock.tell(address)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from itertools import count
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError
-from clusternet.files import new_file
+from clusternet.files import new_file, readable_os_errors
 from clusternet.interactive.session import Drawing
 from clusternet.interactive.stroke_files import (
     Place,
@@ -34,7 +35,8 @@ def save_drawing(folder: Path, drawing: Drawing, place: Place) -> None:
     if drawing.strokes:
         write_strokes(folder / STROKES, drawing, place)
     else:
-        (folder / STROKES).unlink(missing_ok=True)
+        with readable_os_errors(folder / STROKES):
+            (folder / STROKES).unlink(missing_ok=True)
 
 
 def load_drawing(folder: Path, place: Place) -> Drawing | None:
@@ -69,5 +71,6 @@ def _set_aside(folder: Path, reason: str) -> None:
     for name in (STROKES, CLASSES):
         path = folder / name
         if path.exists():
-            path.replace(path.with_name(f"unreadable_{name}"))
+            kept = (path.with_name(f"unreadable_{n}_{name}") for n in count(1))
+            path.replace(next(free for free in kept if not free.exists()))
     logger.warning("%s: the saved strokes cannot be read (%s) and were set aside.", folder, reason)

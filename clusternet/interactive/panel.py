@@ -22,6 +22,11 @@ _PERCENTILES = {(0.0, 100.0): "as it is", (0.5, 99.5): "0.5 to 99.5 %", (2.0, 98
                 (5.0, 95.0): "5 to 95 %"}  # fmt: skip
 
 
+def _smoothing(side: int) -> dict[int, str]:
+    """Return the choices of smoothing, the one in force among them."""
+    return {1: "none"} | {s: f"{s} px" for s in sorted({3, 5, 9, 15, side} - {1})}
+
+
 class Panel:
     """Everything to the right of the map; one for each page."""
 
@@ -56,6 +61,7 @@ class Panel:
             ui.label(f"{cols:,} x {rows:,} px  ·  {profile.num_bands} bands  ·  {crs}").classes(
                 "facts"
             )
+            self._trouble = ui.label("").classes("trouble").mark("trouble")
             with ui.element("div").classes("q-mt-sm") as self._progress:
                 self._progress_text = ui.label("").classes("facts").mark("progress")
                 self._progress_bar = ui.linear_progress(show_value=False).props("rounded size=6px")
@@ -73,12 +79,10 @@ class Panel:
                 strokes = ui.switch("Strokes", value=page.show_strokes).props("dense")
             with ui.element("div").classes("labelled"):
                 ui.label("Smoothing")
-                sides = {1: "none", 3: "3 px", 5: "5 px", 9: "9 px", 15: "15 px"}
                 side = self._workspace.smooth
-                smooth = ui.select(sides | {side: f"{side} px"} if side not in sides else sides,
-                                   value=side).props("dense options-dense")  # fmt: skip
-                smooth.mark("smooth")
-        smooth.on_value_change(lambda e: self._set_smooth(int(e.value)))
+                self._smooth = ui.select(_smoothing(side), value=side).props("dense options-dense")
+                self._smooth.mark("smooth")
+        self._smooth.on_value_change(lambda e: self._set_smooth(int(e.value)))
         slider.on_value_change(lambda e: self._set_opacity(float(e.value)))
         self.classes_switch.on_value_change(lambda e: self._set_layer("show_classes", e.value))
         self.doubt_switch.on_value_change(lambda e: self._set_layer("show_doubt", e.value))
@@ -168,12 +172,13 @@ class Panel:
         export = Export(
             folder / f"{stem}_classes.tif", overwrite=True,
             polygons=path if what == "polygons" else None,
-            legend=path if what == "legend" else None,
         )  # fmt: skip
         waiting = ui.notification("Writing ...", spinner=True, timeout=None)
         try:
             if what == "strokes":
                 await run.io_bound(workspace.save, path)
+            elif what == "legend":
+                await run.io_bound(workspace.export_legend, path, overwrite=True)
             else:
                 await run.io_bound(workspace.export, export)
         except ClusterNetError as error:
@@ -215,6 +220,10 @@ class Panel:
             chosen = number == self._page.chosen
             row.classes(add="chosen") if chosen else row.classes(remove="chosen")
         self._show_areas()
+        side = self._workspace.smooth
+        if self._smooth.value != side:  # another page has changed it
+            self._smooth.set_options(_smoothing(side), value=side)
+        self._trouble.text = self._workspace.trouble
         progress = self._workspace.progress
         self._progress.set_visibility(progress.done < progress.total)
         self._progress_bar.value = progress.done / max(progress.total, 1)

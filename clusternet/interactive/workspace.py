@@ -36,6 +36,8 @@ from clusternet.interactive.mapping import (
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
 from clusternet.interactive.session import Drawing, Session
 from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
+from clusternet.land_classes import LandClass
+from clusternet.legend import write_legend
 from clusternet.run import load_run
 from clusternet.windows import Window, blocks
 
@@ -105,11 +107,14 @@ class Workspace:
         """Grows with every change of the class map's pixels or colours."""
         self.update_seconds = 0.0
         """What the last fit took."""
+        self.trouble = ""
+        """Why the last changes are not saved, empty if they are."""
         done = int(self.cache.done.sum())
         self.progress = Progress(done, len(self.cache.windows))
         self._scene: Scene | None = None
         self._suggested: list[Window] = []
         self._lock = threading.RLock()
+        self._exporting = threading.Lock()
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -130,10 +135,8 @@ class Workspace:
         self._changed.set()
         for thread in self._threads:
             thread.join(timeout=60)
-        try:
-            save_drawing(self.folder, self.drawing, self.place)
-        finally:
-            self.lock.release()
+        self._save()
+        self.lock.release()
 
     @property
     def drawing(self) -> Drawing:
@@ -149,6 +152,8 @@ class Workspace:
         with self._lock:
             before = self.drawing
             step(self.session)
+            # a class that comes later may get the number of one that was hidden and removed
+            self.hidden &= {c.number for c in self.drawing.classes}
             if self.drawing.strokes != before.strokes:
                 self._suggested = []
                 self._fit()
@@ -166,6 +171,8 @@ class Workspace:
     def set_smooth(self, smooth: int) -> None:
         """Change the side of the square that smooths the map; 1 shows each pixel's own class."""
         with self._lock:
+            if smooth == self.smooth:
+                return
             self.smooth = smooth
             self._touch(new_map=True)
         self._changed.set()
@@ -181,9 +188,11 @@ class Workspace:
             self._suggested = [] if found is None else [*self._suggested, found]
         return found
 
-    def load(self, path: Path) -> Drawing:
-        """Take over the strokes of a file; it can be undone."""
-        drawing = read_strokes(path, self.place)
+    def load(
+        self, path: Path, *, class_field: str | None = None, layer: str | None = None
+    ) -> Drawing:
+        """Take over the strokes of a file, see `read_strokes`; it can be undone."""
+        drawing = read_strokes(path, self.place, class_field=class_field, layer=layer)
         self.change(lambda session: session.replace(drawing))
         return drawing
 
@@ -200,20 +209,33 @@ class Workspace:
         Raises:
             ClusterNetError: if there is no map yet, or it cannot be written.
         """
+        classifier, classes = self._whole_map()
+        windows = cached_windows(self.cache, classifier, self.smooth)
+        with self._exporting:  # two pages may ask for the same file
+            counts = write_class_map(
+                export.output, self.profile, windows, classes, self.run.stored.identity,
+                overwrite=export.overwrite,
+            )  # fmt: skip
+            write_sides(export, None, classes)
+        if export.legend is not None:
+            self.export_legend(export.legend, overwrite=export.overwrite)
+        return counts
+
+    def export_legend(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the class of each cluster; errors as of `export`."""
+        classifier, classes = self._whole_map()
+        legend = make_legend(self.cache, classifier, classes, self.run)
+        with self._exporting:
+            write_legend(path, legend, overwrite=overwrite)
+
+    def _whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:
         with self._lock:
             classifier, classes = self.classifier, {c.number: c for c in self.drawing.classes}
         if classifier is None:
             raise ClusterNetError("There is no class map yet; draw a stroke first.")
         if not self.cache.is_complete:
             raise ClusterNetError("Features are still being computed; export when they are there.")
-        windows = cached_windows(self.cache, classifier, self.smooth)
-        counts = write_class_map(
-            export.output, self.profile, windows, classes, self.run.stored.identity,
-            overwrite=export.overwrite,
-        )  # fmt: skip
-        legend = make_legend(self.cache, classifier, classes, self.run) if export.legend else None
-        write_sides(export, legend, classes)
-        return counts
+        return classifier, classes
 
     def _touch(self, *, new_map: bool = False) -> None:
         with self._lock:
@@ -255,7 +277,10 @@ class Workspace:
         except ClusterNetError as error:
             logger.error("%s", error)
             self.progress = replace(self.progress, message=str(error))
-            self._touch()
+        except Exception as error:  # the page must not wait for ever
+            logger.exception("Features cannot be computed.")
+            self.progress = replace(self.progress, message=f"Features cannot be computed: {error}")
+        self._touch()
 
     def _work_behind(self) -> None:
         """After each change: save, estimate the areas, then count them."""
@@ -263,11 +288,20 @@ class Workspace:
         while not self._stop.is_set():
             self._changed.wait()
             self._changed.clear()
-            try:
-                save_drawing(self.folder, self.drawing, self.place)
-                self._count_areas()
-            except ClusterNetError as error:
-                logger.error("%s", error)
+            self._save()
+            self._count_areas()
+
+    def _save(self) -> None:
+        """Save the drawing; what goes wrong is shown, and tried again after the next change."""
+        try:
+            save_drawing(self.folder, self.drawing, self.place)
+            trouble = ""
+        except ClusterNetError as error:
+            trouble = f"Your last changes are not saved: {error}"
+            logger.error("%s", trouble)
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._touch()
 
     def _count_areas(self) -> None:
         classifier = self.classifier
