@@ -10,13 +10,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pyogrio
 import pytest
+import random_run
 import rasterio
 from conftest import ROOT
 from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_scene, truth
+from PIL import Image
+
+from clusternet.interactive.session import Session
+from clusternet.interactive.stroke_files import Place, write_strokes
+from clusternet.interactive.strokes import Stroke, make_line
+from clusternet.legend import read_legend
+from clusternet.raster import open_raster
 
 pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
 pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
@@ -92,9 +102,9 @@ def page(browser: Any, server: Server, scene: tuple[Path, Path]) -> Iterator[Pag
     opened = Page(browser, server, next((scene[0] / "interactive").iterdir()))
     yield opened
     while opened.strokes():
-        before = opened.version()
+        before = opened.strokes()
         opened.key(webdriver.Keys.CONTROL + "z")
-        opened.until(lambda: opened.version() != before)  # noqa: B023  (called at once)
+        opened.until(lambda: opened.strokes() != before)  # noqa: B023  (called at once)
     browser.get("about:blank")
 
 
@@ -148,19 +158,38 @@ class Page:
 
     def colour_at(self, col: int, row: int) -> list[int]:
         """Return the RGBA that the class tiles show at a pixel of the scene."""
-        return self.driver.execute_async_script(
-            """
-            const [col, row, done] = arguments, url = clusternet.tiles.classes.url;
-            const zoom = clusternet.scene.max_zoom, image = new Image();
-            image.onload = () => {
-              const canvas = new OffscreenCanvas(256, 256), ink = canvas.getContext("2d");
-              ink.drawImage(image, 0, 0);
-              done([...ink.getImageData(col % 256, row % 256, 1, 1).data]);
-            };
-            image.src = url.replace("{z}", zoom).replace("{x}", Math.floor(col / 256))
-              .replace("{y}", Math.floor(row / 256));
-            """, col, row,
-        )  # fmt: skip
+        tile = self.tile("classes", col // 256, row // 256)
+        return tile[row % 256, col % 256].tolist()
+
+    def tile(self, layer: str, col: int = 0, row: int = 0) -> np.ndarray:
+        """Fetch a tile of a layer as it is shown now, at full size; (256, 256, 4)."""
+        url = self.script(f"return clusternet.tiles.{layer}.url")
+        zoom = self.script("return clusternet.scene.max_zoom")
+        address = url.replace("{z}", str(zoom)).replace("{x}", str(col)).replace("{y}", str(row))
+        with urlopen(self.server.url + address) as answer:
+            return np.asarray(Image.open(answer).convert("RGBA"))
+
+    def text(self) -> str:
+        return self.script("return document.body.innerText")
+
+    def select(self, label: str, option: str) -> None:
+        """Choose from the list with a label."""
+        box = (
+            f"//*[contains(@class, 'q-field') and .//*[text()='{label}']] | "
+            f"//*[text()='{label}']/following-sibling::*[contains(@class, 'q-field')]"
+        )
+        self.driver.find_element("xpath", box).click()
+        item = f"//*[@role='option'][contains(., '{option}')]"
+        self.until(lambda: self.driver.find_elements("xpath", item))[0].click()
+        self.until(lambda: not self.driver.find_elements("xpath", "//*[@role='listbox']"))
+
+    def press(self, text: str) -> None:
+        """Press the button with a text."""
+        self.driver.find_element("xpath", f"//button[contains(., '{text}')]").click()
+
+    def load(self, path: Path) -> None:
+        """Hand a file to the Load button."""
+        self.driver.find_element("css selector", ".q-uploader input").send_keys(str(path))
 
     def press_eye(self, number: int) -> None:
         row = f"document.querySelectorAll('.class-row')[{number}]"
@@ -183,7 +212,7 @@ def test_two_strokes_give_a_map_undo_takes_one_back_and_export_writes_it(page: P
     assert page.colour_at(50, 60) == GREEN
     assert page.colour_at(300, 100) == YELLOW
     assert page.colour_at(50, SHAPE[0] - 5)[3] == 0  # nodata
-    page.until(lambda: " ha" in page.script("return document.body.innerText"))
+    page.until(lambda: " ha" in page.text())
 
     version = page.version()
     page.key(webdriver.Keys.CONTROL + "z")
@@ -192,7 +221,7 @@ def test_two_strokes_give_a_map_undo_takes_one_back_and_export_writes_it(page: P
     page.key(webdriver.Keys.CONTROL + "y")
     page.until(lambda: page.strokes() == 2)
 
-    page.driver.find_element("xpath", "//button[contains(., 'Class map')]").click()
+    page.press("Class map")
     exported = page.folder / "exports" / "scene_classes.tif"
     page.until(exported.exists)
     with rasterio.open(exported) as dataset:
@@ -226,6 +255,11 @@ def test_two_open_pages_show_the_same(page: Page) -> None:
         page.driver.switch_to.window(first)
         page.until(lambda: page.strokes() == 2)
         assert page.colour_at(300, 100) == YELLOW
+        page.select("Smoothing", "none")
+        page.driver.switch_to.window(page.driver.window_handles[1])
+        smoothing = "return [...document.querySelectorAll('.labelled')].at(-1).innerText"
+        page.until(lambda: "none" in page.script(smoothing))
+        page.select("Smoothing", "9 px")
     finally:
         for handle in page.driver.window_handles:
             if handle != first:
@@ -259,9 +293,6 @@ def test_hidden_class_is_transparent_and_page_asks_nobody_else(page: Page) -> No
 
 
 def test_only_requests_for_this_address_are_answered(page: Page) -> None:
-    from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
-
     with pytest.raises(HTTPError) as refused:
         urlopen(Request(page.server.url, headers={"Host": "elsewhere.example"}))
     with refused.value as answer:  # closes the connection
@@ -276,3 +307,88 @@ def test_map_changes_at_once(page: Page) -> None:
     milliseconds = page.until(lambda: page.script("return clusternet.lastUpdate ?? 0"))
     assert 0 < milliseconds < 5000  # a machine under load; docs/interactive.md has the figure
     assert np.isfinite(milliseconds)
+
+
+def test_polygons_legend_and_strokes_are_exported(page: Page) -> None:
+    draw_two_classes(page)
+    folder = page.folder / "exports"
+    wanted = {"Polygons": "scene_classes.gpkg", "Legend": "scene_legend.csv",
+              "Strokes (": "scene_strokes.gpkg"}  # fmt: skip
+    for button, name in wanted.items():
+        (folder / name).unlink(missing_ok=True)
+        page.press(button)
+        page.until((folder / name).exists)
+    polygons = pyogrio.read_dataframe(folder / "scene_classes.gpkg")
+    assert set(polygons["class"]) == {1, 2} and polygons.crs.to_epsg() == 32631
+    rows, cols = SHAPE
+    assert polygons.area.sum() == pytest.approx((rows - 10) * cols / 4)  # all but nodata
+    assert read_legend(folder / "scene_legend.csv").lookup()[:2].tolist() == [1, 2]
+    strokes = pyogrio.read_dataframe(folder / "scene_strokes.gpkg")
+    assert strokes["class"].tolist() == [1, 2] and (strokes["width"] > 0).all()
+    assert 448_000 < strokes.total_bounds[0] < 448_020
+
+
+def test_strokes_of_a_file_are_loaded_and_undo_brings_the_old_ones_back(
+    page: Page, scene: tuple[Path, Path], tmp_path: Path
+) -> None:
+    draw_two_classes(page)
+    drawn = Session()
+    drawn.change_class(1, name="lake", colour=(10, 20, 250))
+    drawn.draw(Stroke(make_line([(20, 150), (90, 200)]), 1, 4))
+    with open_raster(scene[1]) as raster:
+        write_strokes(tmp_path / "lake.gpkg", drawn.drawing, Place.of(raster.profile))
+    page.load(tmp_path / "lake.gpkg")
+    page.until(lambda: page.strokes() == 1)
+    page.until(lambda: page.colour_at(50, 60) == [10, 20, 250, 255])
+    page.key(webdriver.Keys.CONTROL + "z")
+    page.until(lambda: page.strokes() == 2)
+    (tmp_path / "bad.geojson").write_text("no vectors")
+    page.load(tmp_path / "bad.geojson")
+    page.until(lambda: "bad.geojson: cannot be read as vectors" in page.text())
+    assert str(tmp_path) not in page.text() and page.strokes() == 2
+
+
+@pytest.fixture(scope="module")
+def spectral(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a run folder and a raster of 5 bands of 16 bits, whose features are missing."""
+    folder = tmp_path_factory.mktemp("spectral")
+    rng, (rows, cols) = np.random.default_rng(0), (1100, 1500)
+    slope = np.linspace(0, 1, cols)[None] + np.linspace(0, 1, rows)[:, None]
+    place = dict(crs="EPSG:32631", transform=rasterio.Affine(1, 0, 448_000, 0, -1, 5_412_000))
+    with rasterio.open(
+        folder / "spectral.tif", "w", driver="GTiff", dtype="uint16", count=5, height=rows,
+        width=cols, photometric="minisblack", **place,
+    ) as dataset:  # fmt: skip
+        for band in range(1, 6):
+            rise = slope if band < 4 else slope.max() - slope
+            noise = rng.normal(0, 30, (rows, cols))
+            dataset.write((rise * 600 * band + 900 + noise).astype(np.uint16), band)
+    run = random_run.make_run(folder / "run", num_bands=5, dtype="uint16")
+    return run, folder / "spectral.tif"
+
+
+def test_sixteen_bits_are_stretched_bands_chosen_and_progress_shown(
+    browser: Any, spectral: tuple[Path, Path]
+) -> None:
+    server = Server(*spectral)
+    try:
+        page = Page(browser, server, next((spectral[0] / "interactive").iterdir()))
+        page.until(lambda: "Computing features, once:" in page.text())
+
+        first = page.tile("image", 2, 2)[..., :3]
+        assert 20 < first.mean() < 235 and first.std() > 10  # neither black nor white
+        page.select("Red", "band 5")
+        page.until(lambda: "bands=5,2,3" in page.script("return clusternet.tiles.image.url"))
+        second = page.tile("image", 2, 2)[..., :3]
+        assert (second[..., 0] != first[..., 0]).mean() > 0.9
+        np.testing.assert_array_equal(second[..., 1:], first[..., 1:])
+        page.select("Stretch", "5 to 95")
+        page.until(lambda: "low=5.0" in page.script("return clusternet.tiles.image.url"))
+        assert (page.tile("image", 2, 2)[..., 1] != second[..., 1]).mean() > 0.5
+
+        page.until(lambda: "Computing features" not in page.text(), 60)
+        page.draw((100, 100), (500, 400))
+        assert page.colour_at(750, 500) == GREEN
+        browser.get("about:blank")
+    finally:
+        server.stop()

@@ -122,10 +122,11 @@ class Panel:
                 ui.button(text, icon=icon, on_click=lambda w=what: self._export(w)).props(
                     "flat dense no-caps align=left color=grey-4"
                 ).classes("wide").mark(f"export-{what}")
-            upload = ui.upload(on_upload=self._load, auto_upload=True, max_files=1).props(
-                'accept=".gpkg,.geojson,.json"'
-            )
-            upload.set_visibility(False)
+            upload = ui.upload(
+                on_upload=self._load, auto_upload=True, max_files=1,
+                on_rejected=lambda: ui.notify("Choose a .gpkg or .geojson file.", type="warning"),
+            ).props('accept=".gpkg,.geojson,.json"')  # fmt: skip
+            upload.classes("hidden")  # one that NiceGUI itself hides takes no files
             ui.button(
                 "Load strokes", icon="upload", on_click=lambda: upload.run_method("pickFiles")
             ).props("flat dense no-caps align=left color=grey-4").classes("wide").mark("load")
