@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import socket
+import warnings
 from pathlib import Path
 
 import geopandas
@@ -14,6 +15,7 @@ import shapely
 from conftest import ROOT
 from interactive_scene import fill_cache_with_colours, make_run, make_scene, truth
 
+from clusternet.errors import RunError
 from clusternet.interactive.rules import RULES
 from clusternet.interactive.session import Session
 from clusternet.interactive.strokes import Stroke, make_line
@@ -188,6 +190,38 @@ def test_port_in_use_is_refused(scene, capsys):
         port = taken.getsockname()[1]
         message = refused(capsys, *scene, "--port", port, "--no-browser")
     assert f"--port {port}" in message and "--port 0" in message
+
+
+@needs_page
+def test_page_needs_a_network_that_can_be_read_if_features_are_missing(
+    tmp_path, capsys, monkeypatch
+):
+    def unreadable(path, **options):
+        raise RunError(f"{path}: no good")
+
+    monkeypatch.setattr("clusternet.interactive.batch.load", unreadable)
+    message = refused(capsys, make_run(tmp_path), make_scene(tmp_path), "--port", "0",
+                      "--no-browser")  # fmt: skip
+    assert message.endswith("run: no good")
+
+
+@needs_page
+def test_raster_without_overviews_is_shown_while_warnings_are_errors(tmp_path, write_raster):
+    from clusternet.interactive.tiles import ImageTiles
+
+    raster = write_raster("large.tif", np.full((600, 600, 3), 9, np.uint8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        images = ImageTiles(raster)
+    assert images.tile(0, 0, 0, images.first_look())
+
+
+@needs_page
+def test_tiles_of_two_rasters_have_different_addresses(tmp_path, write_raster):
+    from clusternet.interactive.tiles import ImageTiles
+
+    rasters = [write_raster(name, np.full((60, 60, 3), 9, np.uint8)) for name in ("a.tif", "b.tif")]
+    assert len({ImageTiles(raster).key for raster in rasters}) == 2
 
 
 @needs_page

@@ -65,7 +65,7 @@ def test_any_failure_of_the_features_reaches_the_page(tmp_path, caplog):
         raise MemoryError("too small")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workspace_module, "LazyPredictor", fail)
+        patch.setattr(workspace_module.LazyPredictor, "get", fail)
         opened = Workspace(run, raster)
         opened.start()
         until(lambda: opened.progress.message != "")

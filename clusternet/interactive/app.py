@@ -76,6 +76,7 @@ def serve(
         if strokes is not None:
             workspace.load(strokes, class_field=class_field, layer=layer)
         images = ImageTiles(build_pyramid(raster, workspace.folder), workspace.run.bands.nodata)
+        workspace.load_network()
         address = f"http://{_shown(host)}:{port}"
         workspace.lock.tell(address)
         add_routes(app, workspace, images)

@@ -6,9 +6,11 @@ the only other one that comes near it.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import threading
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +40,26 @@ class Look:
     """Values below the first are black, above the second full."""
 
 
+class _Reader(ImageReader):  # type: ignore[misc]
+    """Takes a raster without overviews as it is."""
+
+    def __attrs_post_init__(self) -> None:
+        # The last step warns of them; where another thread has turned warnings into errors for a
+        # moment (`clusternet.model.load_weights`), that is an exception.
+        with suppress(NoOverviewWarning):
+            super().__attrs_post_init__()
+
+
 class ImageTiles:
     """Tiles of one raster; every thread opens it for itself."""
 
     def __init__(self, path: Path, nodata: float | None = None) -> None:
         """Open a raster, and measure its bands on a picture of at most 1024 pixels."""
         self._path, self._nodata = path, nodata
+        stat = path.stat()
+        shown = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, nodata)
+        self.key = hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+        """Part of the tiles' addresses: browsers keep them, another scene must not get them."""
         self._local = threading.local()
         reader = self._reader()
         self.num_bands = reader.dataset.count
@@ -104,7 +120,7 @@ class ImageTiles:
         if not hasattr(self._local, "reader"):
             with quiet_georeferencing():
                 options = {} if self._nodata is None else {"nodata": self._nodata}
-                self._local.reader = ImageReader(str(self._path), options=options)
+                self._local.reader = _Reader(str(self._path), options=options)
         reader: ImageReader = self._local.reader
         return reader
 

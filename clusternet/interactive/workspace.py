@@ -111,6 +111,7 @@ class Workspace:
         """Why the last changes are not saved, empty if they are."""
         done = int(self.cache.done.sum())
         self.progress = Progress(done, len(self.cache.windows))
+        self._predictor = LazyPredictor(self.run.folder)
         self._scene: Scene | None = None
         self._suggested: list[Window] = []
         self._lock = threading.RLock()
@@ -119,6 +120,15 @@ class Workspace:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._fit()
+
+    def load_network(self) -> None:
+        """Load the network if features are missing, before other threads are at work.
+
+        Raises:
+            RunError: if it cannot be read or does not belong to the run.
+        """
+        if not self.cache.is_complete:
+            self._predictor.get()
 
     def start(self) -> None:
         """Start to compute features, count areas and save, in the background."""
@@ -271,9 +281,8 @@ class Workspace:
                 self._changed.set()
 
         try:
-            predictor = LazyPredictor(self.run.folder).get()
-            fill_cache(self.cache, self.raster_path, predictor, stop=self._stop.is_set,
-                       progress=progress)  # fmt: skip
+            fill_cache(self.cache, self.raster_path, self._predictor.get(),
+                       stop=self._stop.is_set, progress=progress)  # fmt: skip
         except ClusterNetError as error:
             logger.error("%s", error)
             self.progress = replace(self.progress, message=str(error))
