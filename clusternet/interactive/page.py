@@ -144,7 +144,12 @@ class Page:
         """Go to the place where the next stroke helps most."""
         window = await run.io_bound(self.workspace.suggest)
         if window is None:
-            ui.notify("Draw strokes of two classes first; then press S again.", type="info")
+            mapped = self.workspace.classifier is not None
+            ui.notify(
+                "That was every region without a stroke; S starts over."
+                if mapped else "Draw strokes of two classes first; then press S again.",
+                type="info",
+            )  # fmt: skip
             return
         self.map.run_method("goTo", window.row, window.col, window.height, window.width)
 
@@ -158,6 +163,9 @@ class Page:
             ui.notify("That stroke lies outside the scene.", type="warning")
             return
         number = self.chosen
+        if not self.workspace.drawing.classes:
+            ui.notify("There is no class to draw; add one first (N).", type="warning")
+            return
         await self.change(lambda session: session.draw(Stroke(line, number, width)))
 
     async def _key(self, event: GenericEventArguments) -> None:
@@ -223,7 +231,8 @@ class Page:
         """Bring the tile layers in line with what this page shows."""
         low, high = self.look.percentiles
         bands = ",".join(map(str, self.look.bands))
-        image = f"/image/{{z}}/{{x}}/{{y}}.png?bands={bands}&low={low}&high={high}"
+        look = f"of={self.images.key}&bands={bands}&low={low}&high={high}"
+        image = f"/image/{{z}}/{{x}}/{{y}}.png?{look}"
         self.map.run_method("show", "image", image, 1)
         mapped = self.workspace.classifier is not None
         version = self.workspace.map_revision

@@ -62,7 +62,7 @@ export default {
         return;
       }
       if (!url) {
-        if (old) this.map.removeLayer(old.layer);
+        if (old) [old.layer, ...old.stale].forEach((each) => this.map.removeLayer(each));
         delete this.tiles[name];
         return;
       }
@@ -143,6 +143,7 @@ export default {
       canvas.addEventListener("pointerdown", (event) => this.penDown(event), true);
       window.addEventListener("pointermove", (event) => this.penMove(event));
       window.addEventListener("pointerup", (event) => this.penLift(event));
+      window.addEventListener("pointercancel", () => this.penDrop());
       canvas.addEventListener("pointerleave", () => this.showBrush(null));
       canvas.addEventListener("contextmenu", (event) => event.preventDefault());
       document.addEventListener("keydown", (event) => this.keyDown(event));
@@ -166,6 +167,7 @@ export default {
         return;
       }
       if (this.shown.tool === "pan" || event.button !== 0) return;
+      if (this.points) return; // a second finger
       document.activeElement?.blur();
       event.preventDefault();
       event.stopPropagation();
@@ -199,7 +201,14 @@ export default {
       this.grabbed = null;
       if (!this.points) return;
       this.points.push(this.place(event));
-      const points = this.points.map((p) => [p.lng, p.lat]);
+      // to a tenth of what the screen shows: a long scribble must fit into one message
+      const digits = Math.max(0, Math.ceil(Math.log10(this.screenPixels())) + 1);
+      const points = [];
+      for (const { lng, lat } of this.points) {
+        const point = [Number(lng.toFixed(digits)), Number(lat.toFixed(digits))];
+        const [x, y] = points.at(-1) ?? [];
+        if (point[0] !== x || point[1] !== y) points.push(point);
+      }
       const line = this.line;
       this.points = this.line = null;
       // the server's own stroke takes its place in a moment
@@ -208,6 +217,10 @@ export default {
       this.$emit("stroke", {
         points, width: this.shown.brush / this.screenPixels(), erase: this.shown.tool === "erase",
       });
+    },
+    penDrop() {
+      if (this.line) this.map.removeLayer(this.line);
+      this.points = this.line = this.grabbed = null;
     },
     showBrush(event) {
       if (!this.brushMark) {
