@@ -279,6 +279,14 @@ def test_eraser_removes_a_stroke_and_its_class_leaves_the_map(page: Page) -> Non
     assert page.colour_at(300, 100) == GREEN
 
 
+def test_all_strokes_can_be_removed_and_brought_back(page: Page) -> None:
+    draw_two_classes(page)
+    page.press("delete_sweep")
+    page.until(lambda: page.strokes() == 0 and page.version() is None)
+    page.key(webdriver.Keys.CONTROL + "z")
+    page.until(lambda: page.strokes() == 2)
+
+
 def test_hidden_class_is_transparent_and_page_asks_nobody_else(page: Page) -> None:
     draw_two_classes(page)
     version = page.version()

@@ -98,6 +98,8 @@ class Page:
             ui.element("div").classes("divider")
             self.undo = self._button("undo", "Undo (Ctrl Z)", lambda: self.change(Session.undo))
             self.redo = self._button("redo", "Redo (Ctrl Y)", lambda: self.change(Session.redo))
+            self.clear = self._button("delete_sweep", "Remove all strokes (Undo brings them back)",
+                                      lambda: self.change(Session.clear))  # fmt: skip
             ui.element("div").classes("divider")
             self._button("my_location", "Where should I draw next? (S)", self.suggest)
             self._button("fit_screen", "Whole scene (F)", lambda: self.map.run_method("fit"))
@@ -219,10 +221,11 @@ class Page:
         self._show_tool()
         self.undo.set_enabled(workspace.session.can_undo)
         self.redo.set_enabled(workspace.session.can_redo)
+        self.clear.set_enabled(bool(drawing.strokes))
         touched = {s.land_class for s in drawing.strokes}
         self.hint.set_visibility(len(touched) < 2)
         self.hint.text = (
-            "Draw a stroke on each class: choose it on the right, then drag over the image"
+            "Choose a class on the right and draw a stroke on it, then the next"
             if not touched else "Now choose another class, and draw a stroke on that"
         )  # fmt: skip
         self.panel.refresh()

@@ -112,7 +112,7 @@ class Panel:
 
     def _files(self) -> None:
         with ui.element("div").classes("section"):
-            ui.html("<h2>Export</h2>", sanitize=False)
+            ui.html("<h2>Files</h2>", sanitize=False)
             for text, icon, what in (
                 ("Class map (GeoTIFF)", "layers", "map"),
                 ("Polygons (GeoPackage)", "pentagon", "polygons"),

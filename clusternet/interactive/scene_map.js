@@ -111,6 +111,12 @@ export default {
             : L.polyline(part.length > 1 ? part : [part[0], part[0]], {
                 ...common, lineCap: "round", lineJoin: "round", smoothFactor: 0.5 });
           layer.strokeWidth = stroke.area ? null : stroke.width;
+          if (!stroke.area) {
+            // a dark rim: without it a stroke vanishes in the class that it gives
+            const rim = L.polyline(layer.getLatLngs(), { ...layer.options, color: "#000" });
+            Object.assign(rim, { strokeWidth: stroke.width, isRim: true });
+            this.drawn.addLayer(rim);
+          }
           this.drawn.addLayer(layer);
         }
       }
@@ -119,8 +125,9 @@ export default {
     restyle() {
       const scale = this.screenPixels();
       this.drawn.eachLayer((layer) => {
-        const weight = layer.strokeWidth ? Math.max(layer.strokeWidth * scale, 2) : 2;
-        const opacity = this.shown.strokesVisible ? 0.9 : 0;
+        const rim = layer.isRim ? 2 : 0;
+        const weight = (layer.strokeWidth ? Math.max(layer.strokeWidth * scale, 2) : 2) + rim;
+        const opacity = this.shown.strokesVisible ? (rim ? 0.6 : 1) : 0;
         layer.setStyle({ weight, opacity, fillOpacity: this.shown.strokesVisible ? 0.35 : 0 });
       });
     },
@@ -242,6 +249,7 @@ export default {
     showPosition(place) {
       const target = document.getElementById("position");
       if (!target) return;
+      target.closest(".status").classList.add("filled");
       const [a, b, c, d, e, f] = this.scene.transform;
       const { lat: row, lng: col } = place;
       const digits = this.scene.degrees ? 6 : 1;
