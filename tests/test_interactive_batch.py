@@ -182,6 +182,26 @@ def test_existing_output_is_refused_and_kept(tmp_path, scene, strokes, capsys):
     assert "exists already" in message and output.read_text() == "mine"
 
 
+@pytest.mark.parametrize("flag", ["--output", "--polygons"])
+def test_input_is_never_written_over(tmp_path, scene, strokes, capsys, flag):
+    outputs = {"--output": tmp_path / "o.tif"}
+    outputs |= {flag: scene[1] if flag == "--output" else strokes}
+    before = outputs[flag].read_bytes()
+    message = refused(capsys, *scene, "--strokes", strokes, "--overwrite",
+                      *(part for pair in outputs.items() for part in pair))  # fmt: skip
+    assert "is an input" in message and outputs[flag].read_bytes() == before
+
+
+@needs_page
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(("--port", "70000"), "--port 70000: expected 0 to 65535"),
+     (("--port", "0", "--host", "192.0.2.1"), "--host 192.0.2.1: is no address of this machine")],
+)  # fmt: skip
+def test_address_that_cannot_be_served_is_refused(scene, capsys, arguments, expected):
+    assert expected in refused(capsys, *scene, "--no-browser", *arguments)
+
+
 @needs_page
 def test_port_in_use_is_refused(scene, capsys):
     with socket.socket() as taken:

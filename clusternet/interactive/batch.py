@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def apply_strokes(
     options = options or BatchOptions()
     if options.rule not in RULES:
         raise SettingsError(f"--rule: expected one of {', '.join(RULES)}, found {options.rule}.")
-    _check_outputs(export)
+    _check_outputs(export, inputs=(raster_path, strokes, options.drawn_on))
     run = load_run(run_folder)
     profile = read_profile(raster_path, run)
     drawn_on = options.drawn_on or raster_path
@@ -168,12 +169,14 @@ def _write(
     )  # fmt: skip
 
 
-def _check_outputs(export: Export) -> None:
+def _check_outputs(export: Export, inputs: Sequence[Path | None]) -> None:
     if export.output.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"{export.output}: class maps are written as GeoTIFF; name it *.tif.")
     if export.polygons is not None and export.polygons.suffix.lower() != ".gpkg":
         raise OutputError(f"{export.polygons}: polygons are written as GeoPackage; name it *.gpkg.")
     for path in (export.output, export.polygons, export.legend):
         if path is not None:
+            if path.resolve() in {given.resolve() for given in inputs if given is not None}:
+                raise OutputError(f"{path}: is an input; choose another output.")
             check_new(path, overwrite=export.overwrite)
             check_writable(path)

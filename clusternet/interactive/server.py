@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import numpy as np
@@ -108,14 +109,21 @@ def free_port(host: str, port: int) -> int:
     Raises:
         SettingsError: if the port is in use or the address is not this machine's.
     """
+    if not 0 <= port <= 65535:
+        raise SettingsError(f"--port {port}: expected 0 to 65535; 0 takes a free one.")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return int(probe.getsockname()[1])
-    except (OSError, OverflowError) as error:
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(
+                f"--host {host}: is no address of this machine; 127.0.0.1 is for this machine "
+                "alone, 0.0.0.0 lets others in."
+            ) from error
         raise SettingsError(
-            f"--port {port}: cannot be used on {host} ({error}); another program may have it. "
+            f"--port {port}: cannot be used on {host} ({error.strerror}); "
             "--port 0 takes a free one."
         ) from error
