@@ -400,3 +400,30 @@ def test_sixteen_bits_are_stretched_bands_chosen_and_progress_shown(
         browser.get("about:blank")
     finally:
         server.stop()
+
+
+def test_long_scribble_arrives(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    page.script("""
+        const page = clusternet, points = [];
+        for (let i = 0; i < 30000; i++) {
+          points.push({ lng: 60 + 40 * Math.sin(i / 60), lat: 60 + 40 * Math.sin(i / 47) });
+        }
+        page.points = points;
+        page.line = page.drawn.getLayers()[0];
+        page.penLift({ clientX: 300, clientY: 300 });
+    """)
+    page.until(lambda: page.strokes() == 2)
+
+
+def test_layer_switched_off_while_it_loads_leaves_nothing_behind(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    left = page.script("""
+        const show = (version) =>
+          clusternet.show("classes", version && `/classes/{z}/{x}/{y}.png?${version}`, 1);
+        ["a", "b", null].forEach(show);
+        let left = 0;
+        clusternet.map.eachLayer((layer) => (left += layer.options.className === "tiles-classes"));
+        return left;
+    """)
+    assert left == 0

@@ -194,6 +194,7 @@ def least_certain(
 
 def _untouched(squares: Sequence[Window], strokes: Sequence[Stroke]) -> list[Window]:
     boxes = [shapely.box(w.col, w.row, w.col + w.width, w.row + w.height) for w in squares]
-    outlines = np.array([stroke.outline for stroke in strokes], object)
-    touched = set(shapely.STRtree(boxes).query(outlines, predicate="intersects")[1].tolist())
+    lines = np.array([stroke.geometry for stroke in strokes], object)
+    reach = [stroke.reach for stroke in strokes]
+    touched = set(shapely.STRtree(boxes).query(lines, "dwithin", reach)[1].tolist())
     return [window for i, window in enumerate(squares) if i not in touched]

@@ -161,7 +161,7 @@ class Page:
             await self.change(lambda session: session.rub_out(Stroke(line, 0, width)))
             return
         rows, cols = self.workspace.profile.shape
-        if not line.buffer(width / 2).intersects(shapely.box(0, 0, cols, rows)):
+        if not Stroke(line, self.chosen, width).touches(shapely.box(0, 0, cols, rows)):
             ui.notify("That stroke lies outside the scene.", type="warning")
             return
         number = self.chosen

@@ -133,7 +133,7 @@ def read_strokes(
     ]
     rows, cols = place.shape
     raster = shapely.box(0, 0, cols, rows)
-    inside = tuple(stroke for stroke in strokes if stroke.outline.intersects(raster))
+    inside = tuple(stroke for stroke in strokes if stroke.touches(raster))
     if not inside:
         raise GridMismatchError(
             f"{path}: none of its {len(strokes)} strokes lies on {place.name}; if they were drawn "
