@@ -7,6 +7,7 @@ fetched from a saved model: ``features`` (64 a pixel, float32) and ``logits`` (o
 from __future__ import annotations
 
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def load_weights(network: Any, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # layers left as they were
             network.load_weights(path)
-    except (OSError, ValueError, KeyError, UserWarning) as error:
+    except (OSError, ValueError, KeyError, UserWarning, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0]
         raise RunError(
             f"{path}: its weights do not fit this network of {network.count_params():,} weights "
