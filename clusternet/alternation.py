@@ -58,9 +58,11 @@ class Alternation:
 
         self.network = build()
         self._frozen = build()
-        self._labeller = build_labeller(self._frozen, settings.num_clusters)
-        self._sampler = build_sampler(self.network)
-        self._embedder = keras.Model(self.network.input, features_tensor(self.network))
+        filters_from = shape if settings.fixed_filters else None
+        self._labeller = build_labeller(self._frozen, settings.num_clusters, filters_from)
+        self._sampler = build_sampler(self.network, filters_from)
+        described = features_tensor(self.network, filters_from)
+        self._embedder = keras.Model(self.network.input, described)
         # A second model around the same layers is compiled, so that the saved one asks nobody
         # for the loss function.
         self._trainer = keras.Model(self.network.input, self.network.output)

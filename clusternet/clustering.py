@@ -13,6 +13,12 @@ from clusternet.types import AnyArray, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
+_LEAST_LOCAL = 1e-3  # of the mean variance between neighbours: what is added to each
+
+
+Space = tuple[FloatArray, FloatArray]
+"""(depth,) offset that is subtracted from features, (depth, depth) projection from the right."""
+
 
 @dataclass(frozen=True)
 class Codebook:
@@ -70,11 +76,16 @@ class Clustering:
     """(clusters,) samples in each cluster."""
 
 
-def fit_transform(features: FloatArray, kind: str) -> tuple[FloatArray, FloatArray]:
+def fit_transform(features: FloatArray, kind: str, differences: FloatArray | None = None) -> Space:
     """Return the (offset, projection) of a feature transform fitted to (samples, depth).
 
     ``none`` changes nothing; ``standardise`` gives every feature variance 1; ``whiten`` also
     removes their correlations (PCA). Directions without variance are left at zero.
+
+    With ``differences``, (pairs, depth) between neighbouring pixels, features are standardised
+    and then whitened half-way by those: the directions in which neighbours differ most, which
+    tell least of land cover, are divided by the square root of the deviation. (All the way it
+    is the minimum noise fraction, Green et al. 1988.)
     """
     depth = features.shape[1]
     if kind == "none":
@@ -86,7 +97,38 @@ def fit_transform(features: FloatArray, kind: str) -> tuple[FloatArray, FloatArr
         variance, axes = np.linalg.eigh(np.cov(features, rowvar=False, dtype=np.float64))
     floor = max(float(variance.max()), 1e-12) * 1e-6
     scale = np.where(variance > floor, 1 / np.sqrt(np.maximum(variance, floor)), 0.0)
+    if differences is not None:
+        scaled = differences.astype(np.float64) @ (axes * scale)
+        local, turn = np.linalg.eigh(scaled.T @ scaled / len(scaled))
+        least = max(float(local.mean()), 1e-12) * _LEAST_LOCAL
+        return offset.astype(np.float32), (
+            (axes * scale) @ (turn / (np.maximum(local, 0) + least) ** 0.25)
+        ).astype(np.float32)
     return offset.astype(np.float32), (axes * scale).astype(np.float32)
+
+
+def join_spaces(features: FloatArray, learned: Space, filters: Space, weight: float) -> Space:
+    """Return a space for learned features and fixed filters side by side.
+
+    Both are scaled as a whole: the filters to a total variance of 1, the learned features to
+    ``weight`` squared. So neither counts more because it has more or larger numbers.
+
+    Args:
+        features: (samples, learned + filters).
+        learned: space of the learned features.
+        filters: space of the filters.
+        weight: deviation of the learned features, in those of the filters.
+    """
+    depth = len(learned[0])
+    blocks, start = [], 0
+    for (offset, projection), size in ((learned, weight), (filters, 1.0)):
+        part = (features[:, start : start + len(offset)] - offset) @ projection
+        spread = float(np.sqrt(part.var(axis=0, dtype=np.float64).sum()))
+        blocks.append(projection * (size / spread if spread > 0 else 0.0))
+        start += len(offset)
+    joint = np.zeros((start, start), np.float32)
+    joint[:depth, :depth], joint[depth:, depth:] = blocks
+    return np.concatenate([learned[0], filters[0]]), joint
 
 
 def cluster(
@@ -96,6 +138,7 @@ def cluster(
     iterations: int = 20,
     seed: int = 1,
     transform: str = "none",
+    space: Space | None = None,
     start: IntArray | None = None,
 ) -> Clustering:
     """Cluster pixel features by K-Means.
@@ -106,6 +149,7 @@ def cluster(
         iterations: of Lloyd's algorithm.
         seed: fixes the choice of first centroids.
         transform: see `fit_transform`.
+        space: the (offset, projection) to use instead of a fitted one.
         start: (samples,) cluster of each sample before the features changed. K-Means starts
             from their means, so that a cluster keeps its number though features have moved;
             a cluster without samples starts at one drawn by chance. A negative number means
@@ -116,8 +160,8 @@ def cluster(
             all features are equal.
     """
     _check_features(features, num_clusters)
-    offset, projection = fit_transform(features, transform)
-    space = Codebook(np.empty((0, features.shape[1]), np.float32), offset, projection)
+    offset, projection = space or fit_transform(features, transform)
+    empty = Codebook(np.empty((0, features.shape[1]), np.float32), offset, projection)
     kmeans = faiss.Kmeans(
         features.shape[1],
         num_clusters,
@@ -127,7 +171,7 @@ def cluster(
         max_points_per_centroid=len(features),
         min_points_per_centroid=1,
     )
-    points = space.transform(features)
+    points = empty.transform(features)
     first = None if start is None else cluster_means(points, start, num_clusters, seed)
     _use_one_thread()
     kmeans.train(points, init_centroids=first)

@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tensorboard.summary import Writer
 from tqdm import tqdm
 
 from clusternet.alternation import Alternation
 from clusternet.augmentation import augment
 from clusternet.batches import BatchLoader
-from clusternet.clustering import Clustering
+from clusternet.clustering import Clustering, Space
 from clusternet.files import new_folder
 from clusternet.interrupts import finish_first
 from clusternet.metrics import contingency_table, nmi
@@ -46,7 +48,7 @@ from clusternet.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-_SAMPLE, _ORDER, _AUGMENT = 1, 2, 3  # number the streams of random choices
+_SAMPLE, _ORDER, _AUGMENT, _CHOICE = 1, 2, 3, 4  # number the streams of random choices
 _SAMPLES_PER_CENTROID = 256  # of the codebook that is kept, where groups take all their pixels
 
 
@@ -67,7 +69,7 @@ class Training:
     def start(self, *, overwrite: bool) -> None:
         """Cluster the features of the first weights, and create the run folder."""
         features = self._embed(self._plan(self.epochs_done))
-        self._take_over(cluster_features(features, self.settings), features)
+        self._take_over(cluster_features(features, self.settings, self._filters), features)
         with finish_first(), new_folder(self.output, overwrite=overwrite) as part:
             save_description(part, self.settings, self.survey.bands)
             self._save(part)
@@ -117,7 +119,7 @@ class Training:
         features = self._embed(plan)
         # the numbers of groups mean nothing to each other
         start = before if self.settings.cluster_scope == "epoch" else None
-        found = cluster_features(features, self.settings, start)
+        found = cluster_features(features, self.settings, self._filters, start)
         self._take_over(found, features)
         self.epochs_done = epoch
         clusters = self.settings.num_clusters
@@ -130,7 +132,7 @@ class Training:
             largest=int(found.sizes.max()),
             empty=int((found.sizes == 0).sum()),
             seconds=time.monotonic() - begin,
-            patches_per_second=len(self.survey.usable) / (trained - begin),
+            patches_per_second=len(self._chosen(epoch)) / (trained - begin),
         )
         self.history.append(record)
         with finish_first():
@@ -148,7 +150,7 @@ class Training:
         rng = np.random.default_rng((settings.seed, _AUGMENT, epoch))
         watched: dict[int, IntArray] = {}
         losses: list[float] = []
-        total = len(self.survey.usable)
+        total = len(self._chosen(epoch))
         bar = tqdm(total=total, desc=f"epoch {epoch}", unit="patch", disable=None, leave=False)
         with bar:
             for batch, labels in self._labelled(epoch):
@@ -171,24 +173,40 @@ class Training:
         """Return all patches in random order, with labels that no step of the epoch touches."""
         settings = self.settings
         rng = np.random.default_rng((settings.seed, _ORDER, epoch))
-        order = rng.permutation(self.survey.usable)
+        order = rng.permutation(self.survey.usable[self._chosen(epoch)])
         if settings.first_codebook == "filters" and epoch <= settings.filter_epochs:
             return self._teacher.labels(order)
         if settings.cluster_scope == "epoch":  # frozen at the end of the last epoch
             return codebook_labels(self.loader, order, self.alternation)
-        return group_labels(self.loader, order, self.alternation, settings)
+        return group_labels(self.loader, order, self.alternation, settings, self._filters)
 
     @cached_property
     def _teacher(self) -> FilterTeacher:
         return FilterTeacher(self.loader, self._plan(0), self.settings)
 
+    @property
+    def _filters(self) -> Space | None:
+        """The space of the fixed filters, if they take part in clustering."""
+        return self._teacher.space if self.settings.fixed_filters else None
+
+    def _chosen(self, epoch: int) -> NDArray[np.int64]:
+        """Choose the patches of an epoch: places in the list of usable ones, ascending."""
+        count, settings = len(self.survey.usable), self.settings
+        if settings.epoch_megapixels:
+            rows, cols = self.loader.patches.shape
+            most = math.ceil(settings.epoch_megapixels * 1e6 / (rows * cols))
+            # no fewer than fill a batch
+            count = min(count, max(most, settings.train_batch_size))
+        rng = np.random.default_rng((settings.seed, _CHOICE, epoch))
+        return np.sort(rng.choice(len(self.survey.usable), count, replace=False))
+
     def _plan(self, epoch: int) -> SamplePlan:
         """Choose the pixels that are clustered at the end of ``epoch``."""
-        settings = self.settings
+        settings, chosen = self.settings, self._chosen(epoch)
         per_centroid = settings.samples_per_centroid or _SAMPLES_PER_CENTROID
         return plan_sample(
-            self.survey.usable,
-            self.survey.valid_counts,
+            self.survey.usable[chosen],
+            self.survey.valid_counts[chosen],
             per_centroid * settings.num_clusters,
             settings.sample_patches,
             (settings.seed, _SAMPLE, epoch),

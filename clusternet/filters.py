@@ -9,6 +9,51 @@ from clusternet.types import FloatArray
 
 SCALES = (1.5, 4.0, 8.0)
 """Standard deviations of the Gaussians in pixels: a roof's edge, a crown, a house."""
+BORDER = 36
+"""Pixels around it that a pixel's filters depend on: four deviations of the Gaussians."""
+REACH = 16
+"""Pixels between two places whose difference counts as local: twice the largest scale."""
+
+GRADIENT_SCALE = 1.0
+"""Standard deviation of the gradients that coherence is made of, in pixels."""
+FAINT = 1e-2
+"""Squared gradient, of standardised bands, below which a direction means nothing."""
+
+
+def num_filters(num_bands: int) -> int:
+    """Return how many numbers `teacher_features` gives for a pixel."""
+    return num_bands + len(SCALES) * (num_bands + 4)
+
+
+def teacher_features(pixels: FloatArray) -> FloatArray:
+    """Return `filter_features` and `coherence` side by side; (rows, cols, filters)."""
+    return np.concatenate([filter_features(pixels), coherence(pixels)], axis=-1)
+
+
+def coherence(pixels: FloatArray) -> FloatArray:
+    """Tell how much the surroundings have one direction, as roads, roofs and furrows have.
+
+    From the eigenvalues a >= b of the structure tensor, the gradient's outer product smoothed
+    at each scale: (a - b) / (a + b), 0 where all directions are alike (Bigun and Granlund 1987).
+
+    Args:
+        pixels: (rows, cols, bands), standardised.
+
+    Returns:
+        (rows, cols, scales) from 0 to 1.
+    """
+    grey = pixels.mean(axis=-1)
+    down, across = (
+        ndimage.gaussian_filter(grey, GRADIENT_SCALE, order=order) for order in ((1, 0), (0, 1))
+    )
+    found = []
+    for scale in SCALES:
+        rows, cols, both = (
+            ndimage.gaussian_filter(product, scale)
+            for product in (down * down, across * across, down * across)
+        )
+        found.append(np.sqrt((cols - rows) ** 2 + 4 * both**2) / (cols + rows + FAINT))
+    return np.stack(found, axis=-1).astype(np.float32)
 
 
 def filter_features(pixels: FloatArray) -> FloatArray:

@@ -14,6 +14,7 @@ from typing import Any
 from clusternet.backend import keras
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError
+from clusternet.filter_bank import BesideCentre, FilterBank
 from clusternet.network_shape import LEVELS, decoder_margins, margin, skip_crops
 from clusternet.types import AnyArray
 from clusternet.windows import Shape
@@ -126,12 +127,25 @@ def load_weights(network: Any, path: Path) -> None:
         ) from error
 
 
-def features_tensor(network: Any) -> Any:
-    """Return the symbolic features of a network; (patches, rows, cols, features)."""
-    return network.get_layer("features").output
+def features_tensor(network: Any, filters_from: Shape | None = None) -> Any:
+    """Return what clusters are made of: the symbolic features of a network.
+
+    Args:
+        network: see `build_network`.
+        filters_from: append the fixed filters to the learned features; (rows, cols) of the
+            smallest patch that will come. None leaves them out.
+
+    Output shape:
+        (patches, rows, cols, features) float32.
+    """
+    features = network.get_layer("features").output
+    if filters_from is None:
+        return features
+    filters = FilterBank(filters_from, name="filters")(network.input)
+    return BesideCentre(name="description", dtype="float32")([features, filters])
 
 
-def build_labeller(network: Any, num_clusters: int) -> Any:
+def build_labeller(network: Any, num_clusters: int, filters_from: Shape | None = None) -> Any:
     """Add the search for the nearest centroid to the features of ``network``.
 
     The nearest centroid maximises f . c - |c|^2 / 2, since |f - c|^2 = |f|^2 - 2 f . c + |c|^2
@@ -141,7 +155,7 @@ def build_labeller(network: Any, num_clusters: int) -> Any:
         (patches, rows, cols) int32.
     """
     scores = layers.Conv2D(num_clusters, 1, name="codebook", dtype="float32", trainable=False)
-    labels = _argmax(scores(features_tensor(network)))
+    labels = _argmax(scores(features_tensor(network, filters_from)))
     return keras.Model(network.input, labels, name="labeller")
 
 
@@ -158,7 +172,12 @@ def set_codebook(labeller: Any, kernel: AnyArray, bias: AnyArray) -> None:
 
 
 def build_predictor(
-    network: Any, codebook: Codebook | None, *, confidence: bool = False, features: bool = False
+    network: Any,
+    codebook: Codebook | None,
+    *,
+    confidence: bool = False,
+    features: bool = False,
+    filters_from: Shape | None = None,
 ) -> Any:
     """Give a network the outputs that maps are made of, and no others.
 
@@ -169,13 +188,14 @@ def build_predictor(
             the nearest and the second nearest centroid, or with the head the difference of the
             two largest probabilities.
         features: also give the features.
+        filters_from: see `features_tensor`; as the codebook was found.
 
     Output shape:
         dict of ``labels`` (patches, rows, cols) int32, and as asked for ``confidence``
         (patches, rows, cols) from 0 to 1, ``features`` (patches, rows, cols, features).
     """
     ops = keras.ops
-    vectors = features_tensor(network)
+    vectors = features_tensor(network, filters_from)
     outputs = {"features": vectors} if features else {}
     if codebook is None:
         scores = network.get_layer("logits").output
@@ -200,7 +220,7 @@ def build_predictor(
     return keras.Model(network.input, outputs, name="predictor")
 
 
-def build_sampler(network: Any) -> Any:
+def build_sampler(network: Any, filters_from: Shape | None = None) -> Any:
     """Fetch the features of chosen pixels only, so that few numbers leave the graph.
 
     Input shape:
@@ -209,7 +229,7 @@ def build_sampler(network: Any) -> Any:
     Output shape:
         (patches, samples, features) float32.
     """
-    features = features_tensor(network)
+    features = features_tensor(network, filters_from)
     positions = keras.Input((None,), dtype="int32", name="positions")
     depth = features.shape[-1]
     flat = layers.Reshape((-1, depth), dtype="float32", name="pixels")(features)

@@ -63,6 +63,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "are clusters of: fixed multi-scale filters, or the features of the untrained network"),
     "filter_epochs": dict(type=int, help="epochs trained on clusters of the fixed filters, with "
         "--first_codebook filters"),
+    "fixed_filters": _FLAG | dict(help="cluster pixels by the fixed filters beside the network's "
+        "features"),
+    "epoch_megapixels": dict(type=float, metavar="MEGAPIXELS", help="size of an epoch: patches "
+        "drawn anew each time, in millions of pixels; 0 takes all patches"),
     "augment": _FLAG | dict(help="train on flipped, turned and relit views of what was labelled"),
     "padding": dict(choices=("same", "valid"), help="same labels every pixel of a patch, valid "
         "only its centre as in the published code"),

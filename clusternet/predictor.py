@@ -80,6 +80,11 @@ class Predictor:
         """Number of clusters."""
         return self.run.settings.num_clusters
 
+    @property
+    def num_features(self) -> int:
+        """Features of a pixel, fixed filters among them."""
+        return len(self.run.stored.codebook.offset)
+
     def predict(self, source: AnyArray | Any) -> IntArray:
         """Return the cluster of every pixel, -1 where there is no data.
 
@@ -106,7 +111,7 @@ class Predictor:
             (rows, cols, features) float32.
         """
         with self._open(source) as raster:
-            shape = (*raster.profile.shape, self.run.settings.num_features)
+            shape = (*raster.profile.shape, self.num_features)
             result = np.full(shape, np.nan, np.float32)
             for part in self.windows(raster, features=True):
                 if part.features is not None:  # None for a window without data
@@ -158,13 +163,14 @@ class Predictor:
             yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
 
     def _model(self, confidence: bool, features: bool) -> Any:
-        key = (confidence, features)
+        key, bands = (confidence, features), self.run.bands
         if key not in self._models:
             self._models[key] = build_predictor(
                 self._network,
                 self.run.stored.codebook if self.assign == "codebook" else None,
                 confidence=confidence,
                 features=features,
+                filters_from=bands.patch_shape if self.run.settings.fixed_filters else None,
             )
         return self._models[key]
 

@@ -9,28 +9,44 @@ from numpy.typing import NDArray
 
 from clusternet.alternation import IGNORE, Alternation
 from clusternet.batches import Batch, BatchLoader
-from clusternet.clustering import Clustering, cluster
-from clusternet.filters import filter_features
+from clusternet.clustering import Clustering, Space, cluster, fit_transform, join_spaces
+from clusternet.filters import REACH, teacher_features
 from clusternet.prefetch import prefetch
 from clusternet.sampling import SamplePlan
 from clusternet.settings import TrainingSettings
-from clusternet.types import FloatArray, IntArray
+from clusternet.types import BoolArray, FloatArray, IntArray
 from clusternet.windows import Window, centre
+
+_LEARNED_WEIGHT = 0.6  # deviation of the learned features, in those of the filters
 
 Labelled = Iterator[tuple[Batch, IntArray]]
 """Batches with their pseudo-labels (batch size, rows', cols'), IGNORE where there is none."""
 
 
 def cluster_features(
-    features: FloatArray, settings: TrainingSettings, start: IntArray | None = None
+    features: FloatArray,
+    settings: TrainingSettings,
+    filters: Space | None,
+    start: IntArray | None = None,
 ) -> Clustering:
-    """Cluster the network's features as the settings say; see `clusternet.clustering.cluster`."""
+    """Cluster features as the settings say.
+
+    Args:
+        features: (samples, features), the fixed filters last if they take part.
+        settings: of the run.
+        filters: the space of the fixed filters; None if they take no part.
+        start: see `clusternet.clustering.cluster`.
+    """
+    learned = features[:, : settings.num_features]
+    space = fit_transform(learned, settings.feature_transform)
+    if filters is not None:
+        space = join_spaces(features, space, filters, _LEARNED_WEIGHT)
     return cluster(
         features,
         settings.num_clusters,
         iterations=settings.kmeans_iterations,
         seed=settings.seed,
-        transform=settings.feature_transform,
+        space=space,
         start=start,
     )
 
@@ -48,6 +64,7 @@ def group_labels(
     order: NDArray[np.int64],
     alternation: Alternation,
     settings: TrainingSettings,
+    filters: Space | None = None,
 ) -> Labelled:
     """Label group by group as the published code does: fresh K-Means and fresh Adam for each."""
     size = settings.clust_batch_size
@@ -58,9 +75,9 @@ def group_labels(
         if 0 < most < len(features):
             rng = np.random.default_rng((settings.seed, first))
             sample = features[np.sort(rng.choice(len(features), most, replace=False))]
-            found = cluster_features(sample, settings).codebook.assign(features)
+            found = cluster_features(sample, settings, filters).codebook.assign(features)
         else:
-            found = cluster_features(features, settings).assignment
+            found = cluster_features(features, settings, filters).assignment
         del features
         alternation.reset_optimizer()
         for batch in group:
@@ -77,19 +94,23 @@ class FilterTeacher:
         """Cluster the filters of the planned pixels."""
         self._loader = loader
         self._middle = centre(Window(0, 0, *loader.patches.shape), loader.labelled_shape).slices()
-        sample = [
-            values.reshape(-1, values.shape[-1])[plan.positions(patch, valid)]
-            for batch in loader.batches(plan.patches)
-            for patch, values, valid in zip(
-                batch.indexes.tolist(), self._features(batch), batch.valid, strict=False
-            )
-        ]
+        sample: list[FloatArray] = []
+        differences: list[FloatArray] = []
+        for batch in loader.batches(plan.patches):
+            triples = zip(batch.indexes.tolist(), self._features(batch), batch.valid, strict=False)
+            for patch, values, valid in triples:
+                chosen = plan.positions(patch, valid)
+                sample.append(values.reshape(-1, values.shape[-1])[chosen])
+                differences += _local_differences(values, valid, chosen)
+        features, local = np.concatenate(sample), np.concatenate(differences)
+        # in patches smaller than REACH there are no differences
+        self.space = fit_transform(features, "standardise", local if len(local) else None)
         self._codebook = cluster(
-            np.concatenate(sample),
+            features,
             settings.num_clusters,
             iterations=settings.kmeans_iterations,
             seed=settings.seed,
-            transform="standardise",
+            space=self.space,
         ).codebook
 
     def labels(self, order: NDArray[np.int64]) -> Labelled:
@@ -98,7 +119,7 @@ class FilterTeacher:
 
     def _features(self, batch: Batch) -> Iterator[FloatArray]:
         for pixels in batch.pixels[: len(batch.indexes)]:
-            yield filter_features(pixels)[self._middle]
+            yield teacher_features(pixels)[self._middle]
 
     def _label(self, batch: Batch) -> tuple[Batch, IntArray]:
         labels = np.full(batch.valid.shape, IGNORE, np.int32)
@@ -107,3 +128,16 @@ class FilterTeacher:
             valid = batch.valid[place]
             labels[place] = np.where(valid, found.reshape(valid.shape), IGNORE)
         return batch, labels
+
+
+def _local_differences(values: FloatArray, valid: BoolArray, chosen: IntArray) -> list[FloatArray]:
+    """Return what chosen pixels differ by from those `REACH` below and to the right of them."""
+    rows, cols = np.unravel_index(chosen, valid.shape)
+    found = []
+    for down, across in ((REACH, 0), (0, REACH)):
+        inside = (rows + down < valid.shape[0]) & (cols + across < valid.shape[1])
+        here = rows[inside], cols[inside]
+        there = here[0] + down, here[1] + across
+        usable = valid[there]
+        found.append((values[here] - values[there])[usable])
+    return found

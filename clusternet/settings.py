@@ -34,8 +34,8 @@ class TrainingSettings:
     """(rows, cols) that patches are resized to; None keeps their own shape."""
     num_clusters: int = 100
     """Clusters, and outputs of the softmax head."""
-    num_epochs: int = 30
-    """Alternations of clustering and training."""
+    num_epochs: int = 20
+    """Alternations of clustering and training; 0 leaves the network untrained."""
     learn_rate: float = 5e-4
     """Adam's learning rate."""
     train_batch_size: int = 4
@@ -49,11 +49,15 @@ class TrainingSettings:
     of the untrained network as in the published code."""
     filter_epochs: int = 6
     """Epochs trained on clusters of the fixed filters, with ``first_codebook`` filters."""
+    fixed_filters: bool = True
+    """Cluster pixels by the fixed filters beside the network's features."""
+    epoch_megapixels: float = 16
+    """Patches of an epoch, in millions of pixels, drawn anew each time; 0 takes all patches."""
     augment: bool = True
     """Train on flipped, turned and relit views of what was labelled."""
     padding: Padding = "same"
     """Padding of the convolutions: same labels every pixel, valid only the centre."""
-    base_filters: int = 64
+    base_filters: int = 16
     """Filters of the first level; each deeper level has twice as many."""
     num_features: int = 64
     """Features a pixel."""
@@ -79,7 +83,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
         positive = (
-            "num_clusters", "num_epochs", "learn_rate", "train_batch_size", "clust_batch_size",
+            "num_clusters", "learn_rate", "train_batch_size", "clust_batch_size",
             "base_filters", "num_features", "sample_patches", "kmeans_iterations", "workers",
         )  # fmt: skip
         for name in positive:
@@ -87,7 +91,7 @@ class TrainingSettings:
                 _refuse(name, "a number above 0", getattr(self, name))
         if self.num_clusters < 2:
             _refuse("num_clusters", "at least 2", self.num_clusters)
-        for name in ("samples_per_centroid", "filter_epochs"):
+        for name in ("num_epochs", "samples_per_centroid", "filter_epochs", "epoch_megapixels"):
             if getattr(self, name) < 0:
                 _refuse(name, "0 or more", getattr(self, name))
         if self.samples_per_centroid == 0 and self.cluster_scope != "batch":

@@ -18,7 +18,12 @@ CLUSTERS = 6
 def make_run(folder: Path, padding: str = "same", num_bands: int = 3, dtype: str = "uint8") -> Path:
     """Write a run with random weights and a codebook of random features."""
     settings = TrainingSettings(
-        num_clusters=CLUSTERS, base_filters=2, num_features=6, padding=padding, precision="float32"
+        num_clusters=CLUSTERS,
+        base_filters=2,
+        num_features=6,
+        padding=padding,
+        precision="float32",
+        fixed_filters=False,
     )
     shape = (64, 64) if padding == "same" else (256, 256)
     network = build_network(num_bands, CLUSTERS, shape=shape, base_filters=2, num_features=6,

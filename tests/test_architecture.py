@@ -32,6 +32,7 @@ LAYERS = {
     "clusternet.backend": 1,
     "clusternet.bands": 1,
     "clusternet.clustering": 1,
+    "clusternet.filter_bank": 1,
     "clusternet.filters": 1,
     "clusternet.land_classes": 1,
     "clusternet.metrics": 1,

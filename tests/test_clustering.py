@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusternet.clustering import cluster, cluster_means, fit_transform
+from clusternet.clustering import cluster, cluster_means, fit_transform, join_spaces
 from clusternet.errors import ClusteringError
 
 # Two pairs: the best two centroids are their middles, each point 0.5 away: objective 0.25.
@@ -74,6 +74,28 @@ def test_whitening_removes_scale_and_correlation() -> None:
     offset, projection = fit_transform(features, "whiten")
     white = (features - offset) @ projection
     np.testing.assert_allclose(np.cov(white, rowvar=False), np.eye(3), atol=0.02)
+
+
+def test_what_neighbours_differ_in_counts_less() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(5000, 2)).astype(np.float32) * [3, 5]
+    # neighbours are alike in the first feature, and in the second as unlike as any two pixels
+    differences = rng.normal(size=(5000, 2)).astype(np.float32) * [3 / 16, 5]
+    _, projection = fit_transform(features.astype(np.float32), "standardise", differences)
+    spread = np.linalg.norm(np.diag([3, 5]) @ projection, axis=1)
+    assert spread[0] / spread[1] == pytest.approx(np.sqrt(16), rel=0.05)
+
+
+def test_joined_spaces_weigh_both_sides_as_asked() -> None:
+    rng = np.random.default_rng(4)
+    features = (rng.normal(size=(4000, 5)) * [1, 2, 3, 40, 50]).astype(np.float32)
+    learned = fit_transform(features[:, :3], "none")
+    filters = fit_transform(features[:, 3:], "standardise")
+    offset, projection = join_spaces(features, learned, filters, 0.5)
+    joint = (features - offset) @ projection
+    assert joint[:, :3].var(axis=0).sum() == pytest.approx(0.25, rel=1e-3)
+    assert joint[:, 3:].var(axis=0).sum() == pytest.approx(1, rel=1e-3)
+    assert not projection[:3, 3:].any() and not projection[3:, :3].any()
 
 
 def test_a_constant_feature_survives_standardising() -> None:

@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT, WriteRaster, four_textures
 from PIL import Image
 
+import clusternet
 from clusternet.alternation import Alternation
 from clusternet.epochs import Training
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
@@ -468,3 +469,19 @@ def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatc
     for name, value in whole.items():
         if value.ndim:  # the count of steps counts parts
             np.testing.assert_allclose(value, parts[name], atol=2e-4, err_msg=name)
+
+
+def test_an_epoch_is_as_large_as_asked(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches", 6, (32, 32))
+    settings = replace(SMALL, train_batch_size=2, num_epochs=1, epoch_megapixels=0.0021)
+    run = train(patches, tmp_path / "run", settings)
+    row = (run / "history.csv").read_text().splitlines()[1].split(",")
+    seconds, rate = float(row[7]), float(row[8])
+    assert rate * seconds >= 3  # 2,100 pixels are three patches; the pass is a part of the epoch
+
+
+def test_no_epochs_leave_an_untrained_run(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches", 4, (32, 32))
+    run = train(patches, tmp_path / "run", replace(SMALL, num_epochs=0))
+    found = clusternet.load(run).predict(np.zeros((40, 40, 3), np.uint8))
+    assert found.shape == (40, 40)

@@ -1,0 +1,364 @@
+"""Score maps of labelled scenes that were learned without the labels, beside other methods.
+
+python benchmarks/quality.py DATA [--hold_out tile7 tile8] [--methods ...] [--output_folder quality]
+
+DATA holds ``images/``, ``masks/`` of the same names with one class number a pixel (255: no
+label), and ``classes.json``. Training sees the images alone. Each method describes every pixel by
+a vector; vectors are clustered; and then
+
+  a  100 clusters are named by the majority of a share of the blocks of 128 x 128 pixels; the other
+     blocks are scored, five draws
+  b  as many clusters as classes are paired with classes one to one
+  c  normalised mutual information of the 100 clusters and the classes
+  d  a simulated user draws strokes, one a class a round, in the largest wrong region of the class
+
+Results are added to those in the output folder: methods can be run one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import platform
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measures.isolation import CORES
+from scoring.clusters import (
+    SAMPLES_PER_CENTROID,
+    Labels,
+    assign,
+    block_tables,
+    sample_differences,
+    sample_vectors,
+    score_forest,
+    score_majority,
+    score_map,
+    score_matching,
+    score_nmi,
+)
+from scoring.describers import (
+    Describer,
+    bands_describer,
+    filters_describer,
+    measure_bands,
+    network_describer,
+    train_run,
+)
+from scoring.report import Row, format_tables, load_rows, save_picture, save_rows
+from scoring.scenes import Scene, find_scenes, gather_training_images, read_classes
+from scoring.strokes import Rule, forest_rule, interactive_rule, simulate, strokes_until
+from scoring.supervised import labelled_corners, supervised_maps
+from tqdm import tqdm
+
+from clusternet.bands import Bands
+from clusternet.clustering import Codebook, cluster, fit_transform
+from clusternet.draws import draw_blocks
+from clusternet.filters import REACH
+from clusternet.metrics import majority_mapping
+from clusternet.run import load_run
+from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.types import FloatArray, IntArray
+
+ROOT = Path(__file__).resolve().parents[1]
+METHODS = (
+    "bands", "filters", "teacher", "forest", "random", "published", "default", "supervised",
+)  # fmt: skip
+FRACTIONS = (0.01, 0.1, 0.5)
+NUM_CLUSTERS = 100
+GOALS = (0.5, 0.6, 0.7)
+
+
+@dataclass
+class Benchmark:
+    """The scenes, their truth, and what is common to all methods."""
+
+    args: argparse.Namespace
+    scenes: list[Scene]
+    classes: list[str]
+    maps: dict[str, dict[int, IntArray]] = field(default_factory=dict)
+    """Method -> scene -> class map, for the pictures."""
+
+    @cached_property
+    def bands(self) -> Bands:
+        """Statistics of the bands of the scenes that may be learned from."""
+        return measure_bands(self.scenes)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The truth on every ``step``-th row and column."""
+        step = self.args.step
+        truth = [scene.truth(len(self.classes))[::step, ::step] for scene in self.scenes]
+        return Labels.from_truth(truth, len(self.classes), step)
+
+    @cached_property
+    def images(self) -> Path:
+        """The folder of images that training reads, and no masks."""
+        return gather_training_images(self.scenes, self.work / "training_images")
+
+    @property
+    def work(self) -> Path:
+        """Where patches and runs go."""
+        return Path(self.args.output_folder) / "work"
+
+    @property
+    def training(self) -> list[int]:
+        """Indexes of the scenes that may be learned from."""
+        return [i for i, scene in enumerate(self.scenes) if not scene.held_out]
+
+    @property
+    def sets(self) -> dict[str, list[int]]:
+        """The sets of scenes that are scored apart."""
+        held_out = [i for i, scene in enumerate(self.scenes) if scene.held_out]
+        return {"all": list(range(len(self.scenes)))} | ({"held out": held_out} if held_out else {})
+
+    @property
+    def shown(self) -> list[int]:
+        """Indexes of a few scenes, evenly spread: for pictures and strokes."""
+        count = min(self.args.shown, len(self.scenes))
+        return np.linspace(0, len(self.scenes) - 1, count).round().astype(int).tolist()
+
+    def describe(self, describer: Describer) -> list[FloatArray]:
+        """Return the vectors of every scene."""
+        bar = tqdm(self.scenes, desc="describe", disable=None, leave=False)
+        return [describer(scene, self.args.step) for scene in bar]
+
+
+def score_clusters(
+    bench: Benchmark, method: str, seed: int, vectors: list[FloatArray], many: Codebook
+) -> list[Row]:
+    """Score clusters of vectors, (a) to (c), for each set of scenes.
+
+    Args:
+        bench: the scenes.
+        method: name of the rows.
+        seed: of the rows.
+        vectors: of every scene.
+        many: the 100 clusters. As many clusters as classes are found in the same space.
+    """
+    space = many.transform(_sample(bench, vectors, seed))
+    count = len(bench.classes)
+    centroids = cluster(space, count, seed=seed).codebook.centroids
+    few = dataclasses.replace(many, centroids=centroids)
+    maps = [assign(many, each) for each in vectors]
+    coarse = [assign(few, each) for each in vectors]
+    rows = []
+    for name, chosen in bench.sets.items():
+        labels = bench.labels.subset(chosen)
+        tables = block_tables([maps[i] for i in chosen], labels, many.num_clusters)
+        row: Row = {"method": method, "seed": seed, "scenes": name}
+        for fraction in FRACTIONS:
+            row |= _named(f"a {fraction:.0%}", score_majority(tables, fraction, bench.args.draws))
+        pairs = block_tables([coarse[i] for i in chosen], labels, count)
+        row |= _named("b", score_matching(pairs))
+        rows.append(row | {"c nmi": score_nmi(tables)})
+    tables = block_tables(maps, bench.labels, many.num_clusters)
+    named = majority_mapping(tables.sum(axis=0))
+    bench.maps.setdefault(
+        method, {i: np.where(maps[i] < 0, -1, named[maps[i]]) for i in bench.shown}
+    )
+    return rows
+
+
+def score_strokes(bench: Benchmark, describer: Describer, rule: Rule, seed: int) -> Row:
+    """Let the simulated user draw on parts of a few scenes: score (d).
+
+    Strokes that never reach the goal count as one round more than there were.
+    """
+    counts: dict[float, list[float]] = {goal: [] for goal in GOALS}
+    final = []
+    for index in bench.shown:
+        scene = bench.scenes[index]
+        truth = scene.truth(len(bench.classes))
+        place = _busiest(truth, bench.args.stroke_side)
+        truth = truth[place]
+        if len(np.unique(truth[truth >= 0])) < 2:
+            continue
+        vectors = describer(scene, 1)[place]
+        curve = simulate(vectors, truth, rule, bench.args.rounds, seed)
+        final.append(curve[-1][1])
+        for goal in GOALS:
+            never = curve[-1][0] + len(np.unique(truth[truth >= 0]))
+            counts[goal].append(strokes_until(curve, goal) or never)
+    row = {f"d strokes to {goal}": float(np.mean(found)) for goal, found in counts.items() if found}
+    return row | ({f"d mean_iou after {bench.args.rounds} rounds": np.mean(final)} if final else {})
+
+
+def _busiest(truth: IntArray, side: int) -> tuple[slice, slice]:
+    """Return the square of a scene that has labels of most classes, evenly."""
+    best, place = -1.0, (slice(0, side), slice(0, side))
+    for row in range(0, max(1, truth.shape[0] - side + 1), max(1, side // 2)):
+        for col in range(0, max(1, truth.shape[1] - side + 1), max(1, side // 2)):
+            part = truth[row : row + side, col : col + side]
+            counts = np.bincount(part[part >= 0], minlength=1)
+            share = counts[counts > 0] / max(counts.sum(), 1)
+            entropy = float(-(share * np.log(share)).sum())
+            if entropy > best:
+                best, place = entropy, (slice(row, row + side), slice(col, col + side))
+    return place
+
+
+def _sample(bench: Benchmark, vectors: list[FloatArray], seed: int) -> FloatArray:
+    learned = [vectors[i] for i in bench.training]
+    return sample_vectors(learned, NUM_CLUSTERS * SAMPLES_PER_CENTROID, seed)
+
+
+def _named(prefix: str, scores: dict[str, float]) -> Row:
+    return {f"{prefix} {name}": value for name, value in scores.items()}
+
+
+def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
+    """Score what needs no training: bands, filters, forest."""
+    describer = bands_describer(bench.bands) if method == "bands" else (
+        filters_describer(bench.bands, teacher=method == "teacher")
+    )  # fmt: skip
+    vectors = bench.describe(describer)
+    if method == "forest":
+        rows = []
+        for name, chosen in bench.sets.items():
+            labels = bench.labels.subset(chosen)
+            row: Row = {"method": method, "seed": 1, "scenes": name}
+            for fraction in FRACTIONS:
+                scores = score_forest(
+                    [vectors[i] for i in chosen], labels, fraction, bench.args.draws
+                )
+                row |= _named(f"a {fraction:.0%}", scores)
+            rows.append(row)
+        rows[0] |= score_strokes(bench, describer, forest_rule, 1)
+        return rows
+    rows = []
+    for seed in bench.args.seeds:
+        local = None
+        if method == "teacher":
+            learned = [vectors[i] for i in bench.training]
+            local = sample_differences(learned, max(1, REACH // bench.args.step))
+        sample = _sample(bench, vectors, seed)
+        space = fit_transform(sample, "standardise", local)
+        codebook = cluster(sample, NUM_CLUSTERS, seed=seed, space=space).codebook
+        found = score_clusters(bench, method, seed, vectors, codebook)
+        found[0] |= score_strokes(bench, describer, interactive_rule, seed)
+        rows += found
+    return rows
+
+
+def learned_rows(bench: Benchmark, method: str, seed: int) -> list[Row]:
+    """Train on the images, then score the features and clusters of the run."""
+    start = time.monotonic()
+    run = bench.work / f"{method}_{seed}"
+    settings = settings_of(bench.args, method, seed)
+    train_run(bench.images, run, settings, bench.args.patch_size)
+    minutes = (time.monotonic() - start) / 60
+    describer = network_describer(run)
+    vectors = bench.describe(describer)
+    rows = score_clusters(bench, method, seed, vectors, load_run(run).stored.codebook)
+    rows[0] |= score_strokes(bench, describer, interactive_rule, seed)
+    rows[0]["minutes of training"] = minutes
+    return rows
+
+
+def supervised_rows(bench: Benchmark, seed: int) -> list[Row]:
+    """Train the network on the labels of a tenth of the blocks, the first draw of (a)."""
+    settings = settings_of(bench.args, "default", seed)
+    settings = dataclasses.replace(settings, num_clusters=len(bench.classes))
+    rows = []
+    for name, chosen in bench.sets.items():
+        labels = bench.labels.subset(chosen)
+        scenes = [bench.scenes[i] for i in chosen]
+        known = draw_blocks(labels.num_blocks, 0.1, 1, seed=1)[0]
+        corners = labelled_corners(labels, known)
+        maps = supervised_maps(
+            scenes, bench.bands, len(bench.classes), corners, settings,
+            bench.args.supervised_steps, bench.args.patch_size, bench.args.step,
+        )  # fmt: skip
+        row: Row = {"method": "supervised", "seed": seed, "scenes": name}
+        rows.append(row | _named("a 10%", score_map(maps, labels, ~known)))
+        if name == "all":
+            bench.maps.setdefault("supervised", {i: maps[i] for i in bench.shown})
+    return rows
+
+
+def settings_of(args: argparse.Namespace, method: str, seed: int) -> TrainingSettings:
+    """Return the settings of a learned row; ``random`` is ``default`` before its first step."""
+    if method == "published":
+        values = read_yaml(ROOT / "configs" / "official.yaml")
+        values |= {"num_epochs": args.published_epochs}
+        if args.published_base_filters:
+            values["base_filters"] = args.published_base_filters
+    else:
+        values = read_yaml(args.config) if args.config else {}
+    settings = dataclasses.replace(TrainingSettings.from_mapping(values), seed=seed)
+    return dataclasses.replace(settings, num_epochs=0) if method == "random" else settings
+
+
+def facts(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what one has to know of the rows: options, machine, date, versions."""
+    names = ("keras", "tensorflow-cpu", "faiss-cpu", "numpy", "scikit-learn")
+    return {
+        "options": {name: str(value) for name, value in vars(args).items()},
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {CORES} cores",
+        "versions": {name: metadata.version(name) for name in names},
+    }
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("data", type=Path, help="folder with images/, masks/, classes.json")
+    add("--output_folder", type=Path, default=Path("quality"))
+    add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    add("--seeds", nargs="+", type=int, default=[1, 2, 3], help="of training and K-Means")
+    add("--hold_out", nargs="+", default=[], metavar="START",
+        help="scenes whose names begin so are kept from training and scored apart")  # fmt: skip
+    add("--config", type=Path, help="settings of the row default, instead of the defaults")
+    add("--downscale", type=int, default=1, help="shrink scenes by this factor first")
+    add("--every", type=int, default=1, help="take every so many-th scene only")
+    add("--patch_size", type=int, default=256)
+    add("--step", type=int, default=4, help="score every so many-th row and column; 1 to 16")
+    add("--draws", type=int, default=5)
+    add("--published_epochs", type=int, default=10)
+    add("--published_base_filters", type=int, help="instead of the published 64")
+    add("--supervised_steps", type=int, default=1000)
+    add("--rounds", type=int, default=12, help="of strokes, at most")
+    add("--stroke_side", type=int, default=512, help="pixels of a square that is drawn on")
+    add("--shown", type=int, default=8, help="scenes for strokes and pictures")
+    return parser
+
+
+def main() -> None:
+    """Run the methods asked for, and write what was found after each."""
+    args = make_parser().parse_args()
+    args.output_folder.mkdir(parents=True, exist_ok=True)
+    classes = read_classes(args.data)
+    scenes = find_scenes(
+        args.data, args.output_folder / "work", downscale=args.downscale,
+        hold_out=args.hold_out, every=args.every,
+    )  # fmt: skip
+    bench = Benchmark(args, scenes, classes)
+    rows = [row for row in load_rows(args.output_folder) if row["method"] not in args.methods]
+    for method in args.methods:
+        if method in ("bands", "filters", "teacher", "forest"):
+            rows += fixed_rows(bench, method)
+        for seed in args.seeds if method in ("random", "published", "default") else ():
+            rows += learned_rows(bench, method, seed)
+        for seed in args.seeds if method == "supervised" else ():
+            rows += supervised_rows(bench, seed)
+        rows.sort(key=lambda row: METHODS.index(row["method"]))
+        save_rows(args.output_folder, rows, facts(args))
+    for index in bench.shown:
+        maps = {name: found[index] for name, found in bench.maps.items()}
+        truth = scenes[index].truth(len(classes))
+        save_picture(args.output_folder / "maps", scenes[index], truth, maps, len(classes))
+    print(format_tables(rows))
+
+
+if __name__ == "__main__":
+    main()

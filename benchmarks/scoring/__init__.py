@@ -1,0 +1,1 @@
+"""The parts of quality.py: labelled scenes, descriptions of their pixels, scores, strokes."""

@@ -1,0 +1,94 @@
+"""What is said of a pixel before anything is clustered: bands, fixed filters, a network's features.
+
+All give the same: for every scene an array of vectors on every ``step``-th row and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import clusternet
+from clusternet.bands import BandMoments, Bands
+from clusternet.filters import filter_features, teacher_features
+from clusternet.raster import open_raster
+from clusternet.settings import TilingSettings, TrainingSettings
+from clusternet.types import BoolArray, FloatArray
+from scoring.scenes import Scene
+
+Describer = Callable[[Scene, int], FloatArray]
+"""(scene, step) -> (rows, cols, depth) float32, NaN where there is no data."""
+
+
+def measure_bands(scenes: Sequence[Scene]) -> Bands:
+    """Return the mean and deviation of the bands over the scenes that may be learned from."""
+    moments: BandMoments | None = None
+    dtype = ""
+    for scene in scenes:
+        if scene.held_out:
+            continue
+        pixels, valid = scene.pixels()
+        moments = moments or BandMoments(pixels.shape[-1])
+        moments.add(pixels, valid)
+        dtype = pixels.dtype.name
+    if moments is None:
+        raise SystemExit("Every scene is held out: nothing is left to learn from.")
+    std = tuple(value or 1.0 for value in moments.std)
+    return Bands(len(std), dtype, None, moments.mean, std, (0, 0))
+
+
+def bands_describer(bands: Bands) -> Describer:
+    """Describe a pixel by its standardised bands."""
+
+    def describe(scene: Scene, step: int) -> FloatArray:
+        pixels, valid = scene.pixels()
+        return _masked(bands.standardise(pixels, valid), valid, step)
+
+    return describe
+
+
+def filters_describer(bands: Bands, *, teacher: bool = False) -> Describer:
+    """Describe a pixel by fixed filters at three scales, or by all that teach the network."""
+    describe_all = teacher_features if teacher else filter_features
+
+    def describe(scene: Scene, step: int) -> FloatArray:
+        pixels, valid = scene.pixels()
+        return _masked(describe_all(bands.standardise(pixels, valid)), valid, step)
+
+    return describe
+
+
+def network_describer(run: Path) -> Describer:
+    """Describe a pixel by the features of a trained run."""
+    predictor = clusternet.load(run)
+    depth = predictor.num_features
+
+    def describe(scene: Scene, step: int) -> FloatArray:
+        with open_raster(scene.image) as raster:
+            rows, cols = raster.profile.shape
+            found = np.full((-(-rows // step), -(-cols // step), depth), np.nan, np.float32)
+            for part in predictor.windows(raster, features=True):
+                if part.features is None:
+                    continue
+                row, col = -part.window.row % step, -part.window.col % step
+                values = np.where(part.valid[..., None], part.features, np.nan)
+                values = values[row::step, col::step]
+                top, left = -(-part.window.row // step), -(-part.window.col // step)
+                found[top : top + values.shape[0], left : left + values.shape[1]] = values
+        return found
+
+    return describe
+
+
+def train_run(images: Path, run: Path, settings: TrainingSettings, patch_size: int) -> Path:
+    """Cut images into patches, train on them, and return the run folder."""
+    patches = run.with_name(f"patches_{patch_size}")
+    if not patches.exists():
+        clusternet.tile_rasters(images, patches, TilingSettings((patch_size, patch_size)))
+    return clusternet.train(patches, run, settings, overwrite=True)
+
+
+def _masked(values: FloatArray, valid: BoolArray, step: int) -> FloatArray:
+    return np.where(valid[..., None], values, np.float32("nan"))[::step, ::step]

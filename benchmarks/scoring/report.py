@@ -1,0 +1,102 @@
+"""Results as JSON, CSV, a table, and pictures of the maps."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusternet.colours import palette
+from clusternet.pictures import colour_labels, save_png, side_by_side, stretch
+from clusternet.types import IntArray
+from scoring.scenes import Scene
+
+Row = dict[str, Any]
+"""``method``, ``seed``, ``scenes`` (all or held out) and the scores by name."""
+_PICTURE_SIDE = 360
+
+
+def save_rows(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
+    """Write results.json, results.csv and tables.md."""
+    text = json.dumps({"facts": facts, "rows": list(rows)}, indent=1)
+    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    (folder / "tables.md").write_text(format_tables(rows), encoding="utf-8")
+
+
+def load_rows(folder: Path) -> list[Row]:
+    """Return the rows that an earlier call saved."""
+    path = folder / "results.json"
+    if not path.exists():
+        return []
+    return list(json.loads(path.read_text(encoding="utf-8"))["rows"])
+
+
+def format_tables(rows: Sequence[Row]) -> str:
+    """Return a Markdown table for each set of scenes; the mean and spread over seeds."""
+    text = ""
+    for scenes in dict.fromkeys(row["scenes"] for row in rows):
+        chosen = [row for row in rows if row["scenes"] == scenes]
+        skip = ("method", "seed", "scenes")
+        names = [
+            name
+            for name in dict.fromkeys(name for row in chosen for name in row)
+            if name not in skip and not name.endswith("_std")
+        ]
+        table = [["method", "seeds", *names]]
+        for method in dict.fromkeys(row["method"] for row in chosen):
+            ours = [row for row in chosen if row["method"] == method]
+            cells = [_cell([row[name] for row in ours if row.get(name) is not None])
+                     for name in names]  # fmt: skip
+            table.append([method, str(len(ours)), *cells])
+        text += f"### Scenes: {scenes}\n\n{_markdown(table)}\n"
+    return text
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    mean = np.mean(values)
+    if abs(mean) >= 2:  # strokes, seconds
+        return f"{mean:.1f}"
+    spread = f" ± {np.std(values):.3f}" if len(values) > 1 else ""
+    return f"{mean:.3f}{spread}"
+
+
+def _markdown(table: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in table
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines) + "\n"
+
+
+def save_picture(
+    folder: Path, scene: Scene, truth: IntArray, maps: dict[str, IntArray], num_classes: int
+) -> None:
+    """Put image, truth and the class map of each method side by side."""
+    pixels, valid = scene.pixels()
+    step = max(1, -(-max(pixels.shape[:2]) // _PICTURE_SIDE))
+    colours = palette(num_classes)
+
+    def shown(labels: IntArray) -> np.ndarray:
+        rows = np.arange(0, pixels.shape[0], step) * labels.shape[0] // pixels.shape[0]
+        cols = np.arange(0, pixels.shape[1], step) * labels.shape[1] // pixels.shape[1]
+        small = labels[rows][:, cols]
+        return colour_labels(np.where(small < 0, 255, small), 255, colours)
+
+    images = [stretch(pixels[::step, ::step], valid[::step, ::step]), shown(truth)]
+    images += [shown(found) for found in maps.values()]
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = side_by_side(images, captions=["image", "truth", *maps])
+    save_png(folder / f"{scene.name}.png", picture)

@@ -1,0 +1,111 @@
+"""A folder of labelled scenes: ``images/``, ``masks/`` of the same names, ``classes.json``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+
+from clusternet.raster import open_raster
+from clusternet.types import AnyArray, BoolArray, IntArray
+from clusternet.windows import Window
+
+UNLABELLED = 255
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image and its truth. Training is given the path of the image and nothing else."""
+
+    name: str
+    image: Path
+    mask: Path
+    held_out: bool
+    """True if nothing may be learned from it, not even without labels."""
+
+    def pixels(self) -> tuple[AnyArray, BoolArray]:
+        """Return (rows, cols, bands) and which pixels are valid."""
+        with open_raster(self.image) as raster:
+            return raster.read(Window(0, 0, *raster.profile.shape))
+
+    def truth(self, num_classes: int) -> IntArray:
+        """Return (rows, cols) class numbers, -1 where there is no label."""
+        with open_raster(self.mask, codes=True) as raster:
+            values, valid = raster.read(Window(0, 0, *raster.profile.shape))
+        codes = values[..., 0].astype(np.int32)
+        return np.where(valid & (codes < num_classes), codes, -1).astype(np.int32)
+
+
+def read_classes(data: Path) -> list[str]:
+    """Return the names of the classes, in the order of their numbers."""
+    found = json.loads((data / "classes.json").read_text(encoding="utf-8"))
+    entries = found.get("classes", found) if isinstance(found, dict) else found
+    if isinstance(entries, dict):  # number -> name, or name -> number
+        pairs = [
+            (int(key), value) if str(key).isdigit() else (int(value), key)
+            for key, value in entries.items()
+        ]
+        return [str(name) for number, name in sorted(pairs) if number != UNLABELLED]
+    return [str(entry["name"] if isinstance(entry, dict) else entry) for entry in entries]
+
+
+def find_scenes(
+    data: Path, work: Path, *, downscale: int = 1, hold_out: Sequence[str] = (), every: int = 1
+) -> list[Scene]:
+    """Return the scenes of a data folder, copied smaller if asked for.
+
+    Args:
+        data: the folder.
+        work: where smaller copies go.
+        downscale: pixels of an original on a side of one pixel; labels take the nearest.
+        hold_out: beginnings of names of scenes that are kept from training.
+        every: take every so many-th scene only.
+    """
+    images = sorted(path for path in (data / "images").iterdir() if not path.name.startswith("."))
+    masks = {path.stem: path for path in (data / "masks").iterdir()}
+    missing = [path.name for path in images if path.stem not in masks]
+    if missing or not images:
+        raise SystemExit(f"{data}: no mask for {', '.join(missing) or 'any image'}.")
+    scenes = []
+    for image in images[::every]:
+        mask = masks[image.stem]
+        if downscale > 1:
+            shrink = [
+                (image, work / "images" / f"{image.stem}.tif", Resampling.average),
+                (mask, work / "masks" / f"{image.stem}.tif", Resampling.nearest),
+            ]
+            for source, target, method in shrink:
+                _shrink(source, target, downscale, method)
+            image, mask = shrink[0][1], shrink[1][1]
+        kept = any(image.stem.startswith(start) for start in hold_out)
+        scenes.append(Scene(image.stem, image, mask, kept))
+    return scenes
+
+
+def gather_training_images(scenes: Sequence[Scene], folder: Path) -> Path:
+    """Copy the images that may be learned from into a folder of their own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for scene in scenes:
+        if not scene.held_out:
+            shutil.copy(scene.image, folder / scene.image.name)
+    return folder
+
+
+def _shrink(source: Path, target: Path, factor: int, method: Resampling) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(source) as dataset:
+        shape = (dataset.height // factor, dataset.width // factor)
+        pixels = dataset.read(out_shape=(dataset.count, *shape), resampling=method)
+        with rasterio.open(
+            target, "w", driver="GTiff", height=shape[0], width=shape[1], count=dataset.count,
+            dtype=pixels.dtype, nodata=dataset.nodata,
+        ) as copy:  # fmt: skip
+            copy.write(pixels)
+            copy.colorinterp = dataset.colorinterp
