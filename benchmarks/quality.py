@@ -12,6 +12,17 @@ a vector; vectors are clustered; and then
   c  normalised mutual information of the 100 clusters and the classes
   d  a simulated user draws strokes, one a class a round, in the largest wrong region of the class
 
+Methods:
+  bands        the bands as they are
+  filters      fixed filters at three scales, as pixel classifiers use them
+  weighted     the fixed filters and the weighting of the default settings, without a network
+  forest       a random forest on the fixed filters, trained on the same labels
+  random       the U-Net with random weights
+  published    configs/official.yaml
+  untrained    the default settings before the first step
+  default      the default settings, or those of --config
+  supervised   the same network trained on a tenth of the labels
+
 Results are added to those in the output folder: methods can be run one after the other.
 """
 
@@ -57,18 +68,21 @@ from scoring.supervised import labelled_corners, supervised_maps
 from tqdm import tqdm
 
 from clusternet.bands import Bands
-from clusternet.clustering import Codebook, cluster, fit_transform
+from clusternet.clustering import Codebook, cluster, fit_space, fit_transform
 from clusternet.draws import draw_blocks
-from clusternet.filters import REACH
+from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.metrics import majority_mapping
 from clusternet.run import load_run
+from clusternet.sampling import REACH
 from clusternet.settings import TrainingSettings, read_yaml
 from clusternet.types import FloatArray, IntArray
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = (
-    "bands", "filters", "teacher", "forest", "random", "published", "default", "supervised",
+    "bands", "filters", "weighted", "forest", "random", "published", "untrained", "default",
+    "supervised",
 )  # fmt: skip
+LEARNED = ("random", "published", "untrained", "default")
 FRACTIONS = (0.01, 0.1, 0.5)
 NUM_CLUSTERS = 100
 GOALS = (0.5, 0.6, 0.7)
@@ -166,27 +180,37 @@ def score_clusters(
 
 
 def score_strokes(bench: Benchmark, describer: Describer, rule: Rule, seed: int) -> Row:
-    """Let the simulated user draw on parts of a few scenes: score (d).
+    """Let the simulated user draw on parts of a few scenes: score (d), plain and smoothed.
 
     Strokes that never reach the goal count as one round more than there were.
     """
-    counts: dict[float, list[float]] = {goal: [] for goal in GOALS}
-    final = []
-    for index in bench.shown:
-        scene = bench.scenes[index]
-        truth = scene.truth(len(bench.classes))
-        place = _busiest(truth, bench.args.stroke_side)
-        truth = truth[place]
-        if len(np.unique(truth[truth >= 0])) < 2:
-            continue
-        vectors = describer(scene, 1)[place]
-        curve = simulate(vectors, truth, rule, bench.args.rounds, seed)
-        final.append(curve[-1][1])
-        for goal in GOALS:
-            never = curve[-1][0] + len(np.unique(truth[truth >= 0]))
-            counts[goal].append(strokes_until(curve, goal) or never)
-    row = {f"d strokes to {goal}": float(np.mean(found)) for goal, found in counts.items() if found}
-    return row | ({f"d mean_iou after {bench.args.rounds} rounds": np.mean(final)} if final else {})
+    rounds = bench.args.rounds
+    row: Row = {}
+    drawn = [part for index in bench.shown if (part := _drawn_on(bench, index)) is not None]
+    vectors = [describer(scene, 1)[place] for scene, place, _ in drawn]
+    for prefix, smooth in (("d", 1), ("d smoothed", DEFAULT_SMOOTH)):
+        curves = [
+            simulate(each, truth, rule, rounds, seed, smooth)
+            for each, (_, _, truth) in zip(vectors, drawn, strict=True)
+        ]
+        for goal in GOALS if curves else ():
+            counts = [
+                strokes_until(curve, goal) or curve[-1][0] + len(np.unique(truth[truth >= 0]))
+                for curve, (_, _, truth) in zip(curves, drawn, strict=True)
+            ]
+            row[f"{prefix} strokes to {goal}"] = float(np.mean(counts))
+        if curves:
+            final = float(np.mean([curve[-1][1] for curve in curves]))
+            row[f"{prefix} mean_iou after {rounds} rounds"] = final
+    return row
+
+
+def _drawn_on(bench: Benchmark, index: int) -> tuple[Scene, tuple[slice, slice], IntArray] | None:
+    """Return a scene, the square of it that is drawn on, and its truth; None for one class."""
+    truth = bench.scenes[index].truth(len(bench.classes))
+    place = _busiest(truth, bench.args.stroke_side)
+    truth = truth[place]
+    return (bench.scenes[index], place, truth) if len(np.unique(truth[truth >= 0])) > 1 else None
 
 
 def _busiest(truth: IntArray, side: int) -> tuple[slice, slice]:
@@ -215,7 +239,7 @@ def _named(prefix: str, scores: dict[str, float]) -> Row:
 def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
     """Score what needs no training: bands, filters, forest."""
     describer = bands_describer(bench.bands) if method == "bands" else (
-        filters_describer(bench.bands, teacher=method == "teacher")
+        filters_describer(bench.bands, weighted=method == "weighted")
     )  # fmt: skip
     vectors = bench.describe(describer)
     if method == "forest":
@@ -233,12 +257,12 @@ def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
         return rows
     rows = []
     for seed in bench.args.seeds:
-        local = None
-        if method == "teacher":
+        sample = _sample(bench, vectors, seed)
+        space = fit_transform(sample, "standardise")
+        if method == "weighted":
             learned = [vectors[i] for i in bench.training]
             local = sample_differences(learned, max(1, REACH // bench.args.step))
-        sample = _sample(bench, vectors, seed)
-        space = fit_transform(sample, "standardise", local)
+            space = fit_space(sample, local, "neighbours", num_learned=0)
         codebook = cluster(sample, NUM_CLUSTERS, seed=seed, space=space).codebook
         found = score_clusters(bench, method, seed, vectors, codebook)
         found[0] |= score_strokes(bench, describer, interactive_rule, seed)
@@ -283,7 +307,10 @@ def supervised_rows(bench: Benchmark, seed: int) -> list[Row]:
 
 
 def settings_of(args: argparse.Namespace, method: str, seed: int) -> TrainingSettings:
-    """Return the settings of a learned row; ``random`` is ``default`` before its first step."""
+    """Return the settings of a learned row.
+
+    ``untrained`` is ``default`` before its first step, ``random`` its network alone.
+    """
     if method == "published":
         values = read_yaml(ROOT / "configs" / "official.yaml")
         values |= {"num_epochs": args.published_epochs}
@@ -292,7 +319,11 @@ def settings_of(args: argparse.Namespace, method: str, seed: int) -> TrainingSet
     else:
         values = read_yaml(args.config) if args.config else {}
     settings = dataclasses.replace(TrainingSettings.from_mapping(values), seed=seed)
-    return dataclasses.replace(settings, num_epochs=0) if method == "random" else settings
+    if method == "random":
+        settings = dataclasses.replace(settings, fixed_filters=False, feature_transform="none")
+    if method in ("random", "untrained"):
+        settings = dataclasses.replace(settings, num_epochs=0)
+    return settings
 
 
 def facts(args: argparse.Namespace) -> dict[str, Any]:
@@ -345,9 +376,9 @@ def main() -> None:
     bench = Benchmark(args, scenes, classes)
     rows = [row for row in load_rows(args.output_folder) if row["method"] not in args.methods]
     for method in args.methods:
-        if method in ("bands", "filters", "teacher", "forest"):
+        if method in ("bands", "filters", "weighted", "forest"):
             rows += fixed_rows(bench, method)
-        for seed in args.seeds if method in ("random", "published", "default") else ():
+        for seed in args.seeds if method in LEARNED else ():
             rows += learned_rows(bench, method, seed)
         for seed in args.seeds if method == "supervised" else ():
             rows += supervised_rows(bench, seed)

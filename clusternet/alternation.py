@@ -21,7 +21,7 @@ from clusternet.model import (
     reset_optimizer,
     set_codebook,
 )
-from clusternet.sampling import SamplePlan
+from clusternet.sampling import Sample, SamplePlan, join_samples, neighbours
 from clusternet.settings import TrainingSettings
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Shape
@@ -66,6 +66,7 @@ class Alternation:
         # A second model around the same layers is compiled, so that the saved one asks nobody
         # for the loss function.
         self._trainer = keras.Model(self.network.input, self.network.output)
+        self._compare = settings.feature_transform == "neighbours"
         self._num_parts = _num_parts(settings, shape)
         adam = keras.optimizers.Adam(
             settings.learn_rate,
@@ -112,17 +113,27 @@ class Alternation:
             [np.asarray(self._embedder.predict_on_batch(x))[valid] for x, valid in parts]
         )
 
-    def embed_sample(self, batch: Batch, plan: SamplePlan) -> FloatArray:
-        """Return the features of the planned pixels, patch by patch; (samples, features)."""
-        positions = np.zeros((len(batch.pixels), plan.row_length), np.int32)
-        quotas = []
+    def embed_sample(self, batch: Batch, plan: SamplePlan) -> Sample:
+        """Return the features of the planned pixels, patch by patch."""
+        # rows of one length, whatever is in them: nothing is traced again
+        length = plan.row_length * (5 if self._compare else 1)
+        positions = np.zeros((len(batch.pixels), length), np.int32)
+        counts = []
         for place, index in enumerate(batch.indexes.tolist()):
             chosen = plan.positions(index, batch.valid[place])
-            positions[place, : len(chosen)] = chosen
-            quotas.append(len(chosen))
+            here, there = (
+                neighbours(chosen, batch.valid[place]) if self._compare else (chosen[:0],) * 2
+            )
+            row = np.concatenate([chosen, here, there])
+            positions[place, : len(row)] = row
+            counts.append((len(chosen), len(here)))
         parts = zip(self._split(batch.pixels), self._split(positions), strict=True)
         rows = np.concatenate([np.asarray(self._sampler.predict_on_batch([*x])) for x in parts])
-        return np.concatenate([row[:quota] for row, quota in zip(rows, quotas, strict=False)])
+        samples = []
+        for row, (size, pairs) in zip(rows, counts, strict=False):
+            features, near, far = np.split(row[: size + 2 * pairs], [size, size + pairs])
+            samples.append(Sample(features, near - far))
+        return join_samples(samples)
 
     def load_weights(self, path: Path) -> None:
         """Start from the weights of a .keras or .weights.h5 file.

@@ -14,6 +14,7 @@ from clusternet.types import AnyArray, FloatArray, IntArray
 logger = logging.getLogger(__name__)
 
 _LEAST_LOCAL = 1e-3  # of the mean variance between neighbours: what is added to each
+_STRENGTH = 2 / 3  # power of the deviation; 1 whitens the differences
 
 
 Space = tuple[FloatArray, FloatArray]
@@ -82,53 +83,84 @@ def fit_transform(features: FloatArray, kind: str, differences: FloatArray | Non
     ``none`` changes nothing; ``standardise`` gives every feature variance 1; ``whiten`` also
     removes their correlations (PCA). Directions without variance are left at zero.
 
-    With ``differences``, (pairs, depth) between neighbouring pixels, features are standardised
-    and then whitened half-way by those: the directions in which neighbours differ most, which
-    tell least of land cover, are divided by the square root of the deviation. (All the way it
-    is the minimum noise fraction, Green et al. 1988.)
+    ``neighbours`` goes two thirds of the way to the minimum noise fraction (Green et al. 1988):
+    along the principal axes of what neighbouring pixels differ by, features are divided by the
+    deviation of these differences to the power of 2/3. What changes from pixel to pixel tells
+    little of land cover, and so counts less. Nothing else is scaled.
+
+    Args:
+        features: (samples, depth).
+        kind: of transform.
+        differences: (pairs, depth) between neighbouring pixels, for ``neighbours``; without any
+            nothing is changed.
     """
     depth = features.shape[1]
     if kind == "none":
         return np.zeros(depth, np.float32), np.eye(depth, dtype=np.float32)
     offset = features.mean(axis=0, dtype=np.float64)
+    if kind == "neighbours":
+        if differences is None or not len(differences):
+            return offset.astype(np.float32), np.eye(depth, dtype=np.float32)
+        exact = differences.astype(np.float64)
+        variance, axes = np.linalg.eigh(exact.T @ exact / len(exact))
+        least = max(float(variance.mean()), 1e-12) * _LEAST_LOCAL
+        projection = axes / (np.maximum(variance, 0) + least) ** (_STRENGTH / 2)
+        return offset.astype(np.float32), projection.astype(np.float32)
     if kind == "standardise":
         variance, axes = features.var(axis=0, dtype=np.float64), np.eye(depth)
     else:
         variance, axes = np.linalg.eigh(np.cov(features, rowvar=False, dtype=np.float64))
     floor = max(float(variance.max()), 1e-12) * 1e-6
     scale = np.where(variance > floor, 1 / np.sqrt(np.maximum(variance, floor)), 0.0)
-    if differences is not None:
-        scaled = differences.astype(np.float64) @ (axes * scale)
-        local, turn = np.linalg.eigh(scaled.T @ scaled / len(scaled))
-        least = max(float(local.mean()), 1e-12) * _LEAST_LOCAL
-        return offset.astype(np.float32), (
-            (axes * scale) @ (turn / (np.maximum(local, 0) + least) ** 0.25)
-        ).astype(np.float32)
     return offset.astype(np.float32), (axes * scale).astype(np.float32)
 
 
-def join_spaces(features: FloatArray, learned: Space, filters: Space, weight: float) -> Space:
-    """Return a space for learned features and fixed filters side by side.
+def fit_scales(features: FloatArray, num_learned: int, weight: float) -> Space:
+    """Return the space that makes learned features and the fixed filters behind them comparable.
 
-    Both are scaled as a whole: the filters to a total variance of 1, the learned features to
-    ``weight`` squared. So neither counts more because it has more or larger numbers.
+    Filters are standardised one by one and then scaled to a total variance of 1; learned features
+    are scaled as a whole to ``weight`` squared. So neither side counts more because it has more or
+    larger numbers.
 
     Args:
         features: (samples, learned + filters).
-        learned: space of the learned features.
-        filters: space of the filters.
+        num_learned: how many learned features come first.
         weight: deviation of the learned features, in those of the filters.
     """
-    depth = len(learned[0])
-    blocks, start = [], 0
-    for (offset, projection), size in ((learned, weight), (filters, 1.0)):
-        part = (features[:, start : start + len(offset)] - offset) @ projection
-        spread = float(np.sqrt(part.var(axis=0, dtype=np.float64).sum()))
-        blocks.append(projection * (size / spread if spread > 0 else 0.0))
-        start += len(offset)
-    joint = np.zeros((start, start), np.float32)
-    joint[:depth, :depth], joint[depth:, depth:] = blocks
-    return np.concatenate([learned[0], filters[0]]), joint
+    offset = features.mean(axis=0, dtype=np.float64)
+    variance = features.var(axis=0, dtype=np.float64)
+    learned, filters = variance[:num_learned], variance[num_learned:]
+    usable = filters > max(float(filters.max(initial=0)), 1e-12) * 1e-9
+    scale = np.zeros(len(offset))
+    scale[:num_learned] = weight / np.sqrt(max(float(learned.sum()), 1e-12))
+    scale[num_learned:][usable] = 1 / np.sqrt(filters[usable] * max(int(usable.sum()), 1))
+    return offset.astype(np.float32), np.diag(scale).astype(np.float32)
+
+
+def fit_space(
+    features: FloatArray,
+    differences: FloatArray,
+    kind: str,
+    *,
+    num_learned: int | None = None,
+    weight: float = 1.0,
+) -> Space:
+    """Return the space that clusters are found in: scales (if asked for), then a transform.
+
+    Args:
+        features: (samples, depth).
+        differences: (pairs, depth), see `fit_transform`.
+        kind: see `fit_transform`.
+        num_learned: see `fit_scales`; None leaves scales as they are.
+        weight: see `fit_scales`.
+    """
+    if num_learned is None:
+        return fit_transform(features, kind, differences)
+    offset, scales = fit_scales(features, num_learned, weight)
+    # the scaled features have mean 0, so the transform shifts nothing more
+    scaled = np.asarray((features - offset) @ scales, np.float32)
+    _, turn = fit_transform(scaled, kind, differences @ scales)
+    return offset, scales @ turn
 
 
 def cluster(

@@ -9,7 +9,6 @@ import logging
 import math
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,12 @@ from tqdm import tqdm
 from clusternet.alternation import Alternation
 from clusternet.augmentation import augment
 from clusternet.batches import BatchLoader
-from clusternet.clustering import Clustering, Space
+from clusternet.clustering import Clustering
 from clusternet.files import new_folder
 from clusternet.interrupts import finish_first
 from clusternet.metrics import contingency_table, nmi
 from clusternet.previews import preview_choice, write_patch_maps, write_preview
 from clusternet.pseudo_labels import (
-    FilterTeacher,
     Labelled,
     cluster_features,
     codebook_labels,
@@ -41,10 +39,10 @@ from clusternet.run import (
     save_description,
     save_result,
 )
-from clusternet.sampling import SamplePlan, plan_sample
+from clusternet.sampling import Sample, SamplePlan, join_samples, plan_sample
 from clusternet.settings import TrainingSettings
 from clusternet.survey import Survey
-from clusternet.types import FloatArray, IntArray
+from clusternet.types import IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +66,8 @@ class Training:
 
     def start(self, *, overwrite: bool) -> None:
         """Cluster the features of the first weights, and create the run folder."""
-        features = self._embed(self._plan(self.epochs_done))
-        self._take_over(cluster_features(features, self.settings, self._filters), features)
+        sample = self._embed(self._plan(self.epochs_done))
+        self._take_over(cluster_features(sample, self.settings), sample)
         with finish_first(), new_folder(self.output, overwrite=overwrite) as part:
             save_description(part, self.settings, self.survey.bands)
             self._save(part)
@@ -116,11 +114,11 @@ class Training:
         plan = self._plan(epoch)
         loss, before = self._retrain(epoch, plan)
         trained = time.monotonic()
-        features = self._embed(plan)
+        sample = self._embed(plan)
         # the numbers of groups mean nothing to each other
         start = before if self.settings.cluster_scope == "epoch" else None
-        found = cluster_features(features, self.settings, self._filters, start)
-        self._take_over(found, features)
+        found = cluster_features(sample, self.settings, start)
+        self._take_over(found, sample)
         self.epochs_done = epoch
         clusters = self.settings.num_clusters
         record = EpochRecord(
@@ -174,20 +172,9 @@ class Training:
         settings = self.settings
         rng = np.random.default_rng((settings.seed, _ORDER, epoch))
         order = rng.permutation(self.survey.usable[self._chosen(epoch)])
-        if settings.first_codebook == "filters" and epoch <= settings.filter_epochs:
-            return self._teacher.labels(order)
         if settings.cluster_scope == "epoch":  # frozen at the end of the last epoch
             return codebook_labels(self.loader, order, self.alternation)
-        return group_labels(self.loader, order, self.alternation, settings, self._filters)
-
-    @cached_property
-    def _teacher(self) -> FilterTeacher:
-        return FilterTeacher(self.loader, self._plan(0), self.settings)
-
-    @property
-    def _filters(self) -> Space | None:
-        """The space of the fixed filters, if they take part in clustering."""
-        return self._teacher.space if self.settings.fixed_filters else None
+        return group_labels(self.loader, order, self.alternation, settings)
 
     def _chosen(self, epoch: int) -> NDArray[np.int64]:
         """Choose the patches of an epoch: places in the list of usable ones, ascending."""
@@ -212,20 +199,20 @@ class Training:
             (settings.seed, _SAMPLE, epoch),
         )
 
-    def _embed(self, plan: SamplePlan) -> FloatArray:
-        """Return the features of the planned pixels; (samples, features)."""
+    def _embed(self, plan: SamplePlan) -> Sample:
+        """Return the features of the planned pixels."""
         total = len(plan.patches)
         bar = tqdm(total=total, desc="embed", unit="patch", disable=None, leave=False)
-        features = []
+        parts = []
         with bar:
             for batch in self.loader.batches(plan.patches):
-                features.append(self.alternation.embed_sample(batch, plan))
+                parts.append(self.alternation.embed_sample(batch, plan))
                 bar.update(len(batch.indexes))
-        return np.concatenate(features)
+        return join_samples(parts)
 
-    def _take_over(self, found: Clustering, features: FloatArray) -> None:
+    def _take_over(self, found: Clustering, sample: Sample) -> None:
         """Make a codebook the one that labels are given by."""
-        feature_range = np.percentile(features, (0.5, 99.5), axis=0).astype(np.float32)
+        feature_range = np.percentile(sample.features, (0.5, 99.5), axis=0).astype(np.float32)
         self.stored = StoredCodebook(found.codebook, found.sizes, feature_range)
         self.alternation.freeze(found.codebook)
 

@@ -16,7 +16,7 @@ _REACH = 4.0  # standard deviations at which a Gaussian is cut off, as SciPy doe
 
 
 class FilterBank(keras.layers.Layer):  # type: ignore[misc]
-    """Computes `clusternet.filters.teacher_features`; no weights.
+    """Computes `clusternet.filters.fixed_filters`; no weights.
 
     At the border the image is mirrored, as SciPy does (there only the order of mirroring and
     multiplying differs).

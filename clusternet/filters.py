@@ -11,8 +11,6 @@ SCALES = (1.5, 4.0, 8.0)
 """Standard deviations of the Gaussians in pixels: a roof's edge, a crown, a house."""
 BORDER = 36
 """Pixels around it that a pixel's filters depend on: four deviations of the Gaussians."""
-REACH = 16
-"""Pixels between two places whose difference counts as local: twice the largest scale."""
 
 GRADIENT_SCALE = 1.0
 """Standard deviation of the gradients that coherence is made of, in pixels."""
@@ -21,11 +19,11 @@ FAINT = 1e-2
 
 
 def num_filters(num_bands: int) -> int:
-    """Return how many numbers `teacher_features` gives for a pixel."""
+    """Return how many numbers `fixed_filters` gives for a pixel."""
     return num_bands + len(SCALES) * (num_bands + 4)
 
 
-def teacher_features(pixels: FloatArray) -> FloatArray:
+def fixed_filters(pixels: FloatArray) -> FloatArray:
     """Return `filter_features` and `coherence` side by side; (rows, cols, filters)."""
     return np.concatenate([filter_features(pixels), coherence(pixels)], axis=-1)
 

@@ -59,10 +59,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "clust_batch_size": dict(type=int, help="patches in a group, with --cluster_scope batch"),
     "cluster_scope": dict(choices=("epoch", "batch"), help="one codebook for all patches, or "
         "a fresh one for each group of patches as in the published code"),
-    "first_codebook": dict(choices=("filters", "features"), help="what the first pseudo-labels "
-        "are clusters of: fixed multi-scale filters, or the features of the untrained network"),
-    "filter_epochs": dict(type=int, help="epochs trained on clusters of the fixed filters, with "
-        "--first_codebook filters"),
     "fixed_filters": _FLAG | dict(help="cluster pixels by the fixed filters beside the network's "
         "features"),
     "epoch_megapixels": dict(type=float, metavar="MEGAPIXELS", help="size of an epoch: patches "
@@ -72,8 +68,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "only its centre as in the published code"),
     "base_filters": dict(type=int, help="filters of the first level of the U-Net"),
     "num_features": dict(type=int, help="features a pixel"),
-    "feature_transform": dict(choices=("none", "standardise", "whiten"),
-        help="what is done to features before K-Means"),
+    "feature_transform": dict(choices=("none", "standardise", "whiten", "neighbours"),
+        help="what is done to features before K-Means; neighbours lets count less what changes "
+        "from pixel to pixel"),
     "samples_per_centroid": dict(type=int, help="pixels sampled for K-Means, for each cluster; "
         "0 takes all (only with --cluster_scope batch)"),
     "sample_patches": dict(type=int, help="patches the sample is drawn from, at most"),

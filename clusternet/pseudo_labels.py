@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 
 from clusternet.alternation import IGNORE, Alternation
 from clusternet.batches import Batch, BatchLoader
-from clusternet.clustering import Clustering, Space, cluster, fit_transform, join_spaces
-from clusternet.filters import REACH, teacher_features
-from clusternet.prefetch import prefetch
-from clusternet.sampling import SamplePlan
+from clusternet.clustering import Clustering, cluster, fit_space
+from clusternet.sampling import Sample
 from clusternet.settings import TrainingSettings
-from clusternet.types import BoolArray, FloatArray, IntArray
-from clusternet.windows import Window, centre
+from clusternet.types import FloatArray, IntArray
 
 _LEARNED_WEIGHT = 0.6  # deviation of the learned features, in those of the filters
 
@@ -24,25 +21,24 @@ Labelled = Iterator[tuple[Batch, IntArray]]
 
 
 def cluster_features(
-    features: FloatArray,
-    settings: TrainingSettings,
-    filters: Space | None,
-    start: IntArray | None = None,
+    sample: Sample, settings: TrainingSettings, start: IntArray | None = None
 ) -> Clustering:
     """Cluster features as the settings say.
 
     Args:
-        features: (samples, features), the fixed filters last if they take part.
+        sample: of features, the fixed filters last if they take part.
         settings: of the run.
-        filters: the space of the fixed filters; None if they take no part.
         start: see `clusternet.clustering.cluster`.
     """
-    learned = features[:, : settings.num_features]
-    space = fit_transform(learned, settings.feature_transform)
-    if filters is not None:
-        space = join_spaces(features, space, filters, _LEARNED_WEIGHT)
+    space = fit_space(
+        sample.features,
+        sample.differences,
+        settings.feature_transform,
+        num_learned=settings.num_features if settings.fixed_filters else None,
+        weight=_LEARNED_WEIGHT,
+    )
     return cluster(
-        features,
+        sample.features,
         settings.num_clusters,
         iterations=settings.kmeans_iterations,
         seed=settings.seed,
@@ -64,7 +60,6 @@ def group_labels(
     order: NDArray[np.int64],
     alternation: Alternation,
     settings: TrainingSettings,
-    filters: Space | None = None,
 ) -> Labelled:
     """Label group by group as the published code does: fresh K-Means and fresh Adam for each."""
     size = settings.clust_batch_size
@@ -75,9 +70,9 @@ def group_labels(
         if 0 < most < len(features):
             rng = np.random.default_rng((settings.seed, first))
             sample = features[np.sort(rng.choice(len(features), most, replace=False))]
-            found = cluster_features(sample, settings, filters).codebook.assign(features)
+            found = cluster_features(_apart(sample), settings).codebook.assign(features)
         else:
-            found = cluster_features(features, settings, filters).assignment
+            found = cluster_features(_apart(features), settings).assignment
         del features
         alternation.reset_optimizer()
         for batch in group:
@@ -87,57 +82,6 @@ def group_labels(
             yield batch, labels
 
 
-class FilterTeacher:
-    """Labels by clusters of fixed filters, which make sense before the network does."""
-
-    def __init__(self, loader: BatchLoader, plan: SamplePlan, settings: TrainingSettings) -> None:
-        """Cluster the filters of the planned pixels."""
-        self._loader = loader
-        self._middle = centre(Window(0, 0, *loader.patches.shape), loader.labelled_shape).slices()
-        sample: list[FloatArray] = []
-        differences: list[FloatArray] = []
-        for batch in loader.batches(plan.patches):
-            triples = zip(batch.indexes.tolist(), self._features(batch), batch.valid, strict=False)
-            for patch, values, valid in triples:
-                chosen = plan.positions(patch, valid)
-                sample.append(values.reshape(-1, values.shape[-1])[chosen])
-                differences += _local_differences(values, valid, chosen)
-        features, local = np.concatenate(sample), np.concatenate(differences)
-        # in patches smaller than REACH there are no differences
-        self.space = fit_transform(features, "standardise", local if len(local) else None)
-        self._codebook = cluster(
-            features,
-            settings.num_clusters,
-            iterations=settings.kmeans_iterations,
-            seed=settings.seed,
-            space=self.space,
-        ).codebook
-
-    def labels(self, order: NDArray[np.int64]) -> Labelled:
-        """Label patches; done in the reading threads, while the network trains."""
-        return prefetch(self._label, self._loader.batches(order), self._loader.workers)
-
-    def _features(self, batch: Batch) -> Iterator[FloatArray]:
-        for pixels in batch.pixels[: len(batch.indexes)]:
-            yield teacher_features(pixels)[self._middle]
-
-    def _label(self, batch: Batch) -> tuple[Batch, IntArray]:
-        labels = np.full(batch.valid.shape, IGNORE, np.int32)
-        for place, values in enumerate(self._features(batch)):
-            found = self._codebook.assign(values.reshape(-1, values.shape[-1]))
-            valid = batch.valid[place]
-            labels[place] = np.where(valid, found.reshape(valid.shape), IGNORE)
-        return batch, labels
-
-
-def _local_differences(values: FloatArray, valid: BoolArray, chosen: IntArray) -> list[FloatArray]:
-    """Return what chosen pixels differ by from those `REACH` below and to the right of them."""
-    rows, cols = np.unravel_index(chosen, valid.shape)
-    found = []
-    for down, across in ((REACH, 0), (0, REACH)):
-        inside = (rows + down < valid.shape[0]) & (cols + across < valid.shape[1])
-        here = rows[inside], cols[inside]
-        there = here[0] + down, here[1] + across
-        usable = valid[there]
-        found.append((values[here] - values[there])[usable])
-    return found
+def _apart(features: FloatArray) -> Sample:
+    """Return features of which nobody knows who is whose neighbour."""
+    return Sample(features, features[:0])

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clusternet.types import BoolArray, IntArray
+from clusternet.types import BoolArray, FloatArray, IntArray
 
+REACH = 16
+"""Pixels between two places whose features are compared: twice the fixed filters' largest scale."""
 _LARGEST_URN = 1_000_000_000  # numpy's hypergeometric draw takes no more
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What K-Means is given."""
+
+    features: FloatArray
+    """(samples, depth)."""
+    differences: FloatArray
+    """(pairs, depth): what features differ by from those `REACH` pixels away; may be empty."""
+
+
+def join_samples(parts: Sequence[Sample]) -> Sample:
+    """Return samples one after the other as one."""
+    return Sample(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.differences for part in parts]),
+    )
 
 
 @dataclass(frozen=True)
@@ -41,6 +62,25 @@ class SamplePlan:
         return np.sort(rng.choice(np.flatnonzero(valid), self.quotas[patch], replace=False)).astype(
             np.int32
         )
+
+
+def neighbours(positions: IntArray, valid: BoolArray) -> tuple[IntArray, IntArray]:
+    """Return pairs of positions, those given and the ones `REACH` below and to the right.
+
+    Pairs of which one is outside or has no data are left out.
+
+    Args:
+        positions: (samples,) row * cols + col.
+        valid: (rows, cols).
+    """
+    rows, cols = np.unravel_index(positions, valid.shape)
+    here, there = [], []
+    for down, across in ((REACH, 0), (0, REACH)):
+        inside = (rows + down < valid.shape[0]) & (cols + across < valid.shape[1])
+        inside[inside] = valid[rows[inside] + down, cols[inside] + across]
+        here.append(positions[inside])
+        there.append(positions[inside] + np.int32(down * valid.shape[1] + across))
+    return np.concatenate(here), np.concatenate(there)
 
 
 def plan_sample(

@@ -22,8 +22,7 @@ from clusternet.windows import EDGES, Edge, Shape
 Padding = Literal["same", "valid"]
 ClusterScope = Literal["epoch", "batch"]
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
-FirstCodebook = Literal["filters", "features"]
-FeatureTransform = Literal["none", "standardise", "whiten"]
+FeatureTransform = Literal["none", "standardise", "whiten", "neighbours"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class TrainingSettings:
     """(rows, cols) that patches are resized to; None keeps their own shape."""
     num_clusters: int = 100
     """Clusters, and outputs of the softmax head."""
-    num_epochs: int = 20
+    num_epochs: int = 10
     """Alternations of clustering and training; 0 leaves the network untrained."""
     learn_rate: float = 5e-4
     """Adam's learning rate."""
@@ -44,14 +43,10 @@ class TrainingSettings:
     """Patches in a group, with ``cluster_scope`` batch."""
     cluster_scope: ClusterScope = "epoch"
     """One codebook for all patches, or a fresh one for each group as in the published code."""
-    first_codebook: FirstCodebook = "filters"
-    """What the first pseudo-labels are clusters of: fixed multi-scale filters, or the features
-    of the untrained network as in the published code."""
-    filter_epochs: int = 6
-    """Epochs trained on clusters of the fixed filters, with ``first_codebook`` filters."""
     fixed_filters: bool = True
-    """Cluster pixels by the fixed filters beside the network's features."""
-    epoch_megapixels: float = 16
+    """Cluster pixels by fixed multi-scale filters beside the network's features, so that the
+    first pseudo-labels make sense before the network does."""
+    epoch_megapixels: float = 8
     """Patches of an epoch, in millions of pixels, drawn anew each time; 0 takes all patches."""
     augment: bool = True
     """Train on flipped, turned and relit views of what was labelled."""
@@ -61,8 +56,9 @@ class TrainingSettings:
     """Filters of the first level; each deeper level has twice as many."""
     num_features: int = 64
     """Features a pixel."""
-    feature_transform: FeatureTransform = "none"
-    """What is done to the features before K-Means."""
+    feature_transform: FeatureTransform = "neighbours"
+    """What is done to the features before K-Means; neighbours lets count less what changes from
+    pixel to pixel."""
     samples_per_centroid: int = 256
     """Pixels sampled for K-Means, for each cluster; 0 takes all pixels (scope batch only)."""
     sample_patches: int = 64
@@ -91,7 +87,7 @@ class TrainingSettings:
                 _refuse(name, "a number above 0", getattr(self, name))
         if self.num_clusters < 2:
             _refuse("num_clusters", "at least 2", self.num_clusters)
-        for name in ("num_epochs", "samples_per_centroid", "filter_epochs", "epoch_megapixels"):
+        for name in ("num_epochs", "samples_per_centroid", "epoch_megapixels"):
             if getattr(self, name) < 0:
                 _refuse(name, "0 or more", getattr(self, name))
         if self.samples_per_centroid == 0 and self.cluster_scope != "batch":
@@ -166,7 +162,6 @@ class TilingSettings:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "cluster_scope": get_args(ClusterScope),
-    "first_codebook": get_args(FirstCodebook),
     "padding": get_args(Padding),
     "precision": get_args(Precision),
     "feature_transform": get_args(FeatureTransform),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusternet.clustering import cluster, cluster_means, fit_transform, join_spaces
+from clusternet.clustering import cluster, cluster_means, fit_scales, fit_space, fit_transform
 from clusternet.errors import ClusteringError
 
 # Two pairs: the best two centroids are their middles, each point 0.5 away: objective 0.25.
@@ -78,24 +78,40 @@ def test_whitening_removes_scale_and_correlation() -> None:
 
 def test_what_neighbours_differ_in_counts_less() -> None:
     rng = np.random.default_rng(3)
-    features = rng.normal(size=(5000, 2)).astype(np.float32) * [3, 5]
+    features = rng.normal(size=(5000, 2)).astype(np.float32)
     # neighbours are alike in the first feature, and in the second as unlike as any two pixels
-    differences = rng.normal(size=(5000, 2)).astype(np.float32) * [3 / 16, 5]
-    _, projection = fit_transform(features.astype(np.float32), "standardise", differences)
-    spread = np.linalg.norm(np.diag([3, 5]) @ projection, axis=1)
-    assert spread[0] / spread[1] == pytest.approx(np.sqrt(16), rel=0.05)
+    differences = (rng.normal(size=(5000, 2)) * [1 / 8, 1]).astype(np.float32)
+    _, projection = fit_transform(features, "neighbours", differences)
+    spread = np.linalg.norm(projection, axis=1)
+    assert spread[0] / spread[1] == pytest.approx(8 ** (2 / 3), rel=0.05)
 
 
-def test_joined_spaces_weigh_both_sides_as_asked() -> None:
+def test_without_neighbours_nothing_is_scaled() -> None:
+    features = np.random.default_rng(3).normal(size=(50, 2)).astype(np.float32)
+    _, projection = fit_transform(features, "neighbours", features[:0])
+    np.testing.assert_array_equal(projection, np.eye(2))
+
+
+def test_learned_features_and_filters_weigh_what_is_asked() -> None:
     rng = np.random.default_rng(4)
-    features = (rng.normal(size=(4000, 5)) * [1, 2, 3, 40, 50]).astype(np.float32)
-    learned = fit_transform(features[:, :3], "none")
-    filters = fit_transform(features[:, 3:], "standardise")
-    offset, projection = join_spaces(features, learned, filters, 0.5)
-    joint = (features - offset) @ projection
-    assert joint[:, :3].var(axis=0).sum() == pytest.approx(0.25, rel=1e-3)
-    assert joint[:, 3:].var(axis=0).sum() == pytest.approx(1, rel=1e-3)
-    assert not projection[:3, 3:].any() and not projection[3:, :3].any()
+    features = (rng.normal(size=(4000, 6)) * [1, 2, 3, 40, 50, 0]).astype(np.float32) + 7
+    offset, projection = fit_scales(features, 3, 0.5)
+    scaled = (features - offset) @ projection
+    assert scaled[:, :3].var(axis=0).sum() == pytest.approx(0.25, rel=1e-3)
+    np.testing.assert_allclose(scaled[:, 3:].var(axis=0), [0.5, 0.5, 0], rtol=1e-3)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-4)
+
+
+def test_a_space_of_scaled_features_is_one_step() -> None:
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=(500, 4)).astype(np.float32) * [1, 2, 30, 4]
+    features, differences = features.astype(np.float32), features[1:] - features[:-1]
+    offset, projection = fit_space(features, differences, "neighbours", num_learned=2)
+    first, scales = fit_scales(features, 2, 1.0)
+    _, turn = fit_transform((features - first) @ scales, "neighbours", differences @ scales)
+    np.testing.assert_allclose(
+        (features - offset) @ projection, (features - first) @ scales @ turn, atol=1e-4
+    )
 
 
 def test_a_constant_feature_survives_standardising() -> None:

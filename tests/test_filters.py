@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusternet.filters import SCALES, coherence, filter_features, teacher_features
+from clusternet.filters import SCALES, coherence, filter_features, fixed_filters
 
 
 def stripes(angle: float) -> np.ndarray:
@@ -26,11 +26,11 @@ def test_noise_and_plain_ground_have_none() -> None:
     assert (coherence(np.full((96, 96, 3), 2, np.float32)) == 0).all()
 
 
-def test_the_teacher_sees_the_filters_and_the_coherence() -> None:
+def test_the_fixed_filters_are_texture_and_coherence() -> None:
     pixels = np.random.default_rng(1).normal(size=(40, 50, 4)).astype(np.float32)
     filters = filter_features(pixels)
     assert filters.shape == (40, 50, 4 + len(SCALES) * 7)
-    found = teacher_features(pixels)
+    found = fixed_filters(pixels)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found[..., : filters.shape[-1]], filters)
     np.testing.assert_array_equal(found[..., filters.shape[-1] :], coherence(pixels))
@@ -38,5 +38,5 @@ def test_the_teacher_sees_the_filters_and_the_coherence() -> None:
 
 def test_filters_turn_with_the_image() -> None:
     pixels = np.random.default_rng(2).normal(size=(64, 64, 2)).astype(np.float32)
-    turned = teacher_features(np.rot90(pixels))
-    np.testing.assert_allclose(turned, np.rot90(teacher_features(pixels)), atol=1e-4)
+    turned = fixed_filters(np.rot90(pixels))
+    np.testing.assert_allclose(turned, np.rot90(fixed_filters(pixels)), atol=1e-4)

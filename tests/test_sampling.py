@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from clusternet.sampling import SamplePlan, plan_sample
+from clusternet.sampling import REACH, SamplePlan, neighbours, plan_sample
 
 valid_counts = st.lists(st.integers(1, 5000), min_size=1, max_size=40).map(np.array)
 wanted = st.integers(1, 100_000)
@@ -103,3 +103,22 @@ def test_so_many_pixels_that_numpy_refuses_are_sampled_too() -> None:
 def test_a_single_patch_is_enough(num_samples: int) -> None:
     plan = plan_sample(np.array([5]), np.array([100]), num_samples, 64, (1,))
     assert plan.quotas == {5: min(num_samples, 100)}
+
+
+def test_neighbours_lie_a_reach_below_and_to_the_right() -> None:
+    valid = np.ones((40, 30), bool)
+    valid[5 + REACH, 3] = False
+    positions = np.array([5 * 30 + 3, 39 * 30 + 0, 0 * 30 + 29], np.int32)
+    here, there = neighbours(positions, valid)
+    # the first has none below, for want of data; the second none below; the third only below
+    pairs = {
+        (5 * 30 + 3, 5 * 30 + 3 + REACH),
+        (39 * 30, 39 * 30 + REACH),
+        (29, REACH * 30 + 29),
+    }
+    assert set(zip(here.tolist(), there.tolist(), strict=True)) == pairs
+
+
+def test_small_patches_have_no_neighbours() -> None:
+    here, there = neighbours(np.arange(64, dtype=np.int32), np.ones((8, 8), bool))
+    assert len(here) == len(there) == 0

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +23,14 @@ from clusternet.epochs import Training
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
 from clusternet.predictor import load
 from clusternet.run import Checkpoint, load_run, read_arrays
+from clusternet.sampling import Sample
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling import tile_rasters
 from clusternet.training import train
 
 SMALL = TrainingSettings(
     num_clusters=8, num_epochs=2, base_filters=2, num_features=8, samples_per_centroid=40,
-    learn_rate=1e-3, filter_epochs=1, precision="float32",
+    learn_rate=1e-3, precision="float32",
 )  # fmt: skip
 
 
@@ -438,9 +440,12 @@ def test_diverged_features_are_reported(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Alternation.embed_sample
-    monkeypatch.setattr(
-        Alternation, "embed_sample", lambda *args: np.full_like(real(*args), np.nan)
-    )
+
+    def diverged(*args: Any) -> Sample:
+        sample = real(*args)
+        return replace(sample, features=np.full_like(sample.features, np.nan))
+
+    monkeypatch.setattr(Alternation, "embed_sample", diverged)
     assert "diverged" in refused(patches, tmp_path)
 
 

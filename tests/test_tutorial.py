@@ -28,7 +28,6 @@ base_filters: 2
 num_features: 8
 num_clusters: 30
 num_epochs: 1
-filter_epochs: 1
 train_batch_size: 2
 sample_patches: 4
 precision: float32

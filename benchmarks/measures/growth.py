@@ -24,7 +24,7 @@ def measure_main(count: int, size: int, *flags: str) -> Figures:
         patches = write_patches(Path(folder) / "patches", count, size)
         run = Path(folder) / "run"
         command = [sys.executable, ROOT / "main.py", patches, "--output", run,
-                   "--num_epochs", "2", "--filter_epochs", "0", *flags]  # fmt: skip
+                   "--num_epochs", "2", "--epoch_megapixels", "0", *flags]  # fmt: skip
         process = subprocess.Popen(  # noqa: S603  (our own script)
             command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )

@@ -16,13 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def configuration(name: str, **changes: Any) -> TrainingSettings:
-    """Return ``default`` or ``official`` settings for one epoch.
-
-    The default configuration starts with epochs on clusters of fixed filters; what is measured
-    is one of the many that follow.
-    """
+    """Return ``default`` or ``official`` settings for one epoch of all patches."""
     values = {} if name == "default" else read_yaml(ROOT / "configs" / f"{name}.yaml")
-    return TrainingSettings.from_mapping(values | {"num_epochs": 1, "filter_epochs": 0} | changes)
+    return TrainingSettings.from_mapping(
+        values | {"num_epochs": 1, "epoch_megapixels": 0} | changes
+    )
 
 
 def write_patches(folder: Path, count: int, size: int) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 import clusternet
 from clusternet.bands import BandMoments, Bands
-from clusternet.filters import filter_features, teacher_features
+from clusternet.filters import filter_features, fixed_filters
 from clusternet.raster import open_raster
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.types import BoolArray, FloatArray
@@ -49,9 +49,9 @@ def bands_describer(bands: Bands) -> Describer:
     return describe
 
 
-def filters_describer(bands: Bands, *, teacher: bool = False) -> Describer:
-    """Describe a pixel by fixed filters at three scales, or by all that teach the network."""
-    describe_all = teacher_features if teacher else filter_features
+def filters_describer(bands: Bands, *, weighted: bool = False) -> Describer:
+    """Describe a pixel by fixed filters at three scales, or by all that the default uses."""
+    describe_all = fixed_filters if weighted else filter_features
 
     def describe(scene: Scene, step: int) -> FloatArray:
         pixels, valid = scene.pixels()

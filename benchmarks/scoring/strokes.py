@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from clusternet.interactive.classifiers import Samples
 from clusternet.interactive.classifiers import Scene as FitScene
+from clusternet.interactive.mapping import majority
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.types import BoolArray, FloatArray, IntArray
@@ -43,7 +44,7 @@ def interactive_rule(vectors: FloatArray, classes: IntArray, scene: FloatArray) 
 
 
 def simulate(
-    vectors: FloatArray, truth: IntArray, rule: Rule, rounds: int, seed: int
+    vectors: FloatArray, truth: IntArray, rule: Rule, rounds: int, seed: int, smooth: int = 1
 ) -> list[tuple[int, float]]:
     """Draw rounds of strokes, in each one stroke a class where the map is wrong.
 
@@ -53,6 +54,8 @@ def simulate(
         rule: turns strokes into a map.
         rounds: at most.
         seed: fixes where strokes lie inside of wrong regions.
+        smooth: side of the square whose most frequent class a pixel takes; the user sees and
+            corrects the smoothed map.
 
     Returns:
         (strokes so far, mIoU) after each round.
@@ -73,6 +76,8 @@ def simulate(
             strokes += 1
         places = np.concatenate(drawn)
         found = rule(flat[places], np.concatenate(classes), flat).reshape(truth.shape)
+        if smooth > 1:
+            found = majority(found, numbers, smooth // 2)
         confusion = confusion_matrix(
             np.searchsorted(numbers, np.maximum(truth, numbers[0])),
             np.searchsorted(numbers, found), len(numbers), truth >= 0,
