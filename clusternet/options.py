@@ -133,7 +133,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         help="how strokes become classes; clusters is the published rule"),
     "smooth": dict(type=int, metavar="PIXELS", help="side of the square whose most frequent class "
         "a pixel takes; 1 leaves every pixel its own"),
-    "cache_folder": _PATH | dict(help="where the scene's features are kept, about 70 bytes a "
+    "cache_folder": _PATH | dict(help="where the scene's features are kept, about 100 bytes a "
         "pixel (default: beside the run)"),
     "host": dict(help="address to serve the page on; 0.0.0.0 lets other machines in"),
     "port": dict(type=int, help="port to serve the page on; 0 takes a free one"),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from clusternet.errors import LabelError, OutputError, SettingsError
 from clusternet.files import check_new, check_writable
 from clusternet.interactive.cache import WINDOW, FeatureCache, scene_folder
@@ -85,7 +87,13 @@ def apply_strokes(
     Raises:
         ClusterNetError: with one clear line; nothing is half-written.
     """
-    options = options or BatchOptions()
+    with threadpool_limits(1):  # windows are computed side by side, see export.cached_windows
+        return _apply(run_folder, raster_path, strokes, export, options or BatchOptions())
+
+
+def _apply(
+    run_folder: Path, raster_path: Path, strokes: Path, export: Export, options: BatchOptions
+) -> BatchReport:
     if options.rule not in RULES:
         raise SettingsError(f"--rule: expected one of {', '.join(RULES)}, found {options.rule}.")
     _check_outputs(export, inputs=(raster_path, strokes, options.drawn_on))

@@ -1,13 +1,14 @@
 """From labelled pixels to the class of every pixel: rules that can stand for each other.
 
 All but the forest come down to one or two small matrix products and an argmax, which is what lets
-a map follow each stroke at once. benchmarks/strokes.py compares them.
+a map follow each stroke at once. benchmarks/strokes.py compares them, benchmarks/view.py times
+what a page shows of them.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 _FOREST = dict(n_estimators=40, max_depth=12, min_samples_leaf=2, n_jobs=1)
 _UNITS = 32
 _SMOOTHING = 1e-6
+_AT_ONCE = 4096  # pixels; as float32 their features stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,22 @@ class LinearClassifier:
         """See `Classifier.classify`."""
         if len(self.numbers) == 1:
             return np.full(len(features), self.numbers[0], np.int32)
-        return np.asarray(self.numbers[self._scores(features).argmax(axis=1)])
+        return np.asarray(_in_parts(features, self.best), np.int32)
+
+    def best(self, values: FloatArray) -> IntArray:
+        """Return the class number of each of a few pixels; (pixels, depth) float32."""
+        return np.asarray(self.numbers[self._scores(values).argmax(axis=1)])
 
     def confidence(self, features: AnyArray, clusters: IntArray) -> FloatArray:
         """See `Classifier.confidence`: the difference of the two largest probabilities."""
         if len(self.numbers) == 1:
             return np.ones(len(features), np.float32)
-        scores = self._scores(features)
+        return np.asarray(_in_parts(features, self.certainty), np.float32)
+
+    def certainty(self, values: FloatArray) -> FloatArray:
+        """Return the confidence of each of a few pixels; (pixels, depth) float32."""
+        scores = self._scores(values)
         if self.squared:
-            values = features.astype(np.float32)
             squares = np.einsum("ij,ij->i", values, values)[:, None] - 2 * scores
             near = np.sqrt(np.maximum(np.partition(squares, 1, axis=1)[:, :2], 0))
             return np.asarray(1 - near[:, 0] / np.maximum(near[:, 1], 1e-6), np.float32)
@@ -80,35 +89,58 @@ class LinearClassifier:
         best = np.partition(odds, -2, axis=1)[:, -2:]
         return np.asarray((best[:, 1] - best[:, 0]) / odds.sum(axis=1), np.float32)
 
-    def _scores(self, features: AnyArray) -> FloatArray:
-        return np.asarray(features.astype(np.float32) @ self.weights + self.bias, np.float32)
+    def _scores(self, values: FloatArray) -> FloatArray:
+        scores = values @ self.weights
+        scores += self.bias
+        return np.asarray(scores)
 
 
 @dataclass(frozen=True)
 class PerceptronClassifier:
-    """Scores of a network with one small hidden layer, ``max(f @ w + b, 0) @ w' + b'``."""
+    """Scores of a network with one small hidden layer: ``max(f @ w, floor) @ w' + b'``.
+
+    That is ``max(f @ w + b, 0)`` with ``floor = -b``, and what ``b`` adds moved into ``b'``: one
+    pass over the units less, and they are most of what a pixel costs beside the product.
+    """
 
     numbers: IntArray
     """(classes,) the class number that each column stands for."""
     hidden: FloatArray
     """(depth, units)"""
-    hidden_bias: FloatArray
+    floor: FloatArray
     """(units,)"""
     output: LinearClassifier
     """From units to classes."""
 
     def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
         """See `Classifier.classify`."""
-        return self.output.classify(self._units(features), clusters)
+        found = _in_parts(features, lambda values: self.output.best(self._units(values)))
+        return np.asarray(found, np.int32)
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `Classifier.confidence`."""
-        return self.output.confidence(self._units(features), clusters)
+        found = _in_parts(features, lambda values: self.output.certainty(self._units(values)))
+        return np.asarray(found, np.float32)
 
-    def _units(self, features: UInt8Array) -> FloatArray:
-        units = features.astype(np.float32) @ self.hidden
-        units += self.hidden_bias
-        return np.asarray(np.maximum(units, 0, out=units))
+    def _units(self, values: FloatArray) -> FloatArray:
+        units = values @ self.hidden
+        return np.asarray(np.maximum(units, self.floor, out=units))
+
+
+def _in_parts(features: AnyArray, step: Callable[[FloatArray], AnyArray]) -> AnyArray:
+    """Apply a step to pixels as float32, so few at a time that they stay in the cache.
+
+    Args:
+        features: (pixels, depth) as stored.
+        step: (few pixels, depth) float32 -> (few pixels,).
+    """
+    values = np.empty((min(_AT_ONCE, len(features)), features.shape[1]), np.float32)
+    found = []
+    for first in range(0, max(1, len(features)), _AT_ONCE):
+        part = features[first : first + _AT_ONCE]
+        np.copyto(values[: len(part)], part)
+        found.append(step(values[: len(part)]))
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)
@@ -198,13 +230,15 @@ def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
     hidden = hidden * scale[:, None]  # folded in, so that stored features need no preparation
     if len(numbers) == 2:
         weights, bias = np.hstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
+    floor = mean @ hidden - hidden_bias
     output = LinearClassifier(
-        numbers.astype(np.int32), weights.astype(np.float32), bias.astype(np.float32)
+        numbers.astype(np.int32),
+        weights.astype(np.float32),
+        (bias - floor @ weights).astype(np.float32),
     )
     return PerceptronClassifier(
-        output.numbers, hidden.astype(np.float32),
-        (hidden_bias - mean @ hidden).astype(np.float32), output,
-    )  # fmt: skip
+        output.numbers, hidden.astype(np.float32), floor.astype(np.float32), output
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from clusternet.land_classes import LandClass
 from clusternet.legend import Legend, LegendRow, write_legend
 from clusternet.polygons import PolygonOptions, write_class_polygons
 from clusternet.predictor import Predictor
+from clusternet.prefetch import prefetch
 from clusternet.raster import Raster, RasterProfile, create_map
 from clusternet.raster.vectors import map_type
 from clusternet.run import Run
@@ -25,14 +26,18 @@ from clusternet.types import IntArray
 from clusternet.windows import Shape, Window, blocks
 
 Windows = Iterable[tuple[Window, IntArray]]
+_WORKERS = 2  # threads that compute windows; a third writes
 
 
 def cached_windows(
     cache: FeatureCache, classifier: Classifier, smooth: int = 1
 ) -> Iterator[tuple[Window, IntArray]]:
     """Yield the classes of a scene whose features are cached, window by window."""
-    for window in blocks(cache.shape, (WINDOW, WINDOW)):
-        yield window, classify(cache, classifier, window, smooth=smooth)
+
+    def one(window: Window) -> tuple[Window, IntArray]:
+        return window, classify(cache, classifier, window, smooth=smooth)
+
+    yield from prefetch(one, blocks(cache.shape, (WINDOW, WINDOW)), workers=_WORKERS)
 
 
 def streamed_windows(

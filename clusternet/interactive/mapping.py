@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from clusternet.interactive.cache import STEPS, WINDOW, FeatureCache
 from clusternet.interactive.classifiers import Classifier, Samples, Scene
@@ -66,15 +66,45 @@ def classify(
 
 
 def majority(classes: IntArray, numbers: IntArray, margin: int) -> IntArray:
-    """Give each pixel the most frequent class around it; (rows, cols), NO_CLASS stays."""
-    best = np.zeros(classes.shape, np.float32)
-    result = classes.copy()
+    """Give each pixel the most frequent class around it, the lowest number of several.
+
+    Args:
+        classes: (rows, cols), NO_CLASS stays.
+        numbers: the classes that occur.
+        margin: pixels on each side of the square; beyond the border there are none.
+    """
+    side = 2 * margin + 1
+    # the smallest type that holds a count: the time goes into moving these
+    count_type = next(t for t in (np.uint8, np.uint16, np.uint32) if side**2 <= np.iinfo(t).max)
+    most = np.zeros(classes.shape, count_type)
+    result = np.full(classes.shape, NO_CLASS, np.int32)
     for number in np.unique(numbers):
-        share = uniform_filter((classes == number).astype(np.float32), 2 * margin + 1)
-        more = share > best
-        result[more], best[more] = number, share[more]
+        count = (classes == number).astype(count_type)
+        for axis in (0, 1):
+            count = _sliding_sum(count, margin, axis)
+        np.copyto(result, number, where=count > most)
+        np.maximum(most, count, out=most)
     result[classes == NO_CLASS] = NO_CLASS
     return result
+
+
+def _sliding_sum(values: AnyArray, margin: int, axis: int) -> AnyArray:
+    """Sum ``2 * margin + 1`` neighbours along an axis by doubling; zeros beyond the border."""
+    length, side = values.shape[axis], 2 * margin + 1
+    pad = [(0, 0), (0, 0)]
+    pad[axis] = (margin, margin)
+    power = np.moveaxis(np.pad(values, pad), axis, 0)  # sums of 1, 2, 4, ... neighbours
+    total: Any = None
+    done, width = 0, 1
+    while width <= side:
+        if side & width:
+            part = power[done : done + length]
+            total = part.copy() if total is None else np.add(total, part, out=total)
+            done += width
+        if 2 * width <= side:
+            power = power[:-width] + power[width:]
+        width *= 2
+    return np.moveaxis(total, 0, axis)
 
 
 def _classify(cache: FeatureCache, classifier: Classifier, window: Window, step: int) -> IntArray:
