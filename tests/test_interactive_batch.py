@@ -13,9 +13,10 @@ import random_run
 import rasterio
 import shapely
 from conftest import ROOT
-from interactive_scene import fill_cache_with_colours, make_run, make_scene, truth
+from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_scene, truth
 
 from clusternet.errors import RunError
+from clusternet.interactive.batch import LazyPredictor, full_cache
 from clusternet.interactive.rules import RULES
 from clusternet.interactive.session import Session
 from clusternet.interactive.strokes import Stroke, make_line
@@ -23,6 +24,8 @@ from clusternet.interactive.workspace import Workspace
 from clusternet.legend import read_legend
 from clusternet.options import OPTIONS
 from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.run import load_run
+from clusternet.windows import Window
 
 has_page = importlib.util.find_spec("nicegui") and importlib.util.find_spec("rio_tiler")
 needs_page = pytest.mark.skipif(not has_page, reason="pip install -e '.[interactive]'")
@@ -108,6 +111,20 @@ def test_strokes_drawn_on_another_raster_give_the_map_they_give_there(tmp_path, 
         own, other = a.read(1), b.read(1)
     assert len(np.unique(own)) > 2  # random weights tell some classes apart
     np.testing.assert_array_equal(own, other)
+
+
+def test_cache_holds_learned_features_and_fixed_filters(tmp_path):
+    raster = make_scene(tmp_path)
+    run = random_run.make_run(tmp_path / "network", fixed_filters=True)
+    lazy = LazyPredictor(run)
+    cache = full_cache(load_run(run), raster, lazy, None)
+    predictor = lazy.get()
+    assert len(cache.quantiser.kept) == predictor.num_features > 6
+    expected = cache.quantiser.quantise(predictor.features(raster)[:50])
+    stored = cache.read(Window(0, 0, 50, SHAPE[1]))[0]
+    # the same pixels in windows of another size: they round to a neighbouring byte at most
+    assert np.abs(stored.astype(int) - expected).max() <= 1
+    assert (np.ptp(stored, axis=(0, 1)) > 20).mean() > 0.5  # both kinds use the range of a byte
 
 
 def test_raster_without_georeference_works_in_pixel_coordinates(tmp_path):

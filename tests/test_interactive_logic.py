@@ -190,6 +190,14 @@ def test_long_stroke_gives_no_more_pixels_than_allowed():
     assert len(positions) == 50
 
 
+def test_many_strokes_share_the_pixels_that_the_fit_takes():
+    strokes = [line((0, 10 * i + 5), (99, 10 * i + 5), width=6, land_class=i) for i in range(10)]
+    positions, classes = sample_pixels(strokes, (100, 100), per_stroke=300, in_all=400)
+    assert np.bincount(classes).tolist() == [40] * 10
+    first = positions[classes == 0]
+    assert np.ptp(first[:, 0]) >= 5 and np.ptp(first[:, 1]) > 90  # all over the stroke
+
+
 @pytest.mark.parametrize("width", [60, 150, 750])
 def test_stroke_drawn_from_afar_is_spread_over_all_of_its_width_at_little_cost(width):
     stroke = line((0, 1000), (9000, 8000), width=width)

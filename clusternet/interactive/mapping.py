@@ -20,6 +20,8 @@ DEFAULT_SMOOTH = 9
 """Side in pixels of the square that smooths a map, where nothing else is asked for."""
 PER_STROKE = 300
 """Pixels that one stroke gives to the fit, at most."""
+IN_ALL = 3000
+"""Pixels that all strokes give, at most: the fit takes as long as there are pixels."""
 _ROWS_AT_ONCE = 64  # of a classified window, so that scores stay in the processor's cache
 _SCENE_SAMPLE = 20_000
 _QUICK_PIXELS = 1_100_000
@@ -27,7 +29,7 @@ _QUICK_PIXELS = 1_100_000
 
 def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
     """Return the stored pixels under strokes; those without features (yet) are left out."""
-    positions, classes = sample_pixels(strokes, cache.shape, PER_STROKE)
+    positions, classes = sample_pixels(strokes, cache.shape, PER_STROKE, IN_ALL)
     features, clusters, valid = cache.at(positions)
     return Samples(features[valid], clusters[valid], classes[valid])
 

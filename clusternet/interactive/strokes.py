@@ -77,7 +77,11 @@ def erase(strokes: Sequence[Stroke], eraser: Stroke) -> tuple[Stroke, ...]:
 
 
 def sample_pixels(
-    strokes: Sequence[Stroke], shape: Shape, per_stroke: int, seed: int = 1
+    strokes: Sequence[Stroke],
+    shape: Shape,
+    per_stroke: int,
+    in_all: int | None = None,
+    seed: int = 1,
 ) -> tuple[Positions, NDArray[np.int32]]:
     """Return pixels under strokes with their class; where strokes cross, the later one counts.
 
@@ -85,6 +89,7 @@ def sample_pixels(
         strokes: in the order in which they were drawn.
         shape: (rows, cols) of the raster.
         per_stroke: pixels taken of one stroke at most, so that a long one outweighs no other.
+        in_all: pixels taken of all strokes, as many of each, at most; None for no such bound.
         seed: fixes the choice.
 
     Returns:
@@ -92,8 +97,9 @@ def sample_pixels(
     """
     positions: list[Positions] = [np.empty((0, 2), np.int64)]
     classes: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
+    share = per_stroke if in_all is None else max(1, in_all // max(1, len(strokes)))
     for stroke in strokes:
-        found = _sample(stroke, shape, per_stroke, seed)
+        found = _thinned(_sample(stroke, shape, per_stroke, seed), share)
         positions.append(found)
         classes.append(np.full(len(found), stroke.land_class, np.int32))
     every, numbers = np.concatenate(positions), np.concatenate(classes)
@@ -101,6 +107,13 @@ def sample_pixels(
     last = len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]
     last.sort()
     return every[last], numbers[last]
+
+
+def _thinned(positions: Positions, most: int) -> Positions:
+    """Return at most so many positions, evenly spread."""
+    if len(positions) <= most:
+        return positions
+    return positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
 @lru_cache(maxsize=2000)  # every update asks again for all strokes, of which one is new
