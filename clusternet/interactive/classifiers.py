@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,13 +19,26 @@ import numpy as np
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 _FOREST = dict(n_estimators=40, max_depth=12, min_samples_leaf=2, n_jobs=1)
-_UNITS = 32
 _SMOOTHING = 1e-6
 _AT_ONCE = 4096  # pixels; as float32 their features stay in the processor's cache
 
 
+class Standardised:
+    """Features whose mean and deviation are wanted again and again."""
+
+    features: UInt8Array
+
+    @cached_property
+    def standard(self) -> tuple[FloatArray, FloatArray]:
+        """The mean of the features and one over their deviation; (depth,) both."""
+        values = self.features.astype(np.float32)
+        deviation = values.std(axis=0)
+        scale = np.where(deviation > _SMOOTHING, 1 / np.maximum(deviation, _SMOOTHING), 0)
+        return values.mean(axis=0), scale.astype(np.float32)
+
+
 @dataclass(frozen=True)
-class Samples:
+class Samples(Standardised):
     """Pixels that strokes lie on."""
 
     features: UInt8Array
@@ -66,7 +80,7 @@ class LinearClassifier:
         """See `Classifier.classify`."""
         if len(self.numbers) == 1:
             return np.full(len(features), self.numbers[0], np.int32)
-        return np.asarray(_in_parts(features, self.best), np.int32)
+        return np.asarray(in_parts(features, self.best), np.int32)
 
     def best(self, values: FloatArray) -> IntArray:
         """Return the class number of each of a few pixels; (pixels, depth) float32."""
@@ -76,7 +90,7 @@ class LinearClassifier:
         """See `Classifier.confidence`: the difference of the two largest probabilities."""
         if len(self.numbers) == 1:
             return np.ones(len(features), np.float32)
-        return np.asarray(_in_parts(features, self.certainty), np.float32)
+        return np.asarray(in_parts(features, self.certainty), np.float32)
 
     def certainty(self, values: FloatArray) -> FloatArray:
         """Return the confidence of each of a few pixels; (pixels, depth) float32."""
@@ -95,39 +109,7 @@ class LinearClassifier:
         return np.asarray(scores)
 
 
-@dataclass(frozen=True)
-class PerceptronClassifier:
-    """Scores of a network with one small hidden layer: ``max(f @ w, floor) @ w' + b'``.
-
-    That is ``max(f @ w + b, 0)`` with ``floor = -b``, and what ``b`` adds moved into ``b'``: one
-    pass over the units less, and they are most of what a pixel costs beside the product.
-    """
-
-    numbers: IntArray
-    """(classes,) the class number that each column stands for."""
-    hidden: FloatArray
-    """(depth, units)"""
-    floor: FloatArray
-    """(units,)"""
-    output: LinearClassifier
-    """From units to classes."""
-
-    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
-        """See `Classifier.classify`."""
-        found = _in_parts(features, lambda values: self.output.best(self._units(values)))
-        return np.asarray(found, np.int32)
-
-    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """See `Classifier.confidence`."""
-        found = _in_parts(features, lambda values: self.output.certainty(self._units(values)))
-        return np.asarray(found, np.float32)
-
-    def _units(self, values: FloatArray) -> FloatArray:
-        units = values @ self.hidden
-        return np.asarray(np.maximum(units, self.floor, out=units))
-
-
-def _in_parts(features: AnyArray, step: Callable[[FloatArray], AnyArray]) -> AnyArray:
+def in_parts(features: AnyArray, step: Callable[[FloatArray], AnyArray]) -> AnyArray:
     """Apply a step to pixels as float32, so few at a time that they stay in the cache.
 
     Args:
@@ -163,7 +145,7 @@ class ForestClassifier:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(Standardised):
     """What a rule may want to know of the scene beside the strokes."""
 
     features: UInt8Array
@@ -199,8 +181,8 @@ def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
 
     numbers = np.unique(samples.classes)
     if len(numbers) == 1:
-        return _only(numbers, samples)
-    mean, scale = _standard(scene.features if len(scene.features) else samples.features)
+        return one_class(numbers, samples)
+    mean, scale = scene.standard if len(scene.features) else samples.standard
     model = LogisticRegression(C=0.1, max_iter=60, tol=1e-2, class_weight="balanced")
     with _unconverged_is_fine():
         model.fit((samples.features - mean) * scale, samples.classes)
@@ -215,32 +197,6 @@ def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
     )
 
 
-def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
-    """Train a network with one small hidden layer on features standardised over the scene."""
-    from sklearn.neural_network import MLPClassifier
-
-    numbers = np.unique(samples.classes)
-    if len(numbers) == 1:
-        return _only(numbers, samples)
-    mean, scale = _standard(scene.features if len(scene.features) else samples.features)
-    model = MLPClassifier((_UNITS,), solver="lbfgs", max_iter=60, alpha=1.0, random_state=1)
-    with _unconverged_is_fine():
-        model.fit((samples.features - mean) * scale, samples.classes)
-    (hidden, weights), (hidden_bias, bias) = model.coefs_, model.intercepts_
-    hidden = hidden * scale[:, None]  # folded in, so that stored features need no preparation
-    if len(numbers) == 2:
-        weights, bias = np.hstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
-    floor = mean @ hidden - hidden_bias
-    output = LinearClassifier(
-        numbers.astype(np.int32),
-        weights.astype(np.float32),
-        (bias - floor @ weights).astype(np.float32),
-    )
-    return PerceptronClassifier(
-        output.numbers, hidden.astype(np.float32), floor.astype(np.float32), output
-    )
-
-
 @contextmanager
 def _unconverged_is_fine() -> Iterator[None]:
     """Silence the remark that more iterations would fit the strokes even more closely."""
@@ -251,18 +207,10 @@ def _unconverged_is_fine() -> Iterator[None]:
         yield
 
 
-def _only(numbers: AnyArray, samples: Samples) -> LinearClassifier:
+def one_class(numbers: AnyArray, samples: Samples) -> LinearClassifier:
     """Return the rule that gives the only class there is."""
     weights = np.zeros((samples.features.shape[1], 1), np.float32)
     return LinearClassifier(numbers.astype(np.int32), weights, np.zeros(1, np.float32))
-
-
-def _standard(features: UInt8Array) -> tuple[FloatArray, FloatArray]:
-    """Return the mean of features and one over their deviation; (depth,) both."""
-    values = features.astype(np.float32)
-    deviation = values.std(axis=0)
-    scale = np.where(deviation > _SMOOTHING, 1 / np.maximum(deviation, _SMOOTHING), 0)
-    return values.mean(axis=0), scale.astype(np.float32)
 
 
 def fit_forest(samples: Samples, scene: Scene) -> Classifier:

@@ -13,8 +13,8 @@ from clusternet.interactive.classifiers import (
     fit_centroids,
     fit_forest,
     fit_logistic,
-    fit_perceptron,
 )
+from clusternet.interactive.perceptron import fit_perceptron
 from clusternet.interactive.published import fit_published
 
 RULES: dict[str, Callable[[Samples, Scene], Classifier]] = {

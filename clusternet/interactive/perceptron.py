@@ -1,0 +1,151 @@
+"""A network with one small hidden layer, trained on the pixels under strokes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from clusternet.interactive.classifiers import (
+    Classifier,
+    LinearClassifier,
+    Samples,
+    Scene,
+    in_parts,
+    one_class,
+)
+from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
+
+UNITS = 32
+"""Of the hidden layer."""
+_ITERATIONS = 60  # of L-BFGS; more fit the strokes even more closely, and the scene no better
+_DECAY = 1.0  # of the squared weights, over the number of samples
+_SEED = 1
+
+Layers = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+"""hidden (depth, units), its bias (units,), output (units, classes), its bias (classes,)."""
+
+
+@dataclass(frozen=True)
+class PerceptronClassifier:
+    """Scores of a network with one small hidden layer: ``max(f @ w, floor) @ w' + b'``.
+
+    That is ``max(f @ w + b, 0)`` with ``floor = -b``, and what ``b`` adds moved into ``b'``: one
+    pass over the units less, and they are most of what a pixel costs beside the product.
+    """
+
+    numbers: IntArray
+    """(classes,) the class number that each column stands for."""
+    hidden: FloatArray
+    """(depth, units)"""
+    floor: FloatArray
+    """(units,)"""
+    output: LinearClassifier
+    """From units to classes."""
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `clusternet.interactive.classifiers.Classifier`."""
+        found = in_parts(features, lambda values: self.output.best(self._units(values)))
+        return np.asarray(found, np.int32)
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.interactive.classifiers.Classifier`."""
+        found = in_parts(features, lambda values: self.output.certainty(self._units(values)))
+        return np.asarray(found, np.float32)
+
+    def _units(self, values: FloatArray) -> FloatArray:
+        units = values @ self.hidden
+        return np.asarray(np.maximum(units, self.floor, out=units))
+
+
+def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
+    """Train the network on features standardised over the scene."""
+    numbers, columns = np.unique(samples.classes, return_inverse=True)
+    if len(numbers) == 1:
+        return one_class(numbers, samples)
+    mean, scale = scene.standard if len(scene.features) else samples.standard
+    values = (samples.features - mean) * scale
+    hidden, hidden_bias, weights, bias = _train(values.astype(np.float32), columns, len(numbers))
+    hidden = hidden * scale[:, None]  # folded in, so that stored features need no preparation
+    floor = mean @ hidden - hidden_bias
+    folded = (bias - floor @ weights).astype(np.float32)
+    output = LinearClassifier(numbers.astype(np.int32), weights, folded)
+    return PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
+
+
+def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
+    """Minimise the mean cross-entropy and the squared weights by L-BFGS.
+
+    Args:
+        values: (samples, depth) float32, standardised.
+        columns: (samples,) class of each, from 0.
+        num_classes: classes that occur.
+    """
+    start = _first_guess(values.shape[1], num_classes)
+    shapes = [layer.shape for layer in start]
+    truth = np.zeros((num_classes, len(values)), np.float32)
+    truth[columns, np.arange(len(values))] = 1
+
+    def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        layers = _unpack(parameters, shapes)
+        loss, slopes = _loss(layers, values, truth)
+        return loss, np.concatenate([slope.ravel() for slope in slopes]).astype(np.float64)
+
+    packed = np.concatenate([layer.ravel() for layer in start]).astype(np.float64)
+    found = minimize(
+        objective, packed, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS}
+    )
+    return _unpack(found.x, shapes)
+
+
+def _first_guess(depth: int, num_classes: int) -> Layers:
+    """Return small random weights (Glorot and Bengio 2010), the same each time."""
+    rng = np.random.default_rng(_SEED)
+
+    def uniform(rows: int, cols: int) -> tuple[FloatArray, FloatArray]:
+        bound = np.sqrt(6 / (rows + cols))
+        drawn = rng.uniform(-bound, bound, (rows + 1, cols)).astype(np.float32)
+        return drawn[:-1], drawn[-1]
+
+    return (*uniform(depth, UNITS), *uniform(UNITS, num_classes))
+
+
+def _unpack(parameters: NDArray[np.float64], shapes: list[tuple[int, ...]]) -> Layers:
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    parts = np.split(parameters.astype(np.float32), ends[:-1])
+    hidden, hidden_bias, output, bias = (
+        part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)
+    )
+    return hidden, hidden_bias, output, bias
+
+
+def _loss(layers: Layers, values: FloatArray, truth: FloatArray) -> tuple[float, Layers]:
+    """Return the objective and its slope in each layer.
+
+    Classes come first in arrays of scores: sums over a last axis of a few are slow.
+    """
+    hidden, hidden_bias, output, bias = layers
+    count = len(values)
+    units = values @ hidden
+    units += hidden_bias
+    np.maximum(units, 0, out=units)
+    scores = np.ascontiguousarray((units @ output).T)
+    scores += bias[:, None]
+    scores -= scores.max(axis=0)
+    odds = np.exp(scores)
+    total = odds.sum(axis=0)
+    entropy = float((np.log(total) - (scores * truth).sum(axis=0)).mean())
+    weights = float((hidden**2).sum() + (output**2).sum())
+    odds /= total
+    odds -= truth
+    odds /= count
+    wrong = np.ascontiguousarray(odds.T)  # (samples, classes), the slope in the scores
+    back = wrong @ output.T
+    back *= units > 0
+    slopes = (
+        values.T @ back + hidden * (_DECAY / count), back.sum(axis=0),
+        units.T @ wrong + output * (_DECAY / count), wrong.sum(axis=0),
+    )  # fmt: skip
+    return entropy + weights * _DECAY / (2 * count), slopes
