@@ -20,7 +20,7 @@ from rio_tiler.errors import NoOverviewWarning, TileOutsideBounds
 from rio_tiler.io.rasterio import ImageReader
 
 from clusternet.raster.quiet import quiet_georeferencing
-from clusternet.types import AnyArray, UInt8Array
+from clusternet.types import AnyArray, BoolArray, UInt8Array
 
 # A small raster needs no overviews, a large one gets some (clusternet.raster.pyramid). For good,
 # because the filters of ``warnings`` belong to all threads and tiles are read in several.
@@ -105,7 +105,7 @@ class ImageTiles:
             colours, visible = shown.array.data[:3], shown.array.mask
         else:
             colours, visible = self._stretch(found.array.data, look), found.array.mask
-        alpha = np.where(np.broadcast_to(visible, colours.shape).all(axis=0), 0, 255)
+        alpha = np.where(_hidden(np.broadcast_to(visible, colours.shape)), 0, 255)
         return as_png(np.concatenate([colours, alpha[None].astype(np.uint8)]))
 
     def _stretch(self, bands: AnyArray, look: Look) -> UInt8Array:
@@ -123,6 +123,21 @@ class ImageTiles:
                 self._local.reader = _Reader(str(self._path), options=options)
         reader: ImageReader = self._local.reader
         return reader
+
+
+def _hidden(masked: BoolArray) -> BoolArray:
+    """Return where nothing is to be seen: no band has data; (bands, rows, cols) -> (rows, cols).
+
+    Where a pixel from afar reaches beyond the raster's border, some bands are there and others
+    not: such a row or column would have colours of its own, so it is hidden too.
+    """
+    hidden = np.array(masked.all(axis=0))
+    torn = masked.any(axis=0) & ~hidden
+    if torn.any():
+        last_row, last_col = (np.flatnonzero(~hidden.all(axis=axis))[-1] for axis in (1, 0))
+        hidden[last_row] |= torn[last_row]
+        hidden[:, last_col] |= torn[:, last_col]
+    return hidden
 
 
 def _quantiles(band: AnyArray, steps: AnyArray) -> AnyArray:
