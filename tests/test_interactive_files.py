@@ -286,3 +286,20 @@ def test_pyramid_of_a_large_raster_leaves_it_alone(tmp_path, write_raster):
         assert raster._dataset.overviews(1) == [2, 4, 8]
         assert (raster.read(Window(0, 1500, 10, 10))[0] == 200).all()
     assert build_pyramid(source, folder) == view
+
+
+def test_raster_that_is_read_from_its_beginning_only_is_looked_at_in_a_tiled_copy(
+    tmp_path, write_raster
+):
+    pixels = np.random.default_rng(0).integers(0, 255, (1100, 700, 3), np.uint8)
+    source = write_raster("scene.png", pixels)
+    folder = tmp_path / "view"
+    folder.mkdir()
+    view = build_pyramid(source, folder)
+    assert view == folder / "view.tif" and [path.name for path in folder.iterdir()] == ["view.tif"]
+    with open_raster(view) as raster:
+        assert raster._dataset.block_shapes[0] == (256, 256)
+        assert raster._dataset.overviews(1) == [2, 4]
+        np.testing.assert_array_equal(raster.read(Window(0, 0, 1100, 700))[0], pixels)
+    written = view.stat().st_mtime_ns
+    assert build_pyramid(source, folder) == view and view.stat().st_mtime_ns == written

@@ -13,37 +13,50 @@ from clusternet.errors import OutputError
 from clusternet.raster.quiet import quiet_georeferencing
 
 _SMALL = 2048  # pixels a side that are read from afar quickly enough as they are
+_WITHOUT_PLACES = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+"""Formats that are read from their beginning: each part takes as long as all above it."""
+_SMALL_WITHOUT_PLACES = 1024  # pixels a side that are read so quickly enough
 
 
 def build_pyramid(source: Path, folder: Path) -> Path:
-    """Return a raster to look at: ``source``, or ``folder/view.vrt`` with overviews beside it.
+    """Return a raster to look at: ``source`` if it will do, or one made in ``folder``.
 
-    The view refers to ``source`` and holds no pixels but its overviews, of about a third of its
-    size uncompressed. It takes a pass over the raster, once.
+    ``view.vrt`` refers to a large ``source`` and holds no pixels but its overviews, of about a
+    third of its size uncompressed. ``view.tif`` is a copy of one whose parts cannot be read by
+    themselves, as of PNG. Either takes a pass over the raster, once.
 
     Raises:
         OutputError: if the folder cannot be written.
     """
-    view = folder / "view.vrt"
     with quiet_georeferencing(), rasterio.open(source) as dataset:
         largest, has_overviews = max(dataset.shape), bool(dataset.overviews(1))
         labels = dataset.colorinterp[0] == rasterio.enums.ColorInterp.palette
-    if largest <= _SMALL or has_overviews:
+        copied = dataset.driver in _WITHOUT_PLACES and largest > _SMALL_WITHOUT_PLACES
+    if not copied and (largest <= _SMALL or has_overviews):
         return source
-    overviews = view.with_name("view.vrt.ovr")
-    if overviews.exists() and overviews.stat().st_mtime >= source.stat().st_mtime:
+    view = folder / ("view.tif" if copied else "view.vrt")
+    # what is put in place last: its presence says that all is there
+    whole = view if copied else view.with_name("view.vrt.ovr")
+    if whole.exists() and whole.stat().st_mtime >= source.stat().st_mtime:
         return view
-    overviews.unlink(missing_ok=True)
+    whole.unlink(missing_ok=True)
     factors = [2**power for power in range(1, (largest - 1).bit_length() - 8)]
-    part = folder / "part.vrt"
+    part = view.with_stem("part")
     try:
         with quiet_georeferencing(), rasterio.Env(COMPRESS_OVERVIEW="DEFLATE"):
-            rasterio.shutil.copy(source.resolve(), part, driver="VRT")
+            if copied:
+                rasterio.shutil.copy(
+                    source.resolve(), part, driver="GTiff", TILED="YES", BLOCKXSIZE=256,
+                    BLOCKYSIZE=256, COMPRESS="LZW", BIGTIFF="IF_SAFER",
+                )  # fmt: skip
+            else:
+                rasterio.shutil.copy(source.resolve(), part, driver="VRT")
             with rasterio.open(part, "r+") as dataset:
                 method = Resampling.nearest if labels else Resampling.average
                 dataset.build_overviews(factors, method)
-    except RasterioError as error:
+        part.replace(view)
+        if not copied:
+            part.with_name("part.vrt.ovr").replace(whole)
+    except (RasterioError, OSError) as error:
         raise OutputError(f"{view}: cannot be written ({error}).") from error
-    part.replace(view)  # the overviews last: their presence says that all is there
-    part.with_name("part.vrt.ovr").replace(overviews)
     return view
