@@ -427,3 +427,16 @@ def test_layer_switched_off_while_it_loads_leaves_nothing_behind(page: Page) -> 
         return left;
     """)
     assert left == 0
+
+
+def test_each_new_tile_takes_the_place_of_the_old_one_at_once(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    page.until(lambda: page.script("return clusternet.tiles.classes.stale.length") == 0)
+    state = page.driver.execute_async_script("""
+        const done = arguments[0], { layer, url } = clusternet.tiles.classes;
+        clusternet.show("classes", `${url}-again`, 1);
+        clusternet.tiles.classes.layer.once("tileload", ({ coords }) => {
+          done(layer._tiles[layer._tileCoordsToKey(coords)].el.style.visibility);
+        });
+    """)
+    assert state == "hidden"

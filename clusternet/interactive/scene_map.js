@@ -55,10 +55,10 @@ export default {
     },
     // --- layers -----------------------------------------------------------------------------
     show(name, url, opacity) {
-      // The new tiles are laid over the old ones, which go once the new are there: no flicker.
+      // Each new tile takes the place of the old one when it is there: no flicker, no waiting.
       const old = this.tiles[name];
       if (old && old.url === url) {
-        old.layer.setOpacity(opacity);
+        this.setOpacity(name, opacity);
         return;
       }
       if (!url) {
@@ -68,13 +68,19 @@ export default {
       }
       const layer = L.tileLayer(url, {
         tileSize: 256, minZoom: -1, maxZoom: this.scene.max_zoom + 5, minNativeZoom: 0,
-        maxNativeZoom: this.scene.max_zoom, bounds: this.bounds, opacity: 0, keepBuffer: 1,
+        maxNativeZoom: this.scene.max_zoom, bounds: this.bounds, opacity, keepBuffer: 1,
         pane: name === "image" ? "tilePane" : name, className: `tiles-${name}`, noWrap: true,
       });
       const stale = [...(old?.stale ?? []), ...(old ? [old.layer] : [])];
-      this.tiles[name] = { url, layer, stale, opacity };
+      this.tiles[name] = { url, layer, stale };
+      layer.on("tileload tileerror", ({ coords }) => {
+        if (name === "classes" && this.penUp) this.firstTile ??= performance.now() - this.penUp;
+        for (const each of stale) {
+          const tile = each._tiles[each._tileCoordsToKey(coords)];
+          if (tile) tile.el.style.visibility = "hidden";
+        }
+      });
       layer.once("load", () => {
-        layer.setOpacity(this.tiles[name]?.opacity ?? opacity);
         stale.forEach((each) => this.map.removeLayer(each));
         stale.length = 0;
         if (name === "classes" && this.penUp) {
@@ -88,8 +94,8 @@ export default {
     },
     setOpacity(name, opacity) {
       if (!this.tiles[name]) return;
-      this.tiles[name].opacity = opacity;
-      this.tiles[name].layer.setOpacity(opacity);
+      const { layer, stale } = this.tiles[name];
+      [layer, ...stale].forEach((each) => each.setOpacity(opacity));
     },
     setTool(settings) {
       Object.assign(this.shown, settings);
@@ -221,6 +227,7 @@ export default {
       // the server's own stroke takes its place in a moment
       setTimeout(() => this.map.removeLayer(line), 400);
       this.penUp = performance.now();
+      this.firstTile = null;
       this.$emit("stroke", {
         points, width: this.shown.brush / this.screenPixels(), erase: this.shown.tool === "erase",
       });
