@@ -19,7 +19,7 @@ from clusternet.interactive.classifiers import (
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 UNITS = 16
-"""Of the hidden layer; with 32 a view takes half as long again, and scored no better."""
+"""Of the hidden layer; with 32 a view takes half as long again, for a score as good."""
 _ITERATIONS = 60  # of L-BFGS; more fit the strokes even more closely, and the scene no better
 _DECAY = 1.0  # of the squared weights, over the number of samples
 _SEED = 1
