@@ -440,3 +440,21 @@ def test_each_new_tile_takes_the_place_of_the_old_one_at_once(page: Page) -> Non
         });
     """)
     assert state == "hidden"
+
+
+def test_maps_that_follow_each_other_quickly_leave_only_the_last_one_in_sight(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    page.script("""
+        const { url } = clusternet.tiles.classes;
+        ["a", "b", "c", "d"].forEach((name, i) =>
+          setTimeout(() => clusternet.show("classes", `${url}-${name}`, 0.5), 15 * i));
+    """)
+    page.until(lambda: page.version().endswith("-d"))
+    page.until(lambda: page.script("return clusternet.tiles.classes.stale.length") == 0)
+    shown = page.script("""
+        const tiles = [...document.querySelectorAll(".tiles-classes .leaflet-tile")];
+        const layers = document.querySelectorAll(".tiles-classes").length;
+        return [layers, tiles.length,
+                tiles.filter((tile) => getComputedStyle(tile).visibility === "visible").length];
+    """)
+    assert shown[0] == 1 and shown[1] == shown[2] > 0

@@ -2,6 +2,8 @@
 // One map unit is one pixel: lat is the row, lng the column, both growing down and right.
 import { leaflet as L } from "nicegui-leaflet";
 
+const STEP = 80; // milliseconds between two sights of a map that changes tile by tile
+
 export default {
   template: `<div class="scene-map"><div ref="map" class="scene-map-canvas"></div></div>`,
   props: { scene: Object, resourcePath: String },
@@ -73,14 +75,36 @@ export default {
       });
       const stale = [...(old?.stale ?? []), ...(old ? [old.layer] : [])];
       this.tiles[name] = { url, layer, stale };
-      layer.on("tileload tileerror", ({ coords }) => {
+      // In a few steps, not in one for each tile: without a GPU drawing the page takes longer
+      // than computing the classes.
+      let loaded = [], timer = null;
+      const isNewest = () => this.tiles[name]?.layer === layer;
+      const reveal = () => {
+        timer = null;
+        if (!isNewest()) return; // a newer map shows in its place
+        for (const { coords, tile } of loaded) {
+          tile.style.visibility = "";
+          for (const each of stale) {
+            const covered = each._tiles[each._tileCoordsToKey(coords)];
+            if (covered) covered.el.style.visibility = "hidden";
+          }
+        }
+        loaded = [];
+      };
+      layer.on("tileload tileerror", (event) => {
         if (name === "classes" && this.penUp) this.firstTile ??= performance.now() - this.penUp;
-        for (const each of stale) {
-          const tile = each._tiles[each._tileCoordsToKey(coords)];
-          if (tile) tile.el.style.visibility = "hidden";
+        if (!stale.length) return;
+        loaded.push(event);
+        if (timer) event.tile.style.visibility = "hidden";
+        else {
+          reveal();
+          timer = setTimeout(reveal, STEP);
         }
       });
       layer.once("load", () => {
+        clearTimeout(timer);
+        if (!isNewest()) return; // which takes this layer away, too
+        reveal();
         stale.forEach((each) => this.map.removeLayer(each));
         stale.length = 0;
         if (name === "classes" && this.penUp) {
