@@ -36,21 +36,19 @@ class FilterBank(keras.layers.Layer):  # type: ignore[misc]
     def call(self, bands: Any) -> Any:
         """See the class."""
         wide = _mirrored(bands, BORDER, self._most)
+        products = _structure(ops.mean(wide, axis=-1, keepdims=True))
+        wide = _cut(wide, _radius(GRADIENT_SCALE))
         grey = ops.mean(wide, axis=-1, keepdims=True)
+        # All that is filtered at a scale goes through it at once: with one channel a filter
+        # takes as long as with eight.
+        stack = ops.concatenate([wide, grey**2, *[grey] * 4, products], axis=-1)
         found = [bands]
+        coherent = []
         for scale in SCALES:
-            smooth = _separable(ops.concatenate([wide, grey**2], axis=-1), scale, 0, 0)
-            smooth, squares = smooth[..., :-1], smooth[..., -1:]
-            mean = ops.mean(smooth, axis=-1, keepdims=True)
-            slopes = [_separable(grey, scale, *order) for order in ((1, 0), (0, 1))]
-            bends = [_separable(grey, scale, *order) for order in ((2, 0), (0, 2))]
-            texture = (
-                scale * ops.sqrt(slopes[0] ** 2 + slopes[1] ** 2),
-                scale**2 * (bends[0] + bends[1]),
-                ops.sqrt(ops.maximum(squares - mean**2, 0.0)),
-            )
-            found += [_cut(tensor, scale) for tensor in (smooth, *texture)]
-        return ops.concatenate([*found, *_coherence(grey)], axis=-1)
+            *described, direction = _at_scale(stack, scale, int(bands.shape[-1]))
+            found += described
+            coherent.append(direction)
+        return ops.concatenate([*found, *coherent], axis=-1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the result."""
@@ -79,17 +77,41 @@ class BesideCentre(keras.layers.Layer):  # type: ignore[misc]
         return (*features[:-1], int(features[-1] or 0) + int(filters[-1] or 0))
 
 
-def _coherence(grey: Any) -> list[Any]:
-    """Return the coherence at each scale; see `clusternet.filters.coherence`."""
-    down, across = (_separable(grey, GRADIENT_SCALE, *order) for order in ((1, 0), (0, 1)))
-    products = ops.concatenate([down * down, across * across, down * across], axis=-1)
-    found = []
-    for scale in SCALES:
-        smooth = _separable(products, scale, 0, 0)
-        rows, cols, both = (smooth[..., i : i + 1] for i in range(3))
-        strength = ops.sqrt((cols - rows) ** 2 + 4 * both**2) / (cols + rows + FAINT)
-        found.append(_cut(strength, scale, _radius(GRADIENT_SCALE)))
-    return found
+def _structure(grey: Any) -> Any:
+    """Return the products of the gradient's two sides, of which the structure tensor is made."""
+    plain, slope = (_gaussian(GRADIENT_SCALE, order) for order in (0, 1))
+    both = _along_rows(ops.concatenate([grey, grey], axis=-1), [slope, plain])
+    both = _along_cols(both, [plain, slope])
+    down, across = both[..., :1], both[..., 1:]
+    return ops.concatenate([down * down, across * across, down * across], axis=-1)
+
+
+def _at_scale(stack: Any, scale: float, num_bands: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Return smoothed bands, gradient, Laplacian, deviation and coherence at a scale.
+
+    Args:
+        stack: bands, grey squared, grey four times, three products of the gradient, with a
+            border as wide as the largest scale needs.
+        scale: of the Gaussian.
+        num_bands: bands at the front.
+    """
+    plain, slope, bend = (_gaussian(scale, order) for order in range(3))
+    before, after = [plain] * (num_bands + 1), [plain] * 3
+    stack = _cut(stack, _radius(max(SCALES)) - _radius(scale))
+    stack = _along_rows(stack, [*before, plain, plain, slope, bend, *after])
+    stack = _along_cols(stack, [*before, slope, bend, plain, plain, *after])
+    bands, rest = stack[..., :num_bands], stack[..., num_bands:]
+    squares, across, cols_bend, down, rows_bend, rows, cols, both = (
+        rest[..., place : place + 1] for place in range(8)
+    )
+    mean = ops.mean(bands, axis=-1, keepdims=True)
+    return (
+        bands,
+        scale * ops.sqrt(down**2 + across**2),
+        scale**2 * (rows_bend + cols_bend),
+        ops.sqrt(ops.maximum(squares - mean**2, 0.0)),
+        ops.sqrt((cols - rows) ** 2 + 4 * both**2) / (cols + rows + FAINT),
+    )
 
 
 def _mirrored(tensor: Any, width: int, most: int) -> Any:
@@ -101,20 +123,25 @@ def _mirrored(tensor: Any, width: int, most: int) -> Any:
     return tensor
 
 
-def _cut(tensor: Any, scale: float, also: int = 0) -> Any:
-    """Cut off what is left of the mirrored border after a Gaussian of ``scale``."""
-    left = BORDER - _radius(scale) - also
-    return tensor[:, left:-left, left:-left] if left else tensor
+def _cut(tensor: Any, width: int) -> Any:
+    return tensor[:, width:-width, width:-width] if width else tensor
 
 
-def _separable(tensor: Any, scale: float, rows_order: int, cols_order: int) -> Any:
-    """Filter every band by derivatives of a Gaussian; the radius is lost on each side."""
-    bands = tensor.shape[-1]
-    for axis, order in ((0, rows_order), (1, cols_order)):
-        kernel = _gaussian(scale, order)[::-1]  # a convolution, which Keras calls correlation
-        kernel = kernel.reshape((-1, 1, 1, 1) if axis == 0 else (1, -1, 1, 1))
-        tensor = ops.depthwise_conv(tensor, np.repeat(kernel, bands, axis=2), padding="valid")
-    return tensor
+def _along_rows(tensor: Any, kernels: list[FloatArray]) -> Any:
+    """Filter each band from top to bottom by its own kernel; the radius is lost on both ends."""
+    return _filtered(tensor, kernels, (-1, 1))
+
+
+def _along_cols(tensor: Any, kernels: list[FloatArray]) -> Any:
+    """Filter each band from left to right by its own kernel; the radius is lost on both ends."""
+    return _filtered(tensor, kernels, (1, -1))
+
+
+def _filtered(tensor: Any, kernels: list[FloatArray], shape: tuple[int, int]) -> Any:
+    # turned around: a convolution, as SciPy's, where Keras computes the correlation
+    columns = np.stack([kernel[::-1] for kernel in kernels], axis=-1)
+    kernel = columns.reshape((*shape, len(kernels), 1))
+    return ops.depthwise_conv(tensor, kernel, padding="valid")
 
 
 def _radius(scale: float) -> int:
