@@ -15,6 +15,7 @@ from clusternet.backend import keras
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError
 from clusternet.filter_bank import BesideCentre, FilterBank
+from clusternet.filters import BORDER
 from clusternet.network_shape import LEVELS, decoder_margins, margin, skip_crops
 from clusternet.types import AnyArray
 from clusternet.windows import Shape
@@ -127,13 +128,15 @@ def load_weights(network: Any, path: Path) -> None:
         ) from error
 
 
-def features_tensor(network: Any, filters_from: Shape | None = None) -> Any:
+def features_tensor(network: Any, filters_from: Shape | None = None, uncovered: int = 0) -> Any:
     """Return what clusters are made of: the symbolic features of a network.
 
     Args:
         network: see `build_network`.
         filters_from: append the fixed filters to the learned features; (rows, cols) of the
             smallest patch that will come. None leaves them out.
+        uncovered: pixels on each side of a patch that the learned features leave out at least;
+            the filters then leave out what only those need.
 
     Output shape:
         (patches, rows, cols, features) float32.
@@ -141,7 +144,10 @@ def features_tensor(network: Any, filters_from: Shape | None = None) -> Any:
     features = network.get_layer("features").output
     if filters_from is None:
         return features
-    filters = FilterBank(filters_from, name="filters")(network.input)
+    outside = max(0, uncovered - BORDER)
+    bands = layers.Cropping2D(outside, name="within_reach", dtype="float32")(network.input)
+    smallest = filters_from[0] - 2 * outside, filters_from[1] - 2 * outside
+    filters = FilterBank(smallest, name="filters")(bands)
     return BesideCentre(name="description", dtype="float32")([features, filters])
 
 
@@ -178,6 +184,7 @@ def build_predictor(
     confidence: bool = False,
     features: bool = False,
     filters_from: Shape | None = None,
+    uncovered: int = 0,
 ) -> Any:
     """Give a network the outputs that maps are made of, and no others.
 
@@ -188,14 +195,15 @@ def build_predictor(
             the nearest and the second nearest centroid, or with the head the difference of the
             two largest probabilities.
         features: also give the features.
-        filters_from: see `features_tensor`; as the codebook was found.
+        filters_from: see `features_tensor`; None if the codebook was found without filters.
+        uncovered: see `features_tensor`.
 
     Output shape:
         dict of ``labels`` (patches, rows, cols) int32, and as asked for ``confidence``
         (patches, rows, cols) from 0 to 1, ``features`` (patches, rows, cols, features).
     """
     ops = keras.ops
-    vectors = features_tensor(network, filters_from)
+    vectors = features_tensor(network, filters_from, uncovered)
     outputs = {"features": vectors} if features else {}
     if codebook is None:
         scores = network.get_layer("logits").output

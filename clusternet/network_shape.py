@@ -84,6 +84,14 @@ def margin(padding: str) -> int:
     return reach if padding == "valid" else GRAIN * math.ceil((reach + 8) / GRAIN)
 
 
+def uncovered(padding: str) -> int:
+    """Return how many pixels on each side of a window prediction gives no features for."""
+    if padding == "same":  # see `build_network`, centre_only
+        return margin(padding) - 2 * decoder_margins()[0]
+    size = 64 * GRAIN
+    return (size - output_size(size, padding)) // 2
+
+
 def decoder_margins() -> list[int]:
     """Return how many pixels around a kept part each level on the way up needs from below it.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from clusternet.backend import resolve_precision
 from clusternet.model import build_network, build_predictor, load_weights
+from clusternet.network_shape import uncovered
 from clusternet.prediction_grid import PredictionGrid, read_reflected
 from clusternet.prefetch import prefetch
 from clusternet.raster import Raster, open_array, open_raster
@@ -163,14 +164,18 @@ class Predictor:
             yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
 
     def _model(self, confidence: bool, features: bool) -> Any:
-        key, bands = (confidence, features), self.run.bands
+        key = (confidence, features)
         if key not in self._models:
+            settings = self.run.settings
+            without = uncovered(settings.padding)
+            smallest = 2 * without + 1  # that a window can be
             self._models[key] = build_predictor(
                 self._network,
                 self.run.stored.codebook if self.assign == "codebook" else None,
                 confidence=confidence,
                 features=features,
-                filters_from=bands.patch_shape if self.run.settings.fixed_filters else None,
+                filters_from=(smallest, smallest) if settings.fixed_filters else None,
+                uncovered=without,
             )
         return self._models[key]
 

@@ -16,14 +16,19 @@ from clusternet.prediction import MapOptions, map_paths, predict_raster, predict
 from clusternet.prediction_grid import PredictionGrid
 from clusternet.predictor import Predictor, load
 
+RUNS = ("same", "valid", "same with filters", "valid with filters")
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("runs")
-    return {padding: make_run(root / padding, padding) for padding in ("same", "valid")}
+    return {
+        name: make_run(root / name, name.split()[0], fixed_filters=name.endswith("filters"))
+        for name in RUNS
+    }
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("padding", RUNS)
 def test_the_map_does_not_depend_on_the_window_size(runs: dict[str, Path], padding: str) -> None:
     pixels = four_textures(150, 210, 3)
     whole = load(runs[padding], precision="float32", window_size=1024).predict(pixels)
@@ -33,7 +38,7 @@ def test_the_map_does_not_depend_on_the_window_size(runs: dict[str, Path], paddi
         assert (cut != whole).mean() < 1e-3
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("padding", RUNS)
 def test_a_crop_predicts_the_same_interior(runs: dict[str, Path], padding: str) -> None:
     pixels = four_textures(352, 384, 3)
     predictor = load(runs[padding], precision="float32", window_size=64)
@@ -42,7 +47,7 @@ def test_a_crop_predicts_the_same_interior(runs: dict[str, Path], padding: str) 
     assert (whole[32:, 48:][inner] != crop[inner])[:-112, :-112].mean() < 1e-3
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("padding", RUNS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 5), (48, 48)])
 def test_small_rasters_are_covered(
     runs: dict[str, Path], padding: str, shape: tuple[int, int]

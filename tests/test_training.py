@@ -19,11 +19,12 @@ from PIL import Image
 
 import clusternet
 from clusternet.alternation import Alternation
+from clusternet.batches import Batch
 from clusternet.epochs import Training
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
 from clusternet.predictor import load
 from clusternet.run import Checkpoint, load_run, read_arrays
-from clusternet.sampling import Sample
+from clusternet.sampling import Sample, SamplePlan, neighbours
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling import tile_rasters
 from clusternet.training import train
@@ -490,3 +491,24 @@ def test_no_epochs_leave_an_untrained_run(tmp_path: Path) -> None:
     run = train(patches, tmp_path / "run", replace(SMALL, num_epochs=0))
     found = clusternet.load(run).predict(np.zeros((40, 40, 3), np.uint8))
     assert found.shape == (40, 40)
+
+
+def test_a_sample_holds_features_and_what_they_differ_by_from_neighbours() -> None:
+    rng = np.random.default_rng(2)
+    valid = rng.random((2, 32, 48)) < 0.7
+    pixels = rng.normal(size=(2, 32, 48, 3)).astype(np.float32) * valid[..., None]
+    batch = Batch(np.array([4, 9]), pixels, valid)
+    alternation = Alternation(3, (32, 48), replace(SMALL, train_batch_size=2))
+    plan = SamplePlan({4: 50, 9: 70}, (1,))
+    sample = alternation.embed_sample(batch, plan)
+    everywhere = np.full((2, 32 * 48, sample.features.shape[1]), np.nan, np.float32)
+    everywhere[valid.reshape(2, -1)] = alternation.embed(batch)
+    features, differences = [], []
+    for place, patch in enumerate((4, 9)):
+        chosen = plan.positions(patch, valid[place])
+        here, there = neighbours(chosen, valid[place])
+        features.append(everywhere[place, chosen])
+        differences.append(everywhere[place, here] - everywhere[place, there])
+    np.testing.assert_allclose(sample.features, np.concatenate(features), atol=1e-5)
+    np.testing.assert_allclose(sample.differences, np.concatenate(differences), atol=1e-5)
+    assert len(sample.differences) > 50

@@ -1,0 +1,85 @@
+"""The quality benchmark still runs, on any folder of labelled scenes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, four_textures
+from PIL import Image
+
+SETTINGS = """base_filters: 2
+num_features: 8
+num_clusters: 100
+num_epochs: 1
+samples_per_centroid: 40
+precision: float32
+"""
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write three scenes of four textures, one class each; the last is not labelled everywhere."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    truth = np.repeat(np.repeat(np.arange(4, dtype=np.uint8).reshape(2, 2), 64, 0), 96, 1)
+    for number in range(3):
+        pixels = four_textures(128, 192, 3, seed=number)
+        Image.fromarray(pixels).save(folder / "images" / f"scene{number}.png")
+        labels = truth.copy()
+        if number == 2:
+            labels[:20] = 255
+        Image.fromarray(labels).save(folder / "masks" / f"scene{number}.png")
+    (folder / "classes.json").write_text('{"0": "a", "1": "b", "2": "c", "3": "d", "255": "none"}')
+    (folder / "tiny.yaml").write_text(SETTINGS)
+    return folder
+
+
+def measure(scenes: Path, output: Path, *arguments: str) -> list[dict[str, object]]:
+    """Run the benchmark and return its rows."""
+    subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "quality.py", scenes, "--output_folder", output,
+         "--config", scenes / "tiny.yaml", "--seeds", "1", "--patch_size", "64", "--step", "2",
+         "--shown", "1", "--rounds", "1", "--stroke_side", "128", "--supervised_steps", "2",
+         *arguments],
+        check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return list(json.loads((output / "results.json").read_text())["rows"])
+
+
+def test_methods_are_scored_side_by_side_and_held_out_scenes_apart(
+    scenes: Path, tmp_path: Path
+) -> None:
+    measure(scenes, tmp_path, "--hold_out", "scene2", "--methods", "bands", "default")
+    methods = ("weighted", "forest", "supervised")
+    rows = measure(scenes, tmp_path, "--hold_out", "scene2", "--methods", *methods)
+    found = {(row["method"], row["scenes"]) for row in rows}
+    assert found == {
+        (name, part) for name in ("bands", "default", *methods) for part in ("all", "held out")
+    }
+    assert all(0 <= float(row["a 10% mean_iou"]) <= 1 for row in rows)
+    assert "d smoothed strokes to 0.5" in rows[0]
+    trained_on = [path.name for path in (tmp_path / "work" / "training_images").iterdir()]
+    assert sorted(trained_on) == ["scene0.png", "scene1.png"]
+    assert (tmp_path / "results.csv").exists() and (tmp_path / "tables.md").exists()
+    with Image.open(next((tmp_path / "maps").glob("*.png"))) as picture:
+        assert min(picture.size) > 100
+
+
+def test_a_scene_without_mask_is_named(scenes: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    (data / "masks").mkdir()
+    Image.new("RGB", (8, 8)).save(data / "images" / "lonely.png")
+    (data / "classes.json").write_text('{"0": "a", "1": "b"}')
+    result = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "quality.py", data, "--output_folder", tmp_path],
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert result.returncode and "no mask for lonely.png" in result.stderr
