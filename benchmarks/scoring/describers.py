@@ -83,11 +83,14 @@ def network_describer(run: Path) -> Describer:
 
 
 def train_run(images: Path, run: Path, settings: TrainingSettings, patch_size: int) -> Path:
-    """Cut images into patches, train on them, and return the run folder."""
+    """Cut images into patches, train on them, and return the run folder.
+
+    A run that was cut off goes on, one that is complete is taken as it is.
+    """
     patches = run.with_name(f"patches_{patch_size}")
     if not patches.exists():
         clusternet.tile_rasters(images, patches, TilingSettings((patch_size, patch_size)))
-    return clusternet.train(patches, run, settings, overwrite=True)
+    return clusternet.train(patches, run, settings, resume=True)
 
 
 def _masked(values: FloatArray, valid: BoolArray, step: int) -> FloatArray:
