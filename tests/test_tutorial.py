@@ -87,8 +87,10 @@ def test_the_polygons_open_with_class_and_area(tutorial: Path) -> None:
 
 def test_the_edited_legend_was_applied(tutorial: Path) -> None:
     classes = {row.cluster: row.land_class for row in _rows(tutorial / "classes")}
-    assert {classes[cluster].name for cluster in (6, 9, 24)} == {"field"}
-    assert classes[6].colour == (0xDE, 0xCD, 0x87)
+    assert {classes[cluster].name for cluster in (11, 20)} == {"forest"}
+    assert classes[11].colour == (0x34, 0x70, 0x3C)
+    assert classes[27].name == "field"
+    assert classes[27].colour == (0xDE, 0xCD, 0x87)
     with rasterio.open(tutorial / "classes" / "unseen_classes.tif") as made:
         assert made.colormap(1)[0][:3] == (0xDE, 0xCD, 0x87)
 
