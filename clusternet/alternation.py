@@ -29,8 +29,9 @@ from clusternet.windows import Shape
 IGNORE = -1
 """The pseudo-label of a pixel that has none."""
 
-_LARGEST_PART = 64 * 4 * 256 * 256
-"""Base filters times pixels that go through the network at once: about 2 GiB in training."""
+_LARGEST_PART = (64 + 16) * 4 * 256 * 256
+"""Base filters times pixels that go through the network at once: about 2 GiB in training. What
+does not grow with the base filters (features, logits, fixed filters) counts as 16 of them."""
 
 
 class Alternation:
@@ -171,7 +172,7 @@ class Alternation:
 def _num_parts(settings: TrainingSettings, shape: Shape) -> int:
     """Return the smallest number of equal parts of a batch that are small enough."""
     batch = settings.train_batch_size
-    size = batch * shape[0] * shape[1] * settings.base_filters
+    size = batch * shape[0] * shape[1] * (settings.base_filters + 16)
     return next(
         parts for parts in range(1, batch + 1)
         if batch % parts == 0 and (size <= parts * _LARGEST_PART or parts == batch)

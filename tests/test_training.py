@@ -464,7 +464,7 @@ def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatc
     labels = rng.integers(-1, 8, (4, 32, 32)).astype(np.int32)
     labels[0, :20] = labels[3] = -1  # parts of unequal weight, one of none
     results = []
-    for largest in (10**9, 2 * 32 * 32):
+    for largest in (10**9, 18 * 2 * 32 * 32):
         monkeypatch.setattr("clusternet.alternation._LARGEST_PART", largest)
         alternation = Alternation(3, (32, 32), SMALL)
         losses = [alternation.train(pixels, labels) for _ in range(3)]
