@@ -29,9 +29,10 @@ from clusternet.windows import Shape
 IGNORE = -1
 """The pseudo-label of a pixel that has none."""
 
-_LARGEST_PART = (64 + 16) * 4 * 256 * 256
-"""Base filters times pixels that go through the network at once: about 2 GiB in training. What
-does not grow with the base filters (features, logits, fixed filters) counts as 16 of them."""
+_BESIDE = 16
+"""What does not grow with the base filters (features, logits, fixed filters), in base filters."""
+_LARGEST_PART = (64 + _BESIDE) * 4 * 256 * 256
+"""Base filters times pixels that go through the network at once: about 2 GiB in training."""
 
 
 class Alternation:
@@ -117,6 +118,7 @@ class Alternation:
     def embed_sample(self, batch: Batch, plan: SamplePlan) -> Sample:
         """Return the features of the planned pixels, patch by patch."""
         # rows of one length, whatever is in them: nothing is traced again
+        # (each pixel may have two neighbours, and a pair is two positions)
         length = plan.row_length * (5 if self._compare else 1)
         positions = np.zeros((len(batch.pixels), length), np.int32)
         counts = []
@@ -172,7 +174,7 @@ class Alternation:
 def _num_parts(settings: TrainingSettings, shape: Shape) -> int:
     """Return the smallest number of equal parts of a batch that are small enough."""
     batch = settings.train_batch_size
-    size = batch * shape[0] * shape[1] * (settings.base_filters + 16)
+    size = batch * shape[0] * shape[1] * (settings.base_filters + _BESIDE)
     return next(
         parts for parts in range(1, batch + 1)
         if batch % parts == 0 and (size <= parts * _LARGEST_PART or parts == batch)

@@ -191,7 +191,7 @@ def cluster(
         ClusteringError: if there are fewer samples than clusters, features are not finite, or
             all features are equal.
     """
-    _check_features(features, num_clusters)
+    check_features(features, num_clusters)
     offset, projection = space or fit_transform(features, transform)
     empty = Codebook(np.empty((0, features.shape[1]), np.float32), offset, projection)
     kmeans = faiss.Kmeans(
@@ -254,7 +254,16 @@ def _use_one_thread() -> None:
     faiss.omp_set_num_threads(1)
 
 
-def _check_features(features: AnyArray, num_clusters: int) -> None:
+def check_features(features: AnyArray, num_clusters: int) -> None:
+    """Refuse features that cannot be clustered, before anything is fitted to them.
+
+    Args:
+        features: (samples, depth).
+        num_clusters: clusters wanted.
+
+    Raises:
+        ClusteringError: if there are too few, one is NaN or infinite, or all are equal.
+    """
     if len(features) < num_clusters:
         raise ClusteringError(
             f"Expected at least as many sampled pixels as clusters ({num_clusters}), found "

@@ -181,9 +181,9 @@ class Training:
         count, settings = len(self.survey.usable), self.settings
         if settings.epoch_megapixels:
             rows, cols = self.loader.patches.shape
-            most = math.ceil(settings.epoch_megapixels * 1e6 / (rows * cols))
+            most = settings.epoch_megapixels * 1e6 / (rows * cols)
             # no fewer than fill a batch
-            count = min(count, max(most, settings.train_batch_size))
+            count = min(count, max(math.ceil(min(most, count)), settings.train_batch_size))
         rng = np.random.default_rng((settings.seed, _CHOICE, epoch))
         return np.sort(rng.choice(len(self.survey.usable), count, replace=False))
 

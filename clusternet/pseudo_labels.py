@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from clusternet.alternation import IGNORE, Alternation
 from clusternet.batches import Batch, BatchLoader
-from clusternet.clustering import Clustering, cluster, fit_space
+from clusternet.clustering import Clustering, check_features, cluster, fit_space
 from clusternet.sampling import Sample
 from clusternet.settings import TrainingSettings
 from clusternet.types import FloatArray, IntArray
@@ -30,6 +30,7 @@ def cluster_features(
         settings: of the run.
         start: see `clusternet.clustering.cluster`.
     """
+    check_features(sample.features, settings.num_clusters)
     space = fit_space(
         sample.features,
         sample.differences,

@@ -88,12 +88,17 @@ class TrainingSettings:
         if self.num_clusters < 2:
             _refuse("num_clusters", "at least 2", self.num_clusters)
         for name in ("num_epochs", "samples_per_centroid", "epoch_megapixels"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:  # nor NaN
                 _refuse(name, "0 or more", getattr(self, name))
         if self.samples_per_centroid == 0 and self.cluster_scope != "batch":
             raise SettingsError(
                 "Setting samples_per_centroid: 0 (all pixels) needs cluster_scope batch; "
                 "memory would grow with the number of patches. Try 256."
+            )
+        if self.feature_transform == "neighbours" and self.cluster_scope == "batch":
+            raise SettingsError(
+                "Setting feature_transform: neighbours needs cluster_scope epoch; groups of "
+                "patches (cluster_scope batch) are clustered without it. Try none."
             )
         if self.seed < 0 or self.seed >= 2**31:
             _refuse("seed", "a whole number from 0 to 2147483647", self.seed)

@@ -122,6 +122,7 @@ def test_every_combination_trains(tmp_path: Path, padding: str, scope: str) -> N
     settings = replace(
         SMALL, padding=padding, cluster_scope=scope, clust_batch_size=2, train_batch_size=2,
         samples_per_centroid=0 if scope == "batch" else 40, num_epochs=1,
+        feature_transform="none" if scope == "batch" else "neighbours",
     )  # fmt: skip
     stored = load_run(train(patches, tmp_path / "run", settings)).stored
     assert stored.codebook.num_clusters == 8 and stored.sizes.sum() > 0
@@ -512,3 +513,21 @@ def test_a_sample_holds_features_and_what_they_differ_by_from_neighbours() -> No
     np.testing.assert_allclose(sample.features, np.concatenate(features), atol=1e-5)
     np.testing.assert_allclose(sample.differences, np.concatenate(differences), atol=1e-5)
     assert len(sample.differences) > 50
+
+
+def test_groups_have_no_neighbours() -> None:
+    with pytest.raises(SettingsError, match="neighbours needs cluster_scope epoch"):
+        TrainingSettings(cluster_scope="batch")
+
+
+@pytest.mark.parametrize("name", ["num_epochs", "epoch_megapixels"])
+def test_what_may_be_nothing_may_not_be_less(name: str) -> None:
+    for value in (-1, float("nan")):
+        with pytest.raises(SettingsError, match=f"Setting {name}: expected 0 or more"):
+            TrainingSettings(**{name: value})
+
+
+def test_an_epoch_without_end_takes_all_patches(tmp_path: Path) -> None:
+    patches = write_patches(tmp_path / "patches", 4, (32, 32))
+    settings = replace(SMALL, num_epochs=1, epoch_megapixels=float("inf"))
+    assert (train(patches, tmp_path / "run", settings) / "history.csv").exists()
