@@ -24,16 +24,16 @@ def add_routes(app: FastAPI, workspace: Workspace, images: ImageTiles) -> None:
 
     def image(zoom: int, col: int, row: int, bands: str, low: float, high: float) -> Response:
         look = _look(bands, low, high, images)
-        workspace.showing()
+        workspace.pace.showing()
         tile = None if look is None else images.tile(zoom, col, row, look)
         return _png(tile, _FOREVER)
 
     def classes(zoom: int, col: int, row: int) -> Response:
-        workspace.showing()
+        workspace.pace.showing()
         return _png(class_tile(workspace, images.max_zoom, zoom, col, row), _ONCE)
 
     def doubt(zoom: int, col: int, row: int) -> Response:
-        workspace.showing()
+        workspace.pace.showing()
         return _png(doubt_tile(workspace, images.max_zoom, zoom, col, row), _ONCE)
 
     for name, answer in (("image", image), ("classes", classes), ("doubt", doubt)):

@@ -33,6 +33,7 @@ from clusternet.interactive.mapping import (
     quick_step,
     sample_scene,
 )
+from clusternet.interactive.pace import Pace
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
 from clusternet.interactive.session import Drawing, Session
 from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
@@ -44,7 +45,6 @@ from clusternet.windows import Window, blocks
 logger = logging.getLogger(__name__)
 
 _REFIT_SECONDS = 2.0  # between refits while features are still being computed
-_REST_SECONDS = 0.25  # without a tile asked for: then the view is drawn, and other work may go on
 _MOST_REST_SECONDS = 2.0  # that strokes wait to be saved
 
 
@@ -120,7 +120,8 @@ class Workspace:
         self._exporting = threading.Lock()
         self._changed = threading.Event()
         self._stop = threading.Event()
-        self._last_shown = 0.0
+        self.pace = Pace()
+        """Tells when a part of the view is being drawn."""
         self._threads: list[threading.Thread] = []
         self._fit()
 
@@ -162,7 +163,7 @@ class Workspace:
         Raises:
             ClusterNetError: if ``step`` cannot be done; then nothing has changed.
         """
-        self.showing()
+        self.pace.showing()
         with self._lock:
             before = self.drawing
             step(self.session)
@@ -174,10 +175,6 @@ class Workspace:
             elif self.drawing != before:
                 self._touch(new_map=True)
         self._changed.set()
-
-    def showing(self) -> None:
-        """Say that a part of the view is being drawn: work in the background makes way."""
-        self._last_shown = time.monotonic()
 
     def hide(self, number: int, hidden: bool) -> None:
         """Show a class on the map, or not."""
@@ -304,17 +301,10 @@ class Workspace:
         self._changed.set()
         while not self._stop.is_set():
             self._changed.wait()
-            self._make_way(_MOST_REST_SECONDS)
+            self.pace.make_way(_MOST_REST_SECONDS, self._stop)
             self._changed.clear()
             self._save()
             self._count_areas()
-
-    def _make_way(self, most: float) -> None:
-        """Wait until no more of the view is being drawn, at most so many seconds."""
-        end = time.monotonic() + most
-        while time.monotonic() < min(end, self._last_shown + _REST_SECONDS):
-            if self._stop.wait(0.02):
-                return
 
     def _save(self) -> None:
         """Save the drawing; what goes wrong is shown, and tried again after the next change."""
@@ -342,7 +332,7 @@ class Workspace:
         for window in blocks(self.cache.shape, (WINDOW, WINDOW)):
             if self._changed.is_set() or self._stop.is_set():
                 return  # overtaken by another change
-            self._make_way(1.0)
+            self.pace.make_way(1.0, self._stop)
             add_counts(counts, classify(self.cache, classifier, window, smooth=self.smooth))
         self._set_areas(Areas(counts, True))
 
