@@ -72,6 +72,7 @@ from clusternet.clustering import Codebook, cluster, fit_space, fit_transform
 from clusternet.draws import draw_blocks
 from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.metrics import majority_mapping
+from clusternet.options import run_command
 from clusternet.run import load_run
 from clusternet.sampling import REACH
 from clusternet.settings import TrainingSettings, read_yaml
@@ -353,7 +354,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--downscale", type=int, default=1, help="shrink scenes by this factor first")
     add("--every", type=int, default=1, help="take every so many-th scene only")
     add("--patch_size", type=int, default=256)
-    add("--step", type=int, default=4, help="score every so many-th row and column; 1 to 16")
+    add("--step", type=int, default=4, choices=(1, 2, 4, 8, 16),
+        help="score every so many-th row and column")  # fmt: skip
     add("--draws", type=int, default=5)
     add("--published_epochs", type=int, default=10)
     add("--published_base_filters", type=int, help="instead of the published 64")
@@ -367,6 +369,15 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the methods asked for, and write what was found after each."""
     args = make_parser().parse_args()
+    run_command(lambda: measure(args))
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Score the methods that ``args`` name.
+
+    Raises:
+        ClusterNetError: if the data folder cannot be used.
+    """
     args.output_folder.mkdir(parents=True, exist_ok=True)
     classes = read_classes(args.data)
     scenes = find_scenes(

@@ -32,6 +32,7 @@ from clusternet.interactive.session import Session
 from clusternet.interactive.strokes import Stroke, make_line
 from clusternet.interactive.tiles import TILE, ImageTiles
 from clusternet.interactive.workspace import Workspace
+from clusternet.options import run_command
 from clusternet.raster.pyramid import build_pyramid
 
 CLASSES, LENGTH, WIDTH = 5, 60, 8
@@ -133,7 +134,7 @@ def measure_panning(workspace: Workspace, images: ImageTiles) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("raster", type=Path)
@@ -142,6 +143,11 @@ def main() -> None:
     parser.add_argument("--cache_folder", type=Path)
     parser.add_argument("--whole", action="store_true", help="also the map of the whole scene")
     args = parser.parse_args()
+    run_command(lambda: measure(args))
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Measure and print what ``args`` ask for."""
     threadpool_limits(1)  # as the page does
     workspace = Workspace(args.run, args.raster, cache_folder=args.cache_folder)
     try:

@@ -72,14 +72,34 @@ def test_methods_are_scored_side_by_side_and_held_out_scenes_apart(
         assert min(picture.size) > 100
 
 
-def test_a_scene_without_mask_is_named(scenes: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    (data / "images").mkdir(parents=True)
-    (data / "masks").mkdir()
-    Image.new("RGB", (8, 8)).save(data / "images" / "lonely.png")
-    (data / "classes.json").write_text('{"0": "a", "1": "b"}')
+@pytest.mark.parametrize(
+    ("classes", "mask", "arguments", "message"),
+    [
+        (None, (8, 8), (), "classes.json: expected"),
+        ('{"0": "a"}', (8, 8), (), "expected two classes or more, found 1"),
+        ('{"0": "a", "1": "b"}', None, (), "no mask for lonely.png"),
+        ('{"0": "a", "1": "b"}', (8, 9), (), "lonely.png: expected the size of its image"),
+        ('{"0": "a", "1": "b"}', (8, 8), ("--hold_out", "x"), "--hold_out x: no scene"),
+    ],
+)
+def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(
+    tmp_path: Path,
+    classes: str | None,
+    mask: tuple[int, int] | None,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "lonely.png")
+    if classes is not None:
+        (tmp_path / "classes.json").write_text(classes)
+    if mask is not None:
+        Image.new("L", mask).save(tmp_path / "masks" / "lonely.png")
     result = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "quality.py", data, "--output_folder", tmp_path],
+        [sys.executable, ROOT / "benchmarks" / "quality.py", tmp_path,
+         "--output_folder", tmp_path / "quality", *arguments],
         capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert result.returncode and "no mask for lonely.png" in result.stderr
+    assert result.returncode == 2 and message in result.stderr
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1

@@ -12,6 +12,7 @@ import numpy as np
 
 import clusternet
 from clusternet.bands import BandMoments, Bands
+from clusternet.errors import LabelError
 from clusternet.filters import filter_features, fixed_filters
 from clusternet.raster import open_raster
 from clusternet.settings import TilingSettings, TrainingSettings
@@ -34,7 +35,7 @@ def measure_bands(scenes: Sequence[Scene]) -> Bands:
         moments.add(pixels, valid)
         dtype = pixels.dtype.name
     if moments is None:
-        raise SystemExit("Every scene is held out: nothing is left to learn from.")
+        raise LabelError("--hold_out: every scene is held out: nothing is left to learn from.")
     std = tuple(value or 1.0 for value in moments.std)
     return Bands(len(std), dtype, None, moments.mean, std, (0, 0))
 

@@ -7,14 +7,16 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
 
+from clusternet.errors import LabelError
 from clusternet.raster import open_raster
 from clusternet.types import AnyArray, BoolArray, IntArray
-from clusternet.windows import Window
+from clusternet.windows import Shape, Window
 
 UNLABELLED = 255
 
@@ -43,8 +45,22 @@ class Scene:
 
 
 def read_classes(data: Path) -> list[str]:
-    """Return the names of the classes, in the order of their numbers."""
-    found = json.loads((data / "classes.json").read_text(encoding="utf-8"))
+    """Return the names of the classes, in the order of their numbers.
+
+    Raises:
+        LabelError: if there is no such list of two or more.
+    """
+    path = data / "classes.json"
+    try:
+        names = _class_names(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabelError(f"{path}: expected {{'0': 'building', ...}}, found {error!r}.") from error
+    if len(names) < 2:
+        raise LabelError(f"{path}: expected two classes or more, found {len(names)}.")
+    return names
+
+
+def _class_names(found: Any) -> list[str]:
     entries = found.get("classes", found) if isinstance(found, dict) else found
     if isinstance(entries, dict):  # number -> name, or name -> number
         pairs = [
@@ -66,15 +82,26 @@ def find_scenes(
         downscale: pixels of an original on a side of one pixel; labels take the nearest.
         hold_out: beginnings of names of scenes that are kept from training.
         every: take every so many-th scene only.
+
+    Raises:
+        LabelError: if a folder, an image or a mask is missing, or they differ in size.
     """
+    for folder in (data / "images", data / "masks"):
+        if not folder.is_dir():
+            raise LabelError(f"{folder}: expected a folder, found none.")
     images = sorted(path for path in (data / "images").iterdir() if not path.name.startswith("."))
     masks = {path.stem: path for path in (data / "masks").iterdir()}
     missing = [path.name for path in images if path.stem not in masks]
     if missing or not images:
-        raise SystemExit(f"{data}: no mask for {', '.join(missing) or 'any image'}.")
+        raise LabelError(f"{data}: no mask for {', '.join(missing) or 'any image'}.")
     scenes = []
     for image in images[::every]:
         mask = masks[image.stem]
+        shapes = [_shape(path) for path in (image, mask)]
+        if shapes[0] != shapes[1]:
+            raise LabelError(
+                f"{mask}: expected the size of its image {shapes[0]}, found {shapes[1]}."
+            )
         if downscale > 1:
             shrink = [
                 (image, work / "images" / f"{image.stem}.tif", Resampling.average),
@@ -85,7 +112,15 @@ def find_scenes(
             image, mask = shrink[0][1], shrink[1][1]
         kept = any(image.stem.startswith(start) for start in hold_out)
         scenes.append(Scene(image.stem, image, mask, kept))
+    unused = [start for start in hold_out if not any(s.name.startswith(start) for s in scenes)]
+    if unused:
+        raise LabelError(f"--hold_out {' '.join(unused)}: no scene of {data} is called so.")
     return scenes
+
+
+def _shape(path: Path) -> Shape:
+    with open_raster(path) as raster:
+        return raster.profile.shape
 
 
 def gather_training_images(scenes: Sequence[Scene], folder: Path) -> Path:
