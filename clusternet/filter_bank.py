@@ -1,4 +1,7 @@
-"""The fixed filters as a layer, so that maps need nothing but the network's graph."""
+"""Fixed filters: what one can say of a pixel's surroundings without learning.
+
+They are a layer, so that maps need nothing but the network's graph.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,43 @@ from typing import Any
 import numpy as np
 
 from clusternet.backend import keras
-from clusternet.filters import BORDER, FAINT, GRADIENT_SCALE, SCALES, num_filters
 from clusternet.types import FloatArray
 from clusternet.windows import Shape
 
 ops = keras.ops
+
+SCALES = (1.5, 4.0, 8.0)
+"""Standard deviations of the Gaussians in pixels: a roof's edge, a crown, a house."""
+GRADIENT_SCALE = 1.0
+"""Standard deviation of the gradients that coherence is made of, in pixels."""
+FAINT = 1e-2
+"""Squared gradient, of standardised bands, below which a direction means nothing."""
+
 _REACH = 4.0  # standard deviations at which a Gaussian is cut off, as SciPy does
 
 
+def _radius(scale: float) -> int:
+    return int(_REACH * scale + 0.5)
+
+
+BORDER = _radius(max(SCALES)) + _radius(GRADIENT_SCALE)
+"""Pixels on each side that a pixel's filters depend on."""
+
+
+def num_filters(num_bands: int) -> int:
+    """Return how many numbers `FilterBank` gives for a pixel."""
+    return num_bands + len(SCALES) * (num_bands + 4)
+
+
 class FilterBank(keras.layers.Layer):  # type: ignore[misc]
-    """Computes `clusternet.filters.fixed_filters`; no weights.
+    """Describes every pixel by the bands, and at three scales by smoothed bands and texture.
+
+    Texture is measured on the mean of the bands: gradient magnitude, Laplacian of Gaussian, and
+    the standard deviation under a Gaussian window; the first two are multiplied by the scale and
+    its square, so that they compare between scales (Lindeberg 1998). Last comes, for each scale,
+    how much the surroundings have one direction, as roads, roofs and furrows have: from the
+    eigenvalues a >= b of the structure tensor, the gradient's outer product smoothed at that
+    scale, (a - b) / (a + b) (Bigun and Granlund 1987).
 
     At the border the image is mirrored, as SciPy does (there only the order of mirroring and
     multiplying differs).
@@ -142,10 +172,6 @@ def _filtered(tensor: Any, kernels: list[FloatArray], shape: tuple[int, int]) ->
     columns = np.stack([kernel[::-1] for kernel in kernels], axis=-1)
     kernel = columns.reshape((*shape, len(kernels), 1))
     return ops.depthwise_conv(tensor, kernel, padding="valid")
-
-
-def _radius(scale: float) -> int:
-    return int(_REACH * scale + 0.5)
 
 
 def _gaussian(scale: float, order: int) -> FloatArray:

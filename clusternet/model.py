@@ -14,8 +14,7 @@ from typing import Any
 from clusternet.backend import keras
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError
-from clusternet.filter_bank import BesideCentre, FilterBank
-from clusternet.filters import BORDER
+from clusternet.filter_bank import BORDER, BesideCentre, FilterBank
 from clusternet.network_shape import LEVELS, decoder_margins, margin, skip_crops
 from clusternet.types import AnyArray
 from clusternet.windows import Shape

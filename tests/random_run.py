@@ -8,7 +8,7 @@ import numpy as np
 
 from clusternet.bands import Bands
 from clusternet.clustering import cluster
-from clusternet.filters import num_filters
+from clusternet.filter_bank import num_filters
 from clusternet.model import build_network
 from clusternet.run import StoredCodebook, save_description, save_result
 from clusternet.settings import TrainingSettings

@@ -33,7 +33,6 @@ LAYERS = {
     "clusternet.bands": 1,
     "clusternet.clustering": 1,
     "clusternet.filter_bank": 1,
-    "clusternet.filters": 1,
     "clusternet.land_classes": 1,
     "clusternet.metrics": 1,
     "clusternet.model": 1,

@@ -13,7 +13,7 @@ import numpy as np
 import clusternet
 from clusternet.bands import BandMoments, Bands
 from clusternet.errors import LabelError
-from clusternet.filters import filter_features, fixed_filters
+from clusternet.filter_bank import SCALES, FilterBank
 from clusternet.raster import open_raster
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.types import BoolArray, FloatArray
@@ -52,11 +52,13 @@ def bands_describer(bands: Bands) -> Describer:
 
 def filters_describer(bands: Bands, *, weighted: bool = False) -> Describer:
     """Describe a pixel by fixed filters at three scales, or by all that the default uses."""
-    describe_all = fixed_filters if weighted else filter_features
 
     def describe(scene: Scene, step: int) -> FloatArray:
         pixels, valid = scene.pixels()
-        return _masked(describe_all(bands.standardise(pixels, valid)), valid, step)
+        layer = FilterBank(pixels.shape[:2])
+        found = np.asarray(layer(bands.standardise(pixels, valid)[None]))[0]
+        # the coherence of each scale comes last
+        return _masked(found if weighted else found[..., : -len(SCALES)], valid, step)
 
     return describe
 

@@ -1,26 +1,12 @@
-"""Fixed filters: what one can say of a pixel's surroundings without learning."""
+"""The fixed filters by SciPy, to compare the network's layer with."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
+from clusternet.filter_bank import FAINT, GRADIENT_SCALE, SCALES
 from clusternet.types import FloatArray
-
-SCALES = (1.5, 4.0, 8.0)
-"""Standard deviations of the Gaussians in pixels: a roof's edge, a crown, a house."""
-BORDER = 36
-"""Pixels around it that a pixel's filters depend on: four deviations of the Gaussians."""
-
-GRADIENT_SCALE = 1.0
-"""Standard deviation of the gradients that coherence is made of, in pixels."""
-FAINT = 1e-2
-"""Squared gradient, of standardised bands, below which a direction means nothing."""
-
-
-def num_filters(num_bands: int) -> int:
-    """Return how many numbers `fixed_filters` gives for a pixel."""
-    return num_bands + len(SCALES) * (num_bands + 4)
 
 
 def fixed_filters(pixels: FloatArray) -> FloatArray:
