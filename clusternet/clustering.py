@@ -169,7 +169,6 @@ def cluster(
     *,
     iterations: int = 20,
     seed: int = 1,
-    transform: str = "none",
     space: Space | None = None,
     start: IntArray | None = None,
 ) -> Clustering:
@@ -180,8 +179,7 @@ def cluster(
         num_clusters: number of centroids.
         iterations: of Lloyd's algorithm.
         seed: fixes the choice of first centroids.
-        transform: see `fit_transform`.
-        space: the (offset, projection) to use instead of a fitted one.
+        space: in which distances are measured, see `fit_space`; None takes features as they are.
         start: (samples,) cluster of each sample before the features changed. K-Means starts
             from their means, so that a cluster keeps its number though features have moved;
             a cluster without samples starts at one drawn by chance. A negative number means
@@ -192,7 +190,7 @@ def cluster(
             all features are equal.
     """
     check_features(features, num_clusters)
-    offset, projection = space or fit_transform(features, transform)
+    offset, projection = space or fit_transform(features, "none")
     empty = Codebook(np.empty((0, features.shape[1]), np.float32), offset, projection)
     kmeans = faiss.Kmeans(
         features.shape[1],

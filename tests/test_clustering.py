@@ -61,7 +61,7 @@ def test_assigning_centroids_gives_their_own_numbers() -> None:
 def test_convolution_agrees_with_faiss(transform: str) -> None:
     rng = np.random.default_rng(1)
     features = (rng.normal(size=(2000, 16)) @ rng.normal(size=(16, 16)) + 3).astype(np.float32)
-    codebook = cluster(features, 20, transform=transform).codebook
+    codebook = cluster(features, 20, space=fit_transform(features, transform)).codebook
     kernel, bias = codebook.convolution()
     scores = features.astype(np.float64) @ kernel + bias
     differ = scores.argmax(axis=1) != codebook.assign(features)

@@ -1,0 +1,311 @@
+"""The rows of the tables: each method described, clustered or trained, and scored."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from clusternet.bands import Bands
+from clusternet.clustering import Codebook, cluster, fit_space, fit_transform
+from clusternet.draws import draw_blocks
+from clusternet.interactive.mapping import DEFAULT_SMOOTH
+from clusternet.metrics import majority_mapping
+from clusternet.run import load_run
+from clusternet.sampling import REACH
+from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.types import FloatArray, IntArray
+from scoring.clusters import (
+    SAMPLES_PER_CENTROID,
+    Labels,
+    assign,
+    block_tables,
+    sample_differences,
+    sample_vectors,
+    score_forest,
+    score_majority,
+    score_map,
+    score_matching,
+    score_nmi,
+)
+from scoring.describers import (
+    Describer,
+    bands_describer,
+    filters_describer,
+    measure_bands,
+    network_describer,
+    train_run,
+)
+from scoring.report import Row
+from scoring.scenes import Scene, gather_training_images
+from scoring.strokes import Rule, forest_rule, interactive_rule, simulate, strokes_until
+from scoring.supervised import labelled_corners, supervised_maps
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXED = ("bands", "filters", "weighted", "forest")
+LEARNED = ("random", "published", "untrained", "default")
+METHODS = (*FIXED, *LEARNED, "supervised")
+FRACTIONS = (0.01, 0.1, 0.5)
+NUM_CLUSTERS = 100
+GOALS = (0.5, 0.6, 0.7)
+
+
+@dataclass
+class Benchmark:
+    """The scenes, their truth, and what is common to all methods."""
+
+    args: argparse.Namespace
+    scenes: list[Scene]
+    classes: list[str]
+    maps: dict[str, dict[int, IntArray]] = field(default_factory=dict)
+    """Method -> scene -> class map, for the pictures."""
+
+    @cached_property
+    def bands(self) -> Bands:
+        """Statistics of the bands of the scenes that may be learned from."""
+        return measure_bands(self.scenes)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The truth on every ``step``-th row and column."""
+        step = self.args.step
+        truth = [scene.truth(len(self.classes))[::step, ::step] for scene in self.scenes]
+        return Labels.from_truth(truth, len(self.classes), step)
+
+    @cached_property
+    def images(self) -> Path:
+        """The folder of images that training reads, and no masks."""
+        return gather_training_images(self.scenes, self.work / "training_images")
+
+    @property
+    def work(self) -> Path:
+        """Where patches and runs go."""
+        return Path(self.args.output_folder) / "work"
+
+    @property
+    def training(self) -> list[int]:
+        """Indexes of the scenes that may be learned from."""
+        return [i for i, scene in enumerate(self.scenes) if not scene.held_out]
+
+    @property
+    def sets(self) -> dict[str, list[int]]:
+        """The sets of scenes that are scored apart."""
+        held_out = [i for i, scene in enumerate(self.scenes) if scene.held_out]
+        return {"all": list(range(len(self.scenes)))} | ({"held out": held_out} if held_out else {})
+
+    @property
+    def shown(self) -> list[int]:
+        """Indexes of a few scenes, evenly spread: for pictures and strokes."""
+        count = min(self.args.shown, len(self.scenes))
+        return np.linspace(0, len(self.scenes) - 1, count).round().astype(int).tolist()
+
+    def describe(self, describer: Describer) -> list[FloatArray]:
+        """Return the vectors of every scene."""
+        bar = tqdm(self.scenes, desc="describe", disable=None, leave=False)
+        return [describer(scene, self.args.step) for scene in bar]
+
+
+def score_clusters(
+    bench: Benchmark, method: str, seed: int, vectors: list[FloatArray], many: Codebook
+) -> list[Row]:
+    """Score clusters of vectors, (a) to (c), for each set of scenes.
+
+    Args:
+        bench: the scenes.
+        method: name of the rows.
+        seed: of the rows.
+        vectors: of every scene.
+        many: the 100 clusters. As many clusters as classes are found in the same space.
+    """
+    space = many.transform(_sample(bench, vectors, seed))
+    count = len(bench.classes)
+    centroids = cluster(space, count, seed=seed).codebook.centroids
+    few = dataclasses.replace(many, centroids=centroids)
+    maps = [assign(many, each) for each in vectors]
+    coarse = [assign(few, each) for each in vectors]
+    rows = []
+    for name, chosen in bench.sets.items():
+        labels = bench.labels.subset(chosen)
+        tables = block_tables([maps[i] for i in chosen], labels, many.num_clusters)
+        row: Row = {"method": method, "seed": seed, "scenes": name}
+        for fraction in FRACTIONS:
+            row |= _named(f"a {fraction:.0%}", score_majority(tables, fraction, bench.args.draws))
+        pairs = block_tables([coarse[i] for i in chosen], labels, count)
+        row |= _named("b", score_matching(pairs))
+        rows.append(row | {"c nmi": score_nmi(tables)})
+    tables = block_tables(maps, bench.labels, many.num_clusters)
+    named = majority_mapping(tables.sum(axis=0))
+    bench.maps.setdefault(
+        method, {i: np.where(maps[i] < 0, -1, named[maps[i]]) for i in bench.shown}
+    )
+    return rows
+
+
+Canvas = tuple[FloatArray, IntArray]
+"""(rows, cols, depth) vectors of a square that is drawn on, and (rows, cols) its truth."""
+
+
+def prepare_canvases(bench: Benchmark, describer: Describer) -> list[Canvas]:
+    """Return the squares of a few scenes that strokes are drawn on; none of a single class."""
+    canvases = []
+    for scene in (bench.scenes[index] for index in bench.shown):
+        truth = scene.truth(len(bench.classes))
+        place = _busiest(truth, bench.args.stroke_side)
+        if len(np.unique(truth[place][truth[place] >= 0])) > 1:
+            canvases.append((describer(scene, 1)[place], truth[place]))
+    return canvases
+
+
+def score_strokes(canvases: Sequence[Canvas], rule: Rule, rounds: int, seed: int) -> Row:
+    """Let the simulated user draw: score (d), plain and smoothed.
+
+    Strokes that never reach the goal count as one round more than there were.
+    """
+    row: Row = {}
+    for prefix, smooth in (("d", 1), ("d smoothed", DEFAULT_SMOOTH)):
+        curves = [
+            simulate(vectors, truth, rule, rounds, seed, smooth) for vectors, truth in canvases
+        ]
+        for goal in GOALS if curves else ():
+            counts = [
+                strokes_until(curve, goal) or curve[-1][0] + len(np.unique(truth[truth >= 0]))
+                for curve, (_, truth) in zip(curves, canvases, strict=True)
+            ]
+            row[f"{prefix} strokes to {goal}"] = float(np.mean(counts))
+        if curves:
+            final = float(np.mean([curve[-1][1] for curve in curves]))
+            row[f"{prefix} mean_iou after {rounds} rounds"] = final
+    return row
+
+
+def _busiest(truth: IntArray, side: int) -> tuple[slice, slice]:
+    """Return the square of a scene that has labels of most classes, evenly."""
+    best, place = -1.0, (slice(0, side), slice(0, side))
+    for row in range(0, max(1, truth.shape[0] - side + 1), max(1, side // 2)):
+        for col in range(0, max(1, truth.shape[1] - side + 1), max(1, side // 2)):
+            part = truth[row : row + side, col : col + side]
+            counts = np.bincount(part[part >= 0], minlength=1)
+            share = counts[counts > 0] / max(counts.sum(), 1)
+            entropy = float(-(share * np.log(share)).sum())
+            if entropy > best:
+                best, place = entropy, (slice(row, row + side), slice(col, col + side))
+    return place
+
+
+def _sample(bench: Benchmark, vectors: list[FloatArray], seed: int) -> FloatArray:
+    learned = [vectors[i] for i in bench.training]
+    return sample_vectors(learned, NUM_CLUSTERS * SAMPLES_PER_CENTROID, seed)
+
+
+def _named(prefix: str, scores: dict[str, float]) -> Row:
+    return {f"{prefix} {name}": value for name, value in scores.items()}
+
+
+def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
+    """Score what needs no training: bands, filters, forest."""
+    describer = bands_describer(bench.bands) if method == "bands" else (
+        filters_describer(bench.bands, weighted=method == "weighted")
+    )  # fmt: skip
+    vectors, canvases = bench.describe(describer), prepare_canvases(bench, describer)
+    if method == "forest":
+        rows = []
+        for name, chosen in bench.sets.items():
+            labels = bench.labels.subset(chosen)
+            row: Row = {"method": method, "seed": 1, "scenes": name}
+            for fraction in FRACTIONS:
+                scores = score_forest(
+                    [vectors[i] for i in chosen], labels, fraction, bench.args.draws
+                )
+                row |= _named(f"a {fraction:.0%}", scores)
+            rows.append(row)
+        rows[0] |= score_strokes(
+            prepare_canvases(bench, describer), forest_rule, bench.args.rounds, 1
+        )
+        return rows
+    rows = []
+    for seed in bench.args.seeds:
+        sample = _sample(bench, vectors, seed)
+        space = fit_transform(sample, "standardise")
+        if method == "weighted":
+            learned = [vectors[i] for i in bench.training]
+            local = sample_differences(learned, max(1, REACH // bench.args.step))
+            space = fit_space(sample, local, "neighbours", num_learned=0)
+        codebook = cluster(sample, NUM_CLUSTERS, seed=seed, space=space).codebook
+        found = score_clusters(bench, method, seed, vectors, codebook)
+        found[0] |= score_strokes(canvases, interactive_rule, bench.args.rounds, seed)
+        rows += found
+    return rows
+
+
+def learned_rows(bench: Benchmark, method: str, seed: int) -> list[Row]:
+    """Train on the images, then score the features and clusters of the run."""
+    start = time.monotonic()
+    run = bench.work / f"{method}_{seed}"
+    settings = settings_of(bench.args, method, seed)
+    train_run(bench.images, run, settings, bench.args.patch_size)
+    minutes = (time.monotonic() - start) / 60
+    describer = network_describer(run)
+    vectors = bench.describe(describer)
+    rows = score_clusters(bench, method, seed, vectors, load_run(run).stored.codebook)
+    canvases = prepare_canvases(bench, describer)
+    rows[0] |= score_strokes(canvases, interactive_rule, bench.args.rounds, seed)
+    rows[0]["minutes of training"] = minutes
+    return rows
+
+
+def supervised_rows(bench: Benchmark, seed: int) -> list[Row]:
+    """Train the network on the labels of a tenth of the blocks, the first draw of (a)."""
+    settings = settings_of(bench.args, "default", seed)
+    settings = dataclasses.replace(settings, num_clusters=len(bench.classes))
+    rows = []
+    for name, chosen in bench.sets.items():
+        labels = bench.labels.subset(chosen)
+        scenes = [bench.scenes[i] for i in chosen]
+        known = draw_blocks(labels.num_blocks, 0.1, 1, seed=1)[0]
+        corners = labelled_corners(labels, known)
+        maps = supervised_maps(
+            scenes, bench.bands, len(bench.classes), corners, settings,
+            bench.args.supervised_steps, bench.args.patch_size, bench.args.step,
+        )  # fmt: skip
+        row: Row = {"method": "supervised", "seed": seed, "scenes": name}
+        rows.append(row | _named("a 10%", score_map(maps, labels, ~known)))
+        if name == "all":
+            bench.maps.setdefault("supervised", {i: maps[i] for i in bench.shown})
+    return rows
+
+
+def settings_of(args: argparse.Namespace, method: str, seed: int) -> TrainingSettings:
+    """Return the settings of a learned row.
+
+    ``untrained`` is ``default`` before its first step, ``random`` its network alone.
+    """
+    if method == "published":
+        values = read_yaml(ROOT / "configs" / "official.yaml")
+        values |= {"num_epochs": args.published_epochs}
+        if args.published_base_filters:
+            values["base_filters"] = args.published_base_filters
+    else:
+        values = read_yaml(args.config) if args.config else {}
+    settings = dataclasses.replace(TrainingSettings.from_mapping(values), seed=seed)
+    if method == "random":
+        settings = dataclasses.replace(settings, fixed_filters=False, feature_transform="none")
+    if method in ("random", "untrained"):
+        settings = dataclasses.replace(settings, num_epochs=0)
+    return settings
+
+
+def method_rows(bench: Benchmark, method: str) -> list[Row]:
+    """Measure a method, with every seed."""
+    if method in FIXED:
+        return fixed_rows(bench, method)
+    seeds = bench.args.seeds
+    if method in LEARNED:
+        return [row for seed in seeds for row in learned_rows(bench, method, seed)]
+    return [row for seed in seeds for row in supervised_rows(bench, seed)]
