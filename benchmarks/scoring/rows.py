@@ -49,9 +49,9 @@ from scoring.strokes import Rule, forest_rule, interactive_rule, simulate, strok
 from scoring.supervised import labelled_corners, supervised_maps
 
 ROOT = Path(__file__).resolve().parents[2]
-FIXED = ("bands", "filters", "weighted", "forest")
+FIXED = ("bands", "filters", "weighted")
 LEARNED = ("random", "published", "untrained", "default")
-METHODS = (*FIXED, *LEARNED, "supervised")
+METHODS = (*FIXED, "forest", *LEARNED, "supervised")
 FRACTIONS = (0.01, 0.1, 0.5)
 NUM_CLUSTERS = 100
 GOALS = (0.5, 0.6, 0.7)
@@ -208,27 +208,31 @@ def _named(prefix: str, scores: dict[str, float]) -> Row:
     return {f"{prefix} {name}": value for name, value in scores.items()}
 
 
+def forest_rows(bench: Benchmark) -> list[Row]:
+    """Train a random forest on the fixed filters and the labels of each draw."""
+    describer = filters_describer(bench.bands)
+    vectors = bench.describe(describer)
+    rows = []
+    for name, chosen in bench.sets.items():
+        labels = bench.labels.subset(chosen)
+        row: Row = {"method": "forest", "seed": 1, "scenes": name}
+        for fraction in FRACTIONS:
+            scores = score_forest([vectors[i] for i in chosen], labels, fraction, bench.args.draws)
+            row |= _named(f"a {fraction:.0%}", scores)
+        rows.append(row)
+    canvases = prepare_canvases(bench, describer)
+    rows[0] |= score_strokes(canvases, forest_rule, bench.args.rounds, 1)
+    return rows
+
+
 def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
-    """Score what needs no training: bands, filters, forest."""
-    describer = bands_describer(bench.bands) if method == "bands" else (
-        filters_describer(bench.bands, weighted=method == "weighted")
-    )  # fmt: skip
+    """Cluster what needs no training: bands and filters."""
+    describer = (
+        bands_describer(bench.bands)
+        if method == "bands"
+        else filters_describer(bench.bands, weighted=method == "weighted")
+    )
     vectors, canvases = bench.describe(describer), prepare_canvases(bench, describer)
-    if method == "forest":
-        rows = []
-        for name, chosen in bench.sets.items():
-            labels = bench.labels.subset(chosen)
-            row: Row = {"method": method, "seed": 1, "scenes": name}
-            for fraction in FRACTIONS:
-                scores = score_forest(
-                    [vectors[i] for i in chosen], labels, fraction, bench.args.draws
-                )
-                row |= _named(f"a {fraction:.0%}", scores)
-            rows.append(row)
-        rows[0] |= score_strokes(
-            prepare_canvases(bench, describer), forest_rule, bench.args.rounds, 1
-        )
-        return rows
     rows = []
     for seed in bench.args.seeds:
         sample = _sample(bench, vectors, seed)
@@ -305,6 +309,8 @@ def method_rows(bench: Benchmark, method: str) -> list[Row]:
     """Measure a method, with every seed."""
     if method in FIXED:
         return fixed_rows(bench, method)
+    if method == "forest":
+        return forest_rows(bench)
     seeds = bench.args.seeds
     if method in LEARNED:
         return [row for seed in seeds for row in learned_rows(bench, method, seed)]
