@@ -101,7 +101,8 @@ def test_labels_in_the_graph_agree_with_faiss(transform: str) -> None:
     network = build_network(3, 9, shape=(32, 48), **SMALL)
     pixels = np.random.default_rng(0).normal(size=(2, 32, 48, 3)).astype(np.float32)
     features = np.asarray(keras.Model(network.input, features_tensor(network))(pixels))
-    codebook = cluster(features.reshape(-1, 6), 9, transform=transform).codebook
+    flat = features.reshape(-1, 6)
+    codebook = cluster(flat, 9, space=fit_transform(flat, transform)).codebook
     labeller = build_labeller(network, 9)
     set_codebook(labeller, *codebook.convolution())
     labels = np.asarray(labeller(pixels))
