@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusternet.backend import keras
-from clusternet.clustering import Codebook, cluster
+from clusternet.clustering import Codebook, cluster, fit_transform
 from clusternet.errors import SettingsError
 from clusternet.model import (
     build_labeller,
