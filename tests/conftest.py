@@ -21,6 +21,10 @@ from clusternet.raster.quiet import quiet_georeferencing
 settings.register_profile("clusternet", deadline=None)
 settings.load_profile("clusternet")
 
+# a shell's background job ignores Ctrl-C, and so would the scripts that tests interrupt
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parents[1]
 WriteRaster = Callable[..., Path]
 
