@@ -36,6 +36,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if number == 2:
             labels[:20] = 255
         Image.fromarray(labels).save(folder / "masks" / f"scene{number}.png")
+    for sidecar in ("images/scene0.png.aux.xml", "masks/scene1.qml"):  # as GDAL and QGIS leave them
+        (folder / sidecar).write_text("<none/>")
     (folder / "classes.json").write_text('{"0": "a", "1": "b", "2": "c", "3": "d", "255": "none"}')
     (folder / "tiny.yaml").write_text(SETTINGS)
     return folder

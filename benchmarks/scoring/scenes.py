@@ -14,7 +14,7 @@ import rasterio
 from rasterio.enums import Resampling
 
 from clusternet.errors import LabelError
-from clusternet.raster import open_raster
+from clusternet.raster import RASTER_SUFFIXES, open_raster
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.windows import Shape, Window
 
@@ -89,8 +89,8 @@ def find_scenes(
     for folder in (data / "images", data / "masks"):
         if not folder.is_dir():
             raise LabelError(f"{folder}: expected a folder, found none.")
-    images = sorted(path for path in (data / "images").iterdir() if not path.name.startswith("."))
-    masks = {path.stem: path for path in (data / "masks").iterdir()}
+    images = _rasters(data / "images")
+    masks = {path.stem: path for path in _rasters(data / "masks")}
     missing = [path.name for path in images if path.stem not in masks]
     if missing or not images:
         raise LabelError(f"{data}: no mask for {', '.join(missing) or 'any image'}.")
@@ -116,6 +116,14 @@ def find_scenes(
     if unused:
         raise LabelError(f"--hold_out {' '.join(unused)}: no scene of {data} is called so.")
     return scenes
+
+
+def _rasters(folder: Path) -> list[Path]:
+    """Return the rasters of a folder, and none of the files that GIS programs lay beside them."""
+    return sorted(
+        path for path in folder.iterdir()
+        if path.suffix.lower() in RASTER_SUFFIXES and not path.name.startswith(".")
+    )  # fmt: skip
 
 
 def _shape(path: Path) -> Shape:
