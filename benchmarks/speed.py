@@ -73,7 +73,7 @@ def measure_limits(
     for name, size, precision, settings in _cases(scale, sizes, precisions):
         figures = scale.run(
             measure_limit, size=size, precision=precision, settings=settings,
-            batch=settings.train_batch_size,
+            batch=settings.batch_size((size, size)),
         )  # fmt: skip
         yield figures | {
             "configuration": name, "size": size, "precision": precision,

@@ -173,7 +173,7 @@ class Alternation:
 
 def _num_parts(settings: TrainingSettings, shape: Shape) -> int:
     """Return the smallest number of equal parts of a batch that are small enough."""
-    batch = settings.train_batch_size
+    batch = settings.batch_size(shape)
     size = batch * shape[0] * shape[1] * (settings.base_filters + _BESIDE)
     return next(
         parts for parts in range(1, batch + 1)

@@ -183,7 +183,7 @@ class Training:
             rows, cols = self.loader.patches.shape
             most = settings.epoch_megapixels * 1e6 / (rows * cols)
             # no fewer than fill a batch
-            count = min(count, max(math.ceil(min(most, count)), settings.train_batch_size))
+            count = min(count, max(math.ceil(min(most, count)), self.loader.batch_size))
         rng = np.random.default_rng((settings.seed, _CHOICE, epoch))
         return np.sort(rng.choice(len(self.survey.usable), count, replace=False))
 

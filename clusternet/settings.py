@@ -24,6 +24,9 @@ ClusterScope = Literal["epoch", "batch"]
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
 FeatureTransform = Literal["none", "standardise", "whiten", "neighbours"]
 
+_STEP_PATCHES, _STEP_PIXELS = 4, 4 * 256 * 256
+"""Of a training step at most, where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -37,8 +40,8 @@ class TrainingSettings:
     """Alternations of clustering and training; 0 leaves the network untrained."""
     learn_rate: float = 5e-4
     """Adam's learning rate."""
-    train_batch_size: int = 4
-    """Patches in a training step."""
+    train_batch_size: int | None = None
+    """Patches in a training step; None takes 4, or fewer of patches larger than 256 x 256."""
     clust_batch_size: int = 32
     """Patches in a group, with ``cluster_scope`` batch."""
     cluster_scope: ClusterScope = "epoch"
@@ -79,12 +82,14 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
         positive = (
-            "num_clusters", "learn_rate", "train_batch_size", "clust_batch_size",
-            "base_filters", "num_features", "sample_patches", "kmeans_iterations", "workers",
+            "num_clusters", "learn_rate", "clust_batch_size", "base_filters", "num_features",
+            "sample_patches", "kmeans_iterations", "workers",
         )  # fmt: skip
         for name in positive:
             if not getattr(self, name) > 0:
                 _refuse(name, "a number above 0", getattr(self, name))
+        if self.train_batch_size is not None and self.train_batch_size < 1:
+            _refuse("train_batch_size", "a number above 0", self.train_batch_size)
         if self.num_clusters < 2:
             _refuse("num_clusters", "at least 2", self.num_clusters)
         for name in ("num_epochs", "samples_per_centroid", "epoch_megapixels"):
@@ -107,6 +112,16 @@ class TrainingSettings:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
+
+    def batch_size(self, shape: Shape) -> int:
+        """Return the patches in a training step.
+
+        What is learned depends on the number of steps more than on what is in them, and an epoch
+        is a number of pixels. So a step takes no more of them where patches are large.
+        """
+        if self.train_batch_size is not None:
+            return self.train_batch_size
+        return min(max(_STEP_PIXELS // (shape[0] * shape[1]), 1), _STEP_PATCHES)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingSettings:

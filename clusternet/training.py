@@ -88,7 +88,7 @@ def train(
     if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
         raise RunError(f"{patches}: not the patches that {output} was trained on; cannot resume.")
     loader = BatchLoader(
-        folder, survey.bands, labelled_shape, settings.train_batch_size, settings.workers
+        folder, survey.bands, labelled_shape, settings.batch_size(folder.shape), settings.workers
     )
     test_loader = None
     if test_img_folder is not None:

@@ -515,6 +515,22 @@ def test_a_sample_holds_features_and_what_they_differ_by_from_neighbours() -> No
     assert len(sample.differences) > 50
 
 
+@pytest.mark.parametrize(
+    ("shape", "asked", "expected"),
+    [((256, 256), None, 4), ((512, 512), None, 1), ((300, 400), None, 2), ((64, 64), None, 4),
+     ((2000, 2000), None, 1), ((512, 512), 4, 4), ((64, 64), 7, 7)],
+)  # fmt: skip
+def test_a_step_takes_fewer_of_large_patches(
+    shape: tuple[int, int], asked: int | None, expected: int
+) -> None:
+    assert TrainingSettings(train_batch_size=asked).batch_size(shape) == expected
+
+
+def test_a_step_of_no_patches_is_refused() -> None:
+    with pytest.raises(SettingsError, match="train_batch_size: expected a number above 0"):
+        TrainingSettings(train_batch_size=0)
+
+
 def test_groups_have_no_neighbours() -> None:
     with pytest.raises(SettingsError, match="neighbours needs cluster_scope epoch"):
         TrainingSettings(cluster_scope="batch")

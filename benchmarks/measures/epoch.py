@@ -49,19 +49,17 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
     with tempfile.TemporaryDirectory() as output:
         train(folder, Path(output) / "run", settings)
     rows, cols = check_shape((size, size), settings.padding)
-    return _figures(clocks, settings, patches, rows * cols) | {"first_step": first_step[0]}
+    batch = settings.batch_size((size, size))
+    return _figures(clocks, settings, batch, patches, rows * cols) | {"first_step": first_step[0]}
 
 
 def _figures(
-    clocks: dict[str, Clock], settings: TrainingSettings, patches: int, labelled: int
+    clocks: dict[str, Clock], settings: TrainingSettings, batch: int, patches: int, labelled: int
 ) -> Figures:
     """Reckon seconds a patch, of an epoch of 200 patches or of whole groups."""
     sampled = min(settings.sample_patches, 200) / 200
     grouped = settings.cluster_scope == "batch"
-    wall, busy = (
-        _phases(clocks, kind, settings.train_batch_size, patches, sampled, grouped)
-        for kind in (0, 1)
-    )
+    wall, busy = (_phases(clocks, kind, batch, patches, sampled, grouped) for kind in (0, 1))
     return epoch_figures(wall, busy, patches, labelled)
 
 

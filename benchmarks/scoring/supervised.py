@@ -54,7 +54,7 @@ def supervised_maps(
     shape = (patch_size, patch_size)
     alternation = Alternation(bands.num_bands, shape, settings)
     for _ in tqdm(range(steps), desc="supervised", disable=None, leave=False):
-        chosen = rng.choice(len(places), settings.train_batch_size)
+        chosen = rng.choice(len(places), settings.batch_size(shape))
         crops = [
             _crop(images[i], truths[i], row, col, patch_size, rng)
             for i, row, col in (places[j] for j in chosen)
