@@ -37,7 +37,7 @@ from typing import Any
 
 from measures.isolation import CORES
 from scoring.report import format_tables, load_rows, save_picture, save_rows
-from scoring.rows import METHODS, Benchmark, method_rows
+from scoring.rows import METHODS, Benchmark, check_patch_size, method_rows
 from scoring.scenes import find_scenes, read_classes
 
 from clusternet.options import run_command
@@ -94,6 +94,8 @@ def measure(args: argparse.Namespace) -> None:
     Raises:
         ClusterNetError: if the data folder cannot be used.
     """
+    for method in args.methods:
+        check_patch_size(args, method)
     args.output_folder.mkdir(parents=True, exist_ok=True)
     classes = read_classes(args.data)
     scenes = find_scenes(

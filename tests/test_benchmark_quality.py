@@ -82,6 +82,18 @@ def test_methods_are_scored_side_by_side_and_held_out_scenes_apart(
         ('{"0": "a", "1": "b"}', None, (), "no mask for lonely.png"),
         ('{"0": "a", "1": "b"}', (8, 9), (), "lonely.png: expected the size of its image"),
         ('{"0": "a", "1": "b"}', (8, 8), ("--hold_out", "x"), "--hold_out x: no scene"),
+        (
+            '{"0": "a", "1": "b"}',
+            (8, 8),
+            ("--patch_size", "128"),
+            "--patch_size 128: method published cannot train on such patches",
+        ),
+        (
+            '{"0": "a", "1": "b"}',
+            (8, 8),
+            ("--patch_size", "100", "--methods", "default"),
+            "--patch_size 100: method default",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(

@@ -16,8 +16,10 @@ from tqdm import tqdm
 from clusternet.bands import Bands
 from clusternet.clustering import Codebook, cluster, fit_space, fit_transform
 from clusternet.draws import draw_blocks
+from clusternet.errors import LabelError
 from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.metrics import majority_mapping
+from clusternet.network_shape import nearest_size, output_size
 from clusternet.run import load_run
 from clusternet.sampling import REACH
 from clusternet.settings import TrainingSettings, read_yaml
@@ -303,6 +305,22 @@ def settings_of(args: argparse.Namespace, method: str, seed: int) -> TrainingSet
     if method in ("random", "untrained"):
         settings = dataclasses.replace(settings, num_epochs=0)
     return settings
+
+
+def check_patch_size(args: argparse.Namespace, method: str) -> None:
+    """Refuse patches that a network cannot be trained on, before anything is measured.
+
+    Raises:
+        LabelError: if ``method`` trains a network that cannot take them.
+    """
+    if method in FIXED or method == "forest":
+        return
+    size, padding = args.patch_size, settings_of(args, method, seed=1).padding
+    if output_size(size, padding) < 1:
+        raise LabelError(
+            f"--patch_size {size}: method {method} cannot train on such patches; the nearest "
+            f"that fits is {nearest_size(size, padding)}."
+        )
 
 
 def method_rows(bench: Benchmark, method: str) -> list[Row]:
