@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,9 +75,71 @@ def test_methods_are_scored_side_by_side_and_held_out_scenes_apart(
         assert min(picture.size) > 100
 
 
+def refused(data: Path, *arguments: str | Path) -> str:
+    """Return the one line that the benchmark ends with."""
+    result = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "quality.py", data, *arguments],
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert result.returncode == 2
+    return result.stderr.splitlines()[-1]
+
+
+def test_results_of_other_scenes_are_not_mixed(scenes: Path, tmp_path: Path) -> None:
+    methods = ("--methods", "bands")
+    measure(scenes, tmp_path, *methods)
+    kept = (tmp_path / "results.json").read_text()
+    message = refused(scenes, "--output_folder", tmp_path, *methods, "--every", "2")
+    assert "choose another --output_folder" in message
+    assert (tmp_path / "results.json").read_text() == kept
+
+
+def test_results_that_are_none_are_not_replaced(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{")
+    message = refused(scenes, "--output_folder", tmp_path, "--methods", "bands")
+    assert "results.json: expected the results of an earlier call" in message
+    assert (tmp_path / "results.json").read_text() == "{"
+
+
+def test_an_output_folder_that_cannot_be_made(scenes: Path) -> None:
+    folder = scenes / "tiny.yaml" / "quality"
+    message = refused(scenes, "--output_folder", folder, "--methods", "bands")
+    assert message.startswith(f"error: {folder / 'options.json'}: cannot be written")
+
+
+@pytest.mark.parametrize("option", ["--every", "--downscale", "--seeds", "--draws"])
+def test_nothing_is_counted_from_nought(scenes: Path, tmp_path: Path, option: str) -> None:
+    message = refused(scenes, "--output_folder", tmp_path / "quality", option, "0")
+    assert f"{option}: expected a whole number above 0, found 0" in message
+    assert not (tmp_path / "quality").exists()
+
+
+@pytest.mark.parametrize(("name", "small"), [("images", False), ("masks", True)])
+def test_a_damaged_file_is_named(scenes: Path, tmp_path: Path, name: str, small: bool) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    damaged = data / name / "scene1.png"
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    arguments = ["--methods", "bands", *(["--downscale", "2"] if small else [])]
+    message = refused(data, "--output_folder", tmp_path / "quality", *arguments)
+    assert message.startswith(f"error: {damaged}: cannot be read")
+
+
 @pytest.mark.parametrize(
     ("classes", "mask", "arguments", "message"),
     [
+        (
+            '{"0": "a", "1": "b"}',
+            (8, 8),
+            ("--methods", "bands"),
+            "scenes all: expected labels in two blocks of 128 x 128 pixels or more",
+        ),
+        (
+            '{"0": "a", "1": "b"}',
+            (8, 8),
+            ("--downscale", "9", "--methods", "bands"),
+            "--downscale 9: nothing is left of",
+        ),
         (None, (8, 8), (), "classes.json: expected"),
         ('{"0": "a"}', (8, 8), (), "expected two classes or more, found 1"),
         ('{"0": "a", "1": "b"}', None, (), "no mask for lonely.png"),
@@ -117,3 +180,12 @@ def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(
     )  # fmt: skip
     assert result.returncode == 2 and message in result.stderr
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+
+
+def test_images_without_any_are_refused(tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "classes.json").write_text('{"0": "a", "1": "b"}')
+    message = refused(tmp_path, "--output_folder", tmp_path / "quality")
+    assert message.endswith("images: expected rasters, found none.")
+    assert not (tmp_path / "quality").exists()  # a call that is mended may have other options

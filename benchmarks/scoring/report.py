@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from clusternet.colours import palette
+from clusternet.errors import OutputError
+from clusternet.files import new_file
 from clusternet.pictures import colour_labels, save_png, side_by_side, stretch
 from clusternet.types import IntArray
 from scoring.scenes import Scene
@@ -21,23 +23,42 @@ _PICTURE_SIDE = 360
 
 
 def save_rows(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
-    """Write results.json, results.csv and tables.md."""
+    """Write results.json, results.csv and tables.md, each whole or not at all.
+
+    Raises:
+        OutputError: if one cannot be written.
+    """
     text = json.dumps({"facts": facts, "rows": list(rows)}, indent=1)
-    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+    with new_file(folder / "results.json") as part:
+        part.write_text(text + "\n", encoding="utf-8")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        new_file(folder / "results.csv") as part,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    (folder / "tables.md").write_text(format_tables(rows), encoding="utf-8")
+    with new_file(folder / "tables.md") as part:
+        part.write_text(format_tables(rows), encoding="utf-8")
 
 
 def load_rows(folder: Path) -> list[Row]:
-    """Return the rows that an earlier call saved."""
+    """Return the rows that an earlier call saved.
+
+    Raises:
+        OutputError: if there is a file of their name that holds something else.
+    """
     path = folder / "results.json"
     if not path.exists():
         return []
-    return list(json.loads(path.read_text(encoding="utf-8"))["rows"])
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["rows"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"{path}: expected the results of an earlier call, found {error!r}; delete it or "
+            "choose another --output_folder."
+        ) from error
 
 
 def format_tables(rows: Sequence[Row]) -> str:
@@ -97,6 +118,5 @@ def save_picture(
 
     images = [stretch(pixels[::step, ::step], valid[::step, ::step]), shown(truth)]
     images += [shown(found) for found in maps.values()]
-    folder.mkdir(parents=True, exist_ok=True)
     picture = side_by_side(images, captions=["image", "truth", *maps])
     save_png(folder / f"{scene.name}.png", picture)

@@ -25,6 +25,7 @@ from clusternet.sampling import REACH
 from clusternet.settings import TrainingSettings, read_yaml
 from clusternet.types import FloatArray, IntArray
 from scoring.clusters import (
+    BLOCK,
     SAMPLES_PER_CENTROID,
     Labels,
     assign,
@@ -107,6 +108,20 @@ class Benchmark:
         """Indexes of a few scenes, evenly spread: for pictures and strokes."""
         count = min(self.args.shown, len(self.scenes))
         return np.linspace(0, len(self.scenes) - 1, count).round().astype(int).tolist()
+
+    def check_labels(self) -> None:
+        """Refuse scenes of which no part can be labelled and another scored.
+
+        Raises:
+            LabelError: if a set of scenes has fewer than two blocks with labels.
+        """
+        for name, chosen in self.sets.items():
+            found = self.labels.subset(chosen).num_blocks
+            if found < 2:
+                raise LabelError(
+                    f"{self.args.data}: scenes {name}: expected labels in two blocks of "
+                    f"{BLOCK} x {BLOCK} pixels or more, found them in {found}."
+                )
 
     def describe(self, describer: Describer) -> list[FloatArray]:
         """Return the vectors of every scene."""

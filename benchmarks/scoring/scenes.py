@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioIOError
 
 from clusternet.errors import LabelError
+from clusternet.files import new_file, new_folder
 from clusternet.raster import RASTER_SUFFIXES, open_raster
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.windows import Shape, Window
@@ -84,16 +86,20 @@ def find_scenes(
         every: take every so many-th scene only.
 
     Raises:
-        LabelError: if a folder, an image or a mask is missing, or they differ in size.
+        LabelError: if a folder, an image or a mask is missing, they differ in size, or are too
+            small to be copied smaller; or one cannot be read.
+        OutputError: if a copy cannot be written.
     """
     for folder in (data / "images", data / "masks"):
         if not folder.is_dir():
             raise LabelError(f"{folder}: expected a folder, found none.")
     images = _rasters(data / "images")
     masks = {path.stem: path for path in _rasters(data / "masks")}
+    if not images:
+        raise LabelError(f"{data / 'images'}: expected rasters, found none.")
     missing = [path.name for path in images if path.stem not in masks]
-    if missing or not images:
-        raise LabelError(f"{data}: no mask for {', '.join(missing) or 'any image'}.")
+    if missing:
+        raise LabelError(f"{data}: no mask for {', '.join(missing)}.")
     scenes = []
     for image in images[::every]:
         mask = masks[image.stem]
@@ -102,6 +108,8 @@ def find_scenes(
             raise LabelError(
                 f"{mask}: expected the size of its image {shapes[0]}, found {shapes[1]}."
             )
+        if downscale > min(shapes[0]):
+            raise LabelError(f"--downscale {downscale}: nothing is left of {image} {shapes[0]}.")
         if downscale > 1:
             shrink = [
                 (image, work / "images" / f"{image.stem}.tif", Resampling.average),
@@ -132,23 +140,29 @@ def _shape(path: Path) -> Shape:
 
 
 def gather_training_images(scenes: Sequence[Scene], folder: Path) -> Path:
-    """Copy the images that may be learned from into a folder of their own."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for scene in scenes:
-        if not scene.held_out:
-            shutil.copy(scene.image, folder / scene.image.name)
+    """Copy the images that may be learned from into a folder of their own.
+
+    Raises:
+        OutputError: if they cannot be copied.
+    """
+    with new_folder(folder, overwrite=True) as part:
+        for scene in scenes:
+            if not scene.held_out:
+                shutil.copy(scene.image, part / scene.image.name)
     return folder
 
 
 def _shrink(source: Path, target: Path, factor: int, method: Resampling) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(source) as dataset:
-        shape = (dataset.height // factor, dataset.width // factor)
-        pixels = dataset.read(out_shape=(dataset.count, *shape), resampling=method)
-        with rasterio.open(
-            target, "w", driver="GTiff", height=shape[0], width=shape[1], count=dataset.count,
-            dtype=pixels.dtype, nodata=dataset.nodata,
-        ) as copy:  # fmt: skip
-            copy.write(pixels)
-            copy.colorinterp = dataset.colorinterp
+    try:
+        with rasterio.open(source) as dataset:
+            shape = (dataset.height // factor, dataset.width // factor)
+            pixels = dataset.read(out_shape=(dataset.count, *shape), resampling=method)
+            nodata, colours = dataset.nodata, dataset.colorinterp
+    except RasterioIOError as error:
+        raise LabelError(f"{source}: cannot be read as a raster ({error}).") from error
+    with new_file(target) as part, rasterio.open(
+        part, "w", driver="GTiff", height=shape[0], width=shape[1], count=len(pixels),
+        dtype=pixels.dtype, nodata=nodata,
+    ) as copy:  # fmt: skip
+        copy.write(pixels)
+        copy.colorinterp = colours
