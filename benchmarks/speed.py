@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from measures.epoch import measure_epoch
+from measures.epoch import EPOCH_PATCHES, measure_epoch
 from measures.growth import measure_kmeans, measure_main
 from measures.isolation import Figures, isolated, with_peak
 from measures.limit import measure_limit
@@ -73,7 +73,7 @@ def measure_limits(
     for name, size, precision, settings in _cases(scale, sizes, precisions):
         figures = scale.run(
             measure_limit, size=size, precision=precision, settings=settings,
-            batch=settings.batch_size((size, size)),
+            batch=settings.train_batch_size,
         )  # fmt: skip
         yield figures | {
             "configuration": name, "size": size, "precision": precision,
@@ -103,7 +103,10 @@ def _cases(
     for size in sizes:
         for name in scale.configurations:
             for precision in precisions:
-                yield name, size, precision, configuration(name, precision=precision, **changes)
+                settings = configuration(name, precision=precision, **changes)
+                # few patches are timed, in steps as a longer epoch has them
+                batch = settings.batch_size((size, size), EPOCH_PATCHES)
+                yield name, size, precision, replace(settings, train_batch_size=batch)
 
 
 def measure_predictions(scale: Scale, precision: str, folder: Path) -> Iterator[Figures]:

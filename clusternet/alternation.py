@@ -43,8 +43,17 @@ class Alternation:
     them.
     """
 
-    def __init__(self, num_bands: int, shape: Shape, settings: TrainingSettings) -> None:
-        """Build and compile once; weights depend on ``settings.seed`` alone."""
+    def __init__(
+        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+    ) -> None:
+        """Build and compile once; weights depend on ``settings.seed`` alone.
+
+        Args:
+            num_bands: bands of a patch.
+            shape: (rows, cols) of a patch.
+            settings: of the run.
+            batch_size: patches in a training step.
+        """
 
         def build() -> Any:
             return build_network(
@@ -69,7 +78,7 @@ class Alternation:
         # for the loss function.
         self._trainer = keras.Model(self.network.input, self.network.output)
         self._compare = settings.feature_transform == "neighbours"
-        self._num_parts = _num_parts(settings, shape)
+        self._num_parts = _num_parts(settings.base_filters, shape, batch_size)
         adam = keras.optimizers.Adam(
             settings.learn_rate,
             gradient_accumulation_steps=self._num_parts if self._num_parts > 1 else None,
@@ -171,10 +180,9 @@ class Alternation:
         return [one for one in variables if not one.name.endswith("gradient_accumulator")]
 
 
-def _num_parts(settings: TrainingSettings, shape: Shape) -> int:
+def _num_parts(base_filters: int, shape: Shape, batch: int) -> int:
     """Return the smallest number of equal parts of a batch that are small enough."""
-    batch = settings.batch_size(shape)
-    size = batch * shape[0] * shape[1] * (settings.base_filters + _BESIDE)
+    size = batch * shape[0] * shape[1] * (base_filters + _BESIDE)
     return next(
         parts for parts in range(1, batch + 1)
         if batch % parts == 0 and (size <= parts * _LARGEST_PART or parts == batch)

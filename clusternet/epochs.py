@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +111,7 @@ class Training:
         """
         begin = time.monotonic()
         plan = self._plan(epoch)
-        loss, before = self._retrain(epoch, plan)
+        losses, before = self._retrain(epoch, plan)
         trained = time.monotonic()
         sample = self._embed(plan)
         # the numbers of groups mean nothing to each other
@@ -123,7 +122,7 @@ class Training:
         clusters = self.settings.num_clusters
         record = EpochRecord(
             epoch=epoch,
-            loss=loss,
+            loss=float(np.mean(losses)),
             objective=found.objective,
             nmi=nmi(contingency_table(before, found.assignment, clusters, clusters)),
             smallest=int(found.sizes[found.sizes > 0].min()),
@@ -131,6 +130,7 @@ class Training:
             empty=int((found.sizes == 0).sum()),
             seconds=time.monotonic() - begin,
             patches_per_second=len(self._chosen(epoch)) / (trained - begin),
+            steps=len(losses),
         )
         self.history.append(record)
         with finish_first():
@@ -138,11 +138,11 @@ class Training:
         self._show()
         return record
 
-    def _retrain(self, epoch: int, plan: SamplePlan) -> tuple[float, IntArray]:
+    def _retrain(self, epoch: int, plan: SamplePlan) -> tuple[list[float], IntArray]:
         """Pass once over all patches, a step a batch.
 
         Returns:
-            the mean loss, and the pseudo-labels (samples,) of the planned pixels.
+            the loss of each step, and the pseudo-labels (samples,) of the planned pixels.
         """
         settings = self.settings
         rng = np.random.default_rng((settings.seed, _AUGMENT, epoch))
@@ -163,9 +163,7 @@ class Training:
                 losses.append(self.alternation.train(pixels, labels))
                 bar.set_postfix(loss=f"{np.mean(losses):.3f}", refresh=False)
                 bar.update(len(batch.indexes))
-        return float(np.mean(losses)), np.concatenate(
-            [watched[patch] for patch in plan.patches.tolist()]
-        )
+        return losses, np.concatenate([watched[patch] for patch in plan.patches.tolist()])
 
     def _labelled(self, epoch: int) -> Labelled:
         """Return all patches in random order, with labels that no step of the epoch touches."""
@@ -178,14 +176,11 @@ class Training:
 
     def _chosen(self, epoch: int) -> NDArray[np.int64]:
         """Choose the patches of an epoch: places in the list of usable ones, ascending."""
-        count, settings = len(self.survey.usable), self.settings
-        if settings.epoch_megapixels:
-            rows, cols = self.loader.patches.shape
-            most = settings.epoch_megapixels * 1e6 / (rows * cols)
-            # no fewer than fill a batch
-            count = min(count, max(math.ceil(min(most, count)), self.loader.batch_size))
+        usable, settings = len(self.survey.usable), self.settings
+        most = settings.epoch_patches(self.loader.patches.shape, usable)
+        count = min(usable, max(most, self.loader.batch_size))  # no fewer than fill a batch
         rng = np.random.default_rng((settings.seed, _CHOICE, epoch))
-        return np.sort(rng.choice(len(self.survey.usable), count, replace=False))
+        return np.sort(rng.choice(usable, count, replace=False))
 
     def _plan(self, epoch: int) -> SamplePlan:
         """Choose the pixels that are clustered at the end of ``epoch``."""

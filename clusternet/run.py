@@ -62,13 +62,15 @@ class EpochRecord:
     """Time the epoch took."""
     patches_per_second: float
     """Patches over the time of the training pass."""
+    steps: int = 0
+    """Training steps; 0 in runs that did not count them."""
 
     def __str__(self) -> str:
         """Return the summary line of the epoch."""
         return (
             f"loss {self.loss:.3f}, K-Means objective {self.objective:.4g}, NMI {self.nmi:.3f}, "
             f"clusters smallest {self.smallest} / largest {self.largest} / empty {self.empty}, "
-            f"{self.seconds:.1f} s ({self.patches_per_second:.1f} patches/s)"
+            f"{self.steps} steps in {self.seconds:.1f} s ({self.patches_per_second:.1f} patches/s)"
         )
 
 

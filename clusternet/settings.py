@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,10 @@ ClusterScope = Literal["epoch", "batch"]
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
 FeatureTransform = Literal["none", "standardise", "whiten", "neighbours"]
 
-_STEP_PATCHES, _STEP_PIXELS = 4, 4 * 256 * 256
-"""Of a training step at most, where nothing else is asked for."""
+_STEP_PIXELS = 4 * 256 * 256
+"""Of a training step at most, where nothing else is asked for and patches are not larger."""
+_EPOCH_STEPS = 30
+"""Of an epoch at least, where there are patches enough."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class TrainingSettings:
     learn_rate: float = 5e-4
     """Adam's learning rate."""
     train_batch_size: int | None = None
-    """Patches in a training step; None takes 4, or fewer of patches larger than 256 x 256."""
+    """Patches in a training step; None takes a thirtieth of an epoch, a quarter of a megapixel at
+    most (four patches of 256 x 256)."""
     clust_batch_size: int = 32
     """Patches in a group, with ``cluster_scope`` batch."""
     cluster_scope: ClusterScope = "epoch"
@@ -113,15 +117,33 @@ class TrainingSettings:
             if getattr(self, name) not in allowed:
                 _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
 
-    def batch_size(self, shape: Shape) -> int:
+    def epoch_patches(self, shape: Shape, num_patches: int) -> int:
+        """Return the patches of an epoch: as many as make ``epoch_megapixels``, or all.
+
+        Args:
+            shape: (rows, cols) of a patch.
+            num_patches: that can be trained on.
+        """
+        if not self.epoch_megapixels:
+            return num_patches
+        # min first: megapixels may be infinite
+        return math.ceil(min(self.epoch_megapixels * 1e6 / (shape[0] * shape[1]), num_patches))
+
+    def batch_size(self, shape: Shape, num_patches: int) -> int:
         """Return the patches in a training step.
 
-        What is learned depends on the number of steps more than on what is in them, and an epoch
-        is a number of pixels. So a step takes no more of them where patches are large.
+        What is learned depends on the number of steps more than on what is in them, and some 300
+        are enough (docs/experiments.md). So ten epochs are about as many, whatever the size and
+        number of patches, and a step is no larger than memory should have to hold.
+
+        Args:
+            shape: (rows, cols) of a patch.
+            num_patches: that can be trained on.
         """
         if self.train_batch_size is not None:
             return self.train_batch_size
-        return min(max(_STEP_PIXELS // (shape[0] * shape[1]), 1), _STEP_PATCHES)
+        largest = _STEP_PIXELS // (shape[0] * shape[1])
+        return max(1, min(self.epoch_patches(shape, num_patches) // _EPOCH_STEPS, largest))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingSettings:

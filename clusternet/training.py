@@ -87,14 +87,13 @@ def train(
     )
     if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
         raise RunError(f"{patches}: not the patches that {output} was trained on; cannot resume.")
-    loader = BatchLoader(
-        folder, survey.bands, labelled_shape, settings.batch_size(folder.shape), settings.workers
-    )
+    batch_size = settings.batch_size(folder.shape, len(survey.usable))
+    loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)
     test_loader = None
     if test_img_folder is not None:
         test_loader = replace(loader, patches=_open_test(test_img_folder, folder, settings))
 
-    alternation = Alternation(folder.num_bands, folder.shape, settings)
+    alternation = Alternation(folder.num_bands, folder.shape, settings, batch_size)
     if pretrained_weights is not None and checkpoint is None:
         alternation.load_weights(pretrained_weights)
     training = Training(output, settings, loader, survey, alternation, current_epoch)

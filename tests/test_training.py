@@ -467,7 +467,7 @@ def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatc
     results = []
     for largest in (10**9, 18 * 2 * 32 * 32):
         monkeypatch.setattr("clusternet.alternation._LARGEST_PART", largest)
-        alternation = Alternation(3, (32, 32), SMALL)
+        alternation = Alternation(3, (32, 32), SMALL, 4)
         losses = [alternation.train(pixels, labels) for _ in range(3)]
         results.append((losses, alternation.state()))
     (one, whole), (other, parts) = results
@@ -482,9 +482,10 @@ def test_an_epoch_is_as_large_as_asked(tmp_path: Path) -> None:
     patches = write_patches(tmp_path / "patches", 6, (32, 32))
     settings = replace(SMALL, train_batch_size=2, num_epochs=1, epoch_megapixels=0.0021)
     run = train(patches, tmp_path / "run", settings)
-    row = (run / "history.csv").read_text().splitlines()[1].split(",")
-    seconds, rate = float(row[7]), float(row[8])
-    assert rate * seconds >= 3  # 2,100 pixels are three patches; the pass is a part of the epoch
+    (record,) = Checkpoint.load(run).history
+    # 2,100 pixels are three patches; the pass is a part of the epoch
+    assert record.patches_per_second * record.seconds >= 3
+    assert record.steps == 2
 
 
 def test_no_epochs_leave_an_untrained_run(tmp_path: Path) -> None:
@@ -499,7 +500,7 @@ def test_a_sample_holds_features_and_what_they_differ_by_from_neighbours() -> No
     valid = rng.random((2, 32, 48)) < 0.7
     pixels = rng.normal(size=(2, 32, 48, 3)).astype(np.float32) * valid[..., None]
     batch = Batch(np.array([4, 9]), pixels, valid)
-    alternation = Alternation(3, (32, 48), replace(SMALL, train_batch_size=2))
+    alternation = Alternation(3, (32, 48), SMALL, 2)
     plan = SamplePlan({4: 50, 9: 70}, (1,))
     sample = alternation.embed_sample(batch, plan)
     everywhere = np.full((2, 32 * 48, sample.features.shape[1]), np.nan, np.float32)
@@ -516,14 +517,29 @@ def test_a_sample_holds_features_and_what_they_differ_by_from_neighbours() -> No
 
 
 @pytest.mark.parametrize(
-    ("shape", "asked", "expected"),
-    [((256, 256), None, 4), ((512, 512), None, 1), ((300, 400), None, 2), ((64, 64), None, 4),
-     ((2000, 2000), None, 1), ((512, 512), 4, 4), ((64, 64), 7, 7)],
+    ("shape", "num_patches", "expected"),
+    [((256, 256), 10_000, 4), ((512, 512), 10_000, 1), ((300, 400), 10_000, 2),
+     ((128, 128), 10_000, 16), ((64, 64), 10_000, 64), ((2000, 2000), 10_000, 1),  # of much data
+     ((128, 128), 371, 12), ((128, 128), 60, 2), ((128, 128), 20, 1), ((256, 256), 59, 1)],
 )  # fmt: skip
-def test_a_step_takes_fewer_of_large_patches(
-    shape: tuple[int, int], asked: int | None, expected: int
+def test_an_epoch_is_thirty_steps_where_a_quarter_of_a_megapixel_a_step_allows(
+    shape: tuple[int, int], num_patches: int, expected: int
 ) -> None:
-    assert TrainingSettings(train_batch_size=asked).batch_size(shape) == expected
+    assert TrainingSettings().batch_size(shape, num_patches) == expected
+
+
+def test_a_step_is_as_large_as_asked_for() -> None:
+    for asked in (1, 4, 100):
+        settings = TrainingSettings(train_batch_size=asked)
+        assert settings.batch_size((512, 512), 20) == asked
+
+
+def test_an_epoch_without_limit_is_all_patches() -> None:
+    for limit in (0, float("inf")):
+        settings = TrainingSettings(epoch_megapixels=limit)
+        assert settings.epoch_patches((256, 256), 5000) == 5000
+        assert settings.batch_size((256, 256), 5000) == 4
+    assert TrainingSettings(epoch_megapixels=1).epoch_patches((256, 256), 5000) == 16
 
 
 def test_a_step_of_no_patches_is_refused() -> None:

@@ -14,6 +14,8 @@ from clusternet.settings import TrainingSettings
 from measures.isolation import Clock, Figures, epoch_figures
 
 PHASES = ("read", "embed and sample", "K-Means", "label", "train", "save")
+EPOCH_PATCHES = 200
+"""Of the epoch that is reckoned from the few patches timed."""
 
 
 def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: float) -> Figures:
@@ -49,7 +51,7 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
     with tempfile.TemporaryDirectory() as output:
         train(folder, Path(output) / "run", settings)
     rows, cols = check_shape((size, size), settings.padding)
-    batch = settings.batch_size((size, size))
+    batch = settings.batch_size((size, size), patches)  # settled by `speed.py`
     return _figures(clocks, settings, batch, patches, rows * cols) | {"first_step": first_step[0]}
 
 
@@ -57,7 +59,7 @@ def _figures(
     clocks: dict[str, Clock], settings: TrainingSettings, batch: int, patches: int, labelled: int
 ) -> Figures:
     """Reckon seconds a patch, of an epoch of 200 patches or of whole groups."""
-    sampled = min(settings.sample_patches, 200) / 200
+    sampled = min(settings.sample_patches, EPOCH_PATCHES) / EPOCH_PATCHES
     grouped = settings.cluster_scope == "batch"
     wall, busy = (_phases(clocks, kind, batch, patches, sampled, grouped) for kind in (0, 1))
     return epoch_figures(wall, busy, patches, labelled)
@@ -80,10 +82,10 @@ def _phases(
         "read": 0.0 if kind else a_patch("read"),  # waiting is not work
         "embed and sample": a_patch("embed and sample") * (sampled + grouped),
         # the first and last call cluster the sample that the run keeps, others the groups
-        "K-Means": kmeans[-1] / 200 + sum(kmeans[1:-1]) / patches,
+        "K-Means": kmeans[-1] / EPOCH_PATCHES + sum(kmeans[1:-1]) / patches,
         "label": 0.0 if grouped else a_patch("label"),
         "train": a_patch("train"),
-        "save": calls("save")[-1] / 200,
+        "save": calls("save")[-1] / EPOCH_PATCHES,
     }
 
 

@@ -38,7 +38,7 @@ def measure_published(folder: Path, size: int, settings: TrainingSettings) -> Fi
     softmax = keras.layers.Softmax(dtype="float32")(network.output)
     trained = keras.Model(network.input, softmax)
     embedder = keras.Model(network.input, features_tensor(network))
-    batch, clusters = settings.batch_size((size, size)), settings.num_clusters
+    batch, clusters = settings.batch_size((size, size), GROUP), settings.num_clusters
     embedder.predict(np.zeros((batch, size, size, 3), np.float32), verbose=0)
 
     clocks = {phase: Clock() for phase in PHASES}

@@ -19,6 +19,7 @@ from scoring.clusters import BLOCK, Labels
 from scoring.scenes import Scene
 
 _TILE = 512
+_BATCH = 4  # patches in a step
 
 
 def supervised_maps(
@@ -52,9 +53,9 @@ def supervised_maps(
         truths.append(_only_labelled(scene.truth(num_classes), corners))
     places = [(i, *corner) for i, corners in enumerate(labelled) for corner in corners.tolist()]
     shape = (patch_size, patch_size)
-    alternation = Alternation(bands.num_bands, shape, settings)
+    alternation = Alternation(bands.num_bands, shape, settings, _BATCH)
     for _ in tqdm(range(steps), desc="supervised", disable=None, leave=False):
-        chosen = rng.choice(len(places), settings.batch_size(shape))
+        chosen = rng.choice(len(places), _BATCH)
         crops = [
             _crop(images[i], truths[i], row, col, patch_size, rng)
             for i, row, col in (places[j] for j in chosen)
