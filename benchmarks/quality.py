@@ -29,94 +29,32 @@ Results are added to those in the output folder: methods can be run one after th
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import time
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from measures.isolation import CORES
+from scoring.arguments import facts, make_parser, number, prepare
 from scoring.report import format_tables, load_rows, save_picture, save_rows
-from scoring.rows import METHODS, Benchmark, check_patch_size, method_rows
-from scoring.scenes import find_scenes, read_classes
+from scoring.rows import METHODS, check_patch_size, method_rows
 
-from clusternet.errors import OutputError
-from clusternet.files import new_file
 from clusternet.options import run_command
 
-_ONE_FOLDER = ("data", "hold_out", "downscale", "every", "patch_size", "step")
-"""Options that all rows of a folder share: its patches and runs were made with them."""
-_OPTIONS = "options.json"
 
-
-def facts(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what one has to know of the rows: options, machine, date, versions."""
-    names = ("keras", "tensorflow-cpu", "faiss-cpu", "numpy", "scikit-learn")
-    return {
-        "options": {name: str(value) for name, value in vars(args).items()},
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {CORES} cores",
-        "versions": {name: metadata.version(name) for name in names},
-    }
-
-
-def number(text: str) -> int:
-    """Return a whole number above 0, as all of this script are."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text}")
-    return int(text)
-
-
-def common_options(args: argparse.Namespace) -> str:
-    """Return as JSON what all rows of the output folder have in common.
-
-    Raises:
-        OutputError: if the folder holds rows, patches or runs of other scenes.
-    """
-    path = args.output_folder / _OPTIONS
-    values = {name: getattr(args, name) for name in _ONE_FOLDER}
-    text = json.dumps(values | {"data": str(args.data.resolve())}, indent=1) + "\n"
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        raise OutputError(
-            f"{args.output_folder}: holds results with other values of one of --"
-            f"{', --'.join(_ONE_FOLDER[1:])}, or of other data (see {_OPTIONS}); choose another "
-            "--output_folder."
-        )
-    return text
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__, "quality")
     add = parser.add_argument
-    add("data", type=Path, help="folder with images/, masks/, classes.json")
-    add("--output_folder", type=Path, default=Path("quality"))
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    add("--seeds", nargs="+", type=number, default=[1, 2, 3], help="of training and K-Means")
-    add("--hold_out", nargs="+", default=[], metavar="START",
-        help="scenes whose names begin so are kept from training and scored apart")  # fmt: skip
     add("--config", type=Path, help="settings of the row default, instead of the defaults")
-    add("--downscale", type=number, default=1, help="shrink scenes by this factor first")
-    add("--every", type=number, default=1, help="take every so many-th scene only")
-    add("--patch_size", type=number, default=256)
-    add("--step", type=int, default=4, choices=(1, 2, 4, 8, 16),
-        help="score every so many-th row and column")  # fmt: skip
-    add("--draws", type=number, default=5)
     add("--published_epochs", type=number, default=10)
     add("--published_base_filters", type=number, help="instead of the published 64")
     add("--supervised_steps", type=number, default=1000)
     add("--rounds", type=number, default=12, help="of strokes, at most")
     add("--stroke_side", type=number, default=512, help="pixels of a square that is drawn on")
-    add("--shown", type=number, default=8, help="scenes for strokes and pictures")
-    return parser
+    return parser.parse_args()
 
 
 def main() -> None:
     """Run the methods asked for, and write what was found after each."""
-    args = make_parser().parse_args()
+    args = parse()
     run_command(lambda: measure(args))
 
 
@@ -128,16 +66,7 @@ def measure(args: argparse.Namespace) -> None:
     """
     for method in args.methods:
         check_patch_size(args, method)
-    classes = read_classes(args.data)
-    options = common_options(args)
-    scenes = find_scenes(
-        args.data, args.output_folder / "work", downscale=args.downscale,
-        hold_out=args.hold_out, every=args.every,
-    )  # fmt: skip
-    bench = Benchmark(args, scenes, classes)
-    bench.check_labels()
-    with new_file(args.output_folder / _OPTIONS) as part:  # from here on there is work to keep
-        part.write_text(options, encoding="utf-8")
+    bench = prepare(args)
     rows = load_rows(args.output_folder)
     for method in args.methods:
         found = method_rows(bench, method)
@@ -145,9 +74,9 @@ def measure(args: argparse.Namespace) -> None:
         rows.sort(key=lambda row: METHODS.index(row["method"]))
         save_rows(args.output_folder, rows, facts(args))
     for index in bench.shown:
+        scene, count = bench.scenes[index], len(bench.classes)
         maps = {name: found[index] for name, found in bench.maps.items()}
-        truth = scenes[index].truth(len(classes))
-        save_picture(args.output_folder / "maps", scenes[index], truth, maps, len(classes))
+        save_picture(args.output_folder / "maps", scene, scene.truth(count), maps, count)
     print(format_tables(rows))
 
 

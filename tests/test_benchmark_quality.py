@@ -75,10 +75,48 @@ def test_methods_are_scored_side_by_side_and_held_out_scenes_apart(
         assert min(picture.size) > 100
 
 
-def refused(data: Path, *arguments: str | Path) -> str:
-    """Return the one line that the benchmark ends with."""
+def draw_curve(scenes: Path, output: Path, *arguments: str | Path) -> list[dict[str, object]]:
+    """Run curve.py and return its rows."""
+    subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "curve.py", scenes, "--output_folder", output,
+         "--seeds", "1", "--patch_size", "64", "--step", "2", *arguments],
+        check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return list(json.loads((output / "results.json").read_text())["rows"])
+
+
+def test_scores_are_drawn_against_steps(scenes: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.yaml"
+    slow.write_text(SETTINGS + "learn_rate: 0.00001\ntrain_batch_size: 2\n")
+    epochs = ("--epochs", "1", "0", "--hold_out", "scene2")
+    rows = draw_curve(scenes, tmp_path, *epochs, "--configs", scenes / "tiny.yaml", slow)
+    steps = {(row["method"], row["epoch"], row["steps"]) for row in rows}
+    # two scenes of 128 x 192 are 12 patches
+    assert steps == {("tiny", 0, 0), ("tiny", 1, 12), ("slow", 0, 0), ("slow", 1, 6)}
+    first = [row["a 10% mean_iou"] for row in rows if row["epoch"] == 0]
+    assert first[:2] == first[2:]  # all scenes, scenes held out: the same untrained network
+    with Image.open(tmp_path / "curve.png") as picture:
+        assert picture.width > picture.height
+    again = draw_curve(scenes, tmp_path, *epochs, "--configs", slow)
+    assert again == rows  # measured anew from the first weights
+
+
+def test_settings_to_compare_have_names_of_their_own(scenes: Path, tmp_path: Path) -> None:
+    config = scenes / "tiny.yaml"
+    other = tmp_path / "tiny.yaml"
+    other.write_text(SETTINGS)
+    message = refused(scenes, "--configs", config, other, script="curve.py")
+    assert message.startswith(f"error: --configs {other}: expected names that differ")
+    message = refused(scenes, "--patch_size", "40", script="curve.py")
+    assert "Expected patches with sides divisible by 16" in message
+    message = refused(scenes, "--epochs", "-1", script="curve.py")
+    assert "expected a whole number, 0 or above, found -1" in message
+
+
+def refused(data: Path, *arguments: str | Path, script: str = "quality.py") -> str:
+    """Return the one line that a benchmark ends with."""
     result = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "quality.py", data, *arguments],
+        [sys.executable, ROOT / "benchmarks" / script, data, *arguments],
         capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert result.returncode == 2

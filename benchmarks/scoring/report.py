@@ -22,8 +22,16 @@ Row = dict[str, Any]
 _PICTURE_SIDE = 360
 
 
-def save_rows(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
+def save_rows(
+    folder: Path, rows: Sequence[Row], facts: dict[str, Any], keys: Sequence[str] = ("method",)
+) -> None:
     """Write results.json, results.csv and tables.md, each whole or not at all.
+
+    Args:
+        folder: that they go to.
+        rows: the scores.
+        facts: what one has to know of them.
+        keys: see `format_tables`.
 
     Raises:
         OutputError: if one cannot be written.
@@ -40,7 +48,7 @@ def save_rows(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     with new_file(folder / "tables.md") as part:
-        part.write_text(format_tables(rows), encoding="utf-8")
+        part.write_text(format_tables(rows, keys), encoding="utf-8")
 
 
 def load_rows(folder: Path) -> list[Row]:
@@ -61,23 +69,30 @@ def load_rows(folder: Path) -> list[Row]:
         ) from error
 
 
-def format_tables(rows: Sequence[Row]) -> str:
-    """Return a Markdown table for each set of scenes; the mean and spread over seeds."""
+def format_tables(rows: Sequence[Row], keys: Sequence[str] = ("method",)) -> str:
+    """Return a Markdown table for each set of scenes; the mean and spread over seeds.
+
+    Args:
+        rows: the scores.
+        keys: rows that have these in common are a line of a table.
+    """
     text = ""
     for scenes in dict.fromkeys(row["scenes"] for row in rows):
         chosen = [row for row in rows if row["scenes"] == scenes]
-        skip = ("method", "seed", "scenes")
+        skip = (*keys, "seed", "scenes")
         names = [
             name
             for name in dict.fromkeys(name for row in chosen for name in row)
             if name not in skip and not name.endswith("_std")
         ]
-        table = [["method", "seeds", *names]]
-        for method in dict.fromkeys(row["method"] for row in chosen):
-            ours = [row for row in chosen if row["method"] == method]
+        table = [[*keys, "seeds", *names]]
+        lines: dict[tuple[Any, ...], list[Row]] = {}
+        for row in chosen:
+            lines.setdefault(tuple(row[key] for key in keys), []).append(row)
+        for line, ours in lines.items():
             cells = [_cell([row[name] for row in ours if row.get(name) is not None])
                      for name in names]  # fmt: skip
-            table.append([method, str(len(ours)), *cells])
+            table.append([*map(str, line), str(len(ours)), *cells])
         text += f"### Scenes: {scenes}\n\n{_markdown(table)}\n"
     return text
 
@@ -120,3 +135,35 @@ def save_picture(
     images += [shown(found) for found in maps.values()]
     picture = side_by_side(images, captions=["image", "truth", *maps])
     save_png(folder / f"{scene.name}.png", picture)
+
+
+_CURVES = {"a 10% mean_iou": "mean IoU, 10 % of the labels", "b mean_iou": "one to one"}
+
+
+def save_curve(path: Path, rows: Sequence[Row]) -> None:
+    """Draw the scores of each method against its steps: the mean over seeds, and their range.
+
+    Raises:
+        OutputError: if the picture cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    sets = list(dict.fromkeys(row["scenes"] for row in rows))
+    figure = Figure((1 + 5 * len(sets), 7), layout="constrained")
+    panels = figure.subplots(len(_CURVES), len(sets), sharex=True, sharey="row", squeeze=False)
+    for (score, title), line in zip(_CURVES.items(), panels, strict=True):
+        for scenes, axes in zip(sets, line, strict=True):
+            chosen = [row for row in rows if row["scenes"] == scenes]
+            for method in dict.fromkeys(row["method"] for row in chosen):
+                found: dict[int, list[float]] = {}
+                for row in chosen:
+                    if row["method"] == method:
+                        found.setdefault(row["steps"], []).append(row[score])
+                steps, values = list(found), list(found.values())
+                axes.plot(steps, [np.mean(v) for v in values], marker="o", label=method)
+                axes.fill_between(steps, list(map(min, values)), list(map(max, values)), alpha=0.15)
+            axes.set(title=f"{title}; scenes: {scenes}", xlabel="training steps")
+            axes.grid(alpha=0.3)
+    panels[0, 0].legend()
+    with new_file(path) as part:
+        figure.savefig(part, format="png", dpi=110)

@@ -1,0 +1,111 @@
+"""Score features against training steps, for several settings side by side.
+
+python benchmarks/curve.py DATA --configs a.yaml b.yaml [--epochs 0 1 2 4 6 10] [--seeds 1 2 3]
+
+DATA is a folder as for quality.py, whose docstring explains the scores. Each configuration is a
+file of settings as ``main.py --config`` takes them; without any, the default settings are trained.
+At the epochs asked for training halts, whole scenes are predicted and their clusters scored.
+
+Writes results.json, results.csv, tables.md and curve.png. What is measured again replaces what the
+output folder had of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from scoring.arguments import facts, make_parser, prepare
+from scoring.describers import network_describer, train_run
+from scoring.report import Row, format_tables, load_rows, save_curve, save_rows
+from scoring.rows import Benchmark, score_clusters
+
+from clusternet.errors import SettingsError
+from clusternet.network_shape import check_shape
+from clusternet.options import run_command
+from clusternet.run import Checkpoint, load_run
+from clusternet.settings import TrainingSettings, read_yaml
+
+_LINE = ("method", "steps")
+
+
+def epoch_number(text: str) -> int:
+    """Return a whole number, 0 for the network before its first step."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or above, found {text}")
+    return int(text)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__, "curve")
+    add = parser.add_argument
+    add("--configs", nargs="+", type=Path, default=[], metavar="FILE.yaml")
+    add("--epochs", nargs="+", type=epoch_number, default=[0, 1, 2, 4, 6, 8, 10])
+    return parser.parse_args()
+
+
+def read_settings(args: argparse.Namespace) -> dict[str, TrainingSettings]:
+    """Return the settings to compare by the names of their files.
+
+    Raises:
+        SettingsError: if there are two of a name, or one cannot be trained on such patches.
+    """
+    found = {} if args.configs else {"default": TrainingSettings()}
+    for path in args.configs:
+        if path.stem in found:
+            raise SettingsError(f"--configs {path}: expected names that differ, found two of it.")
+        found[path.stem] = TrainingSettings.from_mapping(read_yaml(path))
+    for settings in found.values():
+        check_shape((args.patch_size, args.patch_size), settings.padding)
+    return found
+
+
+def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Iterator[Row]:
+    """Train from scratch, and score what there is at each epoch asked for."""
+    run = bench.work / f"{name}_{settings.seed}"
+    if run.exists():
+        shutil.rmtree(run)
+    for epoch in sorted(set(bench.args.epochs)):
+        part = dataclasses.replace(settings, num_epochs=epoch)
+        train_run(bench.images, run, part, bench.args.patch_size)
+        history = Checkpoint.load(run).history
+        vectors = bench.describe(network_describer(run))
+        codebook = load_run(run).stored.codebook
+        for row in score_clusters(bench, name, settings.seed, vectors, codebook):
+            known = {"epoch": epoch, "steps": sum(record.steps for record in history)}
+            loss = history[-1].loss if history else None
+            yield row | known | {"loss": loss}
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Score the configurations that ``args`` name.
+
+    Raises:
+        ClusterNetError: if data or settings cannot be used, or results cannot be written.
+    """
+    configurations = read_settings(args)
+    bench = prepare(args)
+    rows = load_rows(args.output_folder)
+    for seed in args.seeds:
+        for name, settings in configurations.items():
+            seeded = dataclasses.replace(settings, seed=seed)
+            found = list(curve_rows(bench, name, seeded))
+            rows = [row for row in rows if (row["method"], row["seed"]) != (name, seed)] + found
+            rows.sort(key=lambda row: (row["method"], row["steps"], row["seed"]))
+            save_rows(args.output_folder, rows, facts(args), _LINE)
+            save_curve(args.output_folder / "curve.png", rows)
+    print(format_tables(rows, _LINE))
+
+
+def main() -> None:
+    """Compare settings, and write what was found after each training."""
+    args = parse()
+    run_command(lambda: measure(args))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What the benchmarks on labelled scenes have in common on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from measures.isolation import CORES
+
+from clusternet.errors import OutputError
+from clusternet.files import new_file
+from scoring.rows import Benchmark
+from scoring.scenes import find_scenes, read_classes
+
+_ONE_FOLDER = ("data", "hold_out", "downscale", "every", "patch_size", "step")
+"""Options that all rows of a folder share: its patches and runs were made with them."""
+_OPTIONS = "options.json"
+
+
+def number(text: str) -> int:
+    """Return a whole number above 0, as most of these scripts' are."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text}")
+    return int(text)
+
+
+def make_parser(description: str | None, output: str) -> argparse.ArgumentParser:
+    """Return a parser with the options of scenes, seeds and clusters.
+
+    Args:
+        description: the docstring of the script.
+        output: the folder that results go to, where none is given.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("data", type=Path, help="folder with images/, masks/, classes.json")
+    add("--output_folder", type=Path, default=Path(output))
+    add("--seeds", nargs="+", type=number, default=[1, 2, 3], help="of training and K-Means")
+    add("--hold_out", nargs="+", default=[], metavar="START",
+        help="scenes whose names begin so are kept from training and scored apart")  # fmt: skip
+    add("--downscale", type=number, default=1, help="shrink scenes by this factor first")
+    add("--every", type=number, default=1, help="take every so many-th scene only")
+    add("--patch_size", type=number, default=256)
+    add("--step", type=int, default=4, choices=(1, 2, 4, 8, 16),
+        help="score every so many-th row and column")  # fmt: skip
+    add("--draws", type=number, default=5)
+    add("--shown", type=number, default=8, help="scenes for strokes and pictures")
+    return parser
+
+
+def prepare(args: argparse.Namespace) -> Benchmark:
+    """Find the scenes, and claim the output folder for them.
+
+    Raises:
+        ClusterNetError: if they cannot be used, or the folder holds results of others.
+    """
+    classes = read_classes(args.data)
+    options = _common_options(args)
+    scenes = find_scenes(
+        args.data, args.output_folder / "work", downscale=args.downscale,
+        hold_out=args.hold_out, every=args.every,
+    )  # fmt: skip
+    bench = Benchmark(args, scenes, classes)
+    bench.check_labels()
+    with new_file(args.output_folder / _OPTIONS) as part:  # from here on there is work to keep
+        part.write_text(options, encoding="utf-8")
+    return bench
+
+
+def _common_options(args: argparse.Namespace) -> str:
+    """Return as JSON what all rows of the output folder have in common.
+
+    Raises:
+        OutputError: if the folder holds rows, patches or runs of other scenes.
+    """
+    path = args.output_folder / _OPTIONS
+    values = {name: getattr(args, name) for name in _ONE_FOLDER}
+    text = json.dumps(values | {"data": str(args.data.resolve())}, indent=1) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise OutputError(
+            f"{args.output_folder}: holds results with other values of one of --"
+            f"{', --'.join(_ONE_FOLDER[1:])}, or of other data (see {_OPTIONS}); choose another "
+            "--output_folder."
+        )
+    return text
+
+
+def facts(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what one has to know of the rows: options, machine, date, versions."""
+    names = ("keras", "tensorflow-cpu", "faiss-cpu", "numpy", "scikit-learn")
+    return {
+        "options": {name: str(value) for name, value in vars(args).items()},
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {CORES} cores",
+        "versions": {name: metadata.version(name) for name in names},
+    }
