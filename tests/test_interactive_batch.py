@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import socket
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas
@@ -17,6 +18,7 @@ from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_sce
 
 from clusternet.errors import RunError
 from clusternet.interactive.batch import LazyPredictor, full_cache
+from clusternet.interactive.cache import Quantiser
 from clusternet.interactive.rules import RULES
 from clusternet.interactive.session import Session
 from clusternet.interactive.strokes import Stroke, make_line
@@ -125,6 +127,27 @@ def test_cache_holds_learned_features_and_fixed_filters(tmp_path):
     # the same pixels in windows of another size: they round to a neighbouring byte at most
     assert np.abs(stored.astype(int) - expected).max() <= 1
     assert (np.ptp(stored, axis=(0, 1)) > 20).mean() > 0.5  # both kinds use the range of a byte
+
+
+def test_rules_know_the_space_that_pixels_were_clustered_in(tmp_path):
+    run = load_run(random_run.make_run(tmp_path / "network"))
+    rng = np.random.default_rng(1)
+    low, high = run.stored.feature_range
+    high[2] = low[2]  # a feature that never varies is left out
+    projection = rng.normal(size=(len(low), len(low))).astype(np.float32)
+    book = replace(run.stored.codebook, projection=projection)
+    quantiser = Quantiser.of_run(replace(run, stored=replace(run.stored, codebook=book)))
+    features = rng.uniform(low, high, (50, len(low))).astype(np.float32)
+    stored = (features[:, quantiser.kept] - quantiser.low) / quantiser.step
+    assert stored.shape[1] == len(low) - 1
+    expected = np.diff(book.transform(features), axis=0)
+    np.testing.assert_allclose(np.diff(stored, axis=0) @ quantiser.projection, expected, atol=1e-3)
+
+
+def test_features_clustered_as_they_are_have_no_such_space(tmp_path):
+    run = load_run(random_run.make_run(tmp_path / "network"))
+    assert np.array_equal(run.stored.codebook.projection, np.eye(len(run.stored.codebook.offset)))
+    assert Quantiser.of_run(run).projection is None
 
 
 def test_raster_without_georeference_works_in_pixel_coordinates(tmp_path):

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from clusternet.errors import LabelError
 from clusternet.interactive.cache import FeatureCache, Identity, Quantiser, open_cache
-from clusternet.interactive.classifiers import Samples, Scene
+from clusternet.interactive.classifiers import Samples, Scene, make_space
 from clusternet.interactive.export import smoothed_windows
 from clusternet.interactive.mapping import (
     NO_CLASS,
@@ -131,6 +131,52 @@ def test_three_classes_can_share_a_cluster():
     scene = Scene(features, clusters, np.full((1, DEPTH), 100, np.float32))
     rule = fit_published(Samples(features, clusters, classes), scene)
     assert (rule.classify(features, clusters) == classes).all()
+
+
+def noisy_features(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return bytes of which only the first two tell the two classes apart, and the classes."""
+    rng = np.random.default_rng(seed)
+    classes = rng.integers(1, 3, count).astype(np.int32)
+    features = rng.normal(128, 30, (count, 40))
+    features[:, :2] += 20 * (classes[:, None] * 2 - 3)
+    return features.clip(0, 254).astype(np.uint8), classes
+
+
+def test_perceptron_trusts_what_counts_in_the_space_of_k_means():
+    features, classes = noisy_features(30, seed=1)
+    others, truth = noisy_features(4000, seed=2)
+    none = np.zeros(len(others), np.int32)
+    samples = Samples(features, none[:30], classes)
+    scores = []
+    for weight in (1.0, 0.1):  # of the others, in the space of K-Means
+        projection = np.diag(np.where(np.arange(40) < 2, 1, weight)).astype(np.float32)
+        scene = Scene(others, none, np.zeros((0, 40), np.float32), projection)
+        classifier = fit_rule("perceptron", samples, scene)
+        scores.append((classifier.classify(others, none) == truth).mean())
+    assert scores[1] > scores[0] + 0.05 and scores[1] > 0.75
+
+
+def test_the_size_of_a_space_does_not_matter_to_the_perceptron():
+    features, classes = noisy_features(30, seed=1)
+    others, _ = noisy_features(1000, seed=2)
+    none = np.zeros(len(others), np.int32)
+    turned = np.linalg.qr(np.random.default_rng(3).normal(size=(40, 40)))[0].astype(np.float32)
+    maps = []
+    for size in (1e-3, 1e3):
+        scene = Scene(others, none, np.zeros((0, 40), np.float32), turned * np.float32(size))
+        classifier = fit_rule("perceptron", Samples(features, none[:30], classes), scene)
+        maps.append(classifier.classify(others, none))
+    assert (maps[0] == maps[1]).mean() > 0.99
+
+
+def test_a_space_is_scaled_to_the_mean_variance_of_the_scene():
+    others, _ = noisy_features(1000, seed=2)
+    mean, projection = make_space(Samples(others, others[:, 0], others[:, 0]), np.eye(40) * 7)
+    values = (others - mean) @ projection
+    assert values.var(axis=0).mean() == pytest.approx(1, rel=1e-3)
+    assert np.ptp(values.var(axis=0)) > 0.1  # and not each by itself
+    mean, projection = make_space(Samples(others, others[:, 0], others[:, 0]), None)
+    np.testing.assert_allclose(((others - mean) @ projection).var(axis=0), 1, rtol=1e-3)
 
 
 def test_coarse_view_is_every_nth_pixel_of_the_fine_one(cache):

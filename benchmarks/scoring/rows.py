@@ -260,7 +260,8 @@ def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
             space = fit_space(sample, local, "neighbours", num_learned=0)
         codebook = cluster(sample, NUM_CLUSTERS, seed=seed, space=space).codebook
         found = score_clusters(bench, method, seed, vectors, codebook)
-        found[0] |= score_strokes(canvases, interactive_rule, bench.args.rounds, seed)
+        rule = interactive_rule(space[1] if method == "weighted" else None)
+        found[0] |= score_strokes(canvases, rule, bench.args.rounds, seed)
         rows += found
     return rows
 
@@ -274,9 +275,12 @@ def learned_rows(bench: Benchmark, method: str, seed: int) -> list[Row]:
     minutes = (time.monotonic() - start) / 60
     describer = network_describer(run)
     vectors = bench.describe(describer)
-    rows = score_clusters(bench, method, seed, vectors, load_run(run).stored.codebook)
+    codebook = load_run(run).stored.codebook
+    rows = score_clusters(bench, method, seed, vectors, codebook)
     canvases = prepare_canvases(bench, describer)
-    rows[0] |= score_strokes(canvases, interactive_rule, bench.args.rounds, seed)
+    whole = not np.array_equal(codebook.projection, np.eye(len(codebook.offset)))
+    rule = interactive_rule(codebook.projection if whole else None)
+    rows[0] |= score_strokes(canvases, rule, bench.args.rounds, seed)
     rows[0]["minutes of training"] = minutes
     return rows
 

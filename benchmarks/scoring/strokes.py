@@ -26,21 +26,32 @@ def forest_rule(vectors: FloatArray, classes: IntArray, scene: FloatArray) -> In
     return predict_forest(make_forest(1).fit(vectors, classes), scene)
 
 
-def interactive_rule(vectors: FloatArray, classes: IntArray, scene: FloatArray) -> IntArray:
-    """Apply the default rule of tools/interactive.py, on vectors stored as bytes as it does."""
-    low, high = np.percentile(scene[:: max(1, len(scene) // 20_000)], (0.5, 99.5), axis=0)
+def interactive_rule(projection: FloatArray | None) -> Rule:
+    """Return the default rule of tools/interactive.py, on vectors stored as bytes as it does.
 
-    def store(values: FloatArray) -> np.ndarray:
-        scaled = (values - low) / np.maximum(high - low, 1e-6)
-        return (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+    Args:
+        projection: (depth, dimensions) of the vectors into the space of K-Means; None if it is
+            that of the standardised vectors.
+    """
 
-    stored = store(scene)
-    sample = stored[:: max(1, len(stored) // 20_000)]
-    none = np.zeros(0, np.int32)
-    fitted = FitScene(sample, none, np.zeros((0, scene.shape[1]), np.float32))
-    samples = Samples(store(vectors), np.zeros(len(vectors), np.int32), classes)
-    classifier = fit_rule(DEFAULT_RULE, samples, fitted)
-    return classifier.classify(stored, np.zeros(len(stored), np.int32))
+    def rule(vectors: FloatArray, classes: IntArray, scene: FloatArray) -> IntArray:
+        low, high = np.percentile(scene[:: max(1, len(scene) // 20_000)], (0.5, 99.5), axis=0)
+        step = np.maximum(high - low, 1e-6).astype(np.float32) / 255
+
+        def store(values: FloatArray) -> np.ndarray:
+            return np.clip((values - low) / step, 0, 255).astype(np.uint8)
+
+        stored = store(scene)
+        sample = stored[:: max(1, len(stored) // 20_000)]
+        stored_projection = None if projection is None else step[:, None] * projection
+        none = np.zeros(0, np.int32)
+        centroids = np.zeros((0, scene.shape[1]), np.float32)
+        fitted = FitScene(sample, none, centroids, stored_projection)
+        samples = Samples(store(vectors), np.zeros(len(vectors), np.int32), classes)
+        classifier = fit_rule(DEFAULT_RULE, samples, fitted)
+        return classifier.classify(stored, np.zeros(len(stored), np.int32))
+
+    return rule
 
 
 def simulate(

@@ -53,6 +53,9 @@ class Quantiser:
     """(depth,) what one more stands for."""
     centroids: FloatArray
     """(clusters, depth) the run's centroids in these units, not rounded."""
+    projection: FloatArray | None = None
+    """(depth, dimensions) from these units to the space of K-Means, but for an offset; None if
+    the run clusters features as they are."""
 
     @classmethod
     def of_run(cls, run: Run) -> Quantiser:
@@ -66,7 +69,10 @@ class Quantiser:
         # back from the space of K-Means, which may be whitened, to that of the features
         centroids = book.centroids @ np.linalg.pinv(book.projection) + book.offset
         scaled = (centroids[:, kept] - low[kept]) / step
-        return cls(kept, low[kept], step, scaled.astype(np.float32))
+        projection = None
+        if not np.array_equal(book.projection, np.eye(len(book.offset))):
+            projection = np.asarray(step[:, None] * book.projection[kept], np.float32)
+        return cls(kept, low[kept], step, scaled.astype(np.float32), projection)
 
     def quantise(self, features: FloatArray) -> UInt8Array:
         """Return features (..., all) as bytes (..., depth)."""

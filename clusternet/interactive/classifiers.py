@@ -37,6 +37,22 @@ class Standardised:
         return values.mean(axis=0), scale.astype(np.float32)
 
 
+Space = tuple[FloatArray, FloatArray]
+"""(depth,) mean that is subtracted from features, (depth, dimensions) projection from the right."""
+
+
+def make_space(values: Standardised, projection: FloatArray | None) -> Space:
+    """Return a projection scaled so that the mean variance of ``values`` is 1.
+
+    Without one every feature is standardised by itself.
+    """
+    mean, scale = values.standard
+    if projection is None:
+        return mean, np.diag(scale)
+    variance = float(((values.features - mean) @ projection).var(axis=0).mean())
+    return mean, projection / np.float32(max(variance, _SMOOTHING) ** 0.5)
+
+
 @dataclass(frozen=True)
 class Samples(Standardised):
     """Pixels that strokes lie on."""
@@ -154,6 +170,13 @@ class Scene(Standardised):
     """(pixels,)"""
     centroids: FloatArray
     """(clusters, depth) of the run, in stored units."""
+    projection: FloatArray | None = None
+    """(depth, dimensions) from stored units to the space of K-Means; None if it has none."""
+
+    @cached_property
+    def space(self) -> Space | None:
+        """The space of K-Means, None if there are no pixels yet to fit its mean and scale to."""
+        return make_space(self, self.projection) if len(self.features) else None
 
 
 def fit_centroids(samples: Samples, scene: Scene) -> Classifier:

@@ -41,7 +41,8 @@ def sample_scene(cache: FeatureCache) -> Scene:
     while pixels > _SCENE_SAMPLE * (2 * step) ** 2:
         step *= 2
     features, clusters, valid = cache.read(Window(0, 0, *cache.shape), step)
-    return Scene(features[valid], clusters[valid], cache.quantiser.centroids)
+    quantiser = cache.quantiser
+    return Scene(features[valid], clusters[valid], quantiser.centroids, quantiser.projection)
 
 
 def classify(

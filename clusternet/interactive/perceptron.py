@@ -14,6 +14,7 @@ from clusternet.interactive.classifiers import (
     Samples,
     Scene,
     in_parts,
+    make_space,
     one_class,
 )
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
@@ -21,7 +22,7 @@ from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 UNITS = 16
 """Of the hidden layer; with 32 a view takes half as long again, for a score as good."""
 _ITERATIONS = 60  # of L-BFGS; more fit the strokes even more closely, and the scene no better
-_DECAY = 1.0  # of the squared weights, over the number of samples
+_DECAY = 10.0  # of the squared weights, over the number of samples (docs/experiments.md)
 _SEED = 1
 
 Layers = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
@@ -61,14 +62,18 @@ class PerceptronClassifier:
 
 
 def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
-    """Train the network on features standardised over the scene."""
+    """Train the network on features as K-Means compares them.
+
+    There what differs between neighbouring pixels, and so tells little of land cover, is small:
+    squared weights, which the fit keeps small, are then spent on the rest.
+    """
     numbers, columns = np.unique(samples.classes, return_inverse=True)
     if len(numbers) == 1:
         return one_class(numbers, samples)
-    mean, scale = scene.standard if len(scene.features) else samples.standard
-    values = (samples.features - mean) * scale
+    mean, projection = scene.space or make_space(samples, scene.projection)
+    values = (samples.features - mean) @ projection
     hidden, hidden_bias, weights, bias = _train(values.astype(np.float32), columns, len(numbers))
-    hidden = hidden * scale[:, None]  # folded in, so that stored features need no preparation
+    hidden = projection @ hidden  # folded in, so that stored features need no preparation
     floor = mean @ hidden - hidden_bias
     folded = (bias - floor @ weights).astype(np.float32)
     output = LinearClassifier(numbers.astype(np.int32), weights, folded)
