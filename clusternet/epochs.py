@@ -19,6 +19,7 @@ from clusternet.alternation import Alternation
 from clusternet.augmentation import augment
 from clusternet.batches import BatchLoader
 from clusternet.clustering import Clustering
+from clusternet.errors import RunError
 from clusternet.files import new_folder
 from clusternet.interrupts import finish_first
 from clusternet.metrics import contingency_table, nmi
@@ -73,8 +74,19 @@ class Training:
         self._show()
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to the end of the epoch that a checkpoint was written after."""
-        self.alternation.restore(checkpoint.arrays)
+        """Go back to the end of the epoch that a checkpoint was written after.
+
+        Raises:
+            RunError: if it is of another network, as earlier versions may have written it.
+        """
+        try:
+            self.alternation.restore(checkpoint.arrays)
+        except (KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise RunError(
+                f"{self.output}: its checkpoint does not fit this version's network ({reason}); "
+                "cannot be resumed. Start a new run, or replace this one with --overwrite."
+            ) from error
         self.epochs_done, self.history = checkpoint.epoch, list(checkpoint.history)
         self.stored = checkpoint.stored
         self.alternation.freeze(self.stored.codebook)

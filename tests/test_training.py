@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from clusternet.batches import Batch
 from clusternet.epochs import Training
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
 from clusternet.predictor import load
-from clusternet.run import Checkpoint, load_run, read_arrays
+from clusternet.run import Checkpoint, load_run, read_arrays, write_arrays
 from clusternet.sampling import Sample, SamplePlan, neighbours
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling import tile_rasters
@@ -233,6 +234,24 @@ def test_a_run_with_nan_as_nodata_resumes(write_raster: WriteRaster, tmp_path: P
 def test_resume_with_another_setting_is_refused(run: Path, patches: Path) -> None:
     with pytest.raises(SettingsError, match="num_clusters 8, cannot be resumed with 9"):
         train(patches, run, replace(SMALL, num_clusters=9), resume=True)
+
+
+@pytest.mark.parametrize("change", ["missing", "other shape"])
+def test_resume_from_another_network_is_refused_and_leaves_the_run(
+    run: Path, patches: Path, tmp_path: Path, change: str
+) -> None:
+    output = Path(shutil.copytree(run, tmp_path / "run"))
+    path = output / "checkpoint" / "state.npz"
+    state = read_arrays(path)
+    if change == "missing":
+        del state["state_optimizer_0005"]
+    else:
+        state["state_optimizer_0005"] = state["state_optimizer_0005"][..., :1]
+    write_arrays(path, state)
+    before = path.read_bytes()
+    with pytest.raises(RunError, match=r"run: its checkpoint does not fit.*--overwrite"):
+        train(patches, output, replace(SMALL, num_epochs=9), resume=True)
+    assert path.read_bytes() == before
 
 
 def test_resume_on_other_patches_is_refused(run: Path, tmp_path: Path) -> None:
