@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,10 +23,11 @@ from clusternet.run import (
 )
 from clusternet.settings import TrainingSettings, read_yaml, same_value
 from clusternet.survey import survey_patches
+from clusternet.windows import Shape
 
 logger = logging.getLogger(__name__)
 
-_SAMPLE, _ORDER = 1, 2  # number the streams of random choices
+_FEW_STEPS = 20  # in an epoch; the default settings make 30 of patches of up to 512 x 512
 _MAY_CHANGE = ("num_epochs", "workers")  # settings that a resumed run need not share
 
 
@@ -87,6 +89,7 @@ def train(
     )
     if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
         raise RunError(f"{patches}: not the patches that {output} was trained on; cannot resume.")
+    warn_of_few_steps(settings, folder.shape, len(survey.usable))
     batch_size = settings.batch_size(folder.shape, len(survey.usable))
     loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)
     test_loader = None
@@ -107,6 +110,24 @@ def train(
     if out_weights_file is not None:
         alternation.save_weights(out_weights_file)
     return output
+
+
+def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:
+    """Say so if large patches make an epoch of so few steps that little is learned.
+
+    Args:
+        settings: of the run.
+        shape: (rows, cols) of a patch.
+        num_patches: that can be trained on; with so few that all are taken nothing is said.
+    """
+    patches = settings.epoch_patches(shape, num_patches)
+    steps = math.ceil(patches / settings.batch_size(shape, num_patches))
+    if settings.num_epochs and patches < num_patches and steps < _FEW_STEPS:
+        logger.warning(
+            "patches of %d x %d make an epoch of %d training steps, where %d or more learn better; "
+            "cut smaller ones (tools/patch_generator.py --patch_shape 512 512), lower "
+            "--train_batch_size or raise --epoch_megapixels.", *shape, steps, _FEW_STEPS,
+        )  # fmt: skip
 
 
 def _load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:

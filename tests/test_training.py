@@ -28,7 +28,7 @@ from clusternet.run import Checkpoint, load_run, read_arrays, write_arrays
 from clusternet.sampling import Sample, SamplePlan, neighbours
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling import tile_rasters
-from clusternet.training import train
+from clusternet.training import train, warn_of_few_steps
 
 SMALL = TrainingSettings(
     num_clusters=8, num_epochs=2, base_filters=2, num_features=8, samples_per_centroid=40,
@@ -545,6 +545,30 @@ def test_an_epoch_is_thirty_steps_where_a_quarter_of_a_megapixel_a_step_allows(
     shape: tuple[int, int], num_patches: int, expected: int
 ) -> None:
     assert TrainingSettings().batch_size(shape, num_patches) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "num_patches", "changes", "expected"),
+    [
+        ((1024, 1024), 50, {}, "patches of 1024 x 1024 make an epoch of 8 training steps"),
+        ((256, 256), 200, {"train_batch_size": 32}, "an epoch of 4 training steps"),
+        ((1024, 1024), 50, {"epoch_megapixels": 50}, ""),
+        ((1024, 1024), 8, {}, ""),  # there are no more
+        ((1024, 1024), 50, {"num_epochs": 0}, ""),
+        ((512, 512), 5000, {}, ""),
+        ((64, 64), 5000, {}, ""),
+    ],
+)
+def test_large_patches_that_make_few_steps_are_warned_of(
+    caplog: pytest.LogCaptureFixture,
+    shape: tuple[int, int],
+    num_patches: int,
+    changes: dict[str, int],
+    expected: str,
+) -> None:
+    warn_of_few_steps(TrainingSettings(**changes), shape, num_patches)
+    assert expected in caplog.text
+    assert bool(caplog.text) == bool(expected)
 
 
 def test_a_step_is_as_large_as_asked_for() -> None:
