@@ -55,8 +55,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "num_clusters": dict(type=int, help="number of clusters"),
     "num_epochs": dict(type=int, help="alternations of clustering and training"),
     "learn_rate": dict(type=float, help="learning rate of Adam"),
-    "train_batch_size": dict(type=int, help="patches in a training step (default: 4, or fewer "
-        "of patches larger than 256 x 256)"),
+    "train_batch_size": dict(type=int, help="patches in a training step (default: a "
+        "thirtieth of an epoch, 4 of 256 x 256 at most)"),
     "clust_batch_size": dict(type=int, help="patches in a group, with --cluster_scope batch"),
     "cluster_scope": dict(choices=("epoch", "batch"), help="one codebook for all patches, or "
         "a fresh one for each group of patches as in the published code"),
