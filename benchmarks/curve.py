@@ -45,6 +45,7 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--configs", nargs="+", type=Path, default=[], metavar="FILE.yaml")
     add("--epochs", nargs="+", type=epoch_number, default=[0, 1, 2, 4, 6, 8, 10])
+    parser.set_defaults(shown=1)  # no maps are kept
     return parser.parse_args()
 
 
@@ -88,7 +89,7 @@ def measure(args: argparse.Namespace) -> None:
         ClusterNetError: if data or settings cannot be used, or results cannot be written.
     """
     configurations = read_settings(args)
-    bench = prepare(args)
+    bench = prepare(args, "curve.py")
     rows = load_rows(args.output_folder)
     for seed in args.seeds:
         for name, settings in configurations.items():

@@ -48,6 +48,7 @@ def parse() -> argparse.Namespace:
     add("--published_base_filters", type=number, help="instead of the published 64")
     add("--supervised_steps", type=number, default=1000)
     add("--rounds", type=number, default=12, help="of strokes, at most")
+    add("--shown", type=number, default=8, help="scenes for strokes and pictures")
     add("--stroke_side", type=number, default=512, help="pixels of a square that is drawn on")
     return parser.parse_args()
 
@@ -66,7 +67,7 @@ def measure(args: argparse.Namespace) -> None:
     """
     for method in args.methods:
         check_patch_size(args, method)
-    bench = prepare(args)
+    bench = prepare(args, "quality.py")
     rows = load_rows(args.output_folder)
     for method in args.methods:
         found = method_rows(bench, method)

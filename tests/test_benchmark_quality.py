@@ -129,6 +129,9 @@ def test_results_of_other_scenes_are_not_mixed(scenes: Path, tmp_path: Path) -> 
     kept = (tmp_path / "results.json").read_text()
     message = refused(scenes, "--output_folder", tmp_path, *methods, "--every", "2")
     assert "choose another --output_folder" in message
+    message = refused(scenes, "--output_folder", tmp_path, "--patch_size", "64", "--step", "2",
+                      script="curve.py")  # fmt: skip
+    assert "of another script" in message
     assert (tmp_path / "results.json").read_text() == kept
 
 

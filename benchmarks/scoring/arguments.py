@@ -51,18 +51,21 @@ def make_parser(description: str | None, output: str) -> argparse.ArgumentParser
     add("--step", type=int, default=4, choices=(1, 2, 4, 8, 16),
         help="score every so many-th row and column")  # fmt: skip
     add("--draws", type=number, default=5)
-    add("--shown", type=number, default=8, help="scenes for strokes and pictures")
     return parser
 
 
-def prepare(args: argparse.Namespace) -> Benchmark:
+def prepare(args: argparse.Namespace, script: str) -> Benchmark:
     """Find the scenes, and claim the output folder for them.
+
+    Args:
+        args: of the command line.
+        script: whose results the folder holds.
 
     Raises:
         ClusterNetError: if they cannot be used, or the folder holds results of others.
     """
     classes = read_classes(args.data)
-    options = _common_options(args)
+    options = _common_options(args, script)
     scenes = find_scenes(
         args.data, args.output_folder / "work", downscale=args.downscale,
         hold_out=args.hold_out, every=args.every,
@@ -74,7 +77,7 @@ def prepare(args: argparse.Namespace) -> Benchmark:
     return bench
 
 
-def _common_options(args: argparse.Namespace) -> str:
+def _common_options(args: argparse.Namespace, script: str) -> str:
     """Return as JSON what all rows of the output folder have in common.
 
     Raises:
@@ -82,12 +85,13 @@ def _common_options(args: argparse.Namespace) -> str:
     """
     path = args.output_folder / _OPTIONS
     values = {name: getattr(args, name) for name in _ONE_FOLDER}
-    text = json.dumps(values | {"data": str(args.data.resolve())}, indent=1) + "\n"
+    values |= {"data": str(args.data.resolve()), "script": script}
+    text = json.dumps(values, indent=1) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") != text:
         raise OutputError(
             f"{args.output_folder}: holds results with other values of one of --"
-            f"{', --'.join(_ONE_FOLDER[1:])}, or of other data (see {_OPTIONS}); choose another "
-            "--output_folder."
+            f"{', --'.join(_ONE_FOLDER[1:])}, of other data or of another script (see {_OPTIONS}); "
+            "choose another --output_folder."
         )
     return text
 

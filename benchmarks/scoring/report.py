@@ -164,6 +164,8 @@ def save_curve(path: Path, rows: Sequence[Row]) -> None:
                 axes.fill_between(steps, list(map(min, values)), list(map(max, values)), alpha=0.15)
             axes.set(title=f"{title}; scenes: {scenes}", xlabel="training steps")
             axes.grid(alpha=0.3)
-    panels[0, 0].legend()
+            axes.label_outer()
+    lines, names = panels[0, 0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=min(len(names), 4))
     with new_file(path) as part:
         figure.savefig(part, format="png", dpi=110)
