@@ -63,7 +63,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "fixed_filters": _FLAG | dict(help="cluster pixels by the fixed filters beside the network's "
         "features"),
     "epoch_megapixels": dict(type=float, metavar="MEGAPIXELS", help="size of an epoch: patches "
-        "drawn anew each time, in millions of pixels; 0 takes all patches"),
+        "drawn anew each time, in millions of pixels, a third of all at most; 0 takes all"),
     "augment": _FLAG | dict(help="train on flipped, turned and relit views of what was labelled"),
     "padding": dict(choices=("same", "valid"), help="same labels every pixel of a patch, valid "
         "only its centre as in the published code"),

@@ -29,6 +29,8 @@ _STEP_PIXELS = 4 * 256 * 256
 """Of a training step at most, where nothing else is asked for and patches are not larger."""
 _EPOCH_STEPS = 30
 """Of an epoch at least, where there are patches enough."""
+_EPOCHS_A_PASS = 3
+"""Epochs that see all patches once, where they are too few for ``epoch_megapixels``."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class TrainingSettings:
     """Cluster pixels by fixed multi-scale filters beside the network's features, so that the
     first pseudo-labels make sense before the network does."""
     epoch_megapixels: float = 8
-    """Patches of an epoch, in millions of pixels, drawn anew each time; 0 takes all patches."""
+    """Patches of an epoch, in millions of pixels, drawn anew each time; a third of all patches at
+    most. 0 takes all patches."""
     augment: bool = True
     """Train on flipped, turned and relit views of what was labelled."""
     padding: Padding = "same"
@@ -118,7 +121,11 @@ class TrainingSettings:
                 _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
 
     def epoch_patches(self, shape: Shape, num_patches: int) -> int:
-        """Return the patches of an epoch: as many as make ``epoch_megapixels``, or all.
+        """Return the patches of an epoch: as many as make ``epoch_megapixels``, 0 for all.
+
+        Networks that see every patch more than three or four times learn patches by heart
+        (docs/experiments.md). So an epoch is a third of the patches at most, but of few enough
+        for 30 steps; ten epochs then see each some three times.
 
         Args:
             shape: (rows, cols) of a patch.
@@ -126,15 +133,15 @@ class TrainingSettings:
         """
         if not self.epoch_megapixels:
             return num_patches
-        # min first: megapixels may be infinite
-        return math.ceil(min(self.epoch_megapixels * 1e6 / (shape[0] * shape[1]), num_patches))
+        most = self.epoch_megapixels * 1e6 / (shape[0] * shape[1])
+        share = max(num_patches / _EPOCHS_A_PASS, _EPOCH_STEPS)
+        return math.ceil(min(most, share, num_patches))
 
     def batch_size(self, shape: Shape, num_patches: int) -> int:
         """Return the patches in a training step.
 
-        What is learned depends on the number of steps more than on what is in them, and some 300
-        are enough (docs/experiments.md). So ten epochs are about as many, whatever the size and
-        number of patches, and a step is no larger than memory should have to hold.
+        An epoch is about as many steps whatever the size and number of patches, and a step no
+        larger than memory should have to hold.
 
         Args:
             shape: (rows, cols) of a patch.

@@ -539,7 +539,7 @@ def test_a_sample_holds_features_and_what_they_differ_by_from_neighbours() -> No
     ("shape", "num_patches", "expected"),
     [((256, 256), 10_000, 4), ((512, 512), 10_000, 1), ((300, 400), 10_000, 2),
      ((128, 128), 10_000, 16), ((64, 64), 10_000, 64), ((2000, 2000), 10_000, 1),  # of much data
-     ((128, 128), 371, 12), ((128, 128), 60, 2), ((128, 128), 20, 1), ((256, 256), 59, 1)],
+     ((128, 128), 371, 4), ((128, 128), 180, 2), ((128, 128), 60, 1), ((256, 256), 20, 1)],
 )  # fmt: skip
 def test_an_epoch_is_thirty_steps_where_a_quarter_of_a_megapixel_a_step_allows(
     shape: tuple[int, int], num_patches: int, expected: int
@@ -551,7 +551,7 @@ def test_an_epoch_is_thirty_steps_where_a_quarter_of_a_megapixel_a_step_allows(
     ("shape", "num_patches", "changes", "expected"),
     [
         ((1024, 1024), 50, {}, "patches of 1024 x 1024 make an epoch of 8 training steps"),
-        ((256, 256), 200, {"train_batch_size": 32}, "an epoch of 4 training steps"),
+        ((256, 256), 200, {"train_batch_size": 32}, "an epoch of 3 training steps"),
         ((1024, 1024), 50, {"epoch_megapixels": 50}, ""),
         ((1024, 1024), 8, {}, ""),  # there are no more
         ((1024, 1024), 50, {"num_epochs": 0}, ""),
@@ -577,12 +577,16 @@ def test_a_step_is_as_large_as_asked_for() -> None:
         assert settings.batch_size((512, 512), 20) == asked
 
 
-def test_an_epoch_without_limit_is_all_patches() -> None:
-    for limit in (0, float("inf")):
-        settings = TrainingSettings(epoch_megapixels=limit)
-        assert settings.epoch_patches((256, 256), 5000) == 5000
-        assert settings.batch_size((256, 256), 5000) == 4
-    assert TrainingSettings(epoch_megapixels=1).epoch_patches((256, 256), 5000) == 16
+@pytest.mark.parametrize(
+    ("megapixels", "num_patches", "expected"),
+    [(0, 5000, 5000), (1, 5000, 16), (8, 5000, 123), (8, 369, 123), (8, 300, 100), (8, 90, 30),
+     (8, 60, 30), (8, 30, 30), (8, 29, 29), (8, 1, 1), (float("inf"), 300, 100)],
+)  # fmt: skip
+def test_an_epoch_is_a_third_of_the_patches_at_most_but_thirty(
+    megapixels: float, num_patches: int, expected: int
+) -> None:
+    settings = TrainingSettings(epoch_megapixels=megapixels)
+    assert settings.epoch_patches((256, 256), num_patches) == expected
 
 
 def test_a_step_of_no_patches_is_refused() -> None:
