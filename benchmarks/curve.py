@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,11 +67,9 @@ def read_settings(args: argparse.Namespace) -> dict[str, TrainingSettings]:
 def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Iterator[Row]:
     """Train from scratch, and score what there is at each epoch asked for."""
     run = bench.work / f"{name}_{settings.seed}"
-    if run.exists():
-        shutil.rmtree(run)
-    for epoch in sorted(set(bench.args.epochs)):
+    for place, epoch in enumerate(sorted(set(bench.args.epochs))):
         part = dataclasses.replace(settings, num_epochs=epoch)
-        train_run(bench.images, run, part, bench.args.patch_size)
+        train_run(bench.images, run, part, bench.args.patch_size, overwrite=place == 0)
         history = Checkpoint.load(run).history
         vectors = bench.describe(network_describer(run))
         codebook = load_run(run).stored.codebook

@@ -37,10 +37,14 @@ class Codebook:
         """Number of centroids."""
         return len(self.centroids)
 
+    @property
+    def has_projection(self) -> bool:
+        """False if features are compared as they are, but for an offset."""
+        return not np.array_equal(self.projection, np.eye(len(self.offset)))
+
     def transform(self, features: FloatArray) -> FloatArray:
         """Return features in the space of the centroids; (samples, depth) both."""
-        depth = len(self.offset)
-        if not self.offset.any() and np.array_equal(self.projection, np.eye(depth)):
+        if not self.offset.any() and not self.has_projection:
             return np.ascontiguousarray(features, np.float32)  # spare a copy of many samples
         return np.ascontiguousarray((features - self.offset) @ self.projection, np.float32)
 

@@ -126,7 +126,8 @@ def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int
         logger.warning(
             "patches of %d x %d make an epoch of %d training steps, where %d or more learn better; "
             "cut smaller ones (tools/patch_generator.py --patch_shape 512 512), lower "
-            "--train_batch_size or raise --epoch_megapixels.", *shape, steps, _FEW_STEPS,
+            "--train_batch_size, or raise --epoch_megapixels (0 takes all patches).",
+            *shape, steps, _FEW_STEPS,
         )  # fmt: skip
 
 
@@ -135,9 +136,11 @@ def _load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:
     saved = read_yaml(output / SETTINGS)
     for name, value in settings.to_mapping().items():
         if name not in _MAY_CHANGE and not same_value(saved.get(name), value):
+            before = saved.get(name)
+            hint = f"leave --{name} out" if before is None else f"set {name} to {before}"
             raise SettingsError(
-                f"{output}: was started with {name} {saved.get(name)}, cannot be resumed with "
-                f"{value}; leave --{name} out, or start a new run."
+                f"{output}: was started with {name} {before}, cannot be resumed with {value}; "
+                f"{hint}, or start a new run."
             )
     return Checkpoint.load(output)
 

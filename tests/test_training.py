@@ -232,8 +232,12 @@ def test_a_run_with_nan_as_nodata_resumes(write_raster: WriteRaster, tmp_path: P
 
 
 def test_resume_with_another_setting_is_refused(run: Path, patches: Path) -> None:
-    with pytest.raises(SettingsError, match="num_clusters 8, cannot be resumed with 9"):
+    expected = "num_clusters 8, cannot be resumed with 9; set num_clusters to 8, or start"
+    with pytest.raises(SettingsError, match=expected):
         train(patches, run, replace(SMALL, num_clusters=9), resume=True)
+    assert SMALL.train_batch_size is None
+    with pytest.raises(SettingsError, match="with 3; leave --train_batch_size out"):
+        train(patches, run, replace(SMALL, train_batch_size=3), resume=True)
 
 
 @pytest.mark.parametrize("change", ["missing", "other shape"])

@@ -85,15 +85,22 @@ def network_describer(run: Path) -> Describer:
     return describe
 
 
-def train_run(images: Path, run: Path, settings: TrainingSettings, patch_size: int) -> Path:
+def train_run(
+    images: Path,
+    run: Path,
+    settings: TrainingSettings,
+    patch_size: int,
+    *,
+    overwrite: bool = False,
+) -> Path:
     """Cut images into patches, train on them, and return the run folder.
 
-    A run that was cut off goes on, one that is complete is taken as it is.
+    A run that was cut off goes on, one that is complete is taken as it is, unless ``overwrite``.
     """
     patches = run.with_name(f"patches_{patch_size}")
     if not patches.exists():
         clusternet.tile_rasters(images, patches, TilingSettings((patch_size, patch_size)))
-    return clusternet.train(patches, run, settings, resume=True)
+    return clusternet.train(patches, run, settings, overwrite=overwrite, resume=not overwrite)
 
 
 def _masked(values: FloatArray, valid: BoolArray, step: int) -> FloatArray:

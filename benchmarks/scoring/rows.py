@@ -278,8 +278,7 @@ def learned_rows(bench: Benchmark, method: str, seed: int) -> list[Row]:
     codebook = load_run(run).stored.codebook
     rows = score_clusters(bench, method, seed, vectors, codebook)
     canvases = prepare_canvases(bench, describer)
-    whole = not np.array_equal(codebook.projection, np.eye(len(codebook.offset)))
-    rule = interactive_rule(codebook.projection if whole else None)
+    rule = interactive_rule(codebook.projection if codebook.has_projection else None)
     rows[0] |= score_strokes(canvases, rule, bench.args.rounds, seed)
     rows[0]["minutes of training"] = minutes
     return rows

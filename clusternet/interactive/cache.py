@@ -70,7 +70,7 @@ class Quantiser:
         centroids = book.centroids @ np.linalg.pinv(book.projection) + book.offset
         scaled = (centroids[:, kept] - low[kept]) / step
         projection = None
-        if not np.array_equal(book.projection, np.eye(len(book.offset))):
+        if book.has_projection:
             projection = np.asarray(step[:, None] * book.projection[kept], np.float32)
         return cls(kept, low[kept], step, scaled.astype(np.float32), projection)
 
