@@ -20,13 +20,13 @@ from pathlib import Path
 from scoring.arguments import facts, make_parser, prepare
 from scoring.describers import network_describer, train_run
 from scoring.report import Row, format_tables, load_rows, save_curve, save_rows
-from scoring.rows import Benchmark, score_clusters
+from scoring.rows import Benchmark, read_settings, score_clusters
 
 from clusternet.errors import SettingsError
 from clusternet.network_shape import check_shape
 from clusternet.options import run_command
 from clusternet.run import Checkpoint, load_run
-from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.settings import TrainingSettings
 
 _LINE = ("method", "steps")
 
@@ -48,7 +48,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_settings(args: argparse.Namespace) -> dict[str, TrainingSettings]:
+def settings_to_compare(args: argparse.Namespace) -> dict[str, TrainingSettings]:
     """Return the settings to compare by the names of their files.
 
     Raises:
@@ -58,7 +58,7 @@ def read_settings(args: argparse.Namespace) -> dict[str, TrainingSettings]:
     for path in args.configs:
         if path.stem in found:
             raise SettingsError(f"--configs {path}: expected names that differ, found two of it.")
-        found[path.stem] = TrainingSettings.from_mapping(read_yaml(path))
+        found[path.stem] = read_settings(path)
     for settings in found.values():
         check_shape((args.patch_size, args.patch_size), settings.padding)
     return found
@@ -85,7 +85,7 @@ def measure(args: argparse.Namespace) -> None:
     Raises:
         ClusterNetError: if data or settings cannot be used, or results cannot be written.
     """
-    configurations = read_settings(args)
+    configurations = settings_to_compare(args)
     bench = prepare(args, "curve.py")
     rows = load_rows(args.output_folder)
     for seed in args.seeds:

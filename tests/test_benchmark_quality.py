@@ -107,6 +107,13 @@ def test_settings_to_compare_have_names_of_their_own(scenes: Path, tmp_path: Pat
     other.write_text(SETTINGS)
     message = refused(scenes, "--configs", config, other, script="curve.py")
     assert message.startswith(f"error: --configs {other}: expected names that differ")
+    other.write_text("nmu_epochs: 3\n")
+    for arguments, script in (
+        (("--configs", other), "curve.py"),
+        (("--config", other), "quality.py"),
+    ):
+        message = refused(scenes, *arguments, script=script)
+        assert message == f"error: {other}: 'nmu_epochs' is not a setting. Did you mean num_epochs?"
     message = refused(scenes, "--patch_size", "40", script="curve.py")
     assert "Expected patches with sides divisible by 16" in message
     message = refused(scenes, "--epochs", "-1", script="curve.py")

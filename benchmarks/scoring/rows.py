@@ -16,7 +16,7 @@ from tqdm import tqdm
 from clusternet.bands import Bands
 from clusternet.clustering import Codebook, cluster, fit_space, fit_transform
 from clusternet.draws import draw_blocks
-from clusternet.errors import LabelError
+from clusternet.errors import LabelError, SettingsError
 from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.metrics import majority_mapping
 from clusternet.network_shape import nearest_size, output_size
@@ -305,19 +305,32 @@ def supervised_rows(bench: Benchmark, seed: int) -> list[Row]:
     return rows
 
 
+def read_settings(path: Path) -> TrainingSettings:
+    """Read a file of settings.
+
+    Raises:
+        SettingsError: naming the file, if it holds anything else.
+    """
+    try:
+        return TrainingSettings.from_mapping(read_yaml(path))
+    except SettingsError as error:
+        text = str(error)
+        raise SettingsError(text if str(path) in text else f"{path}: {text}") from error
+
+
 def settings_of(args: argparse.Namespace, method: str, seed: int) -> TrainingSettings:
     """Return the settings of a learned row.
 
     ``untrained`` is ``default`` before its first step, ``random`` its network alone.
     """
     if method == "published":
-        values = read_yaml(ROOT / "configs" / "official.yaml")
-        values |= {"num_epochs": args.published_epochs}
+        settings = read_settings(ROOT / "configs" / "official.yaml")
+        settings = dataclasses.replace(settings, num_epochs=args.published_epochs)
         if args.published_base_filters:
-            values["base_filters"] = args.published_base_filters
+            settings = dataclasses.replace(settings, base_filters=args.published_base_filters)
     else:
-        values = read_yaml(args.config) if args.config else {}
-    settings = dataclasses.replace(TrainingSettings.from_mapping(values), seed=seed)
+        settings = read_settings(args.config) if args.config else TrainingSettings()
+    settings = dataclasses.replace(settings, seed=seed)
     if method == "random":
         settings = dataclasses.replace(settings, fixed_filters=False, feature_transform="none")
     if method in ("random", "untrained"):
