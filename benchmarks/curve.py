@@ -1,10 +1,13 @@
 """Score features against training steps, for several settings side by side.
 
 python benchmarks/curve.py DATA --configs a.yaml b.yaml [--epochs 0 1 2 4 6 10] [--seeds 1 2 3]
+python benchmarks/curve.py DATA --changes sinkhorn zoom
 
 DATA is a folder as for quality.py, whose docstring explains the scores. Each configuration is a
 file of settings as ``main.py --config`` takes them; without any, the default settings are trained.
-At the epochs asked for training halts, whole scenes are predicted and their clusters scored.
+With ``--changes`` the first of them is also trained with each of these changes of the method, one
+at a time. At the epochs asked for training halts, whole scenes are predicted and their clusters
+scored; 100 clusters, whatever number was trained with.
 
 Writes results.json, results.csv, tables.md and curve.png. What is measured again replaces what the
 output folder had of it.
@@ -17,10 +20,11 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from changes import CHANGES, NO_CHANGE, Change
 from scoring.arguments import facts, make_parser, prepare
 from scoring.describers import network_describer, train_run
 from scoring.report import Row, format_tables, load_rows, save_curve, save_rows
-from scoring.rows import Benchmark, read_settings, score_clusters
+from scoring.rows import NUM_CLUSTERS, Benchmark, cluster_again, read_settings, score_clusters
 
 from clusternet.errors import SettingsError
 from clusternet.network_shape import check_shape
@@ -43,29 +47,38 @@ def parse() -> argparse.Namespace:
     parser = make_parser(__doc__, "curve")
     add = parser.add_argument
     add("--configs", nargs="+", type=Path, default=[], metavar="FILE.yaml")
+    add("--changes", nargs="+", choices=sorted(CHANGES), default=[])
     add("--epochs", nargs="+", type=epoch_number, default=[0, 1, 2, 4, 6, 8, 10])
     parser.set_defaults(shown=1)  # no maps are kept
     return parser.parse_args()
 
 
-def settings_to_compare(args: argparse.Namespace) -> dict[str, TrainingSettings]:
-    """Return the settings to compare by the names of their files.
+Plan = tuple[TrainingSettings, Change]
+
+
+def plans_to_compare(args: argparse.Namespace) -> dict[str, Plan]:
+    """Return what to compare: settings by the names of their files, and changes by theirs.
 
     Raises:
         SettingsError: if there are two of a name, or one cannot be trained on such patches.
     """
-    found = {} if args.configs else {"default": TrainingSettings()}
+    found: dict[str, Plan] = {} if args.configs else {"default": (TrainingSettings(), NO_CHANGE)}
     for path in args.configs:
-        if path.stem in found:
+        if path.stem in found or path.stem in args.changes:
             raise SettingsError(f"--configs {path}: expected names that differ, found two of it.")
-        found[path.stem] = read_settings(path)
-    for settings in found.values():
+        found[path.stem] = read_settings(path), NO_CHANGE
+    for settings, _ in found.values():
         check_shape((args.patch_size, args.patch_size), settings.padding)
-    return found
+    first = next(iter(found.values()))[0]
+    changes = {name: CHANGES[name] for name in args.changes}
+    return found | {name: (each.settings_from(first), each) for name, each in changes.items()}
 
 
 def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Iterator[Row]:
-    """Train from scratch, and score what there is at each epoch asked for."""
+    """Train from scratch, and score what there is at each epoch asked for.
+
+    Of other than 100 clusters as many are found anew, in the space of the last clustering.
+    """
     run = bench.work / f"{name}_{settings.seed}"
     for place, epoch in enumerate(sorted(set(bench.args.epochs))):
         part = dataclasses.replace(settings, num_epochs=epoch)
@@ -73,6 +86,8 @@ def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Itera
         history = Checkpoint.load(run).history
         vectors = bench.describe(network_describer(run))
         codebook = load_run(run).stored.codebook
+        if codebook.num_clusters != NUM_CLUSTERS:
+            codebook = cluster_again(bench, vectors, codebook, NUM_CLUSTERS, settings.seed)
         for row in score_clusters(bench, name, settings.seed, vectors, codebook):
             known = {"epoch": epoch, "steps": sum(record.steps for record in history)}
             loss = history[-1].loss if history else None
@@ -85,13 +100,14 @@ def measure(args: argparse.Namespace) -> None:
     Raises:
         ClusterNetError: if data or settings cannot be used, or results cannot be written.
     """
-    configurations = settings_to_compare(args)
+    plans = plans_to_compare(args)
     bench = prepare(args, "curve.py")
     rows = load_rows(args.output_folder)
     for seed in args.seeds:
-        for name, settings in configurations.items():
+        for name, (settings, change) in plans.items():
             seeded = dataclasses.replace(settings, seed=seed)
-            found = list(curve_rows(bench, name, seeded))
+            with change.in_force():
+                found = list(curve_rows(bench, name, seeded))
             rows = [row for row in rows if (row["method"], row["seed"]) != (name, seed)] + found
             rows.sort(key=lambda row: (row["method"], row["steps"], row["seed"]))
             save_rows(args.output_folder, rows, facts(args), _LINE)

@@ -141,10 +141,7 @@ def score_clusters(
         vectors: of every scene.
         many: the 100 clusters. As many clusters as classes are found in the same space.
     """
-    space = many.transform(_sample(bench, vectors, seed))
-    count = len(bench.classes)
-    centroids = cluster(space, count, seed=seed).codebook.centroids
-    few = dataclasses.replace(many, centroids=centroids)
+    few = cluster_again(bench, vectors, many, len(bench.classes), seed)
     maps = [assign(many, each) for each in vectors]
     coarse = [assign(few, each) for each in vectors]
     rows = []
@@ -154,7 +151,7 @@ def score_clusters(
         row: Row = {"method": method, "seed": seed, "scenes": name}
         for fraction in FRACTIONS:
             row |= _named(f"a {fraction:.0%}", score_majority(tables, fraction, bench.args.draws))
-        pairs = block_tables([coarse[i] for i in chosen], labels, count)
+        pairs = block_tables([coarse[i] for i in chosen], labels, few.num_clusters)
         row |= _named("b", score_matching(pairs))
         rows.append(row | {"c nmi": score_nmi(tables)})
     tables = block_tables(maps, bench.labels, many.num_clusters)
@@ -163,6 +160,15 @@ def score_clusters(
         method, {i: np.where(maps[i] < 0, -1, named[maps[i]]) for i in bench.shown}
     )
     return rows
+
+
+def cluster_again(
+    bench: Benchmark, vectors: list[FloatArray], like: Codebook, count: int, seed: int
+) -> Codebook:
+    """Find another number of clusters in the space of a codebook."""
+    samples = like.transform(_sample(bench, vectors, seed))
+    centroids = cluster(samples, count, seed=seed).codebook.centroids
+    return dataclasses.replace(like, centroids=centroids)
 
 
 Canvas = tuple[FloatArray, IntArray]

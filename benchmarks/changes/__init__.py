@@ -1,0 +1,85 @@
+"""One change of the method at a time, for curve.py to train beside the method as it is.
+
+None is an option of the tool: docs/experiments.md says what each was worth. A change is values of
+settings, or parts of the package with others in their place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from changes import labels, networks, phases, views
+from clusternet.settings import TrainingSettings
+
+_ALTERNATION = "clusternet.training.Alternation"
+_AUGMENT = "clusternet.epochs.augment"
+_FEATURES = "clusternet.model.features_tensor"
+_TRAINING = "clusternet.training.Training"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs from the method as it is."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """Dotted name of a part of the package -> what takes its place."""
+
+    def settings_from(self, settings: TrainingSettings) -> TrainingSettings:
+        """Return settings with the values of this change."""
+        return dataclasses.replace(settings, **self.settings)
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Put the parts in their places for a while."""
+        with ExitStack() as stack:
+            for name, part in self.parts.items():
+                stack.enter_context(patch(name, part))
+            yield
+
+
+NO_CHANGE = Change()
+CHANGES: Mapping[str, Change] = {
+    # steps
+    "rate_low": Change({"learn_rate": 2e-4}),
+    "rate_high": Change({"learn_rate": 1e-3}),
+    "batch_16": Change({"train_batch_size": 16}),
+    "fresh_head": Change(parts={_TRAINING: phases.FreshHead}),
+    # views
+    "no_views": Change({"augment": False}),
+    "turns_only": Change(parts={"clusternet.augmentation._relight": views.same_light}),
+    "light_only": Change(parts={_AUGMENT: views.light_only}),
+    "blur": Change(parts={_AUGMENT: views.blurred}),
+    "zoom": Change(parts={_AUGMENT: views.zoomed}),
+    "band_hidden": Change(parts={_AUGMENT: views.band_hidden}),
+    # labels
+    "clusters_50": Change({"num_clusters": 50}),
+    "clusters_200": Change({"num_clusters": 200}),
+    "sinkhorn": Change(parts={_ALTERNATION: labels.BalancedLabels}),
+    "soft": Change(parts={_ALTERNATION: labels.SoftTargets, _AUGMENT: labels.augment_soft}),
+    "superpixels": Change(parts={_ALTERNATION: labels.SuperpixelLabels}),
+    "mean_teacher": Change(parts={_ALTERNATION: labels.MeanTeacher}),
+    # what is clustered
+    "alone": Change({"fixed_filters": False}),
+    "alone_plain": Change({"fixed_filters": False, "feature_transform": "none"}),
+    "alone_standardised": Change({"fixed_filters": False, "feature_transform": "standardise"}),
+    "alone_whitened": Change({"fixed_filters": False, "feature_transform": "whiten"}),
+    "standardised": Change({"feature_transform": "standardise"}),
+    "whitened": Change({"feature_transform": "whiten"}),
+    "unit_length": Change(parts={_FEATURES: networks.unit_features}),
+    "averaged": Change(parts={_FEATURES: networks.averaged_features}),
+    # the network, and what comes before the first clustering
+    "group_norm": Change(
+        parts={
+            "clusternet.alternation.build_network": networks.normalised_network,
+            "clusternet.predictor.build_network": networks.normalised_network,
+        }
+    ),
+    "inpainting": Change(parts={_TRAINING: phases.InpaintingFirst}),
+}
+"""Name on the command line -> change."""

@@ -1,0 +1,146 @@
+"""Other pseudo-labels than the nearest centroid of the frozen network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from skimage.segmentation import slic
+
+from clusternet import augmentation
+from clusternet.alternation import IGNORE, Alternation
+from clusternet.backend import keras
+from clusternet.batches import Batch
+from clusternet.settings import TrainingSettings
+from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.windows import Shape
+
+_ENTROPY = 0.02  # of the mean gap between a pixel's best score and its mean score
+_ROUNDS = 3  # of balancing
+_SEGMENT = 41  # pixels of a superpixel
+_AVERAGE = 0.98  # what a step leaves of the teacher
+
+
+class ScoredLabels(Alternation):
+    """Knows how near every centroid is, not only which is nearest."""
+
+    def __init__(
+        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+    ) -> None:
+        """See `Alternation`."""
+        super().__init__(num_bands, shape, settings, batch_size)
+        codes = self._labeller.get_layer("codebook").output
+        self._scores = keras.Model(self._labeller.input, codes)
+
+    def log_odds(self, batch: Batch) -> FloatArray:
+        """Return (patches, rows, cols, clusters), 0 for the best, divided by the temperature."""
+        parts = self._split(batch.pixels)
+        scores = np.concatenate([np.asarray(self._scores.predict_on_batch(x)) for x in parts])
+        scores -= scores.max(axis=-1, keepdims=True)
+        temperature = -_ENTROPY * scores[batch.valid].mean() if batch.valid.any() else 1.0
+        return np.asarray(scores / np.float32(max(temperature, 1e-6)))
+
+
+class BalancedLabels(ScoredLabels):
+    """Gives every cluster as many pixels of a batch (Asano et al. 2020, Caron et al. 2020)."""
+
+    def label(self, batch: Batch) -> IntArray:
+        """See `Alternation.label`."""
+        shares = np.exp(self.log_odds(batch)[batch.valid]).astype(np.float64)
+        for _ in range(_ROUNDS):
+            shares /= np.maximum(shares.sum(axis=0), 1e-12)
+            shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+        labels = np.full(batch.valid.shape, IGNORE, np.int32)
+        labels[batch.valid] = shares.argmax(axis=1)
+        return labels
+
+
+class SoftTargets(ScoredLabels):
+    """Trains towards the softmax of the scores instead of the best."""
+
+    targets: FloatArray
+    """(patches, rows, cols, clusters) of the batch that was labelled last."""
+
+    def __init__(
+        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+    ) -> None:
+        """See `Alternation`."""
+        super().__init__(num_bands, shape, settings, batch_size)
+        self._trainer.compile(self._trainer.optimizer, _soft_cross_entropy)
+
+    def label(self, batch: Batch) -> IntArray:
+        """See `Alternation.label`; soft ones are kept for `augment_soft`."""
+        odds = np.exp(self.log_odds(batch))
+        SoftTargets.targets = np.where(
+            batch.valid[..., None], odds / odds.sum(axis=-1, keepdims=True), np.float32(0)
+        )
+        return np.where(batch.valid, odds.argmax(axis=-1), np.int32(IGNORE)).astype(np.int32)
+
+
+def augment_soft(
+    pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Turn pixels and the soft targets of their labels."""
+    views, kept = augmentation.augment(pixels, SoftTargets.targets, rng, turn=turn)  # type: ignore[arg-type]
+    return views, kept  # type: ignore[return-value]
+
+
+def _soft_cross_entropy(targets: Any, logits: Any) -> Any:
+    ops = keras.ops
+    valid = ops.sum(targets, axis=-1)
+    total = ops.sum(ops.logsumexp(logits, axis=-1) * valid) - ops.sum(targets * logits)
+    return total / ops.maximum(ops.sum(valid), 1.0)
+
+
+class SuperpixelLabels(Alternation):
+    """Gives every superpixel the most frequent label in it (Achanta et al. 2012)."""
+
+    def label(self, batch: Batch) -> IntArray:
+        """See `Alternation.label`."""
+        labels = super().label(batch)
+        for pixels, label, valid in zip(batch.pixels, labels, batch.valid, strict=True):
+            if not valid.any():
+                continue
+            segments = slic(pixels, label.size // _SEGMENT, start_label=0, channel_axis=-1)
+            counts = np.zeros((segments.max() + 1, label.max() + 1), np.int32)
+            np.add.at(counts, (segments[valid], label[valid]), 1)
+            label[valid] = counts.argmax(axis=1)[segments[valid]]
+        return labels
+
+
+class MeanTeacher(Alternation):
+    """Labels by the moving average of weights that train on (Tarvainen and Valpola 2017).
+
+    ``network`` is the average, so that it is what is clustered and saved.
+    """
+
+    def __init__(
+        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+    ) -> None:
+        """See `Alternation`."""
+        super().__init__(num_bands, shape, settings, batch_size)
+        optimizer, loss = self._trainer.optimizer, self._trainer.loss
+        self._trainer = keras.models.clone_model(self.network)
+        self._trainer.set_weights(self.network.get_weights())
+        fresh = keras.optimizers.Adam.from_config(optimizer.get_config())
+        self._trainer.compile(fresh, loss)
+        self._trainer.optimizer.build(self._trainer.trainable_variables)
+
+    def train(self, pixels: FloatArray, labels: IntArray) -> float:
+        """See `Alternation.train`; then move the average."""
+        loss = super().train(pixels, labels)
+        pairs = zip(self.network.get_weights(), self._trainer.get_weights(), strict=True)
+        self.network.set_weights([_AVERAGE * old + (1 - _AVERAGE) * new for old, new in pairs])
+        return loss
+
+    def state(self) -> dict[str, AnyArray]:
+        """See `Alternation.state`; the weights that train on are kept, too."""
+        weights = self._trainer.get_weights()
+        return super().state() | {f"student_{i:04d}": value for i, value in enumerate(weights)}
+
+    def restore(self, state: dict[str, AnyArray]) -> None:
+        """See `Alternation.restore`."""
+        super().restore(state)
+        names = sorted(name for name in state if name.startswith("student_"))
+        self._trainer.set_weights([state[name] for name in names])

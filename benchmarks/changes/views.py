@@ -1,0 +1,66 @@
+"""Other views of a patch than the method trains on; each stands in for `augment`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from scipy import ndimage
+
+from clusternet.augmentation import augment
+from clusternet.types import FloatArray, IntArray
+
+_BLUR = 1.5  # pixels, at most
+_ZOOM = 1.4  # times larger or smaller, at most
+
+
+def same_light(view: FloatArray, rng: Generator) -> FloatArray:
+    """Leave colours as they are; stands in for what changes them."""
+    return view
+
+
+def light_only(
+    pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
+) -> tuple[FloatArray, IntArray]:
+    """Neither flip nor turn."""
+    return augment(pixels, labels, rng, turn=False)
+
+
+def blurred(
+    pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
+) -> tuple[FloatArray, IntArray]:
+    """Blur every second view, too."""
+    views, kept = augment(pixels, labels, rng, turn=turn)
+    for view in views:
+        if rng.random() < 0.5:
+            width = rng.uniform(0, _BLUR)
+            view[:] = ndimage.gaussian_filter(view, (width, width, 0))
+    return views, kept
+
+
+def zoomed(
+    pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
+) -> tuple[FloatArray, IntArray]:
+    """Show a patch larger or smaller, too; beyond its border it is mirrored."""
+    views, kept = augment(pixels, labels, rng, turn=turn)
+    for view, label in zip(views, kept, strict=True):
+        step = np.exp(rng.uniform(-np.log(_ZOOM), np.log(_ZOOM)))
+        middle = (np.array(label.shape) - 1) / 2
+        offset = middle - step * middle
+        scale = np.diag([step, step])
+        for band in range(view.shape[-1]):
+            view[..., band] = ndimage.affine_transform(
+                view[..., band].copy(), scale, offset, order=1, mode="reflect"
+            )
+        label[:] = ndimage.affine_transform(label.copy(), scale, offset, order=0, mode="reflect")
+    return views, kept
+
+
+def band_hidden(
+    pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
+) -> tuple[FloatArray, IntArray]:
+    """Set one band of every third view to its mean, too."""
+    views, kept = augment(pixels, labels, rng, turn=turn)
+    for view in views:
+        if rng.random() < 1 / 3:
+            view[..., rng.integers(view.shape[-1])] = 0
+    return views, kept
