@@ -132,8 +132,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "of the same run"),
     "stroke_rule": dict(choices=("perceptron", "logistic", "centroids", "clusters", "forest"),
         help="how strokes become classes; clusters is the published rule"),
-    "smooth": dict(type=int, metavar="PIXELS", help="side of the square whose most frequent class "
-        "a pixel takes; 1 leaves every pixel its own"),
+    "smooth": dict(type=int, metavar="PIXELS", help="side of the squares that smooth a map along "
+        "edges of the image; 1 leaves every pixel its own class"),
     "cache_folder": _PATH | dict(help="where the scene's features are kept, about 100 bytes a "
         "pixel (default: beside the run)"),
     "host": dict(help="address to serve the page on; 0.0.0.0 lets other machines in"),

@@ -101,6 +101,33 @@ def test_scores_are_drawn_against_steps(scenes: Path, tmp_path: Path) -> None:
     assert again == rows  # measured anew from the first weights
 
 
+def test_changes_of_the_method_are_trained_beside_it(scenes: Path, tmp_path: Path) -> None:
+    config = ("--configs", scenes / "tiny.yaml", "--epochs", "1", "2")
+    names = ("mean_teacher", "soft")
+    rows = draw_curve(scenes, tmp_path, *config, "--changes", *names)
+    losses = {row["method"]: row["loss"] for row in rows if row["epoch"] == 2}
+    assert set(losses) == {"tiny", *names}
+    assert len(set(losses.values())) == 3  # each of them did something
+    config[1].with_name("soft.yaml").write_text(SETTINGS)
+    message = refused(scenes, "--configs", scenes / "soft.yaml", "--changes", "soft",
+                      script="curve.py")  # fmt: skip
+    assert message.startswith(f"error: --configs {scenes / 'soft.yaml'}: expected names that")
+
+
+def test_every_change_finds_the_parts_that_it_replaces() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'benchmarks')\n"
+        "from changes import CHANGES\n"
+        "from clusternet.settings import TrainingSettings\n"
+        "for change in CHANGES.values():\n"
+        "    assert change.settings or change.parts\n"
+        "    change.settings_from(TrainingSettings())\n"
+        "    with change.in_force():\n"
+        "        pass\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_settings_to_compare_have_names_of_their_own(scenes: Path, tmp_path: Path) -> None:
     config = scenes / "tiny.yaml"
     other = tmp_path / "tiny.yaml"

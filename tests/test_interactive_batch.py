@@ -103,10 +103,15 @@ def test_page_and_batch_give_the_same_map(tmp_path, scene, strokes):
         np.testing.assert_array_equal(a.read(), b.read())
 
 
-def test_strokes_drawn_on_another_raster_give_the_map_they_give_there(tmp_path, strokes):
-    raster, run = make_scene(tmp_path), random_run.make_run(tmp_path / "network")
+@pytest.mark.parametrize("filters", [False, True])
+@pytest.mark.parametrize("smooth", [1, 7])
+def test_strokes_drawn_on_another_raster_give_the_map_they_give_there(
+    tmp_path, strokes, filters, smooth
+):
+    raster = make_scene(tmp_path)
+    run = random_run.make_run(tmp_path / "network", fixed_filters=filters)
     copy = shutil.copy(raster, tmp_path / "copy.tif")
-    common = ("--strokes", strokes, "--smooth", 7, "--cache_folder", tmp_path / "cache")
+    common = ("--strokes", strokes, "--smooth", smooth, "--cache_folder", tmp_path / "cache")
     call(run, raster, *common, "--output", tmp_path / "own.tif")
     call(run, copy, *common, "--drawn_on", raster, "--output", tmp_path / "other.tif")
     with rasterio.open(tmp_path / "own.tif") as a, rasterio.open(tmp_path / "other.tif") as b:
@@ -148,6 +153,30 @@ def test_features_clustered_as_they_are_have_no_such_space(tmp_path):
     run = load_run(random_run.make_run(tmp_path / "network"))
     assert not run.stored.codebook.has_projection
     assert Quantiser.of_run(run).projection is None
+
+
+def test_maps_follow_the_edges_of_the_bands(tmp_path):
+    run = load_run(random_run.make_run(tmp_path / "network", fixed_filters=True))
+    assert np.argwhere(Quantiser.of_run(run).guide).tolist() == [[6, 0], [7, 1], [8, 2]]
+    without = load_run(random_run.make_run(tmp_path / "alone"))
+    assert Quantiser.of_run(without).guide is None
+
+
+def test_of_many_bands_the_directions_in_which_they_differ_most_are_followed(tmp_path):
+    run = load_run(random_run.make_run(tmp_path / "network", num_bands=7, fixed_filters=True))
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(7, 7)))[0][:3]
+    low, high = run.stored.feature_range
+    low[:], high[:] = 0, 254  # a level of a byte is 1
+    weights = np.random.default_rng(1).normal(size=(6, 3)) * [50, 20, 10]
+    book = run.stored.codebook
+    centroids = book.centroids.copy()
+    centroids[:, 6:13] = weights @ directions
+    run = replace(run, stored=replace(run.stored, codebook=replace(book, centroids=centroids)))
+    guide = Quantiser.of_run(run).guide
+    assert not guide[:6].any() and not guide[13:].any()
+    inside = guide[6:13]
+    np.testing.assert_allclose(inside.T @ inside, np.eye(3), atol=1e-5)
+    np.testing.assert_allclose(directions @ inside @ inside.T, directions, atol=1e-5)
 
 
 def test_raster_without_georeference_works_in_pixel_coordinates(tmp_path):

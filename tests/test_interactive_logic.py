@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,24 +13,22 @@ from threadpoolctl import threadpool_limits
 
 from clusternet.errors import LabelError
 from clusternet.interactive.cache import FeatureCache, Identity, Quantiser, open_cache
-from clusternet.interactive.classifiers import Samples, Scene, make_space
-from clusternet.interactive.export import smoothed_windows
+from clusternet.interactive.classifiers import Samples, Scene, estimate_shares, make_space
 from clusternet.interactive.mapping import (
-    NO_CLASS,
     classify,
     collect_samples,
     confidence,
     count_clusters,
     count_pixels,
     least_certain,
-    majority,
     sample_scene,
 )
 from clusternet.interactive.published import fit_published
 from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.session import Session
+from clusternet.interactive.smoothing import NO_CLASS
 from clusternet.interactive.strokes import Stroke, erase, make_line, sample_pixels
-from clusternet.windows import Window, blocks
+from clusternet.windows import Window
 
 DEPTH = 4
 CENTROIDS = np.array([[40, 40, 200, 10], [200, 60, 30, 90], [120, 220, 120, 200]], np.float32)
@@ -80,6 +79,49 @@ def test_strokes_of_one_class_make_everything_that_class(cache, rule):
     assert count_pixels(cache, classifier) == {7: 90 * 120 - 400}
     certain = confidence(cache, classifier, Window(0, 0, 90, 120))
     assert np.nanmin(certain) == 1
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("drawn", [THREE[:1], THREE[:2], THREE])
+def test_the_most_likely_class_is_the_one_that_is_given(cache, rule, drawn):
+    classifier = fit_rule(rule, collect_samples(cache, drawn), sample_scene(cache))
+    features, clusters, _ = cache.read(Window(20, 0, 70, 120))
+    flat = features.reshape(-1, DEPTH), clusters.ravel()
+    shares = classifier.probabilities(*flat)
+    assert shares.shape == (70 * 120, len(classifier.numbers))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
+    found = classifier.numbers[shares.argmax(axis=1)]
+    np.testing.assert_array_equal(found, classifier.classify(*flat))
+
+
+def test_shares_of_a_scene_are_those_that_explain_its_probabilities():
+    certain = np.repeat([[1.0, 0.0], [0.0, 1.0]], [30, 10], axis=0)
+    even = np.array([0.5, 0.5])
+    np.testing.assert_allclose(estimate_shares(certain, even), [0.75, 0.25])
+    # a measurement that says "A" of 9 in 10 of A and of 2 in 10 of B; 6 in 10 pixels are A
+    says = np.array([[0.9, 0.2], [0.1, 0.8]])
+    posterior = says / says.sum(axis=1, keepdims=True)
+    seen = np.repeat(posterior, [620, 380], axis=0)  # 0.6 * 0.9 + 0.4 * 0.2 say "A"
+    np.testing.assert_allclose(estimate_shares(seen, even), [0.6, 0.4], atol=0.01)
+
+
+def test_rare_classes_are_not_overestimated_once_strokes_are_many():
+    rng = np.random.default_rng(5)
+    truth = np.where(rng.random(8000) < 0.95, 1, 2).astype(np.int32)
+    features = rng.normal(np.where(truth == 1, 110, 150)[:, None], 20, (8000, 3))
+    features = features.clip(0, 254).astype(np.uint8)
+    drawn = np.concatenate([np.flatnonzero(truth == n)[:200] for n in (1, 2)])
+    none = np.zeros(8000, np.int32)
+    scene = Scene(features, none, np.zeros((0, 3), np.float32))
+    found = [
+        fit_rule("perceptron", Samples(features[drawn], none[:400], truth[drawn], strokes), scene)
+        .classify(features, none)
+        for strokes in (0, 4, 20)
+    ]  # fmt: skip
+    rare = [(classes == 2).mean() for classes in found]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert abs(rare[2] - 0.05) < abs(rare[1] - 0.05) / 2
+    assert (found[2] != truth).mean() < (found[1] != truth).mean()
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -337,46 +379,39 @@ def test_view_of_a_million_pixels_of_64_features_is_classified_quickly():
     assert min(times) * 16 < 2  # ten times what a quiet machine takes
 
 
-def test_smoothing_takes_the_most_frequent_class_and_is_the_same_in_any_window(cache):
+@pytest.mark.parametrize("guide", [None, np.eye(DEPTH, dtype=np.float32)[:, 3:]])
+@pytest.mark.parametrize(("step", "smooth"), [(1, 9), (1, 3), (2, 9), (4, 17)])
+def test_smoothing_removes_specks_and_is_the_same_in_any_window(cache, guide, step, smooth):
     rng = np.random.default_rng(3)
     spots = rng.random((90, 120)) < 0.05
-    cache._features[1][spots] = CENTROIDS[rng.integers(0, 3, int(spots.sum()))]
+    cache._features[1][spots, :3] = CENTROIDS[rng.integers(0, 3, int(spots.sum())), :3]
+    cache._features[4][:] = cache._features[1][::4, ::4]
+    cache.quantiser = replace(cache.quantiser, guide=guide)
     classifier = fit_rule("centroids", collect_samples(cache, THREE), sample_scene(cache))
-    whole = classify(cache, classifier, Window(0, 0, 90, 120), smooth=5)
-    part = classify(cache, classifier, Window(20, 30, 40, 50), smooth=5)
-    np.testing.assert_array_equal(part, whole[20:60, 30:80])
+    whole = classify(cache, classifier, Window(0, 0, 90, 120), step, smooth)
+    window = Window(20, 28, 40, 52)
+    part = classify(cache, classifier, window, step, smooth)
+    rows, cols = 20 // step, 28 // step
+    np.testing.assert_array_equal(part, whole[rows : rows + 40 // step, cols : cols + 52 // step])
     expected = np.repeat([7, 3, 5], 40)[None].repeat(90, axis=0)
     expected[:20, :20] = NO_CLASS
-    rough = classify(cache, classifier, Window(0, 0, 90, 120))
-    assert (whole == expected).mean() > max(0.99, (rough == expected).mean())
+    expected = expected[::step, ::step]
+    rough = classify(cache, classifier, Window(0, 0, 90, 120), step)
+    assert ((whole == NO_CLASS) == (expected == NO_CLASS)).all()
+    if smooth > 3:
+        wrong = (whole != expected).mean()
+        assert wrong < (rough != expected).mean() / 2
 
 
-@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 9), st.integers(1, 12),
-       st.integers(0, 99))  # fmt: skip
-def test_majority_is_the_most_frequent_class_of_the_square_on_the_scene(
-    rows, cols, margin, count, seed
-):
-    numbers = np.array([3, 7, 300, 1, 0, 12, 5, 9, 2, 4, 8, 70000][:count], np.int32)
-    rng = np.random.default_rng(seed)
-    classes = rng.choice([NO_CLASS, *numbers], (rows, cols)).astype(np.int32)
-    found = majority(classes, numbers, margin)
-    for row, col in np.ndindex(rows, cols):
-        around = classes[
-            max(row - margin, 0) : row + margin + 1, max(col - margin, 0) : col + margin + 1
-        ]
-        values, counts = np.unique(around[around != NO_CLASS], return_counts=True)
-        expected = NO_CLASS if classes[row, col] == NO_CLASS else values[counts.argmax()]
-        assert found[row, col] == expected
+def test_smoothing_needs_no_class_of_every_pixel(cache):
+    class Counting:
+        numbers = np.array([3, 5], np.int32)
+        asked = 0
 
+        def probabilities(self, features, clusters):
+            Counting.asked += len(features)
+            return np.full((len(features), 2), 0.5, np.float32)
 
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 15), st.integers(3, 25),
-       st.integers(0, 99))  # fmt: skip
-def test_smoothing_a_stream_is_smoothing_the_whole(rows, cols, smooth, block, seed):
-    classes = np.random.default_rng(seed).choice([NO_CLASS, 2, 3, 7], (rows, cols)).astype(np.int32)
-    numbers = np.array([7, 2, 3], np.int32)
-    stream = ((w, classes[w.slices()]) for w in blocks((rows, cols), (block, block)))
-    result = np.full((rows, cols), -9, np.int32)
-    for window, values in smoothed_windows(stream, (rows, cols), numbers, smooth):
-        assert (result[window.slices()] == -9).all()
-        result[window.slices()] = values
-    np.testing.assert_array_equal(result, majority(classes, numbers, smooth // 2))
+    found = classify(cache, Counting(), Window(0, 0, 90, 120), smooth=9)
+    assert Counting.asked == 45 * 60 - 100
+    assert (found[30:] == 3).all()  # the first of those that are as likely

@@ -26,7 +26,7 @@ def build_parser() -> Parser:
         "--output", type=Path, metavar="PATH",
         help="class map to write (.tif) from --strokes, without a browser",
     )  # fmt: skip
-    parser.add(("stroke_rule", "smooth"), {"stroke_rule": "perceptron", "smooth": 9})
+    parser.add(("stroke_rule", "smooth"), {"stroke_rule": "perceptron", "smooth": 17})
     parser.add(("drawn_on", "class_field", "layer", "polygons", "overwrite", "cache_folder"))
     parser.add(("host", "port", "browser"), {"host": "127.0.0.1", "port": 8080, "browser": True})
     return parser

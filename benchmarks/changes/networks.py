@@ -53,7 +53,7 @@ def normalised_network(num_bands: int, num_clusters: int, **options: Any) -> Any
         if "conv" not in layer.name or layer.name == "up0_conv2":
             return output
         norm = layers.GroupNormalization(
-            _GROUPS, name=f"{layer.name}_norm", dtype=layer.dtype_policy
+            min(_GROUPS, output.shape[-1]), name=f"{layer.name}_norm", dtype=layer.dtype_policy
         )
         return layers.ReLU(dtype=layer.dtype_policy, name=f"{layer.name}_relu")(norm(output))
 

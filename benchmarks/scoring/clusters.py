@@ -157,9 +157,15 @@ def make_forest(seed: int) -> RandomForestClassifier:
 
 
 def predict_forest(forest: RandomForestClassifier, vectors: FloatArray) -> IntArray:
-    """Return the class of each vector; some at a time, which keeps memory small."""
+    """Return the class of each vector."""
+    return np.asarray(forest.classes_[forest_shares(forest, vectors).argmax(axis=1)], np.int32)
+
+
+def forest_shares(forest: RandomForestClassifier, vectors: FloatArray) -> FloatArray:
+    """Return how likely each class is; some at a time, which keeps memory small."""
     parts = np.array_split(vectors, max(1, len(vectors) // 500_000))
-    return np.concatenate([forest.predict(part) for part in parts if len(part)]).astype(np.int32)
+    found = [forest.predict_proba(part) for part in parts if len(part)]
+    return np.concatenate(found).astype(np.float32)
 
 
 def score_map(maps: Sequence[IntArray], labels: Labels, hidden: BoolArray) -> dict[str, Any]:

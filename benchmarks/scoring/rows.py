@@ -48,7 +48,15 @@ from scoring.describers import (
 )
 from scoring.report import Row
 from scoring.scenes import Scene, gather_training_images
-from scoring.strokes import Rule, forest_rule, interactive_rule, simulate, strokes_until
+from scoring.strokes import (
+    Canvas,
+    Rule,
+    forest_rule,
+    interactive_rule,
+    make_guide,
+    simulate,
+    strokes_until,
+)
 from scoring.supervised import labelled_corners, supervised_maps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,10 +179,6 @@ def cluster_again(
     return dataclasses.replace(like, centroids=centroids)
 
 
-Canvas = tuple[FloatArray, IntArray]
-"""(rows, cols, depth) vectors of a square that is drawn on, and (rows, cols) its truth."""
-
-
 def prepare_canvases(bench: Benchmark, describer: Describer) -> list[Canvas]:
     """Return the squares of a few scenes that strokes are drawn on; none of a single class."""
     canvases = []
@@ -182,7 +186,8 @@ def prepare_canvases(bench: Benchmark, describer: Describer) -> list[Canvas]:
         truth = scene.truth(len(bench.classes))
         place = _busiest(truth, bench.args.stroke_side)
         if len(np.unique(truth[place][truth[place] >= 0])) > 1:
-            canvases.append((describer(scene, 1)[place], truth[place]))
+            guide = make_guide(scene.pixels()[0][place])
+            canvases.append(Canvas(describer(scene, 1)[place], truth[place], guide))
     return canvases
 
 
@@ -193,13 +198,11 @@ def score_strokes(canvases: Sequence[Canvas], rule: Rule, rounds: int, seed: int
     """
     row: Row = {}
     for prefix, smooth in (("d", 1), ("d smoothed", DEFAULT_SMOOTH)):
-        curves = [
-            simulate(vectors, truth, rule, rounds, seed, smooth) for vectors, truth in canvases
-        ]
+        curves = [simulate(canvas, rule, rounds, seed, smooth) for canvas in canvases]
         for goal in GOALS if curves else ():
             counts = [
-                strokes_until(curve, goal) or curve[-1][0] + len(np.unique(truth[truth >= 0]))
-                for curve, (_, truth) in zip(curves, canvases, strict=True)
+                strokes_until(curve, goal) or curve[-1][0] + canvas.num_classes
+                for curve, canvas in zip(curves, canvases, strict=True)
             ]
             row[f"{prefix} strokes to {goal}"] = float(np.mean(counts))
         if curves:

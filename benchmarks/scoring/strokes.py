@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from clusternet.interactive.classifiers import Samples
 from clusternet.interactive.classifiers import Scene as FitScene
-from clusternet.interactive.mapping import majority
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
+from clusternet.interactive.smoothing import GRID, NO_CLASS, Sketch, smooth_classes
 from clusternet.metrics import Scores, confusion_matrix
-from clusternet.types import BoolArray, FloatArray, IntArray
-from scoring.clusters import make_forest, predict_forest
+from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
+from scoring.clusters import forest_shares, make_forest
 
 LENGTH, WIDTH = 20, 3
 """Pixels of a stroke."""
-Rule = Callable[[FloatArray, IntArray, FloatArray], IntArray]
-"""(vectors under strokes, their classes, vectors of the scene) -> class of each pixel."""
+Rule = Callable[[FloatArray, IntArray, int, FloatArray], FloatArray]
+"""(vectors under strokes, their classes, number of strokes, vectors of the scene) -> how likely
+each class that was drawn is, in the order of their numbers; (pixels, classes)."""
 
 
-def forest_rule(vectors: FloatArray, classes: IntArray, scene: FloatArray) -> IntArray:
+def forest_rule(
+    vectors: FloatArray, classes: IntArray, strokes: int, scene: FloatArray
+) -> FloatArray:
     """Random forest, as ilastik trains it on what is drawn."""
-    return predict_forest(make_forest(1).fit(vectors, classes), scene)
+    return forest_shares(make_forest(1).fit(vectors, classes), scene)
 
 
 def interactive_rule(projection: FloatArray | None) -> Rule:
@@ -34,7 +38,7 @@ def interactive_rule(projection: FloatArray | None) -> Rule:
             that of the standardised vectors.
     """
 
-    def rule(vectors: FloatArray, classes: IntArray, scene: FloatArray) -> IntArray:
+    def rule(vectors: FloatArray, classes: IntArray, strokes: int, scene: FloatArray) -> FloatArray:
         low, high = np.percentile(scene[:: max(1, len(scene) // 20_000)], (0.5, 99.5), axis=0)
         step = np.maximum(high - low, 1e-6).astype(np.float32) / 255
 
@@ -47,33 +51,60 @@ def interactive_rule(projection: FloatArray | None) -> Rule:
         none = np.zeros(0, np.int32)
         centroids = np.zeros((0, scene.shape[1]), np.float32)
         fitted = FitScene(sample, none, centroids, stored_projection)
-        samples = Samples(store(vectors), np.zeros(len(vectors), np.int32), classes)
+        samples = Samples(store(vectors), np.zeros(len(vectors), np.int32), classes, strokes)
         classifier = fit_rule(DEFAULT_RULE, samples, fitted)
-        return classifier.classify(stored, np.zeros(len(stored), np.int32))
+        return classifier.probabilities(stored, np.zeros(len(stored), np.int32))
 
     return rule
 
 
+@dataclass(frozen=True)
+class Canvas:
+    """A square that is drawn on."""
+
+    vectors: FloatArray
+    """(rows, cols, depth)"""
+    truth: IntArray
+    """(rows, cols), -1 without label."""
+    guide: FloatArray
+    """(channels, rows, cols) the bands, three at most, in levels of a byte."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that occur."""
+        return len(np.unique(self.truth[self.truth >= 0]))
+
+
+def make_guide(pixels: AnyArray) -> FloatArray:
+    """Return what `tools/interactive.py` takes edges from; (rows, cols, bands)."""
+    flat = pixels.reshape(-1, pixels.shape[-1]).astype(np.float32)
+    low, high = np.percentile(flat, (0.5, 99.5), axis=0)
+    levels = np.clip((flat - low) / np.maximum(high - low, 1e-6) * 254, 0, 254)
+    if levels.shape[1] > 3:
+        levels = levels @ np.linalg.eigh(np.cov(levels.T))[1][:, :-4:-1]
+    return np.asarray(levels.T.reshape(-1, *pixels.shape[:2]), np.float32)
+
+
 def simulate(
-    vectors: FloatArray, truth: IntArray, rule: Rule, rounds: int, seed: int, smooth: int = 1
+    canvas: Canvas, rule: Rule, rounds: int, seed: int, smooth: int = 1
 ) -> list[tuple[int, float]]:
     """Draw rounds of strokes, in each one stroke a class where the map is wrong.
 
     Args:
-        vectors: (rows, cols, depth) of a scene.
-        truth: (rows, cols), -1 without label.
+        canvas: a square of a scene.
         rule: turns strokes into a map.
         rounds: at most.
         seed: fixes where strokes lie inside of wrong regions.
-        smooth: side of the square whose most frequent class a pixel takes; the user sees and
-            corrects the smoothed map.
+        smooth: side of the squares that smooth the map along edges of the image, as
+            `tools/interactive.py` does; the user sees and corrects the smoothed map.
 
     Returns:
         (strokes so far, mIoU) after each round.
     """
     rng = np.random.default_rng(seed)
+    truth = canvas.truth
     numbers = np.unique(truth[truth >= 0])
-    flat = np.nan_to_num(vectors.reshape(-1, vectors.shape[-1]))
+    flat = np.nan_to_num(canvas.vectors.reshape(-1, canvas.vectors.shape[-1]))
     found = np.full(truth.shape, -1, np.int32)
     drawn, classes, strokes, curve = [], [], 0, []
     for _ in range(rounds):
@@ -86,15 +117,25 @@ def simulate(
             classes.append(np.full(len(drawn[-1]), number, np.int32))
             strokes += 1
         places = np.concatenate(drawn)
-        found = rule(flat[places], np.concatenate(classes), flat).reshape(truth.shape)
-        if smooth > 1:
-            found = majority(found, numbers, smooth // 2)
+        shares = rule(flat[places], np.concatenate(classes), strokes, flat).T
+        found = _as_map(shares.reshape(-1, *truth.shape), numbers, canvas.guide, smooth)
         confusion = confusion_matrix(
             np.searchsorted(numbers, np.maximum(truth, numbers[0])),
             np.searchsorted(numbers, found), len(numbers), truth >= 0,
         )  # fmt: skip
         curve.append((strokes, Scores.from_confusion(confusion).mean_iou))
     return curve
+
+
+def _as_map(shares: FloatArray, numbers: IntArray, guide: FloatArray, smooth: int) -> IntArray:
+    """Return the most likely class of each pixel; (classes, rows, cols) -> (rows, cols)."""
+    if smooth == 1:
+        return np.asarray(numbers[shares.argmax(axis=0)])
+    everywhere = np.ones(shares.shape[1:], bool)
+    few = slice(None, None, GRID)
+    own = np.full(everywhere.shape, NO_CLASS, np.int32)
+    sketch = Sketch(shares[:, few, few], everywhere[few, few], guide, own, everywhere, GRID)
+    return smooth_classes(sketch, numbers.astype(np.int32), smooth // 2 // GRID)
 
 
 def strokes_until(curve: Sequence[tuple[int, float]], goal: float) -> int | None:

@@ -17,7 +17,6 @@ from clusternet.interactive.export import (
     Windows,
     cached_windows,
     make_legend,
-    smoothed_windows,
     streamed_windows,
     write_class_map,
     write_sides,
@@ -40,7 +39,7 @@ class BatchOptions:
     rule: str = DEFAULT_RULE
     """See `clusternet.interactive.rules`."""
     smooth: int = DEFAULT_SMOOTH
-    """Side in pixels of the square whose most frequent class a pixel takes; 1 for its own."""
+    """Side in pixels of the squares that smooth the map; 1 gives each pixel its own class."""
     drawn_on: Path | None = None
     """The raster that strokes were drawn on, if it is another one of the same run."""
     class_field: str | None = None
@@ -112,8 +111,9 @@ def _apply(
         counts = _write(export, profile, windows, classes, run)
     else:
         with open_raster(raster_path, run.bands.nodata) as raster:
-            streamed = streamed_windows(predictor.get(), raster, cache.quantiser, classifier)
-            windows = smoothed_windows(streamed, profile.shape, classifier.numbers, options.smooth)
+            windows = streamed_windows(
+                predictor.get(), raster, cache.quantiser, classifier, options.smooth
+            )
             counts = _write(export, profile, windows, classes, run)
     write_sides(export, make_legend(cache, classifier, classes, run), classes)
     return BatchReport(export.output, counts, classes, len(drawing.strokes), profile.pixel_area_ha)

@@ -38,6 +38,7 @@ STEPS = (1, 4, 16)
 WINDOW = 512
 """Side of the windows that are computed at once, in pixels; a multiple of every step."""
 _LEVELS = 254  # steps of a byte, as in the feature maps of tools/full_prediction.py
+_CHANNELS = 3  # of the image whose edges classes follow
 _SPARE = 64 * 2**20  # bytes left free on the disk
 
 
@@ -56,6 +57,9 @@ class Quantiser:
     projection: FloatArray | None = None
     """(depth, dimensions) from these units to the space of K-Means, but for an offset; None if
     the run clusters features as they are."""
+    guide: FloatArray | None = None
+    """(depth, channels) the bands among the features, or what they differ by most if they are
+    more than three; None if the run has no bands among its features."""
 
     @classmethod
     def of_run(cls, run: Run) -> Quantiser:
@@ -72,12 +76,36 @@ class Quantiser:
         projection = None
         if book.has_projection:
             projection = np.asarray(step[:, None] * book.projection[kept], np.float32)
-        return cls(kept, low[kept], step, scaled.astype(np.float32), projection)
+        guide = None
+        if run.settings.fixed_filters:  # the bands come first of them
+            last = run.settings.num_features + run.bands.num_bands
+            places = np.flatnonzero((kept >= run.settings.num_features) & (kept < last))
+            guide = _guide(places, scaled, run.stored.sizes)
+        return cls(kept, low[kept], step, scaled.astype(np.float32), projection, guide)
 
     def quantise(self, features: FloatArray) -> UInt8Array:
         """Return features (..., all) as bytes (..., depth)."""
         steps = (features[..., self.kept] - self.low) * (1 / self.step)
         return np.asarray(np.rint(steps, out=steps).clip(0, _LEVELS), np.uint8)
+
+
+def _guide(bands: AnyArray, centroids: FloatArray, sizes: IntArray) -> FloatArray | None:
+    """Return the projection of features to at most three channels that have the image's edges.
+
+    Args:
+        bands: the features that are bands.
+        centroids: (clusters, depth); what they differ by stands for what pixels do.
+        sizes: (clusters,) pixels of each.
+    """
+    if not len(bands):
+        return None
+    axes = np.eye(len(bands))
+    if len(bands) > _CHANNELS:
+        spread = np.cov(centroids[:, bands].T, fweights=np.maximum(sizes, 1))
+        axes = np.linalg.eigh(spread)[1][:, : -_CHANNELS - 1 : -1]
+    guide = np.zeros((centroids.shape[1], axes.shape[1]), np.float32)
+    guide[bands] = axes
+    return guide
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 _FOREST = dict(n_estimators=40, max_depth=12, min_samples_leaf=2, n_jobs=1)
 _SMOOTHING = 1e-6
+_SHARE_ITERATIONS = 30
 _AT_ONCE = 4096  # pixels; as float32 their features stay in the processor's cache
 
 
@@ -63,6 +65,8 @@ class Samples(Standardised):
     """(samples,) cluster of each."""
     classes: IntArray
     """(samples,) class number of each."""
+    num_strokes: int = 0
+    """Strokes that they come from; 0 if nobody knows."""
 
 
 class Classifier(Protocol):
@@ -74,6 +78,9 @@ class Classifier(Protocol):
 
     def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
         """Return the class number of pixels; (pixels, depth), (pixels,) -> (pixels,)."""
+
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """Return how likely each class is, 1 in sum; (pixels, classes)."""
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """Return from 0 (two classes as likely) to 1 (certain); (pixels,)."""
@@ -102,6 +109,19 @@ class LinearClassifier:
         """Return the class number of each of a few pixels; (pixels, depth) float32."""
         return np.asarray(self.numbers[self._scores(values).argmax(axis=1)])
 
+    def probabilities(self, features: AnyArray, clusters: IntArray) -> FloatArray:
+        """See `Classifier.probabilities`."""
+        return np.asarray(in_parts(features, self.shares), np.float32)
+
+    def shares(self, values: FloatArray) -> FloatArray:
+        """Return how likely each class is, of each of a few pixels; (pixels, classes)."""
+        # classes first: maxima and sums over a last axis of a few are slow
+        scores = np.ascontiguousarray(self._scores(values).T)
+        scores -= scores.max(axis=0)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=0)
+        return scores.T
+
     def confidence(self, features: AnyArray, clusters: IntArray) -> FloatArray:
         """See `Classifier.confidence`: the difference of the two largest probabilities."""
         if len(self.numbers) == 1:
@@ -110,14 +130,13 @@ class LinearClassifier:
 
     def certainty(self, values: FloatArray) -> FloatArray:
         """Return the confidence of each of a few pixels; (pixels, depth) float32."""
-        scores = self._scores(values)
         if self.squared:
+            scores = self._scores(values)
             squares = np.einsum("ij,ij->i", values, values)[:, None] - 2 * scores
             near = np.sqrt(np.maximum(np.partition(squares, 1, axis=1)[:, :2], 0))
             return np.asarray(1 - near[:, 0] / np.maximum(near[:, 1], 1e-6), np.float32)
-        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-        best = np.partition(odds, -2, axis=1)[:, -2:]
-        return np.asarray((best[:, 1] - best[:, 0]) / odds.sum(axis=1), np.float32)
+        best = np.partition(self.shares(values), -2, axis=1)[:, -2:]
+        return np.asarray(best[:, 1] - best[:, 0], np.float32)
 
     def _scores(self, values: FloatArray) -> FloatArray:
         scores = values @ self.weights
@@ -152,6 +171,10 @@ class ForestClassifier:
         """See `Classifier.classify`."""
         return np.asarray(self.numbers[self.forest.predict_proba(features).argmax(axis=1)])
 
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `Classifier.probabilities`."""
+        return np.asarray(self.forest.predict_proba(features), np.float32)
+
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `Classifier.confidence`."""
         if len(self.numbers) == 1:
@@ -177,6 +200,27 @@ class Scene(Standardised):
     def space(self) -> Space | None:
         """The space of K-Means, None if there are no pixels yet to fit its mean and scale to."""
         return make_space(self, self.projection) if len(self.features) else None
+
+
+def estimate_shares(probabilities: FloatArray, before: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimate how common classes are on a scene that a classifier has not seen.
+
+    By expectation maximisation: take the classes for as common as their probabilities say, correct
+    the probabilities by that, and again (Saerens, Latinne and Decaestecker 2002).
+
+    Args:
+        probabilities: (pixels, classes) of pixels of the scene.
+        before: (classes,) shares that the classifier takes for granted.
+
+    Returns:
+        (classes,) shares, 1 in sum.
+    """
+    shares = before
+    for _ in range(_SHARE_ITERATIONS):
+        corrected = probabilities * (shares / before)
+        corrected /= corrected.sum(axis=1, keepdims=True)
+        shares = corrected.mean(axis=0)
+    return shares
 
 
 def fit_centroids(samples: Samples, scene: Scene) -> Classifier:

@@ -13,7 +13,15 @@ from tqdm import tqdm
 from clusternet.cluster_maps import KIND_TAG, RUN_TAG
 from clusternet.interactive.cache import WINDOW, FeatureCache, Quantiser
 from clusternet.interactive.classifiers import Classifier
-from clusternet.interactive.mapping import NO_CLASS, classify, count_clusters, majority
+from clusternet.interactive.mapping import aligned, classify, count_clusters, smoothing_radius
+from clusternet.interactive.smoothing import (
+    GRID,
+    NO_CLASS,
+    Sketch,
+    border,
+    draw_sketch,
+    smooth_classes,
+)
 from clusternet.land_classes import LandClass
 from clusternet.legend import Legend, LegendRow, write_legend
 from clusternet.polygons import PolygonOptions, write_class_polygons
@@ -41,50 +49,65 @@ def cached_windows(
 
 
 def streamed_windows(
-    predictor: Predictor, raster: Raster, quantiser: Quantiser, classifier: Classifier
+    predictor: Predictor,
+    raster: Raster,
+    quantiser: Quantiser,
+    classifier: Classifier,
+    smooth: int = 1,
 ) -> Iterator[tuple[Window, IntArray]]:
-    """Yield the classes of another scene of the same run row by row; nothing is kept on disk."""
-    for part in predictor.windows(raster, features=True):
-        classes = np.full(part.window.shape, NO_CLASS, np.int32)
-        if part.features is not None:
-            stored = quantiser.quantise(part.features[part.valid])
-            classes[part.valid] = classifier.classify(stored, part.labels[part.valid])
-        yield part.window, classes
+    """Yield the classes of another scene of the same run downwards; nothing is kept on disk."""
+    radius = smoothing_radius(smooth, GRID, quantiser)
+    factor = GRID if radius else 1
+
+    def sketches() -> Iterator[tuple[Window, Sketch]]:
+        depth = len(quantiser.kept)
+        for part in predictor.windows(raster, features=True):
+            stored = np.zeros((*part.window.shape, depth), np.uint8)
+            if part.features is not None:
+                stored = quantiser.quantise(np.where(part.valid[..., None], part.features, 0))
+            yield (
+                part.window,
+                draw_sketch(classifier, stored, part.labels, part.valid, quantiser.guide, factor),
+            )
+
+    yield from smoothed_strips(sketches(), raster.profile.shape, classifier.numbers, radius)
 
 
-def smoothed_windows(
-    windows: Windows, shape: Shape, numbers: IntArray, smooth: int
+def smoothed_strips(
+    sketches: Iterable[tuple[Window, Sketch]], shape: Shape, numbers: IntArray, radius: int
 ) -> Iterator[tuple[Window, IntArray]]:
-    """Give each pixel the most frequent class around it; see `mapping.classify`.
+    """Smooth sketches that cover a raster without overlap, row by row.
 
     Args:
-        windows: they cover a raster without overlap, row by row.
+        sketches: of windows that begin at multiples of the sketches' factor.
         shape: of the raster.
-        numbers: the classes that occur.
-        smooth: side of the square in pixels.
+        numbers: the class number of each share.
+        radius: see `smooth_classes`.
 
     Yields:
         strips across the raster, downwards. A row of windows is held at a time.
     """
-    margin = smooth // 2
-    if not margin:
-        yield from windows
-        return
     top = done = 0  # first row that is held, first row that was not yielded yet
-    held = np.empty((0, shape[1]), np.int32)
-    for _, row in groupby(windows, key=lambda pair: pair[0].row):
-        held = np.concatenate([held, np.concatenate([classes for _, classes in row], axis=1)])
-        below = top + len(held)
-        ready = below if below == shape[0] else max(below - margin, done)
-        votes = np.empty_like(held)
-        for part in blocks(held.shape, (len(held), WINDOW)):  # bounds what is computed at once
-            wide = part.grown(margin).inside(held.shape)
-            found = majority(held[wide.slices()], numbers, margin)
-            votes[part.slices()] = found[part.slices((wide.row, wide.col))]
+    held: Sketch | None = None
+    for _, group in groupby(sketches, key=lambda pair: pair[0].row):
+        row = Sketch.join([sketch for _, sketch in group], axis=1)
+        held = row if held is None else Sketch.join([held, row], axis=0)
+        margin, factor = border(radius, held.factor), held.factor
+        below = top + len(held.valid)
+        ready = below if below == shape[0] else max((below - margin) // factor * factor, done)
         if ready > done:
-            yield Window(done, 0, ready - done, shape[1]), votes[done - top : ready - top]
-        kept = max(top, ready - margin)
-        held, top, done = held[kept - top :], kept, ready
+            found = np.empty((ready - done, shape[1]), np.int32)
+            for part in blocks((below - top, shape[1]), (below - top, WINDOW)):
+                # bounds what is computed at once
+                wide = aligned(part.grown(margin), factor).inside(held.valid.shape)
+                wanted = Window(done - top, part.col - wide.col, ready - done, part.width)
+                found[:, part.slices()[1]] = smooth_classes(
+                    held.part(*wide.slices()), numbers, radius, wanted
+                )
+            yield Window(done, 0, ready - done, shape[1]), found
+        kept = max(top, (ready - margin) // factor * factor)
+        held = held.part(slice(kept - top, below - top), slice(0, shape[1]))
+        top, done = kept, ready
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from clusternet.interactive.cache import STEPS, WINDOW, FeatureCache
+from clusternet.interactive.cache import STEPS, WINDOW, FeatureCache, Quantiser
 from clusternet.interactive.classifiers import Classifier, Samples, Scene
+from clusternet.interactive.smoothing import GRID, NO_CLASS, border, draw_sketch, smooth_classes
 from clusternet.interactive.strokes import Stroke, sample_pixels
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Window, blocks
 
-NO_CLASS = -1
-DEFAULT_SMOOTH = 9
-"""Side in pixels of the square that smooths a map, where nothing else is asked for."""
+DEFAULT_SMOOTH = 17
+"""Side in pixels of the squares that smooth a map, where nothing else is asked for."""
 PER_STROKE = 300
 """Pixels that one stroke gives to the fit, at most."""
 IN_ALL = 3000
@@ -31,7 +30,7 @@ def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
     """Return the stored pixels under strokes; those without features (yet) are left out."""
     positions, classes = sample_pixels(strokes, cache.shape, PER_STROKE, IN_ALL)
     features, clusters, valid = cache.at(positions)
-    return Samples(features[valid], clusters[valid], classes[valid])
+    return Samples(features[valid], clusters[valid], classes[valid], len(strokes))
 
 
 def sample_scene(cache: FeatureCache) -> Scene:
@@ -55,59 +54,44 @@ def classify(
         classifier: fitted to strokes.
         window: on the scene, from a multiple of ``step``.
         step: a power of two.
-        smooth: side in pixels of the square whose most frequent class a pixel takes; 1 for
-            its own. From afar, squares smaller than a step do nothing.
+        smooth: side in pixels of the squares that smooth the map along edges of the image
+            (`clusternet.interactive.smoothing`); 1 gives each pixel its own class. From afar,
+            squares smaller than two steps do nothing.
     """
-    margin = smooth // 2 // step
-    if not margin:
+    factor = max(GRID // step, 1)
+    radius = smoothing_radius(smooth, factor * step, cache.quantiser)
+    if not radius:
         return _classify(cache, classifier, window, step)
-    wide = window.grown(margin * step).inside(cache.shape)
-    votes = majority(_classify(cache, classifier, wide, step), classifier.numbers, margin)
+    wide = aligned(window.grown(border(radius, factor * step)), factor * step).inside(cache.shape)
+    features, clusters, valid = cache.read(wide, step)
+    sketch = draw_sketch(classifier, features, clusters, valid, cache.quantiser.guide, factor)
     rows, cols = (window.row - wide.row) // step, (window.col - wide.col) // step
+    # windows may begin between two pixels that are classified
+    first = rows // factor * factor, cols // factor * factor
     height, width = _size(window, step)
-    return votes[rows : rows + height, cols : cols + width]
+    inside = Window(*first, rows - first[0] + height, cols - first[1] + width)
+    found = smooth_classes(sketch, classifier.numbers, radius, inside)
+    return found[rows - first[0] :, cols - first[1] :]
 
 
-def majority(classes: IntArray, numbers: IntArray, margin: int) -> IntArray:
-    """Give each pixel the most frequent class around it, the lowest number of several.
+def smoothing_radius(smooth: int, step: int, quantiser: Quantiser) -> int:
+    """Return the radius of the squares of `clusternet.interactive.smoothing`; 0 for none.
+
+    Without bands to follow it is half: means of squares then reach across every border.
 
     Args:
-        classes: (rows, cols), NO_CLASS stays.
-        numbers: the classes that occur.
-        margin: pixels on each side of the square; beyond the border there are none.
+        smooth: side of the squares in pixels.
+        step: every how many pixels are classified.
+        quantiser: knows whether there are bands.
     """
-    side = 2 * margin + 1
-    # the smallest type that holds a count: the time goes into moving these
-    count_type = next(t for t in (np.uint8, np.uint16, np.uint32) if side**2 <= np.iinfo(t).max)
-    most = np.zeros(classes.shape, count_type)
-    result = np.full(classes.shape, NO_CLASS, np.int32)
-    for number in np.unique(numbers):
-        count = (classes == number).astype(count_type)
-        for axis in (0, 1):
-            count = _sliding_sum(count, margin, axis)
-        np.copyto(result, number, where=count > most)
-        np.maximum(most, count, out=most)
-    result[classes == NO_CLASS] = NO_CLASS
-    return result
+    reach = smooth // 2 if quantiser.guide is not None else smooth // 4
+    return max(reach // step, 1 if smooth > 1 and step <= GRID else 0)
 
 
-def _sliding_sum(values: AnyArray, margin: int, axis: int) -> AnyArray:
-    """Sum ``2 * margin + 1`` neighbours along an axis by doubling; zeros beyond the border."""
-    length, side = values.shape[axis], 2 * margin + 1
-    pad = [(0, 0), (0, 0)]
-    pad[axis] = (margin, margin)
-    power = np.moveaxis(np.pad(values, pad), axis, 0)  # sums of 1, 2, 4, ... neighbours
-    total: Any = None
-    done, width = 0, 1
-    while width <= side:
-        if side & width:
-            part = power[done : done + length]
-            total = part.copy() if total is None else np.add(total, part, out=total)
-            done += width
-        if 2 * width <= side:
-            power = power[:-width] + power[width:]
-        width *= 2
-    return np.moveaxis(total, 0, axis)
+def aligned(window: Window, step: int) -> Window:
+    """Move the first row and column up and left to multiples of ``step``."""
+    rows, cols = window.row % step, window.col % step
+    return Window(window.row - rows, window.col - cols, window.height + rows, window.width + cols)
 
 
 def _classify(cache: FeatureCache, classifier: Classifier, window: Window, step: int) -> IntArray:

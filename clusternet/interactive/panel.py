@@ -24,7 +24,7 @@ _PERCENTILES = {(0.0, 100.0): "as it is", (0.5, 99.5): "0.5 to 99.5 %", (2.0, 98
 
 def _smoothing(side: int) -> dict[int, str]:
     """Return the choices of smoothing, the one in force among them."""
-    return {1: "none"} | {s: f"{s} px" for s in sorted({3, 5, 9, 15, side} - {1})}
+    return {1: "none"} | {s: f"{s} px" for s in sorted({5, 9, 17, 33, side} - {1})}
 
 
 class Panel:

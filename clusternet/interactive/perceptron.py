@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from clusternet.interactive.classifiers import (
     LinearClassifier,
     Samples,
     Scene,
+    estimate_shares,
     in_parts,
     make_space,
     one_class,
@@ -24,6 +25,9 @@ UNITS = 16
 _ITERATIONS = 60  # of L-BFGS; more fit the strokes even more closely, and the scene no better
 _DECAY = 10.0  # of the squared weights, over the number of samples (docs/experiments.md)
 _SEED = 1
+_UNSURE = 2  # strokes a class with which nothing is known yet of how common classes are
+_SHARE_PIXELS = 4000
+_LEAST_SHARE = 1e-3
 
 Layers = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 """hidden (depth, units), its bias (units,), output (units, classes), its bias (classes,)."""
@@ -51,6 +55,11 @@ class PerceptronClassifier:
         found = in_parts(features, lambda values: self.output.best(self._units(values)))
         return np.asarray(found, np.int32)
 
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.interactive.classifiers.Classifier`."""
+        found = in_parts(features, lambda values: self.output.shares(self._units(values)))
+        return np.asarray(found, np.float32)
+
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `clusternet.interactive.classifiers.Classifier`."""
         found = in_parts(features, lambda values: self.output.certainty(self._units(values)))
@@ -77,7 +86,26 @@ def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
     floor = mean @ hidden - hidden_bias
     folded = (bias - floor @ weights).astype(np.float32)
     output = LinearClassifier(numbers.astype(np.int32), weights, folded)
-    return PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
+    found = PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
+    shift = _shift(found, samples, scene)
+    return replace(found, output=replace(output, bias=folded + shift))
+
+
+def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> FloatArray:
+    """Return what is added to the scores, because classes are not as common as their strokes.
+
+    With few strokes the shares that a fit gives mean little. So they begin to count with the third
+    stroke a class, and then more and more.
+    """
+    count = len(fitted.numbers)
+    strokes = samples.num_strokes / count
+    if strokes <= _UNSURE or not len(scene.features):
+        return np.zeros(count, np.float32)
+    pixels = scene.features[:: max(1, len(scene.features) // _SHARE_PIXELS)]
+    shares = fitted.probabilities(pixels, np.zeros(len(pixels), np.int32))
+    before = np.full(count, 1 / count)  # the fit has no classes that it prefers
+    after = np.maximum(estimate_shares(shares, before), _LEAST_SHARE)
+    return np.asarray((1 - _UNSURE / strokes) * np.log(after / before), np.float32)
 
 
 def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:

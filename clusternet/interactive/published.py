@@ -41,6 +41,11 @@ class ClusterClassifier:
                 classes[inside] = rule.classify(features[inside], clusters[inside])
         return classes
 
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.interactive.classifiers.Classifier`; all for the class it gives."""
+        classes = self.classify(features, clusters)
+        return np.asarray(classes[:, None] == self.numbers, np.float32)
+
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """One minus the ratio of the distances to the nearest class and to the next one."""
         if len(self.numbers) == 1:

@@ -9,7 +9,8 @@ import numpy as np
 from fastapi import FastAPI, Response
 
 from clusternet.errors import SettingsError
-from clusternet.interactive.mapping import NO_CLASS, classify, confidence
+from clusternet.interactive.mapping import classify, confidence
+from clusternet.interactive.smoothing import NO_CLASS
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
 from clusternet.interactive.workspace import Workspace
 from clusternet.types import IntArray, UInt8Array
