@@ -103,13 +103,15 @@ def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> Floa
         return np.zeros(count, np.float32)
     pixels = scene.features[:: max(1, len(scene.features) // _SHARE_PIXELS)]
     shares = fitted.probabilities(pixels, np.zeros(len(pixels), np.int32))
-    before = np.full(count, 1 / count)  # the fit has no classes that it prefers
+    before = np.full(count, 1 / count)  # as the fit has it
     after = np.maximum(estimate_shares(shares, before), _LEAST_SHARE)
     return np.asarray((1 - _UNSURE / strokes) * np.log(after / before), np.float32)
 
 
 def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
     """Minimise the mean cross-entropy and the squared weights by L-BFGS.
+
+    Every class weighs as much as any other, however much was drawn of it.
 
     Args:
         values: (samples, depth) float32, standardised.
@@ -120,10 +122,11 @@ def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
     shapes = [layer.shape for layer in start]
     truth = np.zeros((num_classes, len(values)), np.float32)
     truth[columns, np.arange(len(values))] = 1
+    worth = (1 / (num_classes * np.bincount(columns)))[columns].astype(np.float32)
 
     def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         layers = _unpack(parameters, shapes)
-        loss, slopes = _loss(layers, values, truth)
+        loss, slopes = _loss(layers, values, truth, worth)
         return loss, np.concatenate([slope.ravel() for slope in slopes]).astype(np.float64)
 
     packed = np.concatenate([layer.ravel() for layer in start]).astype(np.float64)
@@ -154,7 +157,9 @@ def _unpack(parameters: NDArray[np.float64], shapes: list[tuple[int, ...]]) -> L
     return hidden, hidden_bias, output, bias
 
 
-def _loss(layers: Layers, values: FloatArray, truth: FloatArray) -> tuple[float, Layers]:
+def _loss(
+    layers: Layers, values: FloatArray, truth: FloatArray, worth: FloatArray
+) -> tuple[float, Layers]:
     """Return the objective and its slope in each layer.
 
     Classes come first in arrays of scores: sums over a last axis of a few are slow.
@@ -169,11 +174,11 @@ def _loss(layers: Layers, values: FloatArray, truth: FloatArray) -> tuple[float,
     scores -= scores.max(axis=0)
     odds = np.exp(scores)
     total = odds.sum(axis=0)
-    entropy = float((np.log(total) - (scores * truth).sum(axis=0)).mean())
+    entropy = float((np.log(total) - (scores * truth).sum(axis=0)) @ worth)
     weights = float((hidden**2).sum() + (output**2).sum())
     odds /= total
     odds -= truth
-    odds /= count
+    odds *= worth
     wrong = np.ascontiguousarray(odds.T)  # (samples, classes), the slope in the scores
     back = wrong @ output.T
     back *= units > 0
