@@ -380,7 +380,7 @@ def test_view_of_a_million_pixels_of_64_features_is_classified_quickly():
 
 
 @pytest.mark.parametrize("guide", [None, np.eye(DEPTH, dtype=np.float32)[:, 3:]])
-@pytest.mark.parametrize(("step", "smooth"), [(1, 9), (1, 3), (2, 9), (4, 17)])
+@pytest.mark.parametrize(("step", "smooth"), [(1, 9), (1, 3), (2, 17), (4, 33)])
 def test_smoothing_removes_specks_and_is_the_same_in_any_window(cache, guide, step, smooth):
     rng = np.random.default_rng(3)
     spots = rng.random((90, 120)) < 0.05
@@ -398,7 +398,7 @@ def test_smoothing_removes_specks_and_is_the_same_in_any_window(cache, guide, st
     expected = expected[::step, ::step]
     rough = classify(cache, classifier, Window(0, 0, 90, 120), step)
     assert ((whole == NO_CLASS) == (expected == NO_CLASS)).all()
-    if smooth > 3:
+    if smooth > 3 and step < 4:  # from afar there are too few pixels to tell
         wrong = (whole != expected).mean()
         assert wrong < (rough != expected).mean() / 2
 

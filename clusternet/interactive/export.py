@@ -56,7 +56,7 @@ def streamed_windows(
     smooth: int = 1,
 ) -> Iterator[tuple[Window, IntArray]]:
     """Yield the classes of another scene of the same run downwards; nothing is kept on disk."""
-    radius = smoothing_radius(smooth, GRID, quantiser)
+    radius = smoothing_radius(smooth, 1, quantiser)
     factor = GRID if radius else 1
 
     def sketches() -> Iterator[tuple[Window, Sketch]]:

@@ -56,18 +56,18 @@ def classify(
         step: a power of two.
         smooth: side in pixels of the squares that smooth the map along edges of the image
             (`clusternet.interactive.smoothing`); 1 gives each pixel its own class. From afar,
-            squares smaller than two steps do nothing.
+            squares smaller than four steps do nothing.
     """
-    factor = max(GRID // step, 1)
-    radius = smoothing_radius(smooth, factor * step, cache.quantiser)
+    radius = smoothing_radius(smooth, step, cache.quantiser)
     if not radius:
         return _classify(cache, classifier, window, step)
-    wide = aligned(window.grown(border(radius, factor * step)), factor * step).inside(cache.shape)
+    few = GRID * step
+    wide = aligned(window.grown(border(radius, few)), few).inside(cache.shape)
     features, clusters, valid = cache.read(wide, step)
-    sketch = draw_sketch(classifier, features, clusters, valid, cache.quantiser.guide, factor)
+    sketch = draw_sketch(classifier, features, clusters, valid, cache.quantiser.guide, GRID)
     rows, cols = (window.row - wide.row) // step, (window.col - wide.col) // step
     # windows may begin between two pixels that are classified
-    first = rows // factor * factor, cols // factor * factor
+    first = rows // GRID * GRID, cols // GRID * GRID
     height, width = _size(window, step)
     inside = Window(*first, rows - first[0] + height, cols - first[1] + width)
     found = smooth_classes(sketch, classifier.numbers, radius, inside)
@@ -81,11 +81,11 @@ def smoothing_radius(smooth: int, step: int, quantiser: Quantiser) -> int:
 
     Args:
         smooth: side of the squares in pixels.
-        step: every how many pixels are classified.
+        step: every how many pixels a map has one.
         quantiser: knows whether there are bands.
     """
     reach = smooth // 2 if quantiser.guide is not None else smooth // 4
-    return max(reach // step, 1 if smooth > 1 and step <= GRID else 0)
+    return max(reach // (GRID * step), 1 if smooth > 1 and step == 1 else 0)
 
 
 def aligned(window: Window, step: int) -> Window:

@@ -21,7 +21,7 @@ from clusternet.windows import Shape, Window
 
 NO_CLASS = -1
 GRID = 2
-"""Every how many pixels classes are known before a map of all pixels is smoothed."""
+"""Every how many pixels of a map are classified before all of them are smoothed."""
 _FAINT = 5.0  # levels of a byte: what bands differ by less than this is hardly an edge
 
 
@@ -86,12 +86,17 @@ def draw_sketch(
     few = slice(None, None, factor)
     known = valid[few, few]
     shares = np.zeros((len(classifier.numbers), *known.shape), np.float32)
+    own = np.full(valid.shape, NO_CLASS, np.int32)
+    if known.all():
+        flat = features[few, few].reshape(known.size, -1)
+        found = classifier.probabilities(flat, clusters[few, few].ravel())
+        shares[:] = found.T.reshape(shares.shape)
+        return Sketch(shares, known, _channels(features, guide), own, valid, factor)
     if known.any():
         inside = clusters[few, few][known]
         shares[:, known] = classifier.probabilities(features[few, few][known], inside).T
     near = known.repeat(factor, axis=0).repeat(factor, axis=1)
     lonely = valid & ~near[: valid.shape[0], : valid.shape[1]]
-    own = np.full(valid.shape, NO_CLASS, np.int32)
     if lonely.any():
         own[lonely] = classifier.classify(features[lonely], clusters[lonely])
     return Sketch(shares, known, _channels(features, guide), own, valid, factor)
@@ -131,21 +136,20 @@ def smooth_classes(
     classes = np.full(shape, NO_CLASS, np.int32)
     rest = np.ones(shape, np.float32)
     for index, number in enumerate(numbers.tolist()):
+        score = rest  # shares are 1 in sum
         if index < len(lines):
-            offset, *slopes = _enlarge(lines[index][:, *few], factor, shape)
-            score = offset
+            score, *slopes = _enlarge(lines[index][:, *few], factor, shape)
             for slope, channel in zip(slopes, guide, strict=True):
                 slope *= channel
                 score += slope
             rest -= score
-        else:  # shares are 1 in sum
-            score = rest
         np.copyto(classes, number, where=score > best)
         np.maximum(best, score, out=best)
-    near = is_near[few].repeat(factor, axis=0).repeat(factor, axis=1)[: shape[0], : shape[1]]
-    if not near.all():
-        classes = np.where(near, classes, sketch.own[place])
-    classes[~sketch.valid[place]] = NO_CLASS
+    if not is_near.all():
+        near = is_near[few].repeat(factor, axis=0).repeat(factor, axis=1)
+        classes = np.where(near[: shape[0], : shape[1]], classes, sketch.own[place])
+    if not sketch.valid.all():
+        classes[~sketch.valid[place]] = NO_CLASS
     return classes
 
 
@@ -165,7 +169,7 @@ def _fit(sketch: Sketch, radius: int) -> tuple[FloatArray, BoolArray]:
         knows something (rows, cols).
     """
     few = slice(None, None, sketch.factor)
-    guide, shares = sketch.guide[:, few, few], sketch.shares[:-1]
+    guide, shares = np.ascontiguousarray(sketch.guide[:, few, few]), sketch.shares[:-1]
     mean, is_near = _squares(sketch.known, radius)
     guide_mean, share_mean = mean(guide), mean(shares)
     size = len(guide)
