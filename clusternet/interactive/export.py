@@ -25,12 +25,12 @@ from clusternet.interactive.smoothing import (
 from clusternet.land_classes import LandClass
 from clusternet.legend import Legend, LegendRow, write_legend
 from clusternet.polygons import PolygonOptions, write_class_polygons
-from clusternet.predictor import Predictor
+from clusternet.predictor import Prediction, Predictor
 from clusternet.prefetch import prefetch
 from clusternet.raster import Raster, RasterProfile, create_map
 from clusternet.raster.vectors import map_type
 from clusternet.run import Run
-from clusternet.types import IntArray
+from clusternet.types import IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
 
 Windows = Iterable[tuple[Window, IntArray]]
@@ -55,22 +55,38 @@ def streamed_windows(
     classifier: Classifier,
     smooth: int = 1,
 ) -> Iterator[tuple[Window, IntArray]]:
-    """Yield the classes of another scene of the same run downwards; nothing is kept on disk."""
+    """Yield the classes of another scene of the same run downwards; nothing is kept on disk.
+
+    Args:
+        predictor: of the run.
+        raster: the scene.
+        quantiser: of the run.
+        classifier: fitted to strokes.
+        smooth: see `clusternet.interactive.mapping.classify`.
+    """
     radius = smoothing_radius(smooth, 1, quantiser)
-    factor = GRID if radius else 1
+    parts = ((part, _stored(part, quantiser)) for part in predictor.windows(raster, features=True))
+    if radius:
+        sketches = (
+            (part.window,
+             draw_sketch(classifier, stored, part.labels, part.valid, quantiser.guide, GRID))
+            for part, stored in parts
+        )  # fmt: skip
+        yield from smoothed_strips(sketches, raster.profile.shape, classifier.numbers, radius)
+        return
+    for part, stored in parts:
+        classes = np.full(part.window.shape, NO_CLASS, np.int32)
+        if part.valid.any():
+            found = classifier.classify(stored[part.valid], part.labels[part.valid])
+            classes[part.valid] = found
+        yield part.window, classes
 
-    def sketches() -> Iterator[tuple[Window, Sketch]]:
-        depth = len(quantiser.kept)
-        for part in predictor.windows(raster, features=True):
-            stored = np.zeros((*part.window.shape, depth), np.uint8)
-            if part.features is not None:
-                stored = quantiser.quantise(np.where(part.valid[..., None], part.features, 0))
-            yield (
-                part.window,
-                draw_sketch(classifier, stored, part.labels, part.valid, quantiser.guide, factor),
-            )
 
-    yield from smoothed_strips(sketches(), raster.profile.shape, classifier.numbers, radius)
+def _stored(part: Prediction, quantiser: Quantiser) -> UInt8Array:
+    """Return features as bytes, 0 where there are no data; (rows, cols, depth)."""
+    if part.features is None:
+        return np.zeros((*part.window.shape, len(quantiser.kept)), np.uint8)
+    return quantiser.quantise(np.where(part.valid[..., None], part.features, np.float32(0)))
 
 
 def smoothed_strips(
