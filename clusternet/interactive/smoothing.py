@@ -135,6 +135,8 @@ def smooth_classes(
     best = np.full(shape, -np.inf, np.float32)
     classes = np.full(shape, NO_CLASS, np.int32)
     rest = np.ones(shape, np.float32)
+    if not is_near.all():  # beside what nothing is known of all scores are smaller
+        rest = _enlarge(is_near[None, *few].astype(np.float32), factor, shape)[0]
     for index, number in enumerate(numbers.tolist()):
         score = rest  # shares are 1 in sum
         if index < len(lines):
