@@ -108,6 +108,7 @@ def smoothed_strips(
     for _, group in groupby(sketches, key=lambda pair: pair[0].row):
         row = Sketch.join([sketch for _, sketch in group], axis=1)
         held = row if held is None else Sketch.join([held, row], axis=0)
+        del row
         margin, factor = border(radius, held.factor), held.factor
         below = top + len(held.valid)
         ready = below if below == shape[0] else max((below - margin) // factor * factor, done)
@@ -122,7 +123,9 @@ def smoothed_strips(
                 )
             yield Window(done, 0, ready - done, shape[1]), found
         kept = max(top, (ready - margin) // factor * factor)
-        held = held.part(slice(kept - top, below - top), slice(0, shape[1]))
+        rest = held.part(slice(kept - top, below - top), slice(0, shape[1]))
+        held = Sketch.join([rest], axis=0)  # a copy: the whole row of windows can go
+        del rest
         top, done = kept, ready
 
 
