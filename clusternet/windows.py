@@ -53,6 +53,11 @@ class Window:
             self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin
         )
 
+    def aligned(self, step: int) -> Window:
+        """Return the window that begins further up and left, at multiples of ``step``."""
+        rows, cols = self.row % step, self.col % step
+        return Window(self.row - rows, self.col - cols, self.height + rows, self.width + cols)
+
 
 def origins(size: int, patch: int, stride: int, edge: Edge = "shift") -> list[int]:
     """Return the first pixel of each window along one axis.

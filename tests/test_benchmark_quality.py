@@ -119,6 +119,24 @@ def test_changes_of_the_method_are_trained_beside_it(scenes: Path, tmp_path: Pat
     assert message.startswith(f"error: --configs {scenes / 'soft.yaml'}: expected names that")
 
 
+def test_pixels_without_data_are_no_edges_for_strokes() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'benchmarks')\n"
+        "import numpy as np\n"
+        "from scoring.strokes import make_guide\n"
+        "pixels = np.random.default_rng(0).normal(50, 9, (40, 40, 4)).astype(np.float32)\n"
+        "valid = np.ones((40, 40), bool)\n"
+        "valid[:9] = False\n"
+        "pixels[:5], pixels[5:9] = np.nan, -9999\n"
+        "for count in (1, 3, 4):\n"
+        "    guide = make_guide(pixels[..., :count], valid)\n"
+        "    assert guide.shape == (min(count, 3), 40, 40)\n"
+        "    assert np.isfinite(guide).all() and guide[:, valid].std() > 10\n"
+        "    assert not make_guide(pixels[..., :count], valid & False).any()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_every_change_finds_the_parts_that_it_replaces() -> None:
     code = (
         "import sys; sys.path.insert(0, 'benchmarks')\n"

@@ -113,3 +113,12 @@ def test_a_centre_larger_than_the_window_is_refused():
 @given(WINDOW, st.integers(0, 20))
 def test_a_grown_window_has_the_old_one_at_its_centre(window, margin):
     assert centre(window.grown(margin), window.shape) == window
+
+
+@given(WINDOW, st.integers(1, 20))
+def test_an_aligned_window_is_the_smallest_that_begins_at_multiples(window, step):
+    found = window.aligned(step)
+    assert found.row % step == found.col % step == 0
+    assert 0 <= window.row - found.row < step and 0 <= window.col - found.col < step
+    assert found.row + found.height == window.row + window.height
+    assert found.col + found.width == window.col + window.width

@@ -186,7 +186,7 @@ def prepare_canvases(bench: Benchmark, describer: Describer) -> list[Canvas]:
         truth = scene.truth(len(bench.classes))
         place = _busiest(truth, bench.args.stroke_side)
         if len(np.unique(truth[place][truth[place] >= 0])) > 1:
-            guide = make_guide(scene.pixels()[0][place])
+            guide = make_guide(*(array[place] for array in scene.pixels()))
             canvases.append(Canvas(describer(scene, 1)[place], truth[place], guide))
     return canvases
 

@@ -75,10 +75,12 @@ class Canvas:
         return len(np.unique(self.truth[self.truth >= 0]))
 
 
-def make_guide(pixels: AnyArray) -> FloatArray:
-    """Return what `tools/interactive.py` takes edges from; (rows, cols, bands)."""
-    flat = pixels.reshape(-1, pixels.shape[-1]).astype(np.float32)
-    low, high = np.percentile(flat, (0.5, 99.5), axis=0)
+def make_guide(pixels: AnyArray, valid: BoolArray) -> FloatArray:
+    """Return what `tools/interactive.py` takes edges from; (rows, cols, bands), (rows, cols)."""
+    if not valid.any():
+        return np.zeros((min(pixels.shape[-1], 3), *valid.shape), np.float32)
+    low, high = np.percentile(pixels[valid].astype(np.float32), (0.5, 99.5), axis=0)
+    flat = np.where(valid[..., None], pixels, low).reshape(-1, pixels.shape[-1])  # nodata: dark
     levels = np.clip((flat - low) / np.maximum(high - low, 1e-6) * 254, 0, 254)
     if levels.shape[1] > 3:
         levels = levels @ np.linalg.eigh(np.cov(levels.T))[1][:, :-4:-1]

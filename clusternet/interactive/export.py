@@ -13,7 +13,7 @@ from tqdm import tqdm
 from clusternet.cluster_maps import KIND_TAG, RUN_TAG
 from clusternet.interactive.cache import WINDOW, FeatureCache, Quantiser
 from clusternet.interactive.classifiers import Classifier
-from clusternet.interactive.mapping import aligned, classify, count_clusters, smoothing_radius
+from clusternet.interactive.mapping import classify, count_clusters, smoothing_radius
 from clusternet.interactive.smoothing import (
     GRID,
     NO_CLASS,
@@ -116,7 +116,7 @@ def smoothed_strips(
             found = np.empty((ready - done, shape[1]), np.int32)
             for part in blocks((below - top, shape[1]), (below - top, WINDOW)):
                 # bounds what is computed at once
-                wide = aligned(part.grown(margin), factor).inside(held.valid.shape)
+                wide = part.grown(margin).aligned(factor).inside(held.valid.shape)
                 wanted = Window(done - top, part.col - wide.col, ready - done, part.width)
                 found[:, part.slices()[1]] = smooth_classes(
                     held.part(*wide.slices()), numbers, radius, wanted

@@ -62,7 +62,7 @@ def classify(
     if not radius:
         return _classify(cache, classifier, window, step)
     few = GRID * step
-    wide = aligned(window.grown(border(radius, few)), few).inside(cache.shape)
+    wide = window.grown(border(radius, few)).aligned(few).inside(cache.shape)
     features, clusters, valid = cache.read(wide, step)
     sketch = draw_sketch(classifier, features, clusters, valid, cache.quantiser.guide, GRID)
     rows, cols = (window.row - wide.row) // step, (window.col - wide.col) // step
@@ -86,12 +86,6 @@ def smoothing_radius(smooth: int, step: int, quantiser: Quantiser) -> int:
     """
     reach = smooth // 2 if quantiser.guide is not None else smooth // 4
     return max(reach // (GRID * step), 1 if smooth > 1 and step == 1 else 0)
-
-
-def aligned(window: Window, step: int) -> Window:
-    """Move the first row and column up and left to multiples of ``step``."""
-    rows, cols = window.row % step, window.col % step
-    return Window(window.row - rows, window.col - cols, window.height + rows, window.width + cols)
 
 
 def _classify(cache: FeatureCache, classifier: Classifier, window: Window, step: int) -> IntArray:

@@ -160,7 +160,7 @@ def _unpack(parameters: NDArray[np.float64], shapes: list[tuple[int, ...]]) -> L
 def _loss(
     layers: Layers, values: FloatArray, truth: FloatArray, worth: FloatArray
 ) -> tuple[float, Layers]:
-    """Return the objective and its slope in each layer.
+    """Return the objective and its slope in each layer; samples count by their ``worth``.
 
     Classes come first in arrays of scores: sums over a last axis of a few are slow.
     """
