@@ -106,17 +106,18 @@ def measure(args: argparse.Namespace) -> None:
     for seed in args.seeds:
         for name, (settings, change) in plans.items():
             seeded = dataclasses.replace(settings, seed=seed)
+            rows = [row for row in rows if (row["method"], row["seed"]) != (name, seed)]
             with change.in_force():
-                found = list(curve_rows(bench, name, seeded))
-            rows = [row for row in rows if (row["method"], row["seed"]) != (name, seed)] + found
-            rows.sort(key=lambda row: (row["method"], row["steps"], row["seed"]))
-            save_rows(args.output_folder, rows, facts(args), _LINE)
-            save_curve(args.output_folder / "curve.png", rows)
+                for row in curve_rows(bench, name, seeded):
+                    rows.append(row)
+                    rows.sort(key=lambda row: (row["method"], row["steps"], row["seed"]))
+                    save_rows(args.output_folder, rows, facts(args), _LINE)
+                    save_curve(args.output_folder / "curve.png", rows)
     print(format_tables(rows, _LINE))
 
 
 def main() -> None:
-    """Compare settings, and write what was found after each training."""
+    """Compare settings, and write what is found at each epoch as it comes."""
     args = parse()
     run_command(lambda: measure(args))
 

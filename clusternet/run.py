@@ -38,7 +38,9 @@ from clusternet.types import AnyArray, FloatArray, IntArray
 SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
 HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
 TENSORBOARD = "tensorboard"
-_LIBRARIES = ("tensorflow-cpu", "tensorflow", "keras", "faiss-cpu", "numpy", "rasterio")
+_LIBRARIES = (
+    "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ import pytest
 from conftest import ROOT, four_textures
 from PIL import Image
 
+import clusternet
+from clusternet.errors import RunError
+from clusternet.settings import TrainingSettings
+
 SETTINGS = """base_filters: 2
 num_features: 8
 num_clusters: 100
@@ -104,6 +108,24 @@ def test_scores_are_drawn_against_steps(scenes: Path, tmp_path: Path) -> None:
         assert picture.width > picture.height
     again = draw_curve(scenes, tmp_path, *epochs, "--configs", slow)
     assert again == rows  # measured anew from the first weights
+
+
+def test_what_was_scored_before_a_training_fails_is_kept(scenes: Path, tmp_path: Path) -> None:
+    def train(patches: Path, run: Path, settings: TrainingSettings, **ways: bool) -> Path:
+        if settings.num_epochs:
+            raise RunError(f"{run}: no epoch for you.")
+        return original(patches, run, settings, **ways)
+
+    original = clusternet.train
+    arguments = ("--output_folder", tmp_path, "--seeds", "1", "--patch_size", "64", "--step", "2")
+    config = ("--configs", scenes / "tiny.yaml", "--epochs", "0", "1")
+    with patch.object(clusternet, "train", train):
+        message = refused(scenes, *arguments, *config, script="curve.py")
+    assert message.endswith("no epoch for you.")
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert [(row["method"], row["epoch"]) for row in found["rows"]] == [("tiny", 0)]
+    assert found["facts"]["backend"] == "tensorflow"
+    assert {"keras", "faiss-cpu", "scikit-learn"} <= found["facts"]["versions"].keys()
 
 
 def test_changes_of_the_method_are_trained_beside_it(scenes: Path, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import json
 import os
 import platform
 from datetime import date
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from clusternet.run import library_versions
 from measures.isolation import CORES, Figures
 from measures.published import GROUP
 
@@ -23,13 +23,6 @@ def machine() -> dict[str, Any]:
     except OSError:
         info = ""
     features = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-    packages = ("tensorflow-cpu", "tensorflow", "keras", "faiss-cpu", "numpy", "rasterio")
-    versions = {}
-    for name in packages:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "date": date.today().isoformat(),
         "processor": platform.machine(),
@@ -37,7 +30,7 @@ def machine() -> dict[str, Any]:
         "features": [feature for feature in features if f" {feature}" in info],
         "load": [round(value, 1) for value in os.getloadavg()],
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": library_versions(),
     }
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from measures.isolation import CORES
 
+from clusternet.backend import keras
 from clusternet.errors import OutputError
 from clusternet.files import new_file
+from clusternet.run import library_versions
 from scoring.rows import Benchmark
 from scoring.scenes import find_scenes, read_classes
 
@@ -97,11 +99,11 @@ def _common_options(args: argparse.Namespace, script: str) -> str:
 
 
 def facts(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what one has to know of the rows: options, machine, date, versions."""
-    names = ("keras", "tensorflow-cpu", "faiss-cpu", "numpy", "scikit-learn")
+    """Return what one has to know of the rows: options, machine, date, backend, versions."""
     return {
         "options": {name: str(value) for name, value in vars(args).items()},
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {CORES} cores",
-        "versions": {name: metadata.version(name) for name in names},
+        "backend": keras.backend.backend(),
+        "versions": library_versions() | {"scikit-learn": metadata.version("scikit-learn")},
     }
