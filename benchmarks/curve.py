@@ -74,7 +74,7 @@ def plans_to_compare(args: argparse.Namespace) -> dict[str, Plan]:
     return found | {name: (each.settings_from(first), each) for name, each in changes.items()}
 
 
-def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Iterator[Row]:
+def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Iterator[list[Row]]:
     """Train from scratch, and score what there is at each epoch asked for.
 
     Of other than 100 clusters as many are found anew, in the space of the last clustering.
@@ -88,10 +88,13 @@ def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Itera
         codebook = load_run(run).stored.codebook
         if codebook.num_clusters != NUM_CLUSTERS:
             codebook = cluster_again(bench, vectors, codebook, NUM_CLUSTERS, settings.seed)
-        for row in score_clusters(bench, name, settings.seed, vectors, codebook):
-            known = {"epoch": epoch, "steps": sum(record.steps for record in history)}
-            loss = history[-1].loss if history else None
-            yield row | known | {"loss": loss}
+        known: Row = {
+            "epoch": epoch,
+            "steps": sum(record.steps for record in history),
+            "loss": history[-1].loss if history else None,
+        }
+        found = score_clusters(bench, name, settings.seed, vectors, codebook)
+        yield [row | known for row in found]
 
 
 def measure(args: argparse.Namespace) -> None:
@@ -108,8 +111,8 @@ def measure(args: argparse.Namespace) -> None:
             seeded = dataclasses.replace(settings, seed=seed)
             rows = [row for row in rows if (row["method"], row["seed"]) != (name, seed)]
             with change.in_force():
-                for row in curve_rows(bench, name, seeded):
-                    rows.append(row)
+                for found in curve_rows(bench, name, seeded):
+                    rows += found
                     rows.sort(key=lambda row: (row["method"], row["steps"], row["seed"]))
                     save_rows(args.output_folder, rows, facts(args), _LINE)
                     save_curve(args.output_folder / "curve.png", rows)

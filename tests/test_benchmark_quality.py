@@ -20,6 +20,7 @@ from conftest import ROOT, four_textures
 from PIL import Image
 
 import clusternet
+from clusternet.backend import keras
 from clusternet.errors import RunError
 from clusternet.settings import TrainingSettings
 
@@ -84,6 +85,16 @@ def test_methods_are_scored_side_by_side_and_held_out_scenes_apart(
         assert min(picture.size) > 100
 
 
+def test_every_seed_is_another_user_of_the_forest(scenes: Path, tmp_path: Path) -> None:
+    rows = measure(scenes, tmp_path, "--methods", "forest", "--seeds", "1", "2")
+    assert [(row["method"], row["seed"], row["scenes"]) for row in rows] == [
+        ("forest", 1, "all"), ("forest", 2, "all"),
+    ]  # fmt: skip
+    assert "a 10% mean_iou" in rows[0] and "a 10% mean_iou" not in rows[1]
+    score = "d mean_iou after 1 rounds"
+    assert rows[0][score] != rows[1][score]
+
+
 def draw_curve(scenes: Path, output: Path, *arguments: str | Path) -> list[dict[str, object]]:
     """Run curve.py and return its rows."""
     subprocess.run(
@@ -124,7 +135,7 @@ def test_what_was_scored_before_a_training_fails_is_kept(scenes: Path, tmp_path:
     assert message.endswith("no epoch for you.")
     found = json.loads((tmp_path / "results.json").read_text())
     assert [(row["method"], row["epoch"]) for row in found["rows"]] == [("tiny", 0)]
-    assert found["facts"]["backend"] == "tensorflow"
+    assert found["facts"]["backend"] == keras.backend.backend()
     assert {"keras", "faiss-cpu", "scikit-learn"} <= found["facts"]["versions"].keys()
 
 

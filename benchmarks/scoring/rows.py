@@ -235,19 +235,26 @@ def _named(prefix: str, scores: dict[str, float]) -> Row:
 
 
 def forest_rows(bench: Benchmark) -> list[Row]:
-    """Train a random forest on the fixed filters and the labels of each draw."""
+    """Train a random forest on the fixed filters, on the labels of each draw and on strokes.
+
+    A seed is another user who draws; labels are drawn by chance several times anyway.
+    """
+    first, *others = bench.args.seeds
     describer = filters_describer(bench.bands)
     vectors = bench.describe(describer)
     rows = []
     for name, chosen in bench.sets.items():
         labels = bench.labels.subset(chosen)
-        row: Row = {"method": "forest", "seed": 1, "scenes": name}
+        row: Row = {"method": "forest", "seed": first, "scenes": name}
         for fraction in FRACTIONS:
             scores = score_forest([vectors[i] for i in chosen], labels, fraction, bench.args.draws)
             row |= _named(f"a {fraction:.0%}", scores)
         rows.append(row)
     canvases = prepare_canvases(bench, describer)
-    rows[0] |= score_strokes(canvases, forest_rule, bench.args.rounds, 1)
+    rows[0] |= score_strokes(canvases, forest_rule, bench.args.rounds, first)
+    for seed in others:
+        row = {"method": "forest", "seed": seed, "scenes": "all"}
+        rows.append(row | score_strokes(canvases, forest_rule, bench.args.rounds, seed))
     return rows
 
 

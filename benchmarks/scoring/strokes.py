@@ -11,7 +11,14 @@ from scipy import ndimage
 from clusternet.interactive.classifiers import Samples
 from clusternet.interactive.classifiers import Scene as FitScene
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
-from clusternet.interactive.smoothing import GRID, NO_CLASS, Sketch, smooth_classes
+from clusternet.interactive.smoothing import (
+    GRID,
+    NO_CLASS,
+    Sketch,
+    edge_axes,
+    smooth_classes,
+    smoothing_radius,
+)
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
 from scoring.clusters import forest_shares, make_forest
@@ -78,12 +85,12 @@ class Canvas:
 def make_guide(pixels: AnyArray, valid: BoolArray) -> FloatArray:
     """Return what `tools/interactive.py` takes edges from; (rows, cols, bands), (rows, cols)."""
     if not valid.any():
-        return np.zeros((min(pixels.shape[-1], 3), *valid.shape), np.float32)
+        valid = np.ones_like(valid)
+        pixels = np.zeros_like(pixels)
     low, high = np.percentile(pixels[valid].astype(np.float32), (0.5, 99.5), axis=0)
     flat = np.where(valid[..., None], pixels, low).reshape(-1, pixels.shape[-1])  # nodata: dark
     levels = np.clip((flat - low) / np.maximum(high - low, 1e-6) * 254, 0, 254)
-    if levels.shape[1] > 3:
-        levels = levels @ np.linalg.eigh(np.cov(levels.T))[1][:, :-4:-1]
+    levels = levels @ edge_axes(np.atleast_2d(np.cov(levels.T)))
     return np.asarray(levels.T.reshape(-1, *pixels.shape[:2]), np.float32)
 
 
@@ -131,13 +138,14 @@ def simulate(
 
 def _as_map(shares: FloatArray, numbers: IntArray, guide: FloatArray, smooth: int) -> IntArray:
     """Return the most likely class of each pixel; (classes, rows, cols) -> (rows, cols)."""
-    if smooth == 1:
+    radius = smoothing_radius(smooth, 1, follows_edges=True)
+    if not radius:
         return np.asarray(numbers[shares.argmax(axis=0)])
     everywhere = np.ones(shares.shape[1:], bool)
     few = slice(None, None, GRID)
     own = np.full(everywhere.shape, NO_CLASS, np.int32)
     sketch = Sketch(shares[:, few, few], everywhere[few, few], guide, own, everywhere, GRID)
-    return smooth_classes(sketch, numbers.astype(np.int32), smooth // 2 // GRID)
+    return smooth_classes(sketch, numbers.astype(np.int32), radius)
 
 
 def strokes_until(curve: Sequence[tuple[int, float]], goal: float) -> int | None:

@@ -27,6 +27,7 @@ import numpy as np
 
 from clusternet.errors import OutputError, RunError
 from clusternet.files import make_parent, new_file, readable_os_errors
+from clusternet.interactive.smoothing import edge_axes
 from clusternet.raster import RasterProfile
 from clusternet.run import Run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
@@ -38,7 +39,6 @@ STEPS = (1, 4, 16)
 WINDOW = 512
 """Side of the windows that are computed at once, in pixels; a multiple of every step."""
 _LEVELS = 254  # steps of a byte, as in the feature maps of tools/full_prediction.py
-_CHANNELS = 3  # of the image whose edges classes follow
 _SPARE = 64 * 2**20  # bytes left free on the disk
 
 
@@ -99,10 +99,8 @@ def _guide(bands: AnyArray, centroids: FloatArray, sizes: IntArray) -> FloatArra
     """
     if not len(bands):
         return None
-    axes = np.eye(len(bands))
-    if len(bands) > _CHANNELS:
-        spread = np.cov(centroids[:, bands].T, fweights=np.maximum(sizes, 1))
-        axes = np.linalg.eigh(spread)[1][:, : -_CHANNELS - 1 : -1]
+    spread = np.cov(centroids[:, bands].T, fweights=np.maximum(sizes, 1))
+    axes = edge_axes(np.atleast_2d(spread))
     guide = np.zeros((centroids.shape[1], axes.shape[1]), np.float32)
     guide[bands] = axes
     return guide

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from clusternet.cluster_maps import KIND_TAG, RUN_TAG
 from clusternet.interactive.cache import WINDOW, FeatureCache, Quantiser
 from clusternet.interactive.classifiers import Classifier
-from clusternet.interactive.mapping import classify, count_clusters, smoothing_radius
+from clusternet.interactive.mapping import classify, count_clusters
 from clusternet.interactive.smoothing import (
     GRID,
     NO_CLASS,
@@ -21,6 +21,7 @@ from clusternet.interactive.smoothing import (
     border,
     draw_sketch,
     smooth_classes,
+    smoothing_radius,
 )
 from clusternet.land_classes import LandClass
 from clusternet.legend import Legend, LegendRow, write_legend
@@ -64,7 +65,7 @@ def streamed_windows(
         classifier: fitted to strokes.
         smooth: see `clusternet.interactive.mapping.classify`.
     """
-    radius = smoothing_radius(smooth, 1, quantiser)
+    radius = smoothing_radius(smooth, 1, follows_edges=quantiser.guide is not None)
     parts = ((part, _stored(part, quantiser)) for part in predictor.windows(raster, features=True))
     if radius:
         sketches = (

@@ -8,9 +8,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from clusternet.interactive.cache import STEPS, WINDOW, FeatureCache, Quantiser
+from clusternet.interactive.cache import STEPS, WINDOW, FeatureCache
 from clusternet.interactive.classifiers import Classifier, Samples, Scene
-from clusternet.interactive.smoothing import GRID, NO_CLASS, border, draw_sketch, smooth_classes
+from clusternet.interactive.smoothing import (
+    GRID,
+    NO_CLASS,
+    border,
+    draw_sketch,
+    smooth_classes,
+    smoothing_radius,
+)
 from clusternet.interactive.strokes import Stroke, sample_pixels
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Window, blocks
@@ -58,13 +65,14 @@ def classify(
             (`clusternet.interactive.smoothing`); 1 gives each pixel its own class. From afar,
             squares smaller than four steps do nothing.
     """
-    radius = smoothing_radius(smooth, step, cache.quantiser)
+    guide = cache.quantiser.guide
+    radius = smoothing_radius(smooth, step, follows_edges=guide is not None)
     if not radius:
         return _classify(cache, classifier, window, step)
     few = GRID * step
     wide = window.grown(border(radius, few)).aligned(few).inside(cache.shape)
     features, clusters, valid = cache.read(wide, step)
-    sketch = draw_sketch(classifier, features, clusters, valid, cache.quantiser.guide, GRID)
+    sketch = draw_sketch(classifier, features, clusters, valid, guide, GRID)
     rows, cols = (window.row - wide.row) // step, (window.col - wide.col) // step
     # windows may begin between two pixels that are classified
     first = rows // GRID * GRID, cols // GRID * GRID
@@ -72,20 +80,6 @@ def classify(
     inside = Window(*first, rows - first[0] + height, cols - first[1] + width)
     found = smooth_classes(sketch, classifier.numbers, radius, inside)
     return found[rows - first[0] :, cols - first[1] :]
-
-
-def smoothing_radius(smooth: int, step: int, quantiser: Quantiser) -> int:
-    """Return the radius of the squares of `clusternet.interactive.smoothing`; 0 for none.
-
-    Without bands to follow it is half: means of squares then reach across every border.
-
-    Args:
-        smooth: side of the squares in pixels.
-        step: every how many pixels a map has one.
-        quantiser: knows whether there are bands.
-    """
-    reach = smooth // 2 if quantiser.guide is not None else smooth // 4
-    return max(reach // (GRID * step), 1 if smooth > 1 and step == 1 else 0)
 
 
 def _classify(cache: FeatureCache, classifier: Classifier, window: Window, step: int) -> IntArray:
