@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from conftest import ROOT, four_textures
+from conftest import ROOT, WriteRaster, four_textures
 from PIL import Image
 
 import clusternet
@@ -320,6 +320,24 @@ def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(
     said = complaints(tmp_path, "--output_folder", tmp_path / "quality", *arguments)
     assert message in said
     assert said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_labels_of_pixels_without_data_do_not_count(
+    tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "classes.json").write_text('["a", "b"]')
+    for scene in ("dark", "light"):
+        labels = np.repeat(np.arange(2, dtype=np.uint8), 128)[None].repeat(128, axis=0)
+        Image.fromarray(labels).save(tmp_path / "masks" / f"{scene}.png")
+        pixels = four_textures(128, 256, 3, seed=1) * np.uint8(scene == "light")
+        write_raster(f"images/{scene}.tif", pixels, nodata=0)
+    out = ("--output_folder", tmp_path / "light")
+    message = refused(tmp_path, *out, "--methods", "bands", "--hold_out", "light")
+    assert message.startswith("error: --hold_out: ") and "no pixel with data" in message
+    out = ("--output_folder", tmp_path / "dark")
+    message = refused(tmp_path, *out, "--methods", "supervised", "--hold_out", "dark")
+    assert "expected labels in two blocks of 128 x 128 pixels or more, found them in 0" in message
 
 
 def test_images_without_any_are_refused(tmp_path: Path) -> None:

@@ -24,7 +24,11 @@ Describer = Callable[[Scene, int], FloatArray]
 
 
 def measure_bands(scenes: Sequence[Scene]) -> Bands:
-    """Return the mean and deviation of the bands over the scenes that may be learned from."""
+    """Return the mean and deviation of the bands over the scenes that may be learned from.
+
+    Raises:
+        LabelError: if there is no such scene, or no pixel with data in them.
+    """
     moments: BandMoments | None = None
     dtype = ""
     for scene in scenes:
@@ -36,6 +40,8 @@ def measure_bands(scenes: Sequence[Scene]) -> Bands:
         dtype = pixels.dtype.name
     if moments is None:
         raise LabelError("--hold_out: every scene is held out: nothing is left to learn from.")
+    if not moments.count:
+        raise LabelError("--hold_out: no pixel with data is left to learn from.")
     std = tuple(value or 1.0 for value in moments.std)
     return Bands(len(std), dtype, None, moments.mean, std, (0, 0))
 

@@ -39,10 +39,11 @@ class Scene:
             return raster.read(Window(0, 0, *raster.profile.shape))
 
     def truth(self, num_classes: int) -> IntArray:
-        """Return (rows, cols) class numbers, -1 where there is no label."""
+        """Return (rows, cols) class numbers, -1 where there is no label or the image no data."""
         with open_raster(self.mask, codes=True) as raster:
             values, valid = raster.read(Window(0, 0, *raster.profile.shape))
         codes = values[..., 0].astype(np.int32)
+        valid &= self.pixels()[1]
         return np.where(valid & (codes < num_classes), codes, -1).astype(np.int32)
 
 
