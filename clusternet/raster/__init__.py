@@ -1,14 +1,10 @@
 """Rasters on disk. This package alone uses rasterio (and through it GDAL and PROJ)."""
 
+from clusternet.raster.alignment import check_same_grid
+from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters
 from clusternet.raster.memory import open_array
-from clusternet.raster.profile import RasterProfile, check_same_grid, make_profile
-from clusternet.raster.reading import (
-    RASTER_SUFFIXES,
-    Raster,
-    find_rasters,
-    open_raster,
-    resolve_nodata,
-)
+from clusternet.raster.profile import RasterProfile, make_profile
+from clusternet.raster.reading import Raster, open_raster, resolve_nodata
 from clusternet.raster.writing import MapWriter, create_map, write_patch
 
 __all__ = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree
@@ -17,19 +17,16 @@ import numpy as np
 import rasterio
 import shapely
 from affine import Affine
-from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import CRSError, RasterioError
+from rasterio.enums import ColorInterp
 from rasterio.features import rasterize
-from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
 
-from clusternet.errors import GridMismatchError, LabelError
-from clusternet.raster.profile import RasterProfile, check_same_grid
+from clusternet.errors import LabelError
+from clusternet.raster.alignment import boxes_meet, drawing_transform, on_same_grid, warped_onto
+from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster, open_raster
 from clusternet.types import AnyArray, BoolArray, IntArray
-from clusternet.vectors import MAX_CLASS, Bounds, Shapes, is_vector, read_shapes
+from clusternet.vectors import MAX_CLASS, Shapes, is_vector, read_shapes
 from clusternet.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -38,8 +35,6 @@ UNLABELLED = 255
 """The value of 8-bit label rasters that means no label, whether or not the file declares it."""
 NO_LABEL = -1
 """The value of pixels without a label in the arrays that are read."""
-_OUTSIDE = -(2**31)  # no class number, so it marks what a warped raster does not cover
-_ANY_PLANE = CRS.from_epsg(3857)  # stands in where neither side states a CRS: only moves pixels
 RGB = tuple[int, int, int]
 
 
@@ -102,12 +97,12 @@ def open_labels_onto(
         names = read_categories(path)[0]
         if unlabelled is None and profile.dtype == "uint8":
             unlabelled = UNLABELLED
-        if _on_same_grid(profile, grid):
+        if on_same_grid(profile, grid):
             yield RasterLabels(raster, names, unlabelled)
             return
-        with _warped(profile, grid) as warped:
+        with warped_onto(profile, grid) as view:
             yield RasterLabels(
-                warped, names, unlabelled, path=path, overlaps=_boxes_meet(profile, grid)
+                view, names, unlabelled, path=path, overlaps=boxes_meet(profile, grid)
             )
 
 
@@ -161,7 +156,7 @@ class BurntLabels:
         shapes = shapes.onto(crs, str(grid.path))
         self.path = shapes.path
         self.names = shapes.names
-        self._transform = _drawing_transform(shapes, grid)
+        self._transform = drawing_transform(shapes, grid)
         self._classes = shapes.classes
         self._geometries = shapes.geometries
         self._tree = shapely.STRtree(shapes.geometries)
@@ -227,80 +222,3 @@ def _check_class_numbers(path: Path, values: AnyArray) -> None:
                 f"{path}: holds the label {int(value)}; expected 0 to {MAX_CLASS}. If it means "
                 f"no label, declare it as nodata (gdal_edit -a_nodata {int(value)})."
             )
-
-
-def _on_same_grid(labels: RasterProfile, grid: RasterProfile) -> bool:
-    """Tell whether labels can be read as they are; raise if they cannot be warped either."""
-    try:
-        check_same_grid(grid, labels)
-    except GridMismatchError:
-        if (labels.crs is None) != (grid.crs is None):
-            without, given = (labels, grid) if labels.crs is None else (grid, labels)
-            raise GridMismatchError(
-                f"{without.path}: has no CRS but {given.path} has one, and they do not share "
-                "their grid; set the CRS of the first (gdal_edit -a_srs, or Assign Projection "
-                "in QGIS)."
-            ) from None
-        if not (labels.is_georeferenced and grid.is_georeferenced):
-            raise
-        return False
-    return True
-
-
-@contextmanager
-def _warped(labels: RasterProfile, grid: RasterProfile) -> Iterator[Raster]:
-    """Show a raster on another grid, nearest neighbour, as a view that is read in windows."""
-    # a marker beside the values must fit too
-    dtype = "int32" if np.can_cast(labels.dtype, "int32") else "float64"
-    with ExitStack() as stack:
-        try:
-            source = stack.enter_context(rasterio.open(labels.path))
-            view = stack.enter_context(
-                WarpedVRT(
-                    source,
-                    src_crs=labels.crs or _ANY_PLANE,
-                    crs=grid.crs or _ANY_PLANE,
-                    transform=grid.transform,
-                    height=grid.shape[0],
-                    width=grid.shape[1],
-                    resampling=Resampling.nearest,
-                    src_nodata=labels.nodata,
-                    nodata=_OUTSIDE,
-                    dtype=dtype,
-                )
-            )
-        except (RasterioError, CRSError) as error:
-            raise GridMismatchError(
-                f"{labels.path}: cannot be brought onto the grid of {grid.path} ({error})."
-            ) from error
-        yield Raster(view, codes=True)
-
-
-def _bounds(profile: RasterProfile) -> Bounds:
-    rows, cols = profile.shape
-    ends = ((0, 0), (cols, 0), (0, rows), (cols, rows))
-    corners = [profile.transform @ end for end in ends]
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _boxes_meet(first: RasterProfile, second: RasterProfile) -> bool:
-    box = _bounds(first)
-    if first.crs and second.crs:
-        try:
-            box = transform_bounds(first.crs, second.crs, *box)
-        except RasterioError:  # outside the CRS's area of use, so surely not on the map
-            return False
-    return bool(shapely.box(*box).intersects(shapely.box(*_bounds(second))))
-
-
-def _drawing_transform(shapes: Shapes, grid: RasterProfile) -> Affine:
-    """Return the transform from pixels to the coordinates that shapes are drawn in.
-
-    On a raster without georeference these are pixels; GIS programs let y grow upwards there, so
-    what is drawn in one lies at negative y.
-    """
-    if grid.is_georeferenced:
-        return grid.transform
-    bottom, top = shapes.bounds[1], shapes.bounds[3]
-    return Affine.scale(1, -1) if bottom + top < 0 else Affine.identity()

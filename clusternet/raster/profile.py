@@ -8,7 +8,6 @@ from pathlib import Path
 from affine import Affine
 from rasterio.crs import CRS
 
-from clusternet.errors import GridMismatchError
 from clusternet.windows import Shape, Window
 
 
@@ -66,30 +65,3 @@ def make_profile(
     transform = Affine(pixel_size, 0, origin[0], 0, -pixel_size, origin[1])
     crs = CRS.from_epsg(epsg)
     return RasterProfile(path, shape, 1, "uint8", crs, transform, nodata=None, has_mask=False)
-
-
-def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
-    """Raise GridMismatchError unless both rasters have the same size and lie in the same place.
-
-    Position is compared only where both files state one; corners may differ by a hundredth of
-    a pixel, which is what text world files round away.
-    """
-    if first.shape != second.shape:
-        raise GridMismatchError(
-            f"{second.path}: expected {first.shape[0]} x {first.shape[1]} pixels like "
-            f"{first.path}, found {second.shape[0]} x {second.shape[1]}."
-        )
-    if not (first.is_georeferenced and second.is_georeferenced):
-        return
-    if first.crs and second.crs and first.crs != second.crs:
-        raise GridMismatchError(
-            f"{second.path}: expected the CRS of {first.path} ({first.crs}), found {second.crs}."
-        )
-    rows, cols = first.shape
-    for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows)):
-        col, row = ~first.transform @ (second.transform @ corner)
-        if max(abs(col - corner[0]), abs(row - corner[1])) > 0.01:
-            raise GridMismatchError(
-                f"{second.path}: its grid is shifted or scaled against {first.path}; "
-                "resample one onto the other (gdalwarp, or Align rasters in QGIS)."
-            )

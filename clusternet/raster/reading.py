@@ -25,7 +25,6 @@ from clusternet.windows import Window
 # What GDAL complains of either becomes an exception here or does not matter to the user.
 logging.getLogger("rasterio").setLevel(logging.CRITICAL)
 
-RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
 _DTYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
 )  # fmt: skip
@@ -33,30 +32,6 @@ _DTYPES = (
 # this much holds a row of windows of a large raster and stays small beside many workers.
 # The variable, because a rasterio.Env holds only while it is entered, and GDAL reads it once.
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MiB
-
-
-def find_rasters(source: Path) -> list[Path]:
-    """Return ``source`` itself, or all rasters below it, sorted; hidden files are left out.
-
-    Raises:
-        RasterError: if there is no such file or folder, or the folder holds no raster.
-    """
-    if source.is_file():
-        return [source]
-    if not source.exists():
-        raise RasterError(f"{source}: no such file or folder.")
-    found = sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in RASTER_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    )
-    if not found:
-        raise RasterError(
-            f"{source}: no raster found; expected files ending in {', '.join(RASTER_SUFFIXES)}."
-        )
-    return found
 
 
 def resolve_nodata(user: float | None, file: float | None) -> float | None:
