@@ -3,8 +3,9 @@
 from clusternet.raster.alignment import check_same_grid
 from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters
 from clusternet.raster.memory import open_array
+from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile, make_profile
-from clusternet.raster.reading import Raster, open_raster, resolve_nodata
+from clusternet.raster.reading import Raster, resolve_nodata
 from clusternet.raster.writing import MapWriter, create_map, write_patch
 
 __all__ = [

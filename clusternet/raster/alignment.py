@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
-import rasterio
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
@@ -16,6 +15,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
 from clusternet.errors import GridMismatchError
+from clusternet.raster.opening import open_dataset
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
 from clusternet.vectors import Bounds, Shapes
@@ -76,7 +76,7 @@ def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Raster]:
     dtype = "int32" if np.can_cast(labels.dtype, "int32") else "float64"
     with ExitStack() as stack:
         try:
-            source = stack.enter_context(rasterio.open(labels.path))
+            source = stack.enter_context(open_dataset(labels.path))
             view = stack.enter_context(
                 WarpedVRT(
                     source,

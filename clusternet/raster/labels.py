@@ -14,7 +14,6 @@ from typing import Protocol
 from xml.etree import ElementTree
 
 import numpy as np
-import rasterio
 import shapely
 from affine import Affine
 from rasterio.enums import ColorInterp
@@ -22,9 +21,9 @@ from rasterio.features import rasterize
 
 from clusternet.errors import LabelError
 from clusternet.raster.alignment import boxes_meet, drawing_transform, on_same_grid, warped_onto
+from clusternet.raster.opening import open_dataset, open_raster
 from clusternet.raster.profile import RasterProfile
-from clusternet.raster.quiet import quiet_georeferencing
-from clusternet.raster.reading import Raster, open_raster
+from clusternet.raster.reading import Raster
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.vectors import MAX_CLASS, Shapes, is_vector, read_shapes
 from clusternet.windows import Window
@@ -205,7 +204,7 @@ def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
         entries = root.findall("./PAMRasterBand[@band='1']/CategoryNames/Category")
         names = {value: entry.text for value, entry in enumerate(entries) if entry.text}
     colours: dict[int, RGB] = {}
-    with quiet_georeferencing(), rasterio.open(path) as dataset:
+    with open_dataset(path) as dataset:
         if dataset.colorinterp[0] == ColorInterp.palette:
             colours = {value: colour[:3] for value, colour in dataset.colormap(1).items()}
     return names, colours

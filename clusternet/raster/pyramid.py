@@ -10,6 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
 from clusternet.errors import OutputError
+from clusternet.raster.opening import open_dataset
 from clusternet.raster.quiet import quiet_georeferencing
 
 _SMALL = 2048  # pixels a side that are read from afar quickly enough as they are
@@ -28,7 +29,7 @@ def build_pyramid(source: Path, folder: Path) -> Path:
     Raises:
         OutputError: if the folder cannot be written.
     """
-    with quiet_georeferencing(), rasterio.open(source) as dataset:
+    with open_dataset(source) as dataset:
         largest, has_overviews = max(dataset.shape), bool(dataset.overviews(1))
         labels = dataset.colorinterp[0] == rasterio.enums.ColorInterp.palette
         copied = dataset.driver in _WITHOUT_PLACES and largest > _SMALL_WITHOUT_PLACES

@@ -5,20 +5,17 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from clusternet.errors import RasterError
+from clusternet.raster.palette import colour_lookup
 from clusternet.raster.profile import RasterProfile
-from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Window
 
@@ -51,7 +48,7 @@ class Raster:
         self._indexes = [i for i in dataset.indexes if i not in self._alpha]
         dtype = self._check_dtype()
         check_nodata(nodata, dtype, Path(dataset.name))
-        self._lookup = None if codes else _colour_lookup(dataset, nodata is None)
+        self._lookup = None if codes else colour_lookup(dataset, nodata is None)
         flags = dataset.mask_flag_enums[self._indexes[0] - 1]
         self._has_mask_band = not self._alpha and MaskFlags.per_dataset in flags
         file_nodata = dataset.nodata
@@ -190,45 +187,3 @@ def check_finite(pixels: AnyArray, valid: BoolArray, name: str) -> None:
             f"{name}: holds NaN or infinite values that are not declared as nodata; "
             "declare them (--nodata nan for NaN) or mend the file."
         )
-
-
-@contextmanager
-def open_raster(
-    path: Path, nodata: float | None = None, *, codes: bool = False
-) -> Iterator[Raster]:
-    """Open a raster for windowed reading.
-
-    Args:
-        path: the file.
-        nodata: overrides the file's own marker.
-        codes: True for maps and labels, whose values are read as they stand; an image with a
-            colour table is otherwise read as the red, green and blue that it shows.
-
-    Raises:
-        RasterError: if it is missing, unreadable or of a type that is not supported.
-    """
-    with quiet_georeferencing():
-        try:
-            dataset = rasterio.open(path)
-        except RasterioIOError as error:
-            if not Path(path).exists():
-                raise RasterError(f"{path}: no such file.") from error
-            raise RasterError(
-                f"{path}: cannot be read as a raster (damaged, cut off, or another format)."
-            ) from error
-        with dataset:
-            yield Raster(dataset, nodata, codes=codes)
-
-
-def _colour_lookup(dataset: DatasetReader, with_nodata: bool) -> AnyArray | None:
-    """Return the (indexes, 4) RGBA table of a palette image, None for measurements."""
-    if dataset.count != 1 or dataset.colorinterp[0] != ColorInterp.palette:
-        return None
-    size = 2 ** (8 * np.dtype(dataset.dtypes[0]).itemsize)
-    table = np.zeros((size, 4), np.uint8)
-    table[:, 3] = 255
-    for index, colour in dataset.colormap(1).items():
-        table[index] = colour
-    if with_nodata and dataset.nodata is not None:
-        table[int(dataset.nodata), 3] = 0
-    return table

@@ -20,8 +20,9 @@ from clusternet.colours import palette
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files import check_new
 from clusternet.raster.labels import BurntLabels
+from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile
-from clusternet.raster.reading import Raster, open_raster
+from clusternet.raster.reading import Raster
 from clusternet.raster.writing import create_map
 from clusternet.types import AnyArray, IntArray, UInt8Array
 from clusternet.vectors import MAX_CLASS, Shapes, read_shapes

@@ -1,0 +1,54 @@
+"""Open files as rasters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader
+
+from clusternet.errors import RasterError
+from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.reading import Raster
+
+
+@contextmanager
+def open_dataset(path: Path) -> Iterator[DatasetReader]:
+    """Open a file with rasterio, for what `Raster` does not tell.
+
+    Raises:
+        RasterError: if it is missing or unreadable.
+    """
+    with quiet_georeferencing():
+        try:
+            dataset = rasterio.open(path)
+        except RasterioIOError as error:
+            if not Path(path).exists():
+                raise RasterError(f"{path}: no such file.") from error
+            raise RasterError(
+                f"{path}: cannot be read as a raster (damaged, cut off, or another format)."
+            ) from error
+        with dataset:
+            yield dataset
+
+
+@contextmanager
+def open_raster(
+    path: Path, nodata: float | None = None, *, codes: bool = False
+) -> Iterator[Raster]:
+    """Open a raster for windowed reading.
+
+    Args:
+        path: the file.
+        nodata: overrides the file's own marker.
+        codes: True for maps and labels, whose values are read as they stand; an image with a
+            colour table is otherwise read as the red, green and blue that it shows.
+
+    Raises:
+        RasterError: if it is missing, unreadable or of a type that is not supported.
+    """
+    with open_dataset(path) as dataset:
+        yield Raster(dataset, nodata, codes=codes)
