@@ -2,6 +2,8 @@
 # make test   the tests
 PYTHON ?= python3
 VENV := .venv
+# processes that run the tests side by side
+WORKERS ?= 2
 RUN := $(VENV)/bin/python
 
 .PHONY: demo test test-all lint clean
@@ -10,10 +12,10 @@ demo: $(VENV)/installed
 	$(RUN) tools/demo.py
 
 test: $(VENV)/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(WORKERS)
 
 test-all: $(VENV)/installed
-	$(RUN) -m pytest -m ""
+	$(RUN) -m pytest -n $(WORKERS) -m ""
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .
