@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from clusternet.options import Parser, run_command, training_defaults, training_settings
+from clusternet.options import Parser, run_command, say, training_defaults, training_settings
 from clusternet.settings import TrainingSettings
 
 PATH_OPTIONS = (
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             test_img_folder=args.test_img_folder,
             out_pred_masks_test=args.out_pred_masks_test,
         )
-        print(f"{output}: run folder written; previews in {output / 'previews'}")
+        say(f"{output}: run folder written; previews in {output / 'previews'}")
 
     run_command(command)
 

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import logging
 import re
-import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, cast
 
 import configargparse
 
-from clusternet.errors import ClusterNetError, SettingsError
+from clusternet.command import print_error, run_command, say
+from clusternet.errors import SettingsError
+from clusternet.messages import short_value
 from clusternet.settings import TrainingSettings, read_yaml, unknown_key_message
 from clusternet.windows import EDGES
+
+__all__ = ["OPTIONS", "Parser", "run_command", "say", "training_defaults", "training_settings"]
 
 _SHAPE: dict[str, Any] = dict(nargs=2, type=int, metavar=("ROWS", "COLS"))
 _PATH: dict[str, Any] = dict(type=Path, metavar="PATH")
@@ -203,7 +204,7 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and one line."""
-        print(f"error: {' '.join(message.split())} (--help lists the options)", file=sys.stderr)
+        print_error(f"{' '.join(message.split())} (--help lists the options)")
         raise SystemExit(2)
 
     def parse_known_intermixed_args(
@@ -280,7 +281,7 @@ def _value_problem(action: argparse.Action, value: Any) -> str | None:
         expected = f"one of {', '.join(action.choices)}"
     else:
         expected = None if _converts(action.type, values) else _NUMBERS[action.type]
-    return expected and f"{action.dest}: expected {expected}, received {value}."
+    return expected and f"{action.dest}: expected {expected}, received {short_value(value)}."
 
 
 def _converts(kind: Any, values: list[Any]) -> bool:
@@ -302,25 +303,3 @@ def training_settings(args: argparse.Namespace) -> TrainingSettings:
     """Build the training settings from parsed arguments."""
     values = {name: getattr(args, name) for name in training_defaults()}
     return TrainingSettings.from_mapping(values)
-
-
-def run_command(command: Callable[[], None]) -> None:
-    """Run a script's work; a user's mistake ends in one line on stderr and exit status 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    logging.getLogger("clusternet").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        command()
-    except ClusterNetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("interrupted.", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(1) from None
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    # SIGTERM (a shutdown, a batch system's time limit) gets the same clean end as Ctrl-C.
-    raise KeyboardInterrupt

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
+import rasterio
+import rasterio.shutil
 
 from clusternet.errors import ClusterNetError, RasterError
 from clusternet.processes import map_unordered, resolve_workers
@@ -16,6 +18,12 @@ def square(value: int) -> int:
 
 def fail(value: int) -> int:
     raise RasterError(f"{value}: is damaged.")
+
+
+def fail_as_gdal_does(value: int) -> int:
+    with rasterio.Env():
+        rasterio.shutil.copy(f"{value}.tif", "copy.tif")
+    return value
 
 
 def end_at_once(value: int) -> int:
@@ -31,6 +39,12 @@ def test_every_item_comes_back_with_its_place(workers):
 def test_a_users_mistake_is_raised_as_it_was():
     with pytest.raises(RasterError, match="4: is damaged"):
         list(map_unordered(fail, [4, 4], 2))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_exception_that_cannot_travel_comes_back_as_one_line(workers):
+    with pytest.raises(ClusterNetError, match=r"\(GDAL: 4.tif: No such file or directory\)"):
+        list(map_unordered(fail_as_gdal_does, [4, 4], workers))
 
 
 def test_a_worker_that_is_ended_is_one_clear_line():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, run_command
+from clusternet.options import Parser, run_command, say
 
 _NAMING = ("unlabelled", "rule", "keep_clust_threshold", "gt_fraction", "seed")
 _LABELS = ("class_field", "layer", "background", "ignore_label")
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             overwrite=args.overwrite,
             **{name: getattr(args, name) for name in (*_LABELS, *_NAMING, *_POLYGONS)},
         )
-        print(report.summary())
+        say(report.summary())
 
     run_command(command)
 

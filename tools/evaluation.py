@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, run_command
+from clusternet.options import Parser, run_command, say
 
 
 def build_parser() -> Parser:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def command() -> None:
         from clusternet.report import evaluate_to_folder
 
-        print(
+        say(
             evaluate_to_folder(
                 args.maps,
                 args.labels,

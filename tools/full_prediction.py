@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, run_command
+from clusternet.options import Parser, run_command, say
 
 
 def build_parser() -> Parser:
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             skip_existing=args.skip_existing,
         )
         report = predict_rasters(predictor, args.rasters, args.output_folder, options)
-        print(report.summary())
+        say(report.summary())
 
     run_command(command)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, run_command
+from clusternet.options import Parser, run_command, say
 
 
 def build_parser() -> Parser:
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.stroke_rule, args.smooth, args.drawn_on, args.class_field, args.layer,
             args.cache_folder,
         )  # fmt: skip
-        print(apply_strokes(args.run, args.raster, args.strokes, export, options).summary())
+        say(apply_strokes(args.run, args.raster, args.strokes, export, options).summary())
 
     run_command(command)
 

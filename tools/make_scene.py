@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, run_command
+from clusternet.options import Parser, run_command, say
 
 
 def build_parser() -> Parser:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from clusternet.scene import write_scenes
 
         images = write_scenes(args.folder, seed=args.seed, overwrite=args.overwrite)
-        print(f"{args.folder}: {', '.join(path.name for path in images)} and their masks")
+        say(f"{args.folder}: {', '.join(path.name for path in images)} and their masks")
 
     run_command(command)
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from clusternet.options import Parser, run_command
+from clusternet.options import Parser, run_command, say
 from clusternet.settings import TilingSettings
 
 SETTINGS = {field.name: field.default for field in fields(TilingSettings)}
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             overwrite=args.overwrite,
             workers=args.workers,
         )
-        print(f"{args.output_folder}: {report.summary()}")
+        say(f"{args.output_folder}: {report.summary()}")
 
     run_command(command)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, run_command
+from clusternet.options import Parser, run_command, say
 
 _OPTIONS = ("class_field", "burn_value", "layer", "order_field", "background", "all_touched")
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from clusternet.raster.vectors import rasterize_labels
 
         options = {name: getattr(args, name) for name in _OPTIONS}
-        print(
+        say(
             rasterize_labels(
                 args.vectors, args.reference, args.output, overwrite=args.overwrite, **options
             )

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
+import rasterio
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import CRSError, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
 from clusternet.errors import GridMismatchError
+from clusternet.foreign_errors import converted, is_foreign
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
 from clusternet.vectors import Bounds, Shapes
 
 _OUTSIDE = -(2**31)  # no class number, so it marks what a warped raster does not cover
-_ANY_PLANE = CRS.from_epsg(3857)  # stands in where neither side states a CRS: only moves pixels
 
 
 def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
@@ -74,14 +74,17 @@ def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Raster]:
     """Show a raster on another grid, nearest neighbour, as a view that is read in windows."""
     # a marker beside the values must fit too
     dtype = "int32" if np.can_cast(labels.dtype, "int32") else "float64"
+    failed = f"{labels.path}: cannot be brought onto the grid of {grid.path}"
     with ExitStack() as stack:
-        try:
+        with converted(GridMismatchError, failed):
+            # stands in where neither side states a CRS: only moves pixels
+            any_plane = CRS.from_epsg(3857)
             source = stack.enter_context(open_dataset(labels.path))
             view = stack.enter_context(
                 WarpedVRT(
                     source,
-                    src_crs=labels.crs or _ANY_PLANE,
-                    crs=grid.crs or _ANY_PLANE,
+                    src_crs=labels.crs or any_plane,
+                    crs=grid.crs or any_plane,
                     transform=grid.transform,
                     height=grid.shape[0],
                     width=grid.shape[1],
@@ -91,10 +94,6 @@ def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Raster]:
                     dtype=dtype,
                 )
             )
-        except (RasterioError, CRSError) as error:
-            raise GridMismatchError(
-                f"{labels.path}: cannot be brought onto the grid of {grid.path} ({error})."
-            ) from error
         yield Raster(view, codes=True)
 
 
@@ -111,9 +110,12 @@ def boxes_meet(first: RasterProfile, second: RasterProfile) -> bool:
     box = _bounds(first)
     if first.crs and second.crs:
         try:
-            box = transform_bounds(first.crs, second.crs, *box)
-        except RasterioError:  # outside the CRS's area of use, so surely not on the map
-            return False
+            with rasterio.Env():  # or GDAL prints what it complains of
+                box = transform_bounds(first.crs, second.crs, *box)
+        except Exception as error:
+            if not is_foreign(error):
+                raise
+            return False  # outside the CRS's area of use, so surely not on the map
     return bool(shapely.box(*box).intersects(shapely.box(*_bounds(second))))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +17,9 @@ from clusternet.raster.profile import RasterProfile
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Window
 
-# What GDAL complains of either becomes an exception here or does not matter to the user.
-logging.getLogger("rasterio").setLevel(logging.CRITICAL)
-
 _DTYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
 )  # fmt: skip
-# GDAL keeps decoded blocks of up to a twentieth of the machine's memory in every process;
-# this much holds a row of windows of a large raster and stays small beside many workers.
-# The variable, because a rasterio.Env holds only while it is entered, and GDAL reads it once.
-os.environ.setdefault("GDAL_CACHEMAX", "256")  # MiB
 
 
 def resolve_nodata(user: float | None, file: float | None) -> float | None:

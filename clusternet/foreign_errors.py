@@ -1,0 +1,126 @@
+"""The exceptions of libraries and of the system that mean a fault of a file or of the machine.
+
+They are listed by name, so that nothing has to be loaded to tell one. Whoever reads a file turns
+them into an error of its own that names the file; what escapes nevertheless becomes one line in
+the scripts. An exception that is not listed is a fault of the program and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from clusternet.errors import ClusterNetError
+from clusternet.messages import one_line
+from clusternet.process_setup import variables_of_others
+
+FOREIGN: dict[str, str] = {
+    # the system
+    "builtins.OSError": "the system",
+    "builtins.ImportError": "a package cannot be loaded",
+    "builtins.MemoryError": "memory ran out",
+    "builtins.RecursionError": "nested too deeply",
+    "builtins.UnicodeError": "text of another encoding than UTF-8",
+    # the standard library
+    "_csv.Error": "CSV",
+    "json.decoder.JSONDecodeError": "JSON",
+    "sqlite3.Error": "SQLite",
+    "tarfile.TarError": "tar",
+    "xml.etree.ElementTree.ParseError": "XML",
+    "zipfile.BadZipFile": "zip",
+    "zlib.error": "zlib",
+    # rasters and vectors
+    "pyogrio._err.CPLE_BaseError": "GDAL",
+    "pyogrio.errors.CRSError": "PROJ",
+    "pyogrio.errors.DataLayerError": "GDAL",
+    "pyogrio.errors.DataSourceError": "GDAL",
+    "pyproj.exceptions.ProjError": "PROJ",
+    "rasterio._err.CPLE_BaseError": "GDAL",
+    "rasterio.errors.CRSError": "PROJ",
+    "rasterio.errors.FileOverwriteError": "GDAL",
+    "rasterio.errors.DriverRegistrationError": "GDAL",
+    "rasterio.errors.GDALBehaviorChangeException": "GDAL",
+    "rasterio.errors.RPCError": "GDAL",
+    "rasterio.errors.RasterioError": "GDAL",
+    "rasterio.errors.WindowEvaluationError": "GDAL",
+    "shapely.errors.ShapelyError": "GEOS",
+    # pictures, settings, networks
+    "PIL.Image.DecompressionBombError": "Pillow",
+    "jaxlib.xla_extension.XlaRuntimeError": "XLA",
+    "jaxlib._jax.XlaRuntimeError": "XLA",
+    "tensorflow.python.framework.errors_impl.ResourceExhaustedError": "memory ran out",
+    "torch.OutOfMemoryError": "memory ran out",
+    "yaml.error.YAMLError": "YAML",
+}
+"""The full name of each class, and what it speaks of. Its subclasses belong to it."""
+
+_ADVICE = {
+    errno.EACCES: "check its permissions",
+    errno.EDQUOT: "make room on the disk",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ELOOP: "its symbolic links go in a circle",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "shorten it",
+    errno.ENOSPC: "make room on the disk",
+    errno.ENOTDIR: "a part of its path is a file",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "choose a place that can be written",
+}
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Tell whether an exception is listed, or is a subclass of one that is."""
+    return _entry(error) is not None
+
+
+def reason(error: BaseException) -> str:
+    """Return what an exception says, for the brackets of a message: one short line."""
+    about = _entry(error)
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(error.strerror)
+    text = one_line(str(error))
+    if about is None or about == "the system":
+        return text or type(error).__name__
+    if about == "PROJ" and (others := variables_of_others()):
+        return f"PROJ: {others[0]} names the data of another installation; unset it"
+    return f"{about}: {text}" if text else about
+
+
+def describe(error: BaseException) -> str:
+    """Return the line in which a listed exception ends that no one turned into a better one."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return f"Cannot go on ({reason(error)})."
+    advice = _ADVICE.get(error.errno or 0)
+    line = f"cannot be used ({reason(error)})"
+    if error.filename is not None:
+        line = f"{os.fsdecode(error.filename)}: {line}"
+    return f"{line}; {advice}." if advice else f"{line}."
+
+
+@contextmanager
+def converted(kind: type[ClusterNetError], message: str | Callable[[], str]) -> Iterator[None]:
+    """Turn listed exceptions of the block into ``kind``: ``message``, then the reason.
+
+    Args:
+        kind: the error to raise instead.
+        message: says which file cannot be used for what, without full stop; a function where
+            that is not known at the start.
+    """
+    try:
+        yield
+    except ClusterNetError:
+        raise
+    except Exception as error:
+        if not is_foreign(error):
+            raise
+        text = message if isinstance(message, str) else message()
+        raise kind(f"{text} ({reason(error)}).") from error
+
+
+def _entry(error: BaseException) -> str | None:
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    about = next((FOREIGN[name] for name in names if name in FOREIGN), None)
+    # what XLA calls anything by has one member that is no fault of the program
+    return None if about == "XLA" and "RESOURCE_EXHAUSTED" not in str(error) else about

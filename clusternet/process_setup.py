@@ -1,0 +1,110 @@
+"""What a process of ours sets up for itself before it works.
+
+The scripts and the worker processes call this. Importing the package changes nothing of a
+process: not its environment, its loggers, its file descriptors or its threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+_SETTINGS = {
+    # GDAL keeps decoded blocks of up to a twentieth of the machine's memory in every process;
+    # this much (MiB) holds a row of windows of a large raster and stays small beside many workers
+    "GDAL_CACHEMAX": "256",
+    # errors of TensorFlow reach us as exceptions
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+_PROJ = ("PROJ_DATA", "PROJ_LIB")
+_GDAL = ("GDAL_DATA", "GDAL_DRIVER_PATH")
+_LAYOUT = "SELECT value FROM metadata WHERE key LIKE 'DATABASE.LAYOUT.VERSION.M__OR' ORDER BY key"
+
+
+def prepare_process() -> None:
+    """Make this process fit for the work; call it before a library is loaded.
+
+    Variables that name the data of another GDAL or PROJ (PostGIS, QGIS and conda set them) are
+    left out, for this process and those it starts.
+    """
+    for name in variables_of_others():
+        del os.environ[name]
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # what GDAL complains of either becomes an exception or does not matter to the user
+    logging.getLogger("rasterio").propagate = False
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # of tracing, with several models
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a console may lack the letters of a class or a file
+            reconfigure(errors="backslashreplace")
+
+
+def variables_of_others() -> list[str]:
+    """Return the variables in force that name data which our GDAL and PROJ cannot use."""
+    package = _wheel()
+    if package is None:  # built from source: it needs what the variables name
+        return []
+    names = [n for n in _GDAL if n in os.environ and not _is_inside(os.environ[n], package)]
+    own = _layout(package / "proj_data")
+    return names + [n for n in _PROJ if n in os.environ and not _fits(os.environ[n], own)]
+
+
+@lru_cache
+def _wheel() -> Path | None:
+    """Return the folder of rasterio if it brings GDAL and its data along."""
+    spec = find_spec("rasterio")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent
+    return folder if (folder / "proj_data" / "proj.db").is_file() else None
+
+
+def _is_inside(value: str, folder: Path) -> bool:
+    return Path(os.path.realpath(value)).is_relative_to(os.path.realpath(folder))
+
+
+def _fits(value: str, own: tuple[int, ...] | None) -> bool:
+    """Tell whether the first database along a search path can be read by our PROJ.
+
+    Such folders may hold grids that its own data lack, so they stay in force.
+    """
+    folders = [Path(folder) for folder in value.split(os.pathsep) if folder]
+    layout = next((_layout(f) for f in folders if (f / "proj.db").is_file()), None)
+    return layout is not None and own is not None and layout[0] == own[0] and layout >= own
+
+
+@lru_cache
+def _layout(folder: Path) -> tuple[int, ...] | None:
+    """Return the version of the layout of ``proj.db``, None where it cannot be read."""
+    address = f"{(folder / 'proj.db').absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            return tuple(int(value) for (value,) in database.execute(_LAYOUT))
+    except (sqlite3.Error, ValueError):
+        return None
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what C++ start-up code writes to stderr, which no log level silences."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # no stderr at all, as under some services
+        yield
+        return
+    sys.stderr.flush()
+    with Path(os.devnull).open("w") as sink:
+        os.dup2(sink.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
