@@ -24,7 +24,10 @@ CONFIG = "configs/demo.yaml"
 def build_parser() -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "")
-    parser.add(("output",), {"output": Path("demo")})
+    parser.add_argument(
+        "--output", type=Path, metavar="PATH", default=Path("demo"),
+        help="folder for the scene and all that is made of it (default: demo)",
+    )  # fmt: skip
     parser.add(("num_epochs",))
     parser.add(("overwrite",))
     return parser

@@ -1,4 +1,4 @@
-"""Write the table of flags of all scripts into README.md, from their parsers.
+"""Write the table of flags of all scripts into docs/cli.md, from their parsers.
 
 python tools/flag_table.py
 python tools/flag_table.py --check
@@ -61,7 +61,8 @@ def with_tables(text: str) -> str:
 def _table(path: Path) -> Iterator[str]:
     actions = script_parser(path)._actions
     paths = [action for action in actions if not action.option_strings]
-    yield f"`python {path.relative_to(ROOT).as_posix()} {' '.join(map(_path, paths))}`"
+    script = path.relative_to(ROOT).as_posix()
+    yield f"## `{' '.join(('python', script, *map(_path, paths)))}`"
     yield ""
     yield "| flag | default | meaning |"
     yield "|---|---|---|"
@@ -104,7 +105,7 @@ def build_parser() -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "")
     parser.add_argument(
-        "readme", type=Path, nargs="?", metavar="README", default=ROOT / "README.md",
+        "text", type=Path, nargs="?", metavar="TEXT", default=ROOT / "docs" / "cli.md",
         help="the file to write the tables into",
     )  # fmt: skip
     parser.add_argument(
@@ -118,18 +119,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
-        if not args.readme.is_file():
-            raise OutputError(
-                f"{args.readme}: expected a text to write the tables into, found none."
-            )
-        text = args.readme.read_text(encoding="utf-8")
+        if not args.text.is_file():
+            raise OutputError(f"{args.text}: expected a text to write the tables into, found none.")
+        text = args.text.read_text(encoding="utf-8")
         fresh = with_tables(text)
         if args.check and fresh != text:
-            raise OutputError(f"{args.readme}: flags are out of date; run tools/flag_table.py.")
+            raise OutputError(f"{args.text}: flags are out of date; run tools/flag_table.py.")
         if fresh != text:
-            with new_file(args.readme) as part:
+            with new_file(args.text) as part:
                 part.write_text(fresh, encoding="utf-8")
-        print(f"{args.readme}: {'up to date' if fresh == text else 'flags written'}")
+        print(f"{args.text}: {'up to date' if fresh == text else 'flags written'}")
 
     run_command(command)
 
