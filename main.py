@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from clusternet.files import check_apart
 from clusternet.options import Parser, run_command, say, training_defaults, training_settings
 from clusternet.settings import TrainingSettings
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             # what the run was started with stands, unless a flag or file says otherwise
             parser.set_defaults(**saved_settings(output))
             args.__dict__.update(vars(parser.parse_args(argv)))
+        check_apart((output, args.out_weights_file, args.out_pred_masks_test), (args.config,))
         settings = training_settings(args)
         from clusternet.training import train
 

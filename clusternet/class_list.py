@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusternet.colours import palette
@@ -23,6 +23,8 @@ class ClassList:
     """RGB colour of some class values."""
     no_classes: frozenset[int] = frozenset()
     """Values that are named ``unlabelled``, ``unknown`` or the like: a lack of a class."""
+    source: Path | None = field(default=None, compare=False)
+    """The file that they were read from."""
 
     @property
     def num_classes(self) -> int:
@@ -53,12 +55,13 @@ def read_class_list(path: Path) -> ClassList:
         LabelError: if the file is missing or of another form.
     """
     if path.suffix.lower() != ".csv":
-        return make_class_list(read_class_names(path))
+        return replace(make_class_list(read_class_names(path)), source=path)
     classes = read_legend(path).classes
-    return make_class_list(
+    found = make_class_list(
         {number: land_class.name for number, land_class in classes.items()},
         {number: land_class.colour for number, land_class in classes.items()},
     )
+    return replace(found, source=path)
 
 
 def make_class_list(

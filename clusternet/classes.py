@@ -21,7 +21,7 @@ from clusternet.cluster_maps import (
     read_clusters,
 )
 from clusternet.errors import LabelError, OutputError, SettingsError
-from clusternet.files import check_new
+from clusternet.files import check_apart, check_new
 from clusternet.legend import NO_CLASS, Legend, read_legend, write_legend
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
 from clusternet.pairing import find_maps, pair_files
@@ -130,7 +130,11 @@ def assign_classes(
     targets = _targets(cluster_maps, maps, output_folder)
     legend_path = output_folder / LEGEND
     edited = legend is not None and legend.exists() and legend.resolve() == legend_path.resolve()
-    _check_outputs([*targets, *([] if edited else [legend_path])], polygons, overwrite)
+    files = [*targets, *([] if edited else [legend_path])]
+    named = None if classes is None else classes.source
+    # the legend goes into the run, too: it is the run's own
+    check_apart((*files, polygons), (maps, labels, legend, run, named))
+    _check_outputs(files, polygons, overwrite)
     votes = None
     if legend is not None and labels is None:
         naming = Naming(_fitting_legend(legend, cluster_maps), 0, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +16,57 @@ def check_new(path: Path, *, overwrite: bool, hint: str = "--overwrite replaces 
     if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     raise OutputError(f"{path}: exists already; choose another output ({hint}).")
+
+
+def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse outputs that are inputs, hold one, or lie in one; None among them is left out.
+
+    Links are followed, and files and folders are compared by what they are on the disk, not by
+    their names: another case, a hard link or a second mount point of one folder are all the same.
+
+    Raises:
+        OutputError: naming the first such output and its input.
+    """
+    read = [(path, _Place(path)) for path in inputs if path is not None]
+    for output in outputs:
+        if output is None:
+            continue
+        ours = _Place(output)
+        for taken, theirs in read:
+            relation = ours.relation(theirs)
+            if relation:
+                raise OutputError(
+                    f"{output}: {relation} the input {taken}; choose another output, so that "
+                    "neither holds the other."
+                )
+
+
+class _Place:
+    """Where a path leads, and all folders above it, as they can be told apart on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        real = Path(os.path.realpath(path))
+        self._itself = _names(real)
+        self._above = set().union(*map(_names, real.parents))
+
+    def relation(self, other: _Place) -> str:
+        """Say in words how this one lies to another one; nothing if they are apart."""
+        if self._itself & other._itself:
+            return "is"
+        if self._itself & other._above:
+            return "holds"
+        if self._above & other._itself:
+            return "lies inside"
+        return ""
+
+
+def _names(path: Path) -> set[object]:
+    """Return what a path is known by: its name, and its number on the disk if it exists."""
+    try:
+        status = path.stat()
+    except OSError:  # not there (yet)
+        return {str(path)}
+    return {str(path), (status.st_dev, status.st_ino)} if status.st_ino else {str(path)}
 
 
 def make_parent(path: Path) -> None:

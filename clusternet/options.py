@@ -199,6 +199,7 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
         """Add ``--config``, a YAML file of options."""
         self.add_argument(
             "--config", is_config_file=True, metavar="FILE.yaml",
+            type=lambda text: Path(text).expanduser(),
             help="YAML file of options (not of paths); flags win over it",
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from clusternet.colours import palette
 from clusternet.errors import RunError
-from clusternet.files import check_new
+from clusternet.files import check_apart, check_new
 from clusternet.predictor import Prediction, Predictor
 from clusternet.raster import MapWriter, RasterProfile, create_map, find_rasters, open_raster
 from clusternet.types import AnyArray
@@ -67,6 +67,7 @@ def predict_rasters(
     """
     options = options or MapOptions()
     jobs = map_paths(rasters, output_folder)
+    check_apart((output for _, output in jobs), (predictor.run.folder, *rasters))
     wanted = jobs
     if options.skip_existing:
         wanted = [(source, output) for source, output in wanted if not output.exists()]
@@ -112,6 +113,7 @@ def predict_raster(
         OutputError: if an output exists or cannot be written.
     """
     options = options or MapOptions()
+    check_apart((output,), (predictor.run.folder, source))
     with ExitStack() as stack:
         raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata))
         writers = _create_maps(stack, predictor, raster.profile, output, options)

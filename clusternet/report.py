@@ -16,7 +16,7 @@ from clusternet.errors import SettingsError
 from clusternet.evaluation import evaluate
 from clusternet.evaluation_report import Agreement, EpochScores, EvaluationReport
 from clusternet.figures import confusion_png, epochs_png
-from clusternet.files import check_new, new_folder
+from clusternet.files import check_apart, check_new, new_folder
 from clusternet.metrics import Scores, Values
 from clusternet.report_page import render_page, spread
 
@@ -84,6 +84,7 @@ def evaluate_to_folder(
     if source is None:
         raise SettingsError("Expected maps to score, or a run folder (--history), or both.")
     folder = output_folder or source.resolve().with_name(f"{_name(source)}_evaluation")
+    check_apart((folder,), (maps, labels, history, classes))
     check_new(folder, overwrite=overwrite)
     class_list = read_class_list(classes) if classes else None
     common: dict[str, Any] = dict(classes=class_list, ignore_label=ignore_label)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from clusternet.errors import OutputError, PatchError
-from clusternet.files import check_new, new_folder
+from clusternet.files import check_apart, check_new, new_folder
 from clusternet.patch_files import (
     MANIFEST_NAME,
     Manifest,
@@ -132,14 +132,8 @@ def _layers(
 def _check_outputs(layers: list[Layer], inputs: Sequence[Path], overwrite: bool) -> None:
     """Refuse outputs that exist, that no tiling wrote, or that lie among the inputs."""
     folders = [layer.folder for layer in layers]
+    check_apart(folders, inputs)
     for folder in folders:
-        for taken in inputs:
-            ours, theirs = folder.resolve(), taken.resolve()
-            if ours == theirs or ours in theirs.parents or theirs in ours.parents:
-                raise OutputError(
-                    f"{folder}: expected an output apart from the input {taken}, so that "
-                    "neither holds the other; choose a folder beside it."
-                )
         check_new(folder, overwrite=overwrite)
         is_used = folder.exists() and (folder.is_file() or any(folder.iterdir()))
         if is_used and not (folder / MANIFEST_NAME).is_file():

@@ -12,7 +12,7 @@ from clusternet.bands import Bands
 from clusternet.batches import BatchLoader
 from clusternet.epochs import Training
 from clusternet.errors import OutputError, PatchError, RunError, SettingsError
-from clusternet.files import check_new, check_writable
+from clusternet.files import check_apart, check_new, check_writable
 from clusternet.network_shape import check_shape
 from clusternet.patches import PatchFolder, open_patches
 from clusternet.run import (
@@ -70,6 +70,10 @@ def train(
         raise OutputError(f"{out_weights_file}: expected a name ending in .weights.h5.")
     if current_epoch < 0:
         raise SettingsError(f"Setting current_epoch: expected 0 or more, received {current_epoch}.")
+    check_apart(
+        (output, out_weights_file, out_pred_masks_test),
+        (patches, test_img_folder, pretrained_weights),
+    )
     resume = resume and (output / STATE).is_file()
     if not resume:
         hint = "--overwrite replaces it, --resume goes on with it"

@@ -451,7 +451,9 @@ def test_a_run_that_did_not_make_the_map_is_refused(
 
 
 def test_a_folder_that_is_no_run_is_refused(cluster_map, labels, tmp_path) -> None:
-    message = refused(tmp_path, RunError, cluster_map, labels, tmp_path / "out", run=tmp_path)
+    (tmp_path / "no_run").mkdir()
+    run = tmp_path / "no_run"
+    message = refused(tmp_path, RunError, cluster_map, labels, tmp_path / "out", run=run)
     assert "codebook.npz: cannot be read" in message
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusternet.errors import OutputError
-from clusternet.files import check_new, new_file, new_folder
+from clusternet.files import check_apart, check_new, new_file, new_folder
 
 
 def everything(folder: Path) -> list[str]:
@@ -90,3 +90,48 @@ def test_a_file_in_place_of_the_parent_folder_is_one_clear_line(tmp_path):
         with new_file(tmp_path / "file" / "a.txt"):
             pass
     assert everything(tmp_path) == ["file"]
+
+
+def tree(folder: Path) -> Path:
+    """Make an input with a file in it, a link to it, and a link to what holds it."""
+    (folder / "above" / "input" / "inner").mkdir(parents=True)
+    (folder / "above" / "input" / "file.tif").write_text("theirs")
+    (folder / "link").symlink_to(folder / "above" / "input")
+    (folder / "higher").symlink_to(folder / "above")
+    os.link(folder / "above" / "input" / "file.tif", folder / "twin.tif")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("output", "taken", "relation"),
+    [
+        ("above/input", "above/input", "is"),
+        ("above/input", "link", "is"),
+        ("link", "above/input", "is"),
+        ("higher/input", "above/input", "is"),
+        ("above/other/../input/", "above/input", "is"),
+        ("twin.tif", "above/input/file.tif", "is"),
+        ("above", "above/input", "holds"),
+        ("higher", "above/input", "holds"),
+        ("above", "link", "holds"),
+        ("above", "higher/input/file.tif", "holds"),
+        ("link", "above/input/file.tif", "holds"),
+        ("above/input/new", "above/input", "lies inside"),
+        ("link/inner/new", "above/input", "lies inside"),
+        ("above/input/inner", "higher", "lies inside"),
+        ("missing/new", "missing", "lies inside"),
+    ],
+)
+def test_an_output_that_meets_an_input_is_refused(tmp_path, monkeypatch, output, taken, relation):
+    monkeypatch.chdir(tree(tmp_path))
+    with pytest.raises(OutputError, match=rf"^{Path(output)}: {relation} the input {taken};"):
+        check_apart([None, Path(output)], [None, Path("elsewhere"), Path(taken)])
+
+
+@pytest.mark.parametrize(
+    ("output", "taken"),
+    [("above/input_2", "above/input"), ("above/input/a.tif", "above/input/b.tif"), ("new", "link")],
+)
+def test_an_output_beside_an_input_is_welcome(tmp_path, monkeypatch, output, taken):
+    monkeypatch.chdir(tree(tmp_path))
+    check_apart([Path(output)], [Path(taken)])

@@ -258,7 +258,7 @@ def test_input_is_never_written_over(tmp_path, scene, strokes, capsys, flag):
     before = outputs[flag].read_bytes()
     message = refused(capsys, *scene, "--strokes", strokes, "--overwrite",
                       *(part for pair in outputs.items() for part in pair))  # fmt: skip
-    assert "is an input" in message and outputs[flag].read_bytes() == before
+    assert "is the input" in message and outputs[flag].read_bytes() == before
 
 
 @needs_page

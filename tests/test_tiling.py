@@ -499,7 +499,7 @@ def test_overwriting_spares_a_folder_that_no_tiling_wrote(scene, patches):
 
 @pytest.mark.parametrize("output", ["in/patches", "in", "."])
 def test_an_output_that_holds_the_rasters_or_lies_among_them_is_refused(scene, tmp_path, output):
-    with pytest.raises(OutputError, match="expected an output apart from the input"):
+    with pytest.raises(OutputError, match=r"(is|holds|lies inside) the input"):
         tile_rasters(tmp_path / "in", tmp_path / output, SIXTEEN, overwrite=True)
     assert everything(tmp_path) == ["in/scene.tif"]
 
@@ -507,7 +507,7 @@ def test_an_output_that_holds_the_rasters_or_lies_among_them_is_refused(scene, t
 def test_labels_are_never_overwritten_by_label_patches(write_raster, tmp_path, scene, patches):
     write_raster("patches_masks/scene.tif", np.ones((40, 50), np.uint8))
     masks = tmp_path / "patches_masks"
-    with pytest.raises(OutputError, match="expected an output apart from the input"):
+    with pytest.raises(OutputError, match=r"(is|holds|lies inside) the input"):
         tile_rasters(scene, patches, SIXTEEN, masks_folder=masks, overwrite=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusternet.files import check_apart
 from clusternet.options import Parser, run_command, say
 
 _NAMING = ("unlabelled", "rule", "keep_clust_threshold", "gt_fraction", "seed")
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
+        check_apart((args.polygons,), (args.config,))
         from clusternet.class_list import read_class_list
         from clusternet.classes import assign_classes
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusternet.files import check_apart
 from clusternet.options import Parser, run_command, say
 
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("expected MAPS and LABELS, or --history RUN and LABELS")
 
     def command() -> None:
+        check_apart((args.output_folder,), (args.config,))
         from clusternet.report import evaluate_to_folder
 
         say(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusternet.files import check_apart
 from clusternet.options import Parser, run_command, say
 
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--output needs --strokes, the file of strokes to apply")
 
     def command() -> None:
+        check_apart((args.output, args.polygons), (args.config,))
         if args.output is None:
             from clusternet.interactive.app import serve
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusternet.files import check_apart
 from clusternet.options import Parser, run_command, say
 
 
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
+        check_apart((args.folder,), (args.config,))
         from clusternet.scene import write_scenes
 
         images = write_scenes(args.folder, seed=args.seed, overwrite=args.overwrite)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from clusternet.files import check_apart
 from clusternet.options import Parser, run_command, say
 from clusternet.settings import TilingSettings
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
+        check_apart((args.output_folder,), (args.config,))
         settings = TilingSettings.from_mapping({name: getattr(args, name) for name in SETTINGS})
         from clusternet.tiling import tile_rasters
 

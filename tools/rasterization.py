@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusternet.files import check_apart
 from clusternet.options import Parser, run_command, say
 
 _OPTIONS = ("class_field", "burn_value", "layer", "order_field", "background", "all_touched")
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
+        check_apart((args.output,), (args.config,))
         from clusternet.raster.vectors import rasterize_labels
 
         options = {name: getattr(args, name) for name in _OPTIONS}

@@ -9,6 +9,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from clusternet.errors import SettingsError
+from clusternet.files import check_apart
+from clusternet.interactive.autosave import STROKES
 from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.interactive.rules import DEFAULT_RULE
 from clusternet.interactive.workspace import Workspace
@@ -74,6 +76,7 @@ def serve(
     try:
         port = free_port(host, port)
         if strokes is not None:
+            check_apart((workspace.folder / STROKES,), (strokes,))
             workspace.load(strokes, class_field=class_field, layer=layer)
         images = ImageTiles(build_pyramid(raster, workspace.folder), workspace.run.bands.nodata)
         workspace.load_network()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
 from clusternet.errors import LabelError, OutputError, SettingsError
-from clusternet.files import check_new, check_writable
+from clusternet.files import check_apart, check_new, check_writable
 from clusternet.interactive.cache import WINDOW, FeatureCache, scene_folder
 from clusternet.interactive.classifiers import Classifier
 from clusternet.interactive.export import (
@@ -95,7 +94,11 @@ def _apply(
 ) -> BatchReport:
     if options.rule not in RULES:
         raise SettingsError(f"--rule: expected one of {', '.join(RULES)}, found {options.rule}.")
-    _check_outputs(export, inputs=(raster_path, strokes, options.drawn_on))
+    folder = scene_folder(run_folder, options.drawn_on or raster_path, options.cache_folder)
+    rasters = (raster_path, options.drawn_on)
+    check_apart((export.output, export.polygons, export.legend), (run_folder, strokes, *rasters))
+    check_apart((folder,), rasters)  # it lies in the run, and may hold the strokes
+    _check_outputs(export)
     run = load_run(run_folder)
     profile = read_profile(raster_path, run)
     drawn_on = options.drawn_on or raster_path
@@ -177,14 +180,12 @@ def _write(
     )  # fmt: skip
 
 
-def _check_outputs(export: Export, inputs: Sequence[Path | None]) -> None:
+def _check_outputs(export: Export) -> None:
     if export.output.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"{export.output}: class maps are written as GeoTIFF; name it *.tif.")
     if export.polygons is not None and export.polygons.suffix.lower() != ".gpkg":
         raise OutputError(f"{export.polygons}: polygons are written as GeoPackage; name it *.gpkg.")
     for path in (export.output, export.polygons, export.legend):
         if path is not None:
-            if path.resolve() in {given.resolve() for given in inputs if given is not None}:
-                raise OutputError(f"{path}: is an input; choose another output.")
             check_new(path, overwrite=export.overwrite)
             check_writable(path)

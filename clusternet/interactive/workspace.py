@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError
+from clusternet.files import check_apart
 from clusternet.interactive.autosave import load_drawing, save_drawing
 from clusternet.interactive.batch import LazyPredictor, read_profile
 from clusternet.interactive.cache import WINDOW, scene_folder
@@ -89,6 +90,7 @@ class Workspace:
         self.raster_path = raster_path
         self.profile = read_profile(raster_path, self.run)
         self.folder = scene_folder(run_folder, raster_path, cache_folder)
+        check_apart((self.folder,), (raster_path,))
         self.place = Place.of(self.profile)
         self.rule, self.smooth = rule, smooth
         self.lock = SceneLock(self.folder)

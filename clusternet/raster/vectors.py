@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from clusternet.colours import palette
 from clusternet.errors import GridMismatchError, LabelError
-from clusternet.files import check_new
+from clusternet.files import check_apart, check_new
 from clusternet.raster.labels import BurntLabels
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile
@@ -87,6 +87,7 @@ def rasterize_labels(
         LabelError: if the vectors or their classes cannot be used.
         GridMismatchError: if the vectors cannot be laid over the reference, or miss it.
     """
+    check_apart((output,), (vectors, reference))
     check_new(output, overwrite=overwrite)
     if background is not None and not 0 <= background <= MAX_CLASS:
         raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
