@@ -14,9 +14,8 @@ from clusternet.errors import GridMismatchError, LabelError, OutputError
 from clusternet.interactive import cache as cache_module
 from clusternet.interactive.autosave import load_drawing, save_drawing
 from clusternet.interactive.cache import Identity, Quantiser, disk_bytes, open_cache
-from clusternet.interactive.session import Drawing
 from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
-from clusternet.interactive.strokes import Stroke, make_line
+from clusternet.interactive.strokes import Drawing, Stroke, make_line
 from clusternet.land_classes import LandClass
 from clusternet.raster import open_raster
 from clusternet.raster.pyramid import build_pyramid

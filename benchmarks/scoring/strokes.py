@@ -10,12 +10,12 @@ from scipy import ndimage
 
 from clusternet.interactive.classifiers import Samples
 from clusternet.interactive.classifiers import Scene as FitScene
+from clusternet.interactive.guide import edge_axes
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
 from clusternet.interactive.smoothing import (
     GRID,
     NO_CLASS,
     Sketch,
-    edge_axes,
     smooth_classes,
     smoothing_radius,
 )

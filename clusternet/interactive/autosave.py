@@ -9,7 +9,6 @@ from pathlib import Path
 
 from clusternet.errors import ClusterNetError
 from clusternet.files import new_file, readable_os_errors
-from clusternet.interactive.session import Drawing
 from clusternet.interactive.stroke_files import (
     Place,
     as_hex,
@@ -17,6 +16,7 @@ from clusternet.interactive.stroke_files import (
     read_strokes,
     write_strokes,
 )
+from clusternet.interactive.strokes import Drawing
 from clusternet.land_classes import LandClass
 
 logger = logging.getLogger(__name__)

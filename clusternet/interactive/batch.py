@@ -23,8 +23,8 @@ from clusternet.interactive.export import (
 from clusternet.interactive.filling import fill_cache, prepare_cache
 from clusternet.interactive.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
-from clusternet.interactive.session import Drawing
 from clusternet.interactive.stroke_files import Place, read_strokes
+from clusternet.interactive.strokes import Drawing
 from clusternet.land_classes import LandClass
 from clusternet.predictor import Predictor, load
 from clusternet.raster import RasterProfile, open_raster

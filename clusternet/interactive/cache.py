@@ -27,7 +27,7 @@ import numpy as np
 
 from clusternet.errors import OutputError, RunError
 from clusternet.files import make_parent, new_file, readable_os_errors
-from clusternet.interactive.smoothing import edge_axes
+from clusternet.interactive.guide import edge_axes
 from clusternet.raster import RasterProfile
 from clusternet.run import Run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array

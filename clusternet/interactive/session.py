@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clusternet.colours import palette
 from clusternet.errors import LabelError
-from clusternet.interactive.strokes import Stroke, erase
+from clusternet.interactive.strokes import Drawing, Stroke, erase
 from clusternet.land_classes import MAX_CLASS, RGB, LandClass
 
 _MOST_STEPS = 200
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One state: the classes and the strokes, in the order in which they were drawn."""
-
-    classes: tuple[LandClass, ...] = ()
-    strokes: tuple[Stroke, ...] = ()
-
-    def find(self, number: int) -> LandClass:
-        """Return a class by its number."""
-        for land_class in self.classes:
-            if land_class.number == number:
-                return land_class
-        raise LabelError(f"There is no class {number}; add it first.")
 
 
 class Session:
@@ -128,8 +112,3 @@ def first_classes() -> tuple[LandClass, ...]:
         LandClass(number, f"class {number}", (red, green, blue))
         for number, (red, green, blue) in ((1, colours[1]), (2, colours[3]))
     )
-
-
-def named_classes(classes: Iterable[LandClass]) -> tuple[LandClass, ...]:
-    """Return classes in the order of their numbers."""
-    return tuple(sorted(classes, key=lambda c: c.number))

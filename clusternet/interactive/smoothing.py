@@ -22,7 +22,6 @@ from clusternet.windows import Shape, Window
 NO_CLASS = -1
 GRID = 2
 """Every how many pixels of a map are classified before all of them are smoothed."""
-_CHANNELS = 3  # of the image whose edges classes follow
 _FAINT = 5.0  # levels of a byte: what bands differ by less than this is hardly an edge
 
 
@@ -168,19 +167,6 @@ def smoothing_radius(smooth: int, step: int, *, follows_edges: bool) -> int:
     """
     reach = smooth // 2 if follows_edges else smooth // 4
     return max(reach // (GRID * step), 1 if smooth > 1 and step == 1 else 0)
-
-
-def edge_axes(spread: AnyArray) -> AnyArray:
-    """Return what projects bands to the channels whose edges count; (bands, channels).
-
-    Bands as they are, or the three directions in which more than three differ most.
-
-    Args:
-        spread: (bands, bands) their covariance.
-    """
-    if len(spread) <= _CHANNELS:
-        return np.eye(len(spread))
-    return np.asarray(np.linalg.eigh(spread)[1][:, : -_CHANNELS - 1 : -1])
 
 
 def border(radius: int, factor: int) -> int:

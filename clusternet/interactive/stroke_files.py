@@ -19,8 +19,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files import new_file
-from clusternet.interactive.session import Drawing, named_classes
-from clusternet.interactive.strokes import Stroke
+from clusternet.interactive.strokes import Drawing, Stroke
 from clusternet.land_classes import RGB, LandClass, make_classes
 from clusternet.raster import RasterProfile
 from clusternet.types import AnyArray
@@ -144,7 +143,7 @@ def read_strokes(
                        path, len(strokes) - len(inside), len(strokes), place.name)  # fmt: skip
     classes = make_classes(set(shapes.classes.tolist()), details.names, details.colours)
     classes |= {number: names[number] for number in classes if names and number in names}
-    return Drawing(named_classes(classes.values()), inside)
+    return Drawing(tuple(sorted(classes.values(), key=lambda c: c.number)), inside)
 
 
 @dataclass(frozen=True)

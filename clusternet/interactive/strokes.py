@@ -10,6 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from clusternet.errors import LabelError
+from clusternet.land_classes import LandClass
 from clusternet.windows import Shape
 
 Positions = NDArray[np.int64]
@@ -51,6 +53,21 @@ class Stroke:
             found = _along(self.geometry, self.width)
         on_raster = ((found >= 0) & (found < shape)).all(axis=1)
         return np.unique(found[on_raster], axis=0)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One state: the classes and the strokes, in the order in which they were drawn."""
+
+    classes: tuple[LandClass, ...] = ()
+    strokes: tuple[Stroke, ...] = ()
+
+    def find(self, number: int) -> LandClass:
+        """Return a class by its number."""
+        for land_class in self.classes:
+            if land_class.number == number:
+                return land_class
+        raise LabelError(f"There is no class {number}; add it first.")
 
 
 def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:

@@ -36,8 +36,9 @@ from clusternet.interactive.mapping import (
 )
 from clusternet.interactive.pace import Pace
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
-from clusternet.interactive.session import Drawing, Session
+from clusternet.interactive.session import Session
 from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
+from clusternet.interactive.strokes import Drawing
 from clusternet.land_classes import LandClass
 from clusternet.legend import write_legend
 from clusternet.run import load_run
