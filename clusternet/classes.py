@@ -191,13 +191,6 @@ def _check_outputs(files: Sequence[Path], polygons: Path | None, overwrite: bool
     check_new(polygons, overwrite=overwrite)
     if polygons.suffix.lower() != ".gpkg":
         raise OutputError(f"{polygons}: polygons are written as GeoPackage; name it *.gpkg.")
-    stems = [path.stem for path in files]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise OutputError(
-                f"{polygons}: two maps are called {stem}, so their polygons would share a layer; "
-                "rename one, or write the polygons of each apart."
-            )
 
 
 def _fitting_legend(path: Path, maps: Sequence[ClusterMap]) -> Legend:

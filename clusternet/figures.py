@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"  # told apart by the colour-blind too
 _MOST_ANNOTATED = 15
+_LONGEST_NAME = 30  # characters beside a matrix
 
 
 def confusion_png(report: EvaluationReport) -> bytes:
@@ -25,15 +27,16 @@ def confusion_png(report: EvaluationReport) -> bytes:
     counts = report.pooled.confusion
     rows = np.flatnonzero(counts.sum(axis=1) + counts[:, :-1].sum(axis=0))
     cols = np.append(rows, len(counts)) if counts[:, -1].any() else rows
-    names = [*report.class_names, "no class"]
+    names = [_shortened(name) for name in (*report.class_names, "no class")]
     totals = counts[rows].sum(axis=1, keepdims=True)
     share = counts[np.ix_(rows, cols)] / np.maximum(totals, 1)
     side = min(max(0.62 * len(cols) + 2.4, 4.5), 16)
     figure = _new_figure(side + 0.8, side)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
-    axes.set_xticks(range(len(cols)), [names[c] for c in cols], rotation=45, ha="right")
-    axes.set_yticks(range(len(rows)), [names[r] for r in rows])
+    plain = dict(parse_math=False)  # a name may hold $
+    axes.set_xticks(range(len(cols)), [names[c] for c in cols], rotation=45, ha="right", **plain)
+    axes.set_yticks(range(len(rows)), [names[r] for r in rows], **plain)
     axes.set(xlabel="predicted", ylabel="truth")
     if len(cols) <= _MOST_ANNOTATED:
         for (row, col), value in np.ndenumerate(share):
@@ -79,7 +82,14 @@ def _new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
 def _to_png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    with warnings.catch_warnings():
+        # of names in scripts that the font lacks; the page and the tables show them
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from clusternet.class_names import clean_name, warn_of_near_twins
 from clusternet.colours import palette
 from clusternet.errors import LabelError
 
@@ -15,6 +18,7 @@ MAX_CLASS = 65534
 UNKNOWN = "unknown"
 _UNKNOWN_COLOUR = (128, 128, 128)
 RGB = tuple[int, int, int]
+_NUMBER = re.compile("[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,13 @@ class LandClass:
     number: int
     """Its pixel value."""
     name: str
-    """What people call it."""
+    """What people call it, as `clusternet.class_names.clean_name` leaves it."""
     colour: RGB
     """Red, green and blue, 0 to 255."""
+
+    def __post_init__(self) -> None:
+        """Bring the name into the form that all files can hold."""
+        object.__setattr__(self, "name", clean_name(self.name))
 
 
 def make_classes(
@@ -50,7 +58,10 @@ def unknown_class(classes: Mapping[int, LandClass]) -> LandClass:
     for land_class in classes.values():
         if land_class.name.lower() == UNKNOWN:
             return land_class
-    return LandClass(max(classes, default=-1) + 1, UNKNOWN, _UNKNOWN_COLOUR)
+    number = max(classes, default=-1) + 1
+    if number > MAX_CLASS:
+        number = next(free for free in range(MAX_CLASS) if free not in classes)
+    return LandClass(number, UNKNOWN, _UNKNOWN_COLOUR)
 
 
 def read_class_names(path: Path) -> dict[int, str]:
@@ -60,19 +71,34 @@ def read_class_names(path: Path) -> dict[int, str]:
         LabelError: if the file is missing or of another form.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_distinct)
     except OSError as error:
         raise LabelError(f"{path}: cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise LabelError(f"{path}: is not JSON ({error}).") from error
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{path}: is not UTF-8 text; save it as UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise LabelError(f"{path}: is not JSON ({str(error)[:100]}).") from error
     form = 'expected {"0": "building", "1": "road", ...}'
     if not isinstance(values, dict) or not values:
         raise LabelError(f"{path}: {form}.")
     names: dict[int, str] = {}
-    for key, name in values.items():
-        if not (key.isdecimal() and int(key) <= MAX_CLASS and isinstance(name, str)):
-            raise LabelError(f'{path}: {form}, found "{key}": {json.dumps(name)}.')
+    for key, value in values.items():
+        name = clean_name(value, path) if isinstance(value, str) else ""
+        if not (_NUMBER.fullmatch(key) and int(key) <= MAX_CLASS and name):
+            found = f"{json.dumps(key[:20])}: {json.dumps(value)[:80]}"
+            raise LabelError(f"{path}: {form}, with numbers up to {MAX_CLASS}, found {found}.")
+        if int(key) in names:
+            raise LabelError(f"{path}: names the class {int(key)} twice.")
         names[int(key)] = name
     if len(set(names.values())) < len(names):
-        raise LabelError(f"{path}: two classes have the same name.")
+        raise LabelError(f"{path}: two classes have the same name; rename one.")
+    warn_of_near_twins(names.values(), path)
     return names
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the entries of a JSON object; ValueError if two have the same key."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("it has two entries of the same key")
+    return values

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from clusternet.class_names import clean_name, warn_of_near_twins
 from clusternet.errors import LabelError
 from clusternet.files import new_file
 from clusternet.land_classes import MAX_CLASS, RGB, LandClass, make_classes, read_class_names
+from clusternet.spreadsheet import as_cell, from_cell
 from clusternet.types import IntArray, UInt8Array
 
 __all__ = [
@@ -94,9 +96,10 @@ def write_legend(path: Path, legend: Legend, *, overwrite: bool = False) -> None
             for row in legend.rows:
                 purity = "" if row.purity is None else f"{row.purity:.4f}"
                 colour = "#{:02x}{:02x}{:02x}".format(*row.land_class.colour)
+                name = as_cell(row.land_class.name)
                 writer.writerow(
-                    [row.cluster, row.land_class.number, row.land_class.name, colour, row.votes,
-                     purity, legend.run or ""]
+                    [row.cluster, row.land_class.number, name, colour, row.votes, purity,
+                     legend.run or ""]
                 )  # fmt: skip
 
 
@@ -109,20 +112,32 @@ def read_legend(path: Path) -> Legend:
     Raises:
         LabelError: naming the line, if the file is missing or cannot be understood.
     """
-    text = _read_text(path)
-    delimiter = max(",;\t", key=text.splitlines()[0].count)
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = [name.strip().lower() for name in next(records)]
+    lines = _filled_lines(path)
+    header = [name.strip().lower() for name in next(lines)[1]]
     for name in _REQUIRED:
         if name not in header:
-            raise LabelError(f"{path}: has no column '{name}'; there are {', '.join(header)}.")
-    if len(set(header)) < len(header):
-        raise LabelError(f"{path}: has two columns of the same name.")
+            listed = ", ".join(header)[:100]
+            raise LabelError(f"{path}: has no column '{name}'; there are {listed}.")
+    filled = [name for name in header if name]
+    if len(set(filled)) < len(filled):
+        raise LabelError(f"{path}: has two columns of the same name; rename or remove one.")
     table = _Table(path)
-    for values in records:
-        if any(value.strip() for value in values):
-            table.add(records.line_num, dict(zip(header, values, strict=False)))
+    for line, values in lines:
+        table.add(line, dict(zip(header, values, strict=False)))
     return table.finish()
+
+
+def _filled_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and cells of each line that is not empty."""
+    text = _read_text(path)
+    delimiter = max(",;\t", key=text.lstrip().splitlines()[0].count)
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for values in records:
+            if any(value.strip() for value in values):
+                yield records.line_num, values
+    except csv.Error as error:
+        raise LabelError(f"{path}, line {records.line_num + 1}: is not CSV ({error}).") from error
 
 
 def _read_text(path: Path) -> str:
@@ -156,13 +171,16 @@ class _Table:
             raise self._error(
                 line, f"cluster {cluster} stands already in line {self._lines[cluster]}"
             )
-        if values.get("name"):
-            self._agree(line, number, "name", values["name"], self._names)
+        name = clean_name(from_cell(values.get("name", "")), self._path)
+        if name:
+            self._agree(line, number, "name", name, self._names)
         if values.get("colour"):
             self._agree(line, number, "colour", self._colour(line, values), self._colours)
         if values.get("run"):
             if self._run not in (None, values["run"]):
-                raise self._error(line, f"run {values['run']} differs from {self._run} above")
+                raise self._error(
+                    line, f"run {values['run'][:40]} differs from {self._run[:40]} above"
+                )
             self._run = values["run"]
         self._clusters[cluster], self._lines[cluster] = values, line
 
@@ -170,7 +188,8 @@ class _Table:
         if not self._clusters:
             raise LabelError(f"{self._path}: holds no line below its header.")
         if len(set(self._names.values())) < len(self._names):
-            raise LabelError(f"{self._path}: two class numbers have the same name.")
+            raise LabelError(f"{self._path}: two class numbers have the same name; rename one.")
+        warn_of_near_twins(self._names.values(), self._path)
         numbers = {cluster: int(v["class"]) for cluster, v in self._clusters.items()}
         classes = make_classes(numbers.values(), self._names, self._colours)
         rows = [
@@ -183,23 +202,26 @@ class _Table:
         values, line = self._clusters[cluster], self._lines[cluster]
         try:
             votes = int(float(values.get("votes") or 0))
-            purity = values.get("purity")
-            return votes, float(purity.replace(",", ".")) if purity else None
+            text = values.get("purity")
+            purity = float(text.replace(",", ".")) if text else None
         except (ValueError, OverflowError):
             raise self._error(line, "votes and purity must be numbers or empty") from None
+        if purity is not None and not 0 <= purity <= 1:
+            raise self._error(line, f"purity must be a share from 0 to 1, found {purity:g}")
+        return votes, purity
 
     def _number(self, line: int, values: Mapping[str, str], column: str, highest: int) -> int:
         text = values.get(column, "")
         if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) > highest:
             raise self._error(
-                line, f"{column} must be a whole number from 0 to {highest}, found '{text}'"
+                line, f"{column} must be a whole number from 0 to {highest}, found '{text[:40]}'"
             )
         return int(text)
 
     def _colour(self, line: int, values: Mapping[str, str]) -> RGB:
         text = values["colour"]
         if not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
-            raise self._error(line, f"colour must look like #1f77b4, found '{text}'")
+            raise self._error(line, f"colour must look like #1f77b4, found '{text[:40]}'")
         red, green, blue = bytes.fromhex(text.removeprefix("#"))
         return red, green, blue
 

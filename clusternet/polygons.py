@@ -16,7 +16,7 @@ from clusternet.land_classes import LandClass
 from clusternet.raster import open_raster
 from clusternet.raster.styles import style_path, write_polygon_style
 from clusternet.raster.vectors import Polygons, polygonise
-from clusternet.vectors import write_polygons
+from clusternet.vectors import layer_names, write_polygons
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,13 @@ def write_class_polygons(
 ) -> int:
     """Write the polygons of class maps, a layer for each map, and return their number.
 
-    Fields are ``class``, ``name`` and, where the CRS is projected, ``area_ha``. A style for QGIS
-    with the colours of the classes lies beside the file.
+    A layer has the name of its map, or one like it that a GeoPackage takes. Fields are ``class``,
+    ``name`` and, where the CRS is projected, ``area_ha``. A style for QGIS with the colours of the
+    classes lies beside the file.
 
     Args:
         path: the GeoPackage.
-        class_maps: class maps with different names.
+        class_maps: class maps.
         classes: the classes by number.
         options: what is done to the polygons.
         overwrite: replace an existing file.
@@ -64,10 +65,9 @@ def write_class_polygons(
         OutputError: if ``path`` exists or cannot be written.
     """
     count = 0
-    entries = [(number, found.name, found.colour) for number, found in classes.items()]
-    with new_file(path, overwrite=overwrite) as part, new_file(style_path(path)) as style:
-        write_polygon_style(style, "class", entries)
-        for class_map in tqdm(class_maps, desc="polygons", unit="map", disable=None):
+    named = list(zip(class_maps, layer_names(path.stem for path in class_maps), strict=True))
+    with new_file(path, overwrite=overwrite) as part:
+        for class_map, layer in tqdm(named, desc="polygons", unit="map", disable=None):
             with open_raster(class_map, codes=True) as raster:
                 crs = raster.profile.crs
             windows = polygonise(
@@ -76,13 +76,16 @@ def write_class_polygons(
             for index, polygons in enumerate(windows):
                 write_polygons(
                     part,
-                    class_map.stem,
+                    layer,
                     polygons.geometries,
                     _fields(polygons, classes),
                     None if crs is None else crs.to_wkt(),
                     append=index > 0,
                 )
                 count += len(polygons.classes)
+        with new_file(style_path(path)) as style:  # inside: neither appears without the other
+            entries = [(number, found.name, found.colour) for number, found in classes.items()]
+            write_polygon_style(style, "class", entries)
     return count
 
 

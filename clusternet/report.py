@@ -19,6 +19,7 @@ from clusternet.figures import confusion_png, epochs_png
 from clusternet.files import check_apart, check_new, new_folder
 from clusternet.metrics import Scores, Values
 from clusternet.report_page import render_page, spread
+from clusternet.spreadsheet import as_cell
 
 PAGE = "report.html"
 _PER_CLASS = ("iou", "dice", "precision", "recall")
@@ -215,5 +216,6 @@ def _epoch_rows(epochs: Sequence[EpochScores]) -> list[list[Any]]:
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+    cells = [[as_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     with path.open("w", newline="", encoding="utf-8") as text:
-        csv.writer(text).writerows(rows)
+        csv.writer(text).writerows(cells)

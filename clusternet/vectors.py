@@ -15,9 +15,17 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import (
+    CRSError,
+    DataLayerError,
+    DataSourceError,
+    FeatureError,
+    FieldError,
+    GeometryError,
+)
 from pyproj.exceptions import ProjError
 
+from clusternet.class_names import clean_name
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.types import AnyArray, IntArray
 
@@ -30,6 +38,14 @@ MAX_CLASS = 65534
 """The highest class number: one value of a 16-bit map is needed for nodata."""
 
 Bounds = tuple[float, float, float, float]
+
+VECTOR_ERRORS = (
+    CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError,
+)  # fmt: skip
+"""What pyogrio raises."""
+_MOST_LAYER_LETTERS = 100
+_RESERVED = ("gpkg", "sqlite_", "rtree_", "ogr_", "idx_", "layer_styles", "spatial_", "geometry_")
+"""How names of tables begin that SQLite, GeoPackage, GDAL or QGIS keep for themselves."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +196,33 @@ def write_polygons(
                 promote_to_multi=True, append=append,
                 dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
             )  # fmt: skip
-        except (DataSourceError, DataLayerError) as error:
-            raise OSError(f"{error}; is the disk full?") from error
+        except VECTOR_ERRORS as error:
+            raise OSError(f"{str(error)[:150]}; layer {layer}") from error
+
+
+def layer_names(names: Iterable[str]) -> list[str]:
+    """Return a name for a layer of a GeoPackage for each of ``names``, the same where it serves.
+
+    A table of a GeoPackage starts with a letter or a digit, not with a word that is reserved, and
+    upper and lower case do not tell two apart: ``map_`` is put before, ``_2`` behind where needed.
+    """
+    wanted = [_layer_name(name) for name in names]
+    others = {name.casefold() for name in wanted}
+    taken: set[str] = set()
+    for index, name in enumerate(wanted):
+        new, number = name, 2
+        while new.casefold() in taken or (new != name and new.casefold() in others):
+            new, number = f"{name}_{number}", number + 1
+        taken.add(new.casefold())
+        wanted[index] = new
+    return wanted
+
+
+def _layer_name(name: str) -> str:
+    name = clean_name(name[:_MOST_LAYER_LETTERS], "layers")
+    if name[:1].isalnum() and not name.lower().startswith(_RESERVED):
+        return name
+    return f"map_{name}"
 
 
 def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:

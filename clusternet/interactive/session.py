@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from clusternet.class_names import clean_name
 from clusternet.colours import palette
 from clusternet.errors import LabelError
 from clusternet.interactive.strokes import Drawing, Stroke, erase
@@ -80,7 +81,7 @@ class Session:
             LabelError: if the name is empty or another class has it.
         """
         old = self.drawing.find(number)
-        name = old.name if name is None else name.strip()
+        name = old.name if name is None else clean_name(name, "this page")
         if not name or any(c.name == name and c.number != number for c in self.drawing.classes):
             raise LabelError(f"'{name}': a class needs a name that no other class has.")
         new = LandClass(number, name, colour or old.colour)

@@ -20,6 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
+from clusternet.class_names import clean_name
 from clusternet.errors import OutputError
 from clusternet.files import new_file, readable_os_errors
 from clusternet.raster.profile import RasterProfile
@@ -129,6 +130,7 @@ def create_map(
     )  # fmt: skip
     if colours is not None:
         options["photometric"] = "palette"
+    names = None if names is None else [clean_name(name, path) for name in names]
     with new_file(path, overwrite=overwrite) as part, ExitStack() as stack:
         stack.enter_context(_side_files(path, colours, names))
         plain = stack.enter_context(_plain_sibling(part)) if cog else part

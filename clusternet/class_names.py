@@ -1,0 +1,73 @@
+"""Names of classes, in the one form that every file of a class map can hold.
+
+A name enters from vectors, rasters, legends, lists of classes and the page; it leaves as XML, CSV,
+a table of a GeoPackage, HTML and a line on the console. `clean_name` is called where it enters.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
+from clusternet.errors import LabelError
+
+logger = logging.getLogger(__name__)
+
+MAX_NAME = 200
+"""Characters of the longest name."""
+_BREAKS = re.compile(r"\s*[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]\s*")
+# What XML 1.0 cannot hold, and the other control characters.
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_INVISIBLE = "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+def clean_name(text: str, source: object = "class names") -> str:
+    """Return a class name as it is compared, shown and written; perhaps empty.
+
+    White space around it does not count, a line break or tab inside becomes a space, and letters
+    with accents take one form whichever way they were typed. A control character becomes a
+    replacement character, with a warning. Upper and lower case differ.
+
+    Args:
+        text: the name as a file or a person states it.
+        source: where it stands, for messages.
+
+    Raises:
+        LabelError: if it is longer than ``MAX_NAME``.
+    """
+    name = _BREAKS.sub(" ", unicodedata.normalize("NFC", text)).strip().strip(_INVISIBLE).strip()
+    if len(name) > MAX_NAME:
+        raise LabelError(
+            f"{source}: expected class names of up to {MAX_NAME} characters, found one of "
+            f"{len(name)} ({_UNWRITABLE.sub(_REPLACEMENT, name[:20])}...); shorten it."
+        )
+    written = _UNWRITABLE.sub(_REPLACEMENT, name)
+    if written != name:
+        logger.warning(
+            "%s: the class name %s holds control characters; it is written '%s'.",
+            source, ascii(name), written,
+        )  # fmt: skip
+    return written
+
+
+def is_made_up(number: int, name: str) -> bool:
+    """Tell whether a name says no more than its number, as ``class 3`` and ``3`` do."""
+    return name in (f"class {number}", str(number))
+
+
+def warn_of_near_twins(names: Iterable[str], source: object) -> None:
+    """Warn of names that differ by upper and lower case only: they are different classes."""
+    alike = defaultdict(set)
+    for name in names:
+        alike[name.casefold()].add(name)
+    for twins in alike.values():
+        if len(twins) > 1:
+            first, second = sorted(twins)[:2]
+            logger.warning(
+                "%s: '%s' and '%s' differ by upper and lower case only; they are taken as two "
+                "classes.", source, first, second,
+            )  # fmt: skip
