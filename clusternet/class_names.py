@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from clusternet.errors import LabelError
+from clusternet.messages import short_value
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def clean_name(text: str, source: object = "class names") -> str:
     if len(name) > MAX_NAME:
         raise LabelError(
             f"{source}: expected class names of up to {MAX_NAME} characters, found one of "
-            f"{len(name)} ({_UNWRITABLE.sub(_REPLACEMENT, name[:20])}...); shorten it."
+            f"{len(name)} ({short_value(name, 40)}); shorten it."
         )
     written = _UNWRITABLE.sub(_REPLACEMENT, name)
     if written != name:

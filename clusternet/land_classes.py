@@ -12,6 +12,8 @@ from typing import Any
 from clusternet.class_names import clean_name, warn_of_near_twins
 from clusternet.colours import palette
 from clusternet.errors import LabelError
+from clusternet.foreign_errors import reason
+from clusternet.messages import short, short_value
 
 MAX_CLASS = 65534
 """The highest class number: one value of a 16-bit map is needed for nodata."""
@@ -77,7 +79,7 @@ def read_class_names(path: Path) -> dict[int, str]:
     except UnicodeDecodeError as error:
         raise LabelError(f"{path}: is not UTF-8 text; save it as UTF-8.") from error
     except (ValueError, RecursionError) as error:
-        raise LabelError(f"{path}: is not JSON ({str(error)[:100]}).") from error
+        raise LabelError(f"{path}: is not JSON ({reason(error)}).") from error
     form = 'expected {"0": "building", "1": "road", ...}'
     if not isinstance(values, dict) or not values:
         raise LabelError(f"{path}: {form}.")
@@ -85,7 +87,7 @@ def read_class_names(path: Path) -> dict[int, str]:
     for key, value in values.items():
         name = clean_name(value, path) if isinstance(value, str) else ""
         if not (_NUMBER.fullmatch(key) and int(key) <= MAX_CLASS and name):
-            found = f"{json.dumps(key[:20])}: {json.dumps(value)[:80]}"
+            found = f'"{short_value(key, 20)}": {short(json.dumps(value))}'
             raise LabelError(f"{path}: {form}, with numbers up to {MAX_CLASS}, found {found}.")
         if int(key) in names:
             raise LabelError(f"{path}: names the class {int(key)} twice.")

@@ -15,7 +15,9 @@ import numpy as np
 from clusternet.class_names import clean_name, warn_of_near_twins
 from clusternet.errors import LabelError
 from clusternet.files import new_file
+from clusternet.foreign_errors import reason
 from clusternet.land_classes import MAX_CLASS, RGB, LandClass, make_classes, read_class_names
+from clusternet.messages import short_value
 from clusternet.spreadsheet import as_cell, from_cell
 from clusternet.types import IntArray, UInt8Array
 
@@ -116,7 +118,7 @@ def read_legend(path: Path) -> Legend:
     header = [name.strip().lower() for name in next(lines)[1]]
     for name in _REQUIRED:
         if name not in header:
-            listed = ", ".join(header)[:100]
+            listed = short_value(", ".join(header))
             raise LabelError(f"{path}: has no column '{name}'; there are {listed}.")
     filled = [name for name in header if name]
     if len(set(filled)) < len(filled):
@@ -137,7 +139,9 @@ def _filled_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             if any(value.strip() for value in values):
                 yield records.line_num, values
     except csv.Error as error:
-        raise LabelError(f"{path}, line {records.line_num + 1}: is not CSV ({error}).") from error
+        raise LabelError(
+            f"{path}, line {records.line_num + 1}: is not CSV ({reason(error)})."
+        ) from error
 
 
 def _read_text(path: Path) -> str:
@@ -179,7 +183,8 @@ class _Table:
         if values.get("run"):
             if self._run not in (None, values["run"]):
                 raise self._error(
-                    line, f"run {values['run'][:40]} differs from {self._run[:40]} above"
+                    line,
+                    f"run {short_value(values['run'])} differs from {short_value(self._run)} above",
                 )
             self._run = values["run"]
         self._clusters[cluster], self._lines[cluster] = values, line
@@ -214,14 +219,15 @@ class _Table:
         text = values.get(column, "")
         if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) > highest:
             raise self._error(
-                line, f"{column} must be a whole number from 0 to {highest}, found '{text[:40]}'"
+                line,
+                f"{column} must be a whole number from 0 to {highest}, found '{short_value(text)}'",
             )
         return int(text)
 
     def _colour(self, line: int, values: Mapping[str, str]) -> RGB:
         text = values["colour"]
         if not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
-            raise self._error(line, f"colour must look like #1f77b4, found '{text[:40]}'")
+            raise self._error(line, f"colour must look like #1f77b4, found '{short_value(text)}'")
         red, green, blue = bytes.fromhex(text.removeprefix("#"))
         return red, green, blue
 

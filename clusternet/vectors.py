@@ -15,18 +15,12 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
-from pyogrio.errors import (
-    CRSError,
-    DataLayerError,
-    DataSourceError,
-    FeatureError,
-    FieldError,
-    GeometryError,
-)
+from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import ProjError
 
 from clusternet.class_names import clean_name
 from clusternet.errors import GridMismatchError, LabelError
+from clusternet.foreign_errors import is_foreign, reason
 from clusternet.types import AnyArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -39,10 +33,6 @@ MAX_CLASS = 65534
 
 Bounds = tuple[float, float, float, float]
 
-VECTOR_ERRORS = (
-    CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError,
-)  # fmt: skip
-"""What pyogrio raises."""
 _MOST_LAYER_LETTERS = 100
 _RESERVED = ("gpkg", "sqlite_", "rtree_", "ogr_", "idx_", "layer_styles", "spatial_", "geometry_")
 """How names of tables begin that SQLite, GeoPackage, GDAL or QGIS keep for themselves."""
@@ -196,8 +186,10 @@ def write_polygons(
                 promote_to_multi=True, append=append,
                 dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
             )  # fmt: skip
-        except VECTOR_ERRORS as error:
-            raise OSError(f"{str(error)[:150]}; layer {layer}") from error
+        except Exception as error:
+            if not is_foreign(error):
+                raise
+            raise OSError(reason(error)) from error
 
 
 def layer_names(names: Iterable[str]) -> list[str]:

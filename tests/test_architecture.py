@@ -16,6 +16,7 @@ from conftest import ROOT
 # all its modules.
 LAYERS = {
     # what everything may use: no rasters, no network
+    "clusternet.class_names": 0,
     "clusternet.colours": 0,
     "clusternet.command": 0,
     "clusternet.errors": 0,
@@ -29,6 +30,7 @@ LAYERS = {
     "clusternet.process_setup": 0,
     "clusternet.processes": 0,
     "clusternet.settings": 0,
+    "clusternet.spreadsheet": 0,
     "clusternet.types": 0,
     "clusternet.windows": 0,
     # one library or one kind of thing each

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from clusternet.class_names import MAX_NAME, clean_name, warn_of_near_twins
 from clusternet.errors import LabelError
 from clusternet.land_classes import LandClass, read_class_names, unknown_class
 from clusternet.legend import Legend, LegendRow, read_legend, write_legend
-from clusternet.options import one_line
 from clusternet.raster import create_map, open_raster
 from clusternet.raster.labels import read_categories
 from clusternet.spreadsheet import as_cell, from_cell
@@ -127,11 +125,6 @@ def test_a_geopackage_takes_the_name_of_any_map(wanted: list[str], tmp_path_fact
 
 def test_plain_layer_names_stay() -> None:
     assert layer_names(["a_classes", "A_classes", "b.c d"]) == ["a_classes", "A_classes_2", "b.c d"]
-
-
-def test_no_name_splits_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert one_line("a\nb\x1b[31m é") == "a\\nb\\x1b[31m é"
-    assert logging.getLogger("clusternet") is not None
 
 
 def test_one_key_names_one_class(tmp_path: Path) -> None:

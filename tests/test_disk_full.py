@@ -161,4 +161,4 @@ def test_a_write_that_fails_half_way_leaves_no_file(
     monkeypatch.setattr(MapWriter, "write", limited(MapWriter.write))
     monkeypatch.setattr("clusternet.raster.writing._check_complete", limited(lambda *_: None))
     monkeypatch.setattr("clusternet.report._write_csv", limited(lambda *_: None))
-    assert_refused(job, out, r"cannot be written \(No space left on device")
+    assert_refused(job, out, r"cannot be written \((GDAL: )?No space left on device")
