@@ -11,6 +11,14 @@ from typing import Any
 import numpy as np
 
 from clusternet.errors import RunError
+from clusternet.nodata import (
+    NodataChoice,
+    NodataRule,
+    Number,
+    check_rule,
+    decode_number,
+    encode_number,
+)
 from clusternet.settings import same_value
 from clusternet.types import AnyArray, BoolArray, FloatArray
 from clusternet.windows import Shape
@@ -24,7 +32,7 @@ class Bands:
     """Bands of a patch, an alpha band not counted."""
     dtype: str
     """numpy name of the pixel type."""
-    nodata: float | None
+    nodata: Number | None
     """Nodata value in force, None where files say it themselves or there is none."""
     mean: tuple[float, ...]
     """Mean of the valid pixels of each band, in the units of the raster."""
@@ -32,6 +40,16 @@ class Bands:
     """Standard deviation of the valid pixels of each band; 1 for a constant band."""
     patch_shape: Shape
     """(rows, cols) of the patches as trained on."""
+    nodata_rule: NodataRule | None = None
+    """In how many bands data must be missing; None takes the usual rule."""
+    nodata_overrides: bool = True
+    """The user gave the nodata value, so it counts instead of what another raster declares;
+    False: only for rasters that declare nothing."""
+
+    @property
+    def nodata_choice(self) -> NodataChoice:
+        """What the rasters of the run are read with, beside what they say of themselves."""
+        return NodataChoice(self.nodata, self.nodata_rule, self.nodata_overrides)
 
     def standardise(self, pixels: AnyArray, valid: BoolArray) -> FloatArray:
         """Return pixels with mean 0 and deviation 1, and 0 (the mean) where not valid.
@@ -52,7 +70,7 @@ class Bands:
     def save(self, path: Path, **more: Any) -> None:
         """Write as JSON, with ``more`` facts for the reader."""
         values = asdict(self)
-        values["nodata"] = _encode_number(self.nodata)
+        values["nodata"] = encode_number(self.nodata)
         path.write_text(json.dumps(values | more, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -64,14 +82,15 @@ class Bands:
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            nodata = values["nodata"]
             return cls(
                 num_bands=int(values["num_bands"]),
                 dtype=str(values["dtype"]),
-                nodata=None if nodata is None else float(nodata),
+                nodata=decode_number(values["nodata"]),
                 mean=tuple(map(float, values["mean"])),
                 std=tuple(map(float, values["std"])),
                 patch_shape=(int(values["patch_shape"][0]), int(values["patch_shape"][1])),
+                nodata_rule=check_rule(values.get("nodata_rule")),
+                nodata_overrides=bool(values.get("nodata_overrides", True)),
             )
         except FileNotFoundError as error:
             raise RunError(f"{path}: missing; is {path.parent} a run folder?") from error
@@ -110,8 +129,3 @@ class BandMoments:
     def std(self) -> tuple[float, ...]:
         """Standard deviation of each band; 0 for a constant one."""
         return tuple(math.sqrt(squares / max(self.count, 1)) for squares in self._squares)
-
-
-def _encode_number(value: float | None) -> float | str | None:
-    # JSON knows no NaN and no infinity
-    return str(value) if value is not None and not math.isfinite(value) else value

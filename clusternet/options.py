@@ -18,6 +18,7 @@ import configargparse
 from clusternet.command import print_error, run_command, say
 from clusternet.errors import SettingsError
 from clusternet.messages import short_value
+from clusternet.nodata import NODATA_RULES, number
 from clusternet.settings import TrainingSettings, read_yaml, unknown_key_message
 from clusternet.windows import EDGES
 
@@ -35,9 +36,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "workers": dict(type=int, help="threads or processes that read and write beside the main one"),
     "seed": dict(type=int, help="fixes every random choice"),
     "nodata": dict(
-        type=float, help="value that marks pixels without data, instead of what the files say; "
-        "0 makes black nodata"
+        type=number, metavar="X", help="value that marks pixels without data, instead of what the "
+        "files say; 0 makes black nodata"
     ),
+    "nodata_rule": dict(choices=NODATA_RULES, help="a pixel has no data where any band has none, "
+        "or only where all bands have none (default: any; all in 8-bit rasters whose bands share "
+        "a nodata value, since single zeros are common in dark places)"),
     # tools/patch_generator.py
     "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
         "named as their rasters or with _mask appended; 255 will mark pixels without a label"),
@@ -266,7 +270,7 @@ class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[m
         return texts
 
 
-_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number", number: "a number"}
 
 
 def _value_problem(action: argparse.Action, value: Any) -> str | None:

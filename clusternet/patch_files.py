@@ -7,9 +7,8 @@ else is GeoTIFF. Both are lossless.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,6 +17,14 @@ import numpy as np
 from PIL import Image
 
 from clusternet.errors import PatchError
+from clusternet.nodata import (
+    NodataChoice,
+    NodataRule,
+    Number,
+    check_rule,
+    decode_number,
+    encode_number,
+)
 from clusternet.raster import RasterProfile, write_patch
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Edge, Shape, Window
@@ -39,7 +46,9 @@ class PatchFormat:
 
 def choose_format(profile: RasterProfile, *, padded: bool) -> PatchFormat:
     """Return the format for all patches of a raster; ``padded``: some reach beyond it."""
-    with_valid = profile.has_mask or (padded and profile.nodata is None)
+    with_valid = (
+        profile.has_mask or profile.nodata_needs_mask or (padded and profile.nodata is None)
+    )
     is_eight_bit = profile.dtype == "uint8"
     if is_eight_bit and (profile.num_bands == 3 or (profile.num_bands == 1 and not with_valid)):
         return PatchFormat(".png", with_valid)
@@ -81,12 +90,13 @@ def save_patch(
         # half the time of the default level, and photographs come out no larger
         image.save(path, compress_level=3)
         return
-    is_long_integer = profile.dtype in ("int64", "uint64")
+    # A tag beside a mask would mark pixels of its own, under the usual rule.
+    is_tagged = profile.dtype not in ("int64", "uint64") and not profile.nodata_needs_mask
     write_patch(
         path,
         pixels,
         valid=valid if patch_format.with_valid else None,
-        nodata=None if is_long_integer else profile.nodata,
+        nodata=profile.nodata if is_tagged else None,
         crs=profile.crs,
         transform=profile.window_transform(window) if profile.is_georeferenced else None,
     )
@@ -108,10 +118,14 @@ class PatchSource:
     """(rows, cols) of the whole raster."""
     num_bands: int
     dtype: str
-    nodata: float | None
-    """Marks pixels without data in the patches."""
+    nodata: Number | None
+    """Marks pixels without data in all bands of the patches; None where nothing or a mask does."""
     has_mask: bool
     """True if its patches mark their valid pixels with an alpha channel or a mask band."""
+    nodata_rule: NodataRule | None = None
+    """In how many bands ``nodata`` must stand; None (earlier versions) means the usual rule."""
+    band_nodata: tuple[Number | None, ...] | None = None
+    """Nodata value of each band of the raster, where they differ; a mask marks the pixels."""
 
     @classmethod
     def from_profile(
@@ -128,6 +142,8 @@ class PatchSource:
             dtype=profile.dtype,
             nodata=profile.nodata,
             has_mask=patch_format.with_valid,
+            nodata_rule=profile.nodata_rule,
+            band_nodata=profile.band_nodata if profile.has_uneven_nodata else None,
         )
 
 
@@ -152,15 +168,21 @@ class Manifest:
     edge: Edge
     rasters: tuple[PatchSource, ...]
     patches: tuple[PatchEntry, ...]
+    given: NodataChoice | None = None
+    """What the user said of nodata; None (earlier versions) if that is not known."""
 
     @cached_property
     def _by_name(self) -> dict[str, PatchSource]:
         return {raster.name: raster for raster in self.rasters}
 
-    def nodata_of(self, file: str | PurePath) -> float | None:
-        """Return the nodata value of a patch, given relative to the folder; None if none."""
+    def choice_of(self, file: str | PurePath) -> NodataChoice:
+        """Return what marks pixels without data in a patch, given relative to the folder."""
         source = self._by_name.get(PurePath(file).parts[0])
-        return None if source is None else source.nodata
+        return NodataChoice() if source is None else NodataChoice(source.nodata, source.nodata_rule)
+
+    def nodata_of(self, file: str | PurePath) -> Number | None:
+        """Return the nodata value of a patch, given relative to the folder; None if none."""
+        return self.choice_of(file).value
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -171,9 +193,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "stride": manifest.stride,
         "edge": manifest.edge,
     }
-    rasters = (
-        vars(raster) | {"nodata": _encode_number(raster.nodata)} for raster in manifest.rasters
-    )
+    if manifest.given is not None:
+        given = manifest.given
+        head["given"] = {"nodata": encode_number(given.value), "nodata_rule": given.rule}
+    rasters = (_source_values(raster) for raster in manifest.rasters)
     patches = (
         {"file": p.file, "raster": p.raster, "window": _window_list(p.window)}
         for p in manifest.patches
@@ -211,6 +234,13 @@ def read_manifest(folder: Path) -> Manifest | None:
         ) from error
 
 
+def _source_values(source: PatchSource) -> dict[str, Any]:
+    values = vars(source) | {"nodata": encode_number(source.nodata)}
+    if source.band_nodata is not None:
+        values["band_nodata"] = [encode_number(value) for value in source.band_nodata]
+    return values
+
+
 def _parse_manifest(values: dict[str, Any]) -> Manifest:
     return Manifest(
         patch_shape=_pair(values["patch_shape"]),
@@ -221,16 +251,27 @@ def _parse_manifest(values: dict[str, Any]) -> Manifest:
             PatchEntry(str(p["file"]), str(p["raster"]), Window(*map(int, p["window"])))
             for p in values["patches"]
         ),
+        given=_parse_given(values.get("given")),
     )
 
 
+def _parse_given(values: dict[str, Any] | None) -> NodataChoice | None:
+    if values is None:
+        return None
+    return NodataChoice(decode_number(values["nodata"]), check_rule(values["nodata_rule"]))
+
+
 def _parse_source(values: dict[str, Any]) -> PatchSource:
+    band_nodata = values.get("band_nodata")
+    known = {field.name for field in fields(PatchSource)}  # a later version may say more
     return PatchSource(
-        **values
+        **{name: value for name, value in values.items() if name in known}
         | {
             "shape": _pair(values["shape"]),
             "transform": tuple(map(float, values["transform"])),
-            "nodata": None if values["nodata"] is None else float(values["nodata"]),
+            "nodata": decode_number(values["nodata"]),
+            "nodata_rule": check_rule(values.get("nodata_rule")),
+            "band_nodata": band_nodata and tuple(map(decode_number, band_nodata)),
         }
     )
 
@@ -242,11 +283,6 @@ def _pair(values: Sequence[Any]) -> Shape:
 
 def _window_list(window: Window) -> list[int]:
     return [window.row, window.col, window.height, window.width]
-
-
-def _encode_number(value: float | None) -> float | str | None:
-    # JSON knows no NaN and no infinity
-    return str(value) if value is not None and not math.isfinite(value) else value
 
 
 def _dumps(value: Any) -> str:

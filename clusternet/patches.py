@@ -18,9 +18,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from clusternet.errors import PatchError, RasterError
+from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patch_files import read_manifest
 from clusternet.raster import open_raster
-from clusternet.raster.reading import check_nodata, valid_pixels
+from clusternet.raster.validity import check_nodata, fitting, valid_pixels
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
@@ -59,13 +60,18 @@ class PatchFolder:
     """(rows, cols) as read, after any resizing."""
     num_bands: int
     dtype: str
-    nodata: float | None
-    """The one nodata value of all patches, None where there is none or files differ."""
+    choice: NodataChoice
+    """What the run's rasters are to be read with, beside what they say of themselves."""
     _read: _Read = field(repr=False, compare=False)
 
     def __len__(self) -> int:
         """Return the number of patches."""
         return len(self.files)
+
+    @property
+    def nodata(self) -> Number | None:
+        """The one nodata value of all patches, None where there is none or files differ."""
+        return self.choice.value
 
     def read(self, index: int) -> tuple[AnyArray, BoolArray]:
         """Read a patch; safe to call from several threads.
@@ -74,7 +80,7 @@ class PatchFolder:
             pixels (rows, cols, bands) in the units of the file, and valid (rows, cols).
 
         Raises:
-            PatchError: if the file is damaged or holds NaN or infinite pixels.
+            PatchError: if the file is damaged.
         """
         try:
             return self._read(index)
@@ -89,7 +95,7 @@ def open_patches(
     folder: Path,
     *,
     img_shape: Shape | None = None,
-    nodata: float | None = None,
+    nodata: Number | None = None,
     skip_bad_files: bool = False,
 ) -> PatchFolder:
     """Find the patches one folder level below ``folder`` and check that they belong together.
@@ -116,7 +122,7 @@ def open_patches(
             )
     check_nodata(nodata, first.dtype, folder)
     shape = img_shape or first.shape
-    markers = _nodata_markers(folder, files, nodata)
+    choice, markers = _nodata_choices(folder, files, nodata)
     if all(header.is_plain for header in headers):
         has_alpha = any(header.has_alpha for header in headers)
         read = _keras_reader(folder, files, shape, first.num_bands, has_alpha, markers)
@@ -128,7 +134,7 @@ def open_patches(
         shape=shape,
         num_bands=first.num_bands,
         dtype=first.dtype,
-        nodata=markers[0] if len({str(marker) for marker in markers}) == 1 else None,
+        choice=choice,
         _read=read,
     )
 
@@ -221,14 +227,25 @@ def _read_headers(
     return good, headers
 
 
-def _nodata_markers(
-    folder: Path, files: Sequence[Path], nodata: float | None
-) -> list[float | None]:
-    """Return the nodata value of each patch: the user's, else what patches.json records."""
-    manifest = None if nodata is not None else read_manifest(folder)
-    if manifest is None:
-        return [nodata] * len(files)
-    return [manifest.nodata_of(file.as_posix()) for file in files]
+def _nodata_choices(
+    folder: Path, files: Sequence[Path], nodata: Number | None
+) -> tuple[NodataChoice, list[NodataChoice]]:
+    """Return what marks pixels without data: in the run's rasters, and in each patch.
+
+    The user's value counts, else what patches.json records. What the rasters declared themselves
+    also serves other rasters of the run, but only those that declare nothing.
+    """
+    manifest = read_manifest(folder)
+    given = None if manifest is None else manifest.given
+    rule = None if given is None else given.rule
+    if nodata is not None or manifest is None:
+        choice = NodataChoice(nodata, rule)
+        return choice, [choice] * len(files)
+    own = [manifest.choice_of(file) for file in files]
+    if given is not None and given.value is not None:
+        return given, own
+    shared = own[0].value if len({str(one.value) for one in own}) == 1 else None
+    return NodataChoice(shared, rule, overrides=given is None), own
 
 
 def _keras_reader(
@@ -237,7 +254,7 @@ def _keras_reader(
     shape: Shape,
     num_bands: int,
     has_alpha: bool,
-    markers: Sequence[float | None],
+    markers: Sequence[NodataChoice],
 ) -> _Read:
     from clusternet.backend import ImageDataGenerator  # here, because it loads Keras
 
@@ -257,9 +274,10 @@ def _keras_reader(
 
     def read(index: int) -> tuple[AnyArray, BoolArray]:
         pixels = iterator[indexes[index]][0]
-        valid = valid_pixels(
-            np.moveaxis(pixels[..., :num_bands], -1, 0).astype(np.uint8), markers[index]
-        )
+        bands = np.moveaxis(pixels[..., :num_bands], -1, 0).astype(np.uint8)
+        values = [fitting(markers[index].value, "uint8")] * num_bands
+        rule = markers[index].rule or default_rule("uint8", values)
+        valid = valid_pixels(bands, values, rule)
         if has_alpha:
             valid &= pixels[..., -1] > 0
         return pixels[..., :num_bands], valid
@@ -268,7 +286,7 @@ def _keras_reader(
 
 
 def _raster_reader(
-    folder: Path, files: Sequence[Path], shape: Shape, markers: Sequence[float | None]
+    folder: Path, files: Sequence[Path], shape: Shape, markers: Sequence[NodataChoice]
 ) -> _Read:
     def read(index: int) -> tuple[AnyArray, BoolArray]:
         with open_raster(folder / files[index], markers[index]) as raster:

@@ -115,7 +115,7 @@ def predict_raster(
     options = options or MapOptions()
     check_apart((output,), (predictor.run.folder, source))
     with ExitStack() as stack:
-        raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata))
+        raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata_choice))
         writers = _create_maps(stack, predictor, raster.profile, output, options)
         rows, cols = raster.profile.shape
         bar = stack.enter_context(

@@ -181,7 +181,7 @@ class Predictor:
 
     @contextmanager
     def _open(self, source: AnyArray | Any) -> Iterator[Raster]:
-        nodata = self.run.bands.nodata
+        nodata = self.run.bands.nodata_choice
         if isinstance(source, (str, Path)):
             with open_raster(Path(source), nodata) as raster:
                 yield raster

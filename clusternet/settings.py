@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from clusternet.errors import SettingsError
+from clusternet.nodata import NODATA_RULES, NodataChoice, NodataRule, Number
 from clusternet.windows import EDGES, Edge, Shape
 
 Padding = Literal["same", "valid"]
@@ -77,7 +78,7 @@ class TrainingSettings:
     """Iterations of K-Means at each clustering."""
     precision: Precision = "auto"
     """Arithmetic inside the network; auto takes bfloat16 where the hardware has it."""
-    nodata: float | None = None
+    nodata: Number | None = None
     """Nodata value of the patches; None takes what the patches themselves say."""
     skip_bad_files: bool = False
     """Leave damaged patches out, and count them, instead of stopping."""
@@ -180,8 +181,12 @@ class TilingSettings:
     keep_dark_region_ratio: float = 0.5
     """Largest share of nodata in a patch that is kept, counted on the raster and not on padding.
     Nodata never enters training, so half is not too much; all of it is, whatever the ratio."""
-    nodata: float | None = None
+    nodata: Number | None = None
     """Value that marks pixels without data; None takes what each raster says."""
+    nodata_rule: NodataRule | None = None
+    """A pixel has no data where any band has none, or only where all bands have none; None takes
+    any, but all in 8-bit rasters whose bands share a nodata value: single zeros are common in
+    dark places there. NaN, alpha and a mask of the whole raster count in any case."""
 
     def __post_init__(self) -> None:
         """Refuse values that no raster can be cut with."""
@@ -197,6 +202,13 @@ class TilingSettings:
             _refuse("edge", f"one of {', '.join(EDGES)}", self.edge)
         if not 0 <= self.keep_dark_region_ratio <= 1:
             _refuse("keep_dark_region_ratio", "a share from 0 to 1", self.keep_dark_region_ratio)
+        if self.nodata_rule is not None and self.nodata_rule not in NODATA_RULES:
+            _refuse("nodata_rule", f"one of {', '.join(NODATA_RULES)}", self.nodata_rule)
+
+    @property
+    def nodata_choice(self) -> NodataChoice:
+        """What is said of nodata beside what rasters say of themselves."""
+        return NodataChoice(self.nodata, self.nodata_rule)
 
     @property
     def full_stride(self) -> Shape:

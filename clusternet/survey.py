@@ -104,4 +104,6 @@ def _bands(patches: PatchFolder, moments: BandMoments) -> Bands:
         mean=moments.mean,
         std=tuple(std or 1.0 for std in moments.std),
         patch_shape=patches.shape,
+        nodata_rule=patches.choice.rule,
+        nodata_overrides=patches.choice.overrides,
     )

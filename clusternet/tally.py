@@ -12,7 +12,8 @@ import numpy as np
 from clusternet.class_list import ClassList
 from clusternet.errors import LabelError
 from clusternet.metrics import Counts, contingency_table
-from clusternet.raster import Raster, open_raster, resolve_nodata
+from clusternet.nodata import Number
+from clusternet.raster import Raster, open_raster
 from clusternet.raster.labels import Labels, open_labels_onto, read_categories
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Shape, Window, blocks
@@ -38,7 +39,7 @@ class MapHeader:
     """(rows, cols)"""
     kind: str | None
     """``classes``, ``clusters``, or None where the file does not say."""
-    nodata: float | None
+    nodata: Number | None
     """The file's nodata value, else 255 (8 bit) or 65535 (16 bit), as all maps here use."""
 
     @property
@@ -103,7 +104,7 @@ def read_header(path: Path) -> MapHeader:
                 f"{path}: expected a map with one band of whole numbers, found "
                 f"{profile.num_bands} band(s) of {profile.dtype}."
             )
-        nodata = resolve_nodata(profile.nodata, _NODATA.get(profile.dtype))
+        nodata = profile.nodata if profile.nodata is not None else _NODATA.get(profile.dtype)
         kind = raster.tags.get(KIND_TAG)
         if kind in ("confidence", "features"):
             raise LabelError(f"{path}: holds {kind}; expected a map of clusters or classes.")

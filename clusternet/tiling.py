@@ -99,6 +99,7 @@ def tile_rasters(
             for layer in layers
         ]
         outcomes = _cut_all(pairs, hidden, settings, workers)
+        _warn_of_infinite(pairs, outcomes)
         report = _report(source, outcomes, settings)
         for layer in hidden:
             write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
@@ -111,6 +112,16 @@ def _warn_of_gaps(settings: TilingSettings) -> None:
         logger.warning(
             "stride %s is larger than patch_shape %s: pixels between patches are left out",
             settings.full_stride, settings.patch_shape,
+        )  # fmt: skip
+
+
+def _warn_of_infinite(pairs: list[TilingPair], outcomes: list[Outcome]) -> None:
+    both = zip(pairs, outcomes, strict=True)
+    names = [pair.raster.source for pair, outcome in both if outcome.num_infinite]
+    if names:
+        logger.warning(
+            "infinite values count as no data, in %d raster(s): %s",
+            len(names), ", ".join(names[:3]) + (", ..." if len(names) > 3 else ""),
         )  # fmt: skip
 
 
@@ -167,6 +178,7 @@ def _cut_all(
         for place, result in map_unordered(cut_chunk, chunks, workers):
             outcomes[owners[place]].kept += result.kept
             outcomes[owners[place]].skipped += result.skipped
+            outcomes[owners[place]].num_infinite += result.num_infinite
             progress.update(len(chunks[place].windows))
     for outcome in outcomes:
         outcome.kept.sort()
@@ -209,5 +221,10 @@ def _manifest(
             for window in outcome.kept
         ]
     return Manifest(
-        layer.shape, settings.full_stride, settings.edge, tuple(sources), tuple(patches)
+        layer.shape,
+        settings.full_stride,
+        settings.edge,
+        tuple(sources),
+        tuple(patches),
+        given=None if layer.of_labels else settings.nodata_choice,
     )

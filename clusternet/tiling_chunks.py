@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-
 from clusternet.patch_files import patch_name, save_patch
 from clusternet.raster import Raster, open_raster
 from clusternet.settings import TilingSettings
@@ -58,6 +56,8 @@ class Outcome:
 
     kept: list[Window] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    num_infinite: int = 0
+    """Infinite values, which count as no data."""
 
 
 def split_windows(windows: list[Window], path: Path, shares: int) -> Iterator[list[Window]]:
@@ -76,7 +76,8 @@ def cut_chunk(chunk: Chunk) -> Outcome:
     """Cut the windows of a chunk and write their patches in all layers."""
     pair, settings = chunk.pair, chunk.settings
     outcome = Outcome()
-    with open_raster(pair.raster.path, settings.nodata) as raster, _open_label(pair) as label:
+    choice = settings.nodata_choice
+    with open_raster(pair.raster.path, choice) as raster, _open_label(pair) as label:
         for window in chunk.windows:
             pixels, valid = raster.read(window)
             reason = _reason_to_skip(window, valid, pair.raster.profile.shape, settings)
@@ -91,6 +92,7 @@ def cut_chunk(chunk: Chunk) -> Outcome:
                 else:
                     place = part.slices((window.row, window.col))
                     _save(layer, pair.raster, window, part, pixels[place], valid[place])
+        outcome.num_infinite = raster.num_infinite
     return outcome
 
 
@@ -119,10 +121,7 @@ def _save(
 def _open_label(pair: TilingPair) -> AbstractContextManager[Raster | None]:
     if pair.label is None:
         return nullcontext()
-    # NaN in labels of a float type can only mean no label, whether the file says so or not.
-    profile = pair.label.profile
-    nodata = profile.nodata if np.dtype(profile.dtype).kind == "f" else None
-    return open_raster(pair.label.path, nodata, codes=True)
+    return open_raster(pair.label.path, codes=True)
 
 
 def _reason_to_skip(

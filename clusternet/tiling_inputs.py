@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.errors import GridMismatchError, LabelError
+from clusternet.nodata import Number
 from clusternet.patch_files import PatchFormat, choose_format
 from clusternet.raster import (
     RASTER_SUFFIXES,
@@ -18,6 +19,7 @@ from clusternet.raster import (
     find_rasters,
     open_raster,
 )
+from clusternet.raster.validity import check_nodata
 from clusternet.settings import TilingSettings
 from clusternet.windows import Window, grid, origins
 
@@ -72,8 +74,9 @@ def find_inputs(
     labels = _LabelFolder(masks_folder) if masks_folder is not None else None
     pairs = []
     for path, place, name in zip(paths, relative, raster_names(relative), strict=True):
-        with open_raster(path, settings.nodata) as raster:
+        with open_raster(path, settings.nodata_choice) as raster:
             profile = raster.profile
+        check_nodata(settings.nodata, profile.dtype, path)
         patch_format = choose_format(profile, padded=_is_padded(profile, settings))
         item = TilingInput(path, name, place.as_posix(), profile, patch_format)
         label = None if labels is None else labels.open(item, place)
@@ -161,7 +164,7 @@ class _LabelFolder:
                 f"{path}: expected one band of class numbers, found {profile.num_bands} bands."
             )
         _check_fits(raster.profile, profile)
-        profile = replace(profile, nodata=ignore_value(profile), has_mask=False)
+        profile = replace(profile, nodata=ignore_value(profile), has_mask=False, band_nodata=())
         source = path.name if self.folder.is_file() else path.relative_to(self.folder).as_posix()
         patch_format = choose_format(profile, padded=False)
         return TilingInput(path, raster.name, source, profile, patch_format)
@@ -187,7 +190,7 @@ class _LabelFolder:
         )
 
 
-def ignore_value(profile: RasterProfile) -> float:
+def ignore_value(profile: RasterProfile) -> Number:
     """Return the value that marks pixels without a label in the patches of a label raster.
 
     255 in 8-bit labels, whose PNG patches have no nodata tag; else the file's own nodata value,
@@ -200,7 +203,7 @@ def ignore_value(profile: RasterProfile) -> float:
     dtype = np.dtype(profile.dtype)
     if dtype.kind == "f":
         return float("nan")
-    return float(min(np.iinfo(dtype).max, np.iinfo("uint32").max))
+    return min(np.iinfo(dtype).max, np.iinfo("uint32").max)
 
 
 def _check_fits(raster: RasterProfile, label: RasterProfile) -> None:

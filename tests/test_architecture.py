@@ -25,6 +25,7 @@ LAYERS = {
     "clusternet.interrupts": 0,
     "clusternet.messages": 0,
     "clusternet.network_shape": 0,
+    "clusternet.nodata": 0,
     "clusternet.options": 0,
     "clusternet.prefetch": 0,
     "clusternet.process_setup": 0,

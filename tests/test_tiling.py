@@ -454,13 +454,22 @@ def test_less_than_one_worker_is_refused(scene, patches):
         tile_rasters(scene, patches, SIXTEEN, workers=0)
 
 
-def test_undeclared_nan_stops_the_tiling(write_raster, tmp_path, patches):
-    pixels = picture(40, 40, 1, "float32")
-    pixels[39, 39] = np.nan
-    path = write_raster("in/a.tif", pixels)
-    with pytest.raises(RasterError, match=r"a\.tif, row 24, column 24: holds NaN"):
-        tile_rasters(path, patches, SIXTEEN)
-    assert everything(tmp_path) == ["in/a.tif"]
+def test_infinite_values_are_no_data_with_a_warning(write_raster, tmp_path, patches, caplog):
+    for name in ("a", "b"):
+        pixels = picture(20, 20, 1, "float32")
+        pixels[19, 19], pixels[0, 0] = np.inf, np.nan
+        write_raster(f"in/{name}.tif", pixels, nodata=-9999)
+    tile_rasters(tmp_path / "in", patches, SIXTEEN)
+    assert caplog.text.count("infinite values count as no data, in 2 raster(s): a.tif, b.tif") == 1
+    valid = read_patch(patches / "a" / "00004_00004.tif")[1]
+    assert np.argwhere(~valid).tolist() == [[15, 15]]
+
+
+@pytest.mark.parametrize("value", [-9999, 256, 0.5, float("nan")])
+def test_a_nodata_value_that_no_pixel_can_hold_is_refused(scene, patches, value):
+    settings = TilingSettings(patch_shape=(16, 16), nodata=value)
+    with pytest.raises(RasterError, match=r"scene\.tif: nodata value .* cannot occur in uint8"):
+        tile_rasters(scene, patches, settings)
 
 
 def test_an_existing_output_is_refused(scene, patches):

@@ -113,7 +113,7 @@ def _apply(
         windows = cached_windows(cache, classifier, options.smooth)
         counts = _write(export, profile, windows, classes, run)
     else:
-        with open_raster(raster_path, run.bands.nodata) as raster:
+        with open_raster(raster_path, run.bands.nodata_choice) as raster:
             windows = streamed_windows(
                 predictor.get(), raster, cache.quantiser, classifier, options.smooth
             )
@@ -139,7 +139,7 @@ class LazyPredictor:
 
 def read_profile(raster_path: Path, run: Run) -> RasterProfile:
     """Return the profile of a raster that fits the run; RunError if it does not."""
-    with open_raster(raster_path, run.bands.nodata) as raster:
+    with open_raster(raster_path, run.bands.nodata_choice) as raster:
         run.check_fits(raster.profile)
         return raster.profile
 

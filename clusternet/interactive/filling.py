@@ -26,7 +26,7 @@ def prepare_cache(folder: Path, raster_path: Path, run: Run) -> tuple[FeatureCac
         RunError: if the raster's bands or pixel type differ from the run's.
         OutputError: if the disk has too little room.
     """
-    with open_raster(raster_path, run.bands.nodata) as raster:
+    with open_raster(raster_path, run.bands.nodata_choice) as raster:
         profile = raster.profile
     run.check_fits(profile)
     quantiser = Quantiser.of_run(run)
@@ -80,7 +80,7 @@ def _missing(
         return
     if predictor.window_size != WINDOW:
         raise ValueError(f"the predictor's windows must be {WINDOW} pixels")
-    with open_raster(raster_path, predictor.run.bands.nodata) as raster:
+    with open_raster(raster_path, predictor.run.bands.nodata_choice) as raster:
         yield from predictor.windows(
             raster, features=True, only=lambda window: (window.row, window.col) in wanted
         )

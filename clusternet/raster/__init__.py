@@ -5,7 +5,7 @@ from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters
 from clusternet.raster.memory import open_array
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile, make_profile
-from clusternet.raster.reading import Raster, resolve_nodata
+from clusternet.raster.reading import Raster
 from clusternet.raster.writing import MapWriter, create_map, write_patch
 
 __all__ = [
@@ -19,6 +19,5 @@ __all__ = [
     "make_profile",
     "open_array",
     "open_raster",
-    "resolve_nodata",
     "write_patch",
 ]

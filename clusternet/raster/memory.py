@@ -9,13 +9,14 @@ import numpy as np
 from rasterio.io import MemoryFile
 
 from clusternet.errors import RasterError
+from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
 from clusternet.types import AnyArray
 
 
 @contextmanager
-def open_array(pixels: AnyArray, nodata: float | None = None) -> Iterator[Raster]:
+def open_array(pixels: AnyArray, nodata: NodataChoice | Number | None = None) -> Iterator[Raster]:
     """Open an array (rows, cols, bands) or (rows, cols) as a raster without georeference.
 
     Raises:

@@ -11,6 +11,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
+from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
 
@@ -37,13 +38,14 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
 
 @contextmanager
 def open_raster(
-    path: Path, nodata: float | None = None, *, codes: bool = False
+    path: Path, nodata: NodataChoice | Number | None = None, *, codes: bool = False
 ) -> Iterator[Raster]:
     """Open a raster for windowed reading.
 
     Args:
         path: the file.
-        nodata: overrides the file's own marker.
+        nodata: value that marks pixels without data, instead of what the file says; a
+            `clusternet.nodata.NodataChoice` says more.
         codes: True for maps and labels, whose values are read as they stand; an image with a
             colour table is otherwise read as the red, green and blue that it shows.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from affine import Affine
 from rasterio.crs import CRS
 
+from clusternet.nodata import NodataRule, Number, default_rule
 from clusternet.windows import Shape, Window
 
 
@@ -27,10 +28,27 @@ class RasterProfile:
     """Coordinate reference system, None where the file has none."""
     transform: Affine
     """Maps (col, row) to coordinates; the identity where the file has none."""
-    nodata: float | None
-    """The marker value in force (the user's, else the file's), None where there is none."""
+    nodata: Number | None
+    """The nodata value in force in every band (the user's, else the file's), None where there is
+    none or bands differ."""
     has_mask: bool
-    """True if the file marks its valid pixels with an alpha band or a mask band."""
+    """True if the file marks its valid pixels with an alpha band or mask bands."""
+    band_nodata: tuple[Number | None, ...] = ()
+    """The nodata value in force in each band, None where a band has none; empty if unknown."""
+    nodata_rule: NodataRule = "any"
+    """In how many bands data must be missing for a pixel to have none."""
+
+    @property
+    def has_uneven_nodata(self) -> bool:
+        """True if bands have different nodata values, or only some have one."""
+        return self.nodata is None and any(value is not None for value in self.band_nodata)
+
+    @property
+    def nodata_needs_mask(self) -> bool:
+        """True if one nodata value, read as it usually is, does not say which pixels have data."""
+        usual = default_rule(self.dtype, (self.nodata,) * self.num_bands)
+        by_other_rule = self.nodata is not None and self.nodata_rule != usual
+        return self.has_uneven_nodata or (by_other_rule and self.num_bands > 1)
 
     @property
     def is_georeferenced(self) -> bool:
