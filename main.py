@@ -14,7 +14,14 @@ from dataclasses import fields
 from pathlib import Path
 
 from clusternet.files import check_apart
-from clusternet.options import Parser, run_command, say, training_defaults, training_settings
+from clusternet.options import (
+    Parser,
+    load_network_library,
+    run_command,
+    say,
+    training_defaults,
+    training_settings,
+)
 from clusternet.settings import TrainingSettings
 
 PATH_OPTIONS = (
@@ -50,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.__dict__.update(vars(parser.parse_args(argv)))
         check_apart((output, args.out_weights_file, args.out_pred_masks_test), (args.config,))
         settings = training_settings(args)
+        load_network_library()
         from clusternet.training import train
 
         train(

@@ -1,51 +1,36 @@
-"""Keras, imported once, quietly, with the settings that every use here needs.
+"""Keras and its backend, imported in one place, with what every use here needs of them.
 
 Modules that compute import ``keras`` from here; the others never load it.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import keras
+from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+def start_runtime() -> None:
+    """Make the backend look for its devices, which it says much about, before it is needed."""
+    if keras.backend.backend() == "tensorflow":
+        tf.constant(0)
+
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Hold back what C++ start-up code writes to stderr, which no log level silences."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr at all, as under some services
-        yield
-        return
-    sys.stderr.flush()
-    with Path(os.devnull).open("w") as sink:
-        os.dup2(sink.fileno(), 2)
+def channels_last() -> Iterator[None]:
+    """Build layers whose bands are the last axis, whatever the user's own Keras is set to."""
+    kept = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors reach us as exceptions
-
-with _quiet_stderr():
-    import keras
-    from keras.src.legacy.preprocessing.image import ImageDataGenerator
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.constant(0)  # start the runtime here, where it is quiet
-
-    # warns of tracing whenever several models are used in one process
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-keras.config.set_image_data_format("channels_last")
+        keras.config.set_image_data_format(kept)
 
 
 def has_fast_bfloat16() -> bool:
@@ -71,4 +56,11 @@ def resolve_precision(precision: str) -> str:
     return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
 
 
-__all__ = ["ImageDataGenerator", "has_fast_bfloat16", "keras", "resolve_precision"]
+__all__ = [
+    "ImageDataGenerator",
+    "channels_last",
+    "has_fast_bfloat16",
+    "keras",
+    "resolve_precision",
+    "start_runtime",
+]

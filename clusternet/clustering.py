@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import faiss
@@ -207,8 +209,8 @@ def cluster(
     )
     points = empty.transform(features)
     first = None if start is None else cluster_means(points, start, num_clusters, seed)
-    _use_one_thread()
-    kmeans.train(points, init_centroids=first)
+    with _one_thread():
+        kmeans.train(points, init_centroids=first)
     codebook = Codebook(np.asarray(kmeans.centroids, np.float32), offset, projection)
     assignment, distances = _nearest(codebook.centroids, points)
     sizes = np.bincount(assignment, minlength=num_clusters).astype(np.int32)
@@ -239,21 +241,27 @@ def cluster_means(
 
 def _nearest(centroids: FloatArray, points: FloatArray) -> tuple[IntArray, FloatArray]:
     """Return the nearest centroid of each point and its squared distance; (samples,) both."""
-    _use_one_thread()
     index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(np.ascontiguousarray(centroids))
-    distances, nearest = index.search(points, 1)
+    with _one_thread():
+        distances, nearest = index.search(points, 1)
     return np.asarray(nearest[:, 0], np.int32), np.asarray(distances[:, 0], np.float32)
 
 
-def _use_one_thread() -> None:
-    """Keep faiss, called from this thread, to one core.
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep faiss, called from this thread, to one core for the length of a call.
 
     Its blocks of distances are small: as soon as anything else runs beside them, several threads
     mostly wait for each other, busily (fifteen times the processor time on two cores). Alone they
     would save a fraction of a second. And one thread gives the same sums on every machine.
     """
+    kept = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(kept)
 
 
 def check_features(features: AnyArray, num_clusters: int) -> None:

@@ -14,7 +14,7 @@ from typing import NoReturn
 from clusternet.errors import ClusterNetError, OutputError
 from clusternet.foreign_errors import describe, is_foreign, reason
 from clusternet.messages import MOST, printable, short
-from clusternet.process_setup import prepare_process
+from clusternet.process_setup import prepare_process, quiet_stderr
 
 
 class _OneLine(logging.Formatter):
@@ -51,6 +51,14 @@ def run_command(command: Callable[[], None]) -> None:
             _fail(describe(error))
         error.add_note("This is a fault of ClusterNet: please report it with the lines above.")
         raise
+
+
+def load_network_library() -> None:
+    """Load Keras and its backend while nothing that they say of themselves reaches stderr."""
+    with quiet_stderr():
+        from clusternet.backend import start_runtime
+
+        start_runtime()
 
 
 def say(result: object) -> None:

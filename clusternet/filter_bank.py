@@ -171,7 +171,7 @@ def _filtered(tensor: Any, kernels: list[FloatArray], shape: tuple[int, int]) ->
     # turned around: a convolution, as SciPy's, where Keras computes the correlation
     columns = np.stack([kernel[::-1] for kernel in kernels], axis=-1)
     kernel = columns.reshape((*shape, len(kernels), 1))
-    return ops.depthwise_conv(tensor, kernel, padding="valid")
+    return ops.depthwise_conv(tensor, kernel, padding="valid", data_format="channels_last")
 
 
 def _gaussian(scale: float, order: int) -> FloatArray:

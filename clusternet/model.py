@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from clusternet.backend import keras
+from clusternet.backend import channels_last, keras
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError
 from clusternet.filter_bank import BORDER, BesideCentre, FilterBank
@@ -22,6 +22,7 @@ from clusternet.windows import Shape
 layers = keras.layers
 
 
+@channels_last()
 def build_network(
     num_bands: int,
     num_clusters: int,
@@ -127,6 +128,7 @@ def load_weights(network: Any, path: Path) -> None:
         ) from error
 
 
+@channels_last()
 def features_tensor(network: Any, filters_from: Shape | None = None, uncovered: int = 0) -> Any:
     """Return what clusters are made of: the symbolic features of a network.
 
@@ -150,6 +152,7 @@ def features_tensor(network: Any, filters_from: Shape | None = None, uncovered: 
     return BesideCentre(name="description", dtype="float32")([features, filters])
 
 
+@channels_last()
 def build_labeller(network: Any, num_clusters: int, filters_from: Shape | None = None) -> Any:
     """Add the search for the nearest centroid to the features of ``network``.
 
@@ -176,6 +179,7 @@ def set_codebook(labeller: Any, kernel: AnyArray, bias: AnyArray) -> None:
     labeller.get_layer("codebook").set_weights([kernel[None, None], bias])
 
 
+@channels_last()
 def build_predictor(
     network: Any,
     codebook: Codebook | None,
@@ -227,6 +231,7 @@ def build_predictor(
     return keras.Model(network.input, outputs, name="predictor")
 
 
+@channels_last()
 def build_sampler(network: Any, filters_from: Shape | None = None) -> Any:
     """Fetch the features of chosen pixels only, so that few numbers leave the graph.
 

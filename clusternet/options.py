@@ -15,14 +15,22 @@ from typing import Any, NoReturn, cast
 
 import configargparse
 
-from clusternet.command import print_error, run_command, say
+from clusternet.command import load_network_library, print_error, run_command, say
 from clusternet.errors import SettingsError
 from clusternet.messages import short_value
 from clusternet.nodata import NODATA_RULES, number
 from clusternet.settings import TrainingSettings, read_yaml, unknown_key_message
 from clusternet.windows import EDGES
 
-__all__ = ["OPTIONS", "Parser", "run_command", "say", "training_defaults", "training_settings"]
+__all__ = [
+    "OPTIONS",
+    "Parser",
+    "load_network_library",
+    "run_command",
+    "say",
+    "training_defaults",
+    "training_settings",
+]
 
 _SHAPE: dict[str, Any] = dict(nargs=2, type=int, metavar=("ROWS", "COLS"))
 _PATH: dict[str, Any] = dict(type=Path, metavar="PATH")

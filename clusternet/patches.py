@@ -260,7 +260,7 @@ def _keras_reader(
 
     colours = "rgba" if has_alpha else "rgb" if num_bands == 3 else "grayscale"
     with contextlib.redirect_stdout(io.StringIO()):  # "Found 12 images belonging to ..."
-        iterator: Any = ImageDataGenerator().flow_from_directory(
+        iterator: Any = ImageDataGenerator(data_format="channels_last").flow_from_directory(
             str(folder),
             target_size=shape,
             color_mode=colours,

@@ -18,7 +18,6 @@ LAYERS = {
     # what everything may use: no rasters, no network
     "clusternet.class_names": 0,
     "clusternet.colours": 0,
-    "clusternet.command": 0,
     "clusternet.errors": 0,
     "clusternet.files": 0,
     "clusternet.foreign_errors": 0,
@@ -26,7 +25,6 @@ LAYERS = {
     "clusternet.messages": 0,
     "clusternet.network_shape": 0,
     "clusternet.nodata": 0,
-    "clusternet.options": 0,
     "clusternet.prefetch": 0,
     "clusternet.process_setup": 0,
     "clusternet.processes": 0,
@@ -85,6 +83,9 @@ LAYERS = {
     "clusternet.report": 3,
     "clusternet.demo": 3,
     "clusternet.training": 3,
+    # what scripts alone use
+    "clusternet.command": 4,
+    "clusternet.options": 4,
     # the public names, gathered
     "clusternet": 4,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, run_command, say
+from clusternet.options import Parser, load_network_library, run_command, say
 
 
 def build_parser() -> Parser:
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
+        load_network_library()
         from clusternet.prediction import MapOptions, predict_rasters
         from clusternet.predictor import load
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.files import check_apart
-from clusternet.options import Parser, run_command, say
+from clusternet.options import Parser, load_network_library, run_command, say
 
 
 def build_parser() -> Parser:
@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> None:
         check_apart((args.output, args.polygons), (args.config,))
+        load_network_library()
         if args.output is None:
             from clusternet.interactive.app import serve
 

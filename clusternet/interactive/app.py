@@ -69,10 +69,10 @@ def serve(
             f"The page needs a package that is not installed ({error.name}); "
             "pip install -e '.[interactive]'."
         ) from error
+    workspace = Workspace(run, raster, rule=rule, smooth=smooth, cache_folder=cache_folder)
     # Tiles are computed side by side; products of their small matrices in threads of their own
     # would only get into each other's way.
-    threadpool_limits(1)
-    workspace = Workspace(run, raster, rule=rule, smooth=smooth, cache_folder=cache_folder)
+    limits = threadpool_limits(1)
     try:
         port = free_port(host, port)
         if strokes is not None:
@@ -92,6 +92,7 @@ def serve(
             title=f"{raster.name} - ClusterNet", favicon="🛰️", show_welcome_message=False, dark=True,
         )  # fmt: skip
     finally:
+        limits.restore_original_limits()
         workspace.lock.release()
 
 

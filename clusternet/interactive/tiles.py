@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,8 @@ from PIL import Image
 from rio_tiler.errors import NoOverviewWarning, TileOutsideBounds
 from rio_tiler.io.rasterio import ImageReader
 
-from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.quiet import quiet_georeferencing, quiet_warnings
 from clusternet.types import AnyArray, BoolArray, UInt8Array
-
-# A small raster needs no overviews, a large one gets some (clusternet.raster.pyramid). For good,
-# because the filters of ``warnings`` belong to all threads and tiles are read in several.
-warnings.filterwarnings("ignore", category=NoOverviewWarning)
 
 TILE = 256
 """Side of a tile in screen pixels."""
@@ -118,7 +113,8 @@ class ImageTiles:
 
     def _reader(self) -> ImageReader:
         if not hasattr(self._local, "reader"):
-            with quiet_georeferencing():
+            # a small raster needs no overviews, a large one gets some (clusternet.raster.pyramid)
+            with quiet_georeferencing(), quiet_warnings(NoOverviewWarning):
                 options = {} if self._nodata is None else {"nodata": self._nodata}
                 self._local.reader = _Reader(str(self._path), options=options)
         reader: ImageReader = self._local.reader
