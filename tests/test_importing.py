@@ -35,7 +35,8 @@ def threads():
     import faiss
     from threadpoolctl import threadpool_info
     pools = [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()]
-    return [faiss.omp_get_max_threads(), *sorted(pools)], sorted(t.name for t in threading.enumerate())
+    names = sorted(thread.name for thread in threading.enumerate())
+    return [faiss.omp_get_max_threads(), *sorted(pools)], names
 
 def state():
     import keras, matplotlib, numpy, PIL.Image
