@@ -8,7 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from clusternet.errors import LabelError
+from clusternet.folders import search_folder
 from clusternet.raster import RASTER_SUFFIXES, find_rasters
+from clusternet.raster.finding import report_left_out
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +92,10 @@ class _LabelIndex:
             raise LabelError(f"{folder}: no such file or folder of labels.")
         self.folder = folder
         self._by_base: dict[str, list[Path]] = defaultdict(list)
-        for path in sorted(folder.rglob("*")):
-            if _is_label_file(path, folder):
+        search = search_folder(folder)
+        report_left_out(folder, search, RASTER_SUFFIXES + _VECTOR_SUFFIXES)
+        for path in search.files:
+            if path.suffix.lower() in RASTER_SUFFIXES + _VECTOR_SUFFIXES:
                 self._by_base[base_name(path)].append(path)
         if not self._by_base:
             endings = ", ".join(RASTER_SUFFIXES + _VECTOR_SUFFIXES)
@@ -127,12 +131,6 @@ class _LabelIndex:
                 "move the others away."
             )
         return candidates[0] if candidates else None
-
-
-def _is_label_file(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    known = path.suffix.lower() in RASTER_SUFFIXES + _VECTOR_SUFFIXES
-    return known and not hidden and path.is_file()
 
 
 def _report_unmatched(unmatched: list[Path], maps: Path, labels: Path) -> None:

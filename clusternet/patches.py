@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from clusternet.errors import PatchError, RasterError
+from clusternet.folders import search_folder
 from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patch_files import read_manifest
 from clusternet.raster import open_raster
+from clusternet.raster.finding import report_left_out
 from clusternet.raster.validity import check_nodata, fitting, valid_pixels
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
@@ -148,13 +151,11 @@ def find_patches(folder: Path) -> list[Path]:
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
         raise PatchError(f"{folder}: expected a folder of patches, found {found}.")
-    images = sorted(
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in PATCH_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    search = search_folder(folder)
+    report_left_out(folder, search, PATCH_SUFFIXES)
+    images = [
+        path.relative_to(folder) for path in search.files if path.suffix.lower() in PATCH_SUFFIXES
+    ]
     deeper = [path for path in images if len(path.parts) > 1]
     if deeper:
         if len(deeper) < len(images):
@@ -260,20 +261,19 @@ def _keras_reader(
 
     colours = "rgba" if has_alpha else "rgb" if num_bands == 3 else "grayscale"
     with contextlib.redirect_stdout(io.StringIO()):  # "Found 12 images belonging to ..."
-        iterator: Any = ImageDataGenerator(data_format="channels_last").flow_from_directory(
+        iterator: Any = ImageDataGenerator(data_format="channels_last").flow_from_dataframe(
+            pd.DataFrame({"filename": [str(file) for file in files]}),
             str(folder),
+            validate_filenames=False,
             target_size=shape,
             color_mode=colours,
             class_mode=None,
             batch_size=1,
             shuffle=False,
         )
-    # ImageDataGenerator finds files in its own order, and those that were left out too
-    places = {Path(name): place for place, name in enumerate(iterator.filenames)}
-    indexes = [places[file] for file in files]
 
     def read(index: int) -> tuple[AnyArray, BoolArray]:
-        pixels = iterator[indexes[index]][0]
+        pixels = iterator[index][0]
         bands = np.moveaxis(pixels[..., :num_bands], -1, 0).astype(np.uint8)
         values = [fitting(markers[index].value, "uint8")] * num_bands
         rule = markers[index].rule or default_rule("uint8", values)

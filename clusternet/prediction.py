@@ -16,7 +16,7 @@ from clusternet.colours import palette
 from clusternet.errors import RunError
 from clusternet.files import check_apart, check_new
 from clusternet.predictor import Prediction, Predictor
-from clusternet.raster import MapWriter, RasterProfile, create_map, find_rasters, open_raster
+from clusternet.raster import MapWriter, RasterProfile, create_map, find_scenes, open_raster
 from clusternet.types import AnyArray
 
 _LEVELS = 254  # steps of a byte that measures something; 255 is nodata
@@ -84,7 +84,7 @@ def map_paths(rasters: Sequence[Path], output_folder: Path) -> list[tuple[Path, 
     places: dict[Path, Path] = {}
     for given in rasters:
         root = given if given.is_dir() else given.parent
-        for source in find_rasters(given):
+        for source in find_scenes(given):
             places[source] = output_folder / source.relative_to(root)
     stems = Counter(place.with_suffix("") for place in places.values())
     jobs = []

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.errors import GridMismatchError, LabelError
+from clusternet.folders import search_folder
 from clusternet.nodata import Number
 from clusternet.patch_files import PatchFormat, choose_format
 from clusternet.raster import (
@@ -17,8 +18,10 @@ from clusternet.raster import (
     RasterProfile,
     check_same_grid,
     find_rasters,
+    find_scenes,
     open_raster,
 )
+from clusternet.raster.finding import report_left_out
 from clusternet.raster.validity import check_nodata
 from clusternet.settings import TilingSettings
 from clusternet.windows import Window, grid, origins
@@ -66,7 +69,7 @@ def find_inputs(
         LabelError: if a raster has no label raster, or several, or one that holds no labels.
         GridMismatchError: if a label raster has another size or place than its raster.
     """
-    paths = find_rasters(source)
+    paths = find_scenes(source)
     if masks_folder is not None and masks_folder.resolve() != source.resolve():
         paths = [path for path in paths if masks_folder.resolve() not in path.resolve().parents]
     root = source if source.is_dir() else source.parent
@@ -153,6 +156,8 @@ class _LabelFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = find_rasters(folder)
+        if folder.is_dir():
+            report_left_out(folder, search_folder(folder))
 
     def open(self, raster: TilingInput, place: Path) -> TilingInput:
         """Return the label raster of ``raster``, which lies at ``place`` in its folder."""

@@ -20,6 +20,7 @@ LAYERS = {
     "clusternet.colours": 0,
     "clusternet.errors": 0,
     "clusternet.files": 0,
+    "clusternet.folders": 0,
     "clusternet.foreign_errors": 0,
     "clusternet.interrupts": 0,
     "clusternet.messages": 0,

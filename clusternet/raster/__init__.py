@@ -1,7 +1,7 @@
 """Rasters on disk. This package alone uses rasterio (and through it GDAL and PROJ)."""
 
 from clusternet.raster.alignment import check_same_grid
-from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters
+from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters, find_scenes
 from clusternet.raster.memory import open_array
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile, make_profile
@@ -16,6 +16,7 @@ __all__ = [
     "check_same_grid",
     "create_map",
     "find_rasters",
+    "find_scenes",
     "make_profile",
     "open_array",
     "open_raster",

@@ -1,33 +1,164 @@
-"""Which files of a folder are rasters."""
+"""Which files of a folder are rasters, and a word on those that are passed over."""
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import rasterio
+
 from clusternet.errors import RasterError
+from clusternet.folders import Search, endings, first_names, same_file_groups, search_folder
+from clusternet.foreign_errors import is_foreign
+from clusternet.raster.mosaics import repeated_pixels
+
+logger = logging.getLogger(__name__)
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
 
 
+def _endings(text: str) -> frozenset[str]:
+    return frozenset(f".{ending}" for ending in text.split())
+
+
+_ARCHIVES = _endings("7z gz rar tar tgz zip")
+_OTHER_RASTERS = _endings(
+    "adf asc avif bag bil bip bmp bsq bt cub dem dng dt0 dt1 dt2 ecw ers flt gif grb grb2 grd grib "
+    "grib2 h4 h5 hdf hdf4 hdf5 he5 heic heif hgt img j2c j2k jfif jpc jpe jpf jpx jxl kea mbtiles "
+    "mrf nc nc4 nitf ntf pgm pix pnm ppm psd sdat sid webp xyz"
+)
+"""Endings of rasters that are not read from folders."""
+_PARTS = _endings("aux hdr j2w jgw msk ovr pgw prj rpb rrd tfw tifw wld")
+"""Endings of files that belong to a raster beside them."""
+_NO_RASTERS = _endings(
+    "bat cfg cpg css csv db dbf doc docx fgb geojson gml gpx htm html ini ipynb js json keras kml "
+    "las laz lock log lyr md npy npz ods odt parquet pdf py qgs qgz qmd qml qpj r sbn sbx sh shp "
+    "shx sld toml txt xls xlsx xml yaml yml"
+)
+"""Endings of files that are not opened to see whether they hold a raster."""
+_MOST_OPENED = 200  # files of unknown ending that are
+
+
 def find_rasters(source: Path) -> list[Path]:
-    """Return ``source`` itself, or all rasters below it, sorted; hidden files are left out.
+    """Return ``source`` itself, or all rasters below it, sorted.
+
+    Linked folders are searched like others, each once. Hidden files are left out.
 
     Raises:
         RasterError: if there is no such file or folder, or the folder holds no raster.
     """
+    return _rasters(source, _search(source))
+
+
+def find_scenes(source: Path) -> list[Path]:
+    """Return rasters as `find_rasters` does, but each pixel once; say what is left out.
+
+    A file under several names is taken once, and of a ``.vrt`` and the files that it is made of
+    only one side. Hidden rasters, links that lead nowhere and rasters of other formats are named.
+
+    Raises:
+        RasterError: as `find_rasters`.
+    """
+    search = _search(source)
+    found = _rasters(source, search)
     if source.is_file():
-        return [source]
+        return found
+    report_left_out(source, search)
+    groups = same_file_groups(found)
+    others = sorted(path for group in groups for path in group[1:])
+    if others:
+        logger.warning(
+            "%s: %d file(s) are other names of files that are read, and are left out: %s",
+            source, len(others), first_names(others, source),
+        )  # fmt: skip
+    kept = sorted(group[0] for group in groups)
+    for left_out, because in repeated_pixels(kept):
+        logger.warning("%s: %d file(s) left out, because %s: %s",
+                       source, len(left_out), because, first_names(left_out, source))  # fmt: skip
+        kept = [path for path in kept if path not in left_out]
+    return kept
+
+
+def report_left_out(
+    folder: Path, search: Search, suffixes: Sequence[str] = RASTER_SUFFIXES
+) -> None:
+    """Say which files below a folder look like rasters and are not read.
+
+    Args:
+        folder: the folder.
+        search: what was found there.
+        suffixes: the endings that are read.
+    """
+    hidden = [path for path in search.hidden if _is_or_holds_a_raster(path)]
+    if hidden:
+        logger.warning("%s: %d hidden file(s) or folder(s) left out: %s",
+                       folder, len(hidden), first_names(hidden, folder))  # fmt: skip
+    if search.broken:
+        logger.warning("%s: %d link(s) or folder(s) cannot be followed: %s",
+                       folder, len(search.broken), first_names(search.broken, folder))  # fmt: skip
+    others = _other_rasters(search, suffixes)
+    if others:
+        logger.warning("%s: %d file(s) with other endings are left out: %s; %s.",
+                       folder, len(others), endings(others), _remedy(others))  # fmt: skip
+
+
+def _remedy(others: Sequence[Path]) -> str:
+    files = [path for path in others if path.suffix.lower() not in _ARCHIVES]
+    if not files:
+        return "unpack archives"
+    return f"convert what is to be read (gdal_translate {files[0].name} {files[0].stem}.tif)"
+
+
+def _search(source: Path) -> Search:
+    if source.is_file():
+        return Search(files=[source])
     if not source.exists():
         raise RasterError(f"{source}: no such file or folder.")
-    found = sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in RASTER_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    )
+    return search_folder(source)
+
+
+def _rasters(source: Path, search: Search) -> list[Path]:
+    if source.is_file():
+        return [source]
+    found = [path for path in search.files if path.suffix.lower() in RASTER_SUFFIXES]
     if not found:
+        others = _other_rasters(search)
+        there = f"; found {len(others)} ending in {endings(others)}" if others else ""
         raise RasterError(
-            f"{source}: no raster found; expected files ending in {', '.join(RASTER_SUFFIXES)}."
+            f"{source}: no raster found; expected files ending in "
+            f"{', '.join(RASTER_SUFFIXES)}{there}."
         )
     return found
+
+
+def _other_rasters(search: Search, suffixes: Sequence[str] = RASTER_SUFFIXES) -> Sequence[Path]:
+    """Return the files of a folder that hold rasters, but of an ending that is not read."""
+    found, unknown = [], []
+    for path in search.files:
+        suffix = path.suffix.lower()
+        if suffix in suffixes:
+            continue
+        if suffix in _OTHER_RASTERS or suffix in _ARCHIVES or suffix in RASTER_SUFFIXES:
+            found.append(path)
+        elif suffix not in _PARTS and suffix not in _NO_RASTERS:
+            unknown.append(path)
+    return sorted(found + [path for path in unknown[:_MOST_OPENED] if _holds_a_raster(path)])
+
+
+def _holds_a_raster(path: Path) -> bool:
+    try:
+        with rasterio.open(path) as dataset:
+            return bool(dataset.count or dataset.subdatasets)
+    except Exception as error:
+        if is_foreign(error):
+            return False
+        raise
+
+
+def _is_or_holds_a_raster(hidden: Path) -> bool:
+    if not hidden.is_dir():
+        return hidden.suffix.lower() in RASTER_SUFFIXES and hidden.is_file()
+    names = (name for _, _, files in os.walk(hidden) for name in files)
+    return any(Path(name).suffix.lower() in RASTER_SUFFIXES for name in names)

@@ -12,6 +12,7 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, Number
+from clusternet.raster.pages import check_pages
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
 
@@ -50,7 +51,9 @@ def open_raster(
             colour table is otherwise read as the red, green and blue that it shows.
 
     Raises:
-        RasterError: if it is missing, unreadable or of a type that is not supported.
+        RasterError: if it is missing, unreadable or of a type that is not supported, or holds
+            several images that belong together.
     """
     with open_dataset(path) as dataset:
+        check_pages(dataset, Path(path))
         yield Raster(dataset, nodata, codes=codes)

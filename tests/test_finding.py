@@ -1,0 +1,238 @@
+"""Of a folder every raster is read once, and what is not read is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+import tifffile
+from conftest import WriteRaster
+
+from clusternet.errors import PatchError, RasterError
+from clusternet.pairing import pair_files
+from clusternet.patches import open_patches
+from clusternet.raster import find_rasters, find_scenes, open_raster
+from clusternet.raster.quiet import quiet_georeferencing
+
+PIXELS = np.arange(1, 61, dtype=np.uint8).reshape(6, 10)
+
+
+def names(source: Path) -> list[str]:
+    return [path.relative_to(source).as_posix() for path in find_scenes(source)]
+
+
+def test_linked_folders_are_searched(write_raster: WriteRaster, tmp_path: Path) -> None:
+    write_raster("archive/2020/a.tif", PIXELS)
+    write_raster("work/b.tif", PIXELS)
+    (tmp_path / "work" / "2020").symlink_to(tmp_path / "archive" / "2020")
+    assert names(tmp_path / "work") == ["2020/a.tif", "b.tif"]
+
+
+def test_links_in_a_circle_end_and_give_each_file_once(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    write_raster("in/z/a.tif", PIXELS)
+    for name in ("in/again", "in/z/up", "in/z/self"):
+        (tmp_path / name).symlink_to(tmp_path / "in")
+    (tmp_path / "in/early").symlink_to(tmp_path / "in/z")
+    assert names(tmp_path / "in") == ["z/a.tif"]
+    assert [path.name for path in find_rasters(tmp_path / "in")] == ["a.tif"]
+
+
+def test_a_file_of_two_names_is_taken_once_and_said(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_raster("in/b.tif", PIXELS)
+    (tmp_path / "in/a.tif").symlink_to(path)
+    os.link(path, tmp_path / "in/c.tif")
+    assert names(tmp_path / "in") == ["b.tif"]
+    assert "2 file(s) are other names" in caplog.text and "a.tif, c.tif" in caplog.text
+
+
+def test_links_that_lead_nowhere_are_named(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_raster("in/a.tif", PIXELS)
+    (tmp_path / "in/gone.tif").symlink_to(tmp_path / "absent.tif")
+    assert names(tmp_path / "in") == ["a.tif"]
+    assert "cannot be followed: gone.tif" in caplog.text
+
+
+@pytest.fixture
+def mixed_folder(write_raster: WriteRaster, tmp_path: Path) -> Path:
+    """A raster that is read, others that are not, and files that are no rasters."""
+    write_raster("in/a.TIF", PIXELS)
+    write_raster("in/old.img", PIXELS, driver="HFA")
+    write_raster("in/envi", PIXELS, driver="ENVI")
+    write_raster("in/raster.gpkg", PIXELS, driver="GPKG")
+    write_raster("in/.hidden.tif", PIXELS)
+    for name in ("all.zip", "a.TIF.ovr", "a.TIF.aux.xml", "notes.txt", "labels.shp", "other.bin"):
+        (tmp_path / "in" / name).write_bytes(b"no raster")
+    return tmp_path / "in"
+
+
+def test_rasters_of_other_endings_are_counted_and_named_once(
+    mixed_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert names(mixed_folder) == ["a.TIF"]
+    others = [text for text in caplog.messages if "other endings" in text]
+    assert len(others) == 1
+    assert "4 file(s) with other endings are left out: (none), .gpkg, .img, .zip;" in others[0]
+
+
+def test_hidden_rasters_are_named(mixed_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    find_scenes(mixed_folder)
+    assert "1 hidden file(s) or folder(s) left out: .hidden.tif" in caplog.text
+
+
+def test_a_folder_of_other_rasters_says_so(write_raster: WriteRaster, tmp_path: Path) -> None:
+    write_raster("in/a.asc", PIXELS.astype(np.int32), driver="MEM")
+    (tmp_path / "in/a.asc").write_bytes(b"ncols 1")
+    with pytest.raises(RasterError, match=r"no raster found; .*; found 1 ending in \.asc"):
+        find_scenes(tmp_path / "in")
+
+
+def write_vrt(path: Path, *sources: tuple[Path, tuple[int, int, int, int]], bands: bool) -> Path:
+    """Write a mosaic or stack of parts (x, y, width, height) of rasters of 6 x 10 pixels."""
+    parts = [
+        f"<SimpleSource><SourceFilename relativeToVRT='1'>{os.path.relpath(s, path.parent)}"
+        "</SourceFilename><SourceProperties RasterXSize='10' RasterYSize='6'/>"
+        f"<SrcRect xOff='{x}' yOff='{y}' xSize='{w}' ySize='{h}'/>"
+        f"<DstRect xOff='{0 if bands else 10 * i}' yOff='0' xSize='{w}' ySize='{h}'/>"
+        "</SimpleSource>"
+        for i, (s, (x, y, w, h)) in enumerate(sources)
+    ]
+    of_bands = parts if bands else ["".join(parts)]
+    text = "".join(
+        f"<VRTRasterBand dataType='Byte' band='{i}'>{part}</VRTRasterBand>"
+        for i, part in enumerate(of_bands, 1)
+    )
+    width = 10 if bands else 10 * len(sources)
+    path.write_text(f"<VRTDataset rasterXSize='{width}' rasterYSize='6'>{text}</VRTDataset>")
+    return path
+
+
+WHOLE = (0, 0, 10, 6)
+
+
+@pytest.mark.parametrize("bands", [True, False])
+def test_files_that_a_virtual_raster_is_made_of_are_left_out(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture, bands: bool
+) -> None:
+    tiles = [write_raster(f"in/tiles/{name}.tif", PIXELS) for name in "ab"]
+    write_raster("in/c.tif", PIXELS)
+    write_vrt(tmp_path / "in/all.vrt", *((tile, WHOLE) for tile in tiles), bands=bands)
+    assert names(tmp_path / "in") == ["all.vrt", "c.tif"]
+    assert "2 file(s) left out, because all.vrt is made of them: tiles/a.tif" in caplog.text
+
+
+def test_a_virtual_raster_of_others_stands_for_all_of_them(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    tile = write_raster("in/a.tif", PIXELS)
+    inner = write_vrt(tmp_path / "in/b.vrt", (tile, WHOLE), bands=True)
+    write_vrt(tmp_path / "in/a.vrt", (inner, WHOLE), bands=True)
+    assert names(tmp_path / "in") == ["a.vrt"]
+
+
+def test_a_virtual_raster_of_a_part_is_left_out(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tile = write_raster("in/a.tif", PIXELS)
+    write_vrt(tmp_path / "in/part.vrt", (tile, (2, 0, 5, 6)), bands=True)
+    assert names(tmp_path / "in") == ["a.tif"]
+    assert "it shows a part of a.tif" in caplog.text
+
+
+def test_the_commands_own_virtual_rasters_are_understood(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    path = write_raster("in/a.tif", PIXELS)
+    rasterio.shutil.copy(path, tmp_path / "in/a.vrt", driver="VRT")
+    assert names(tmp_path / "in") == ["a.vrt"]
+
+
+def write_pages(path: Path, *pages: np.ndarray) -> Path:
+    with tifffile.TiffWriter(path) as writer:
+        for page in pages:
+            writer.write(page, photometric="minisblack", metadata=None)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("pages", "command"),
+    [
+        (2, "gdalbuildvrt -separate stack.vrt GTIFF_DIR:1:{0}/stack.tif GTIFF_DIR:2:{0}/stack.tif"),
+        (60, "bash -c 'gdalbuildvrt -separate stack.vrt GTIFF_DIR:{{1..60}}:{0}/stack.tif'"),
+    ],
+)
+def test_pages_that_look_like_bands_are_refused_with_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: int, command: str
+) -> None:
+    write_pages(tmp_path / "stack.tif", *[PIXELS] * pages)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RasterError, match=f"holds {pages} pages of the same size") as caught:
+        with open_raster(Path("stack.tif")):
+            pass
+    assert command.format(tmp_path) in str(caught.value)
+
+
+def test_pages_of_another_size_do_not_stop_anything(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "a.tif", PIXELS, PIXELS[::2, ::2])
+    with open_raster(path) as raster:
+        assert raster.profile.shape == (6, 10)
+
+
+def test_a_file_of_several_data_sets_is_refused_with_a_command(tmp_path: Path) -> None:
+    path = tmp_path / "two.gpkg"
+    for table in "ab":
+        with quiet_georeferencing(), rasterio.open(
+            path, "w", driver="GPKG", height=6, width=10, count=1, dtype="uint8",
+            crs="EPSG:32631", transform=rasterio.transform.from_origin(0, 6, 1, 1),
+            RASTER_TABLE=table, APPEND_SUBDATASET="YES" if path.exists() else "NO",
+        ) as dataset:  # fmt: skip
+            dataset.write(PIXELS[None])
+    with pytest.raises(RasterError, match=r"holds 2 data set\(s\) .*gdal_translate .*GPKG:"):
+        with open_raster(path):
+            pass
+
+
+def test_patches_in_linked_folders_are_read(write_raster: WriteRaster, tmp_path: Path) -> None:
+    write_raster("archive/a/0.png", PIXELS)
+    write_raster("archive/a/1.png", PIXELS[::-1])
+    write_raster("patches/b/0.png", PIXELS)
+    (tmp_path / "patches/a").symlink_to(tmp_path / "archive/a")
+    (tmp_path / "patches/a/loop").symlink_to(tmp_path / "patches")
+    patches = open_patches(tmp_path / "patches")
+    assert [file.as_posix() for file in patches.files] == ["a/0.png", "a/1.png", "b/0.png"]
+    np.testing.assert_array_equal(patches.read(1)[0][..., 0], PIXELS[::-1])
+
+
+def test_other_files_among_patches_are_named(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_raster("patches/b/0.tif", PIXELS)
+    write_raster("patches/b/1.jp2", PIXELS, driver="JP2OpenJPEG")
+    open_patches(tmp_path / "patches")
+    assert "1 file(s) with other endings are left out: .jp2" in caplog.text
+
+
+def test_patches_with_pages_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "patches/a").mkdir(parents=True)
+    write_pages(tmp_path / "patches/a/0.tif", PIXELS, PIXELS)
+    with pytest.raises(PatchError, match="holds 2 pages"):
+        open_patches(tmp_path / "patches")
+
+
+def test_label_folders_may_be_linked(write_raster: WriteRaster, tmp_path: Path) -> None:
+    scene = write_raster("maps/a_clusters.tif", PIXELS)
+    label = write_raster("archive/a.png", PIXELS)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/2020").symlink_to(label.parent)
+    assert pair_files(scene.parent, tmp_path / "labels") == [
+        (scene, tmp_path / "labels/2020/a.png")
+    ]
