@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clusternet.errors import LabelError
+from clusternet.nodata import declaring_hint
 from clusternet.raster import Raster, RasterProfile, open_raster
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
@@ -80,7 +81,8 @@ def read_clusters(raster: Raster, window: Window) -> tuple[IntArray, BoolArray]:
         if not 0 <= value <= MAX_CLUSTER:
             raise LabelError(
                 f"{raster.profile.path}: holds the value {value}; expected clusters from 0 to "
-                f"{MAX_CLUSTER}. If it marks nodata, declare it (gdal_edit -a_nodata {value})."
+                f"{MAX_CLUSTER}. If it marks nodata, "
+                f"{declaring_hint(raster.profile.path, value, raster.profile.nodata)}."
             )
     return np.where(valid, values, 0).astype(np.int32), valid
 

@@ -47,6 +47,13 @@ def default_rule(dtype: str, values: Sequence[Number | None]) -> NodataRule:
     return "all" if dtype == "uint8" and is_shared else "any"
 
 
+def declaring_hint(path: object, value: Number, declared: Number | None) -> str:
+    """Return what to do about a value that means no data but is not declared, for a message."""
+    if declared is not None:  # a band has one value, and declaring another would lose this one
+        return f"change it to {declared}, the nodata value of the file"
+    return f"declare it (rio edit-info --nodata {value} {path})"
+
+
 def number(text: str) -> Number:
     """Read a number from text; a whole one exactly, however large.
 

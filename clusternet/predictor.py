@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from clusternet.raster import Raster, open_array, open_raster
 from clusternet.run import Run, load_run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
 from clusternet.windows import Window
+
+logger = logging.getLogger(__name__)
 
 Assign = Literal["codebook", "head"]
 ASSIGNS: tuple[Assign, ...] = ("codebook", "head")
@@ -162,6 +165,8 @@ class Predictor:
             found = dict(model.predict_on_batch(pixels))
             cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in found.items()}
             yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
+        if raster.num_infinite:
+            logger.warning("%s: infinite values count as no data", raster.profile.path)
 
     def _model(self, confidence: bool, features: bool) -> Any:
         key = (confidence, features)

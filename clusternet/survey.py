@@ -76,16 +76,25 @@ def survey_patches(
     if num_damaged == len(patches):
         raise PatchError(f"{patches.folder}: none of its {len(patches)} images can be read.")
     if not usable:
-        raise PatchError(
-            f"{patches.folder}: every pixel to label is nodata (nodata value "
-            f"{patches.nodata}); check --nodata."
-        )
+        raise PatchError(_no_data(patches))
     return Survey(
         bands=_bands(patches, moments),
         usable=np.array(usable),
         valid_counts=np.array(counts),
         num_damaged=num_damaged,
         num_blank=len(patches) - num_damaged - len(usable),
+    )
+
+
+def _no_data(patches: PatchFolder) -> str:
+    if patches.nodata is not None:
+        return (
+            f"{patches.folder}: every pixel to label is nodata (nodata value {patches.nodata}); "
+            "if that is a value of pixels with data, give another one with --nodata."
+        )
+    return (
+        f"{patches.folder}: every pixel to label is nodata, as the files say (alpha, a mask, a "
+        "nodata tag, or NaN); expected some with data: cut patches where there is some."
     )
 
 

@@ -23,7 +23,7 @@ from clusternet.patch_files import (
 )
 from clusternet.processes import map_unordered, resolve_workers
 from clusternet.settings import TilingSettings
-from clusternet.tiling_chunks import Chunk, Layer, Outcome, cut_chunk, split_windows
+from clusternet.tiling_chunks import ONLY_NODATA, Chunk, Layer, Outcome, cut_chunk, split_windows
 from clusternet.tiling_inputs import TilingPair, find_inputs
 from clusternet.windows import centre, grid
 
@@ -31,6 +31,7 @@ __all__ = ["TilingReport", "TilingSettings", "tile_rasters"]
 
 logger = logging.getLogger(__name__)
 
+PAST_EDGE = "past the edge"
 _SMALL_JOB = 2**25  # pixels that one process cuts sooner than others have started
 
 
@@ -190,7 +191,7 @@ def _past_edge(pair: TilingPair, num_windows: int, settings: TilingSettings) -> 
         return Counter()
     shape = pair.raster.profile.shape
     num_covering = len(grid(shape, settings.patch_shape, settings.full_stride, "pad"))
-    return +Counter({"past the edge": num_covering - num_windows})
+    return +Counter({PAST_EDGE: num_covering - num_windows})
 
 
 def _report(source: Path, outcomes: list[Outcome], settings: TilingSettings) -> TilingReport:
@@ -199,10 +200,21 @@ def _report(source: Path, outcomes: list[Outcome], settings: TilingSettings) -> 
     if not report.written:
         rows, cols = settings.patch_shape
         raise PatchError(
-            f"{source}: no window of {rows} x {cols} pixels gave a patch ({report.summary()}); try "
-            "another --nodata, a larger --keep_dark_region_ratio or a smaller --patch_shape."
+            f"{source}: no window of {rows} x {cols} pixels gave a patch ({report.summary()}); "
+            f"{_advice(skipped, settings)}."
         )
     return report
+
+
+def _advice(skipped: Counter[str], settings: TilingSettings) -> str:
+    """Say what would give patches; ``skipped``: reason -> windows."""
+    if PAST_EDGE in skipped:
+        return "try --edge pad, or a smaller --patch_shape"
+    if set(skipped) != {ONLY_NODATA}:
+        return "try a larger --keep_dark_region_ratio"
+    if settings.nodata is not None:
+        return f"if {settings.nodata} is a value of pixels with data, give another --nodata"
+    return "give rasters with data, or another value with --nodata if they declare a wrong one"
 
 
 def _manifest(

@@ -17,6 +17,8 @@ from clusternet.tiling_inputs import TilingInput, TilingPair
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window, centre
 
+ONLY_NODATA = "with nothing but nodata"
+"""Why a window gives no patch, whatever the settings."""
 _CHUNK_WINDOWS = 64  # windows that a process cuts between two reports
 _SEQUENTIAL = (".png", ".jpg", ".jpeg")  # reading a window decodes all rows above it
 
@@ -131,7 +133,7 @@ def _reason_to_skip(
     on_raster = valid[window.inside(shape).slices((window.row, window.col))]
     num_nodata = on_raster.size - int(on_raster.sum())
     if num_nodata == on_raster.size:
-        return "with nothing but nodata"
+        return ONLY_NODATA
     if num_nodata / on_raster.size > settings.keep_dark_region_ratio:
         return f"with more than {100 * settings.keep_dark_region_ratio:g} % nodata"
     return None

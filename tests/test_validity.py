@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
+from click.testing import CliRunner
 from conftest import WriteRaster
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.rio.main import main_group
 
 from clusternet.bands import Bands
-from clusternet.errors import RasterError
+from clusternet.cluster_maps import read_clusters
+from clusternet.errors import LabelError, PatchError, RasterError
 from clusternet.nodata import NodataChoice, default_rule, number
 from clusternet.patch_files import read_manifest
 from clusternet.patches import open_patches
@@ -447,3 +450,50 @@ def test_labels_that_are_nan_are_no_labels(write_raster: WriteRaster, tmp_path: 
         with open_raster(image) as raster, open_labels_onto(path, raster.profile) as found:
             known = found.read(Window(0, 0, 2, 3))[1]
         assert np.argwhere(~known).tolist() == ([[0, 1], [1, 0]] if nodata == -9999 else [[0, 1]])
+
+
+# what messages advise works
+
+
+@pytest.mark.parametrize(
+    ("settings", "changed", "advice"),
+    [
+        ({"edge": "drop", "patch_shape": (32, 32)}, {"edge": "pad"}, "try --edge pad, or a"),
+        ({"edge": "drop", "patch_shape": (32, 32)}, {"patch_shape": (16, 16)}, "smaller --patch"),
+        ({"keep_dark_region_ratio": 0}, {"keep_dark_region_ratio": 0.5}, "larger --keep_dark"),
+        ({"nodata": 50}, {"nodata": 4}, "give another --nodata"),
+        ({}, {"nodata": 4}, "another value with --nodata if they declare a wrong one"),
+    ],
+)
+def test_advice_for_rasters_that_give_no_patch_works(
+    write_raster: WriteRaster, tmp_path: Path, settings: Any, changed: Any, advice: str
+) -> None:
+    few = "keep_dark_region_ratio" in settings
+    pixels = noise("uint8", 1) if few else np.full((20, 24, 1), 50, np.uint8)
+    path = write_raster("a.tif", pixels, nodata=None if "edge" in settings else 5 if few else 50)
+    settings = {"patch_shape": (20, 24), **settings}
+    with pytest.raises(PatchError, match=advice) as refused:
+        tile_rasters(path, tmp_path / "p", TilingSettings(**settings))
+    assert len(str(refused.value).replace(str(tmp_path), "")) < 300
+    assert tile_rasters(path, tmp_path / "p", TilingSettings(**settings | changed)).written
+
+
+def test_advice_for_values_that_are_no_clusters_works(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    path = write_raster("map.tif", np.array([[0, 1, -9999, -1]], np.int32))
+    with open_raster(path, codes=True) as raster, pytest.raises(LabelError) as refused:
+        read_clusters(raster, Window(0, 0, 1, 4))
+    advice = str(refused.value).partition("(")[2].partition(")")[0].split()
+    assert advice[0] == "rio" and not CliRunner().invoke(main_group, advice[1:]).exception
+    with open_raster(path, codes=True) as raster:  # which now has a value: no other is advised
+        with pytest.raises(LabelError, match="change it to -9999"):
+            read_clusters(raster, Window(0, 0, 1, 4))
+        assert read_clusters(raster, Window(0, 0, 1, 3))[1].tolist() == [[True, True, False]]
+
+
+def test_a_runs_value_that_a_raster_cannot_hold_marks_nothing_there(
+    write_raster: WriteRaster,
+) -> None:
+    path = write_raster("a.tif", row([1, 2, 3], dtype="uint8"))
+    assert invalid(path, NodataChoice(-9999)) == []  # that its type differs is said elsewhere

@@ -78,7 +78,8 @@ def serve(
         if strokes is not None:
             check_apart((workspace.folder / STROKES,), (strokes,))
             workspace.load(strokes, class_field=class_field, layer=layer)
-        images = ImageTiles(build_pyramid(raster, workspace.folder), workspace.run.bands.nodata)
+        choice = workspace.run.bands.nodata_choice
+        images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
         workspace.load_network()
         address = f"http://{_shown(host)}:{port}"
         workspace.lock.tell(address)

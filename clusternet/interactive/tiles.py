@@ -18,8 +18,11 @@ from PIL import Image
 from rio_tiler.errors import NoOverviewWarning, TileOutsideBounds
 from rio_tiler.io.rasterio import ImageReader
 
+from clusternet.nodata import NodataChoice, Number
+from clusternet.raster import Raster
 from clusternet.raster.quiet import quiet_georeferencing, quiet_warnings
 from clusternet.types import AnyArray, BoolArray, UInt8Array
+from clusternet.windows import Window
 
 TILE = 256
 """Side of a tile in screen pixels."""
@@ -48,7 +51,7 @@ class _Reader(ImageReader):  # type: ignore[misc]
 class ImageTiles:
     """Tiles of one raster; every thread opens it for itself."""
 
-    def __init__(self, path: Path, nodata: float | None = None) -> None:
+    def __init__(self, path: Path, nodata: NodataChoice | Number | None = None) -> None:
         """Open a raster, and measure its bands on a picture of at most 1024 pixels."""
         self._path, self._nodata = path, nodata
         stat = path.stat()
@@ -56,7 +59,7 @@ class ImageTiles:
         self.key = hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
         """Part of the tiles' addresses: browsers keep them, another scene must not get them."""
         self._local = threading.local()
-        reader = self._reader()
+        reader, raster = self._reader()
         self.num_bands = reader.dataset.count
         self.band_names = tuple(
             text or f"band {i}" for i, text in enumerate(reader.dataset.descriptions, 1)
@@ -64,11 +67,11 @@ class ImageTiles:
         self.max_zoom = int(reader.maxzoom)
         self.is_byte = reader.dataset.dtypes[0] == "uint8"
         self.has_palette = bool(reader.colormap)
-        with quiet_georeferencing():
-            sample = reader.preview(max_size=1024)
-        values = sample.array.astype(np.float64)
+        shape = raster.profile.shape
+        pixels, valid = raster.read_coarse(Window(0, 0, *shape), step=-(-max(shape) // 1024))
         steps = np.arange(0, 100.5, 0.5)
-        self._quantiles = [_quantiles(band, steps) for band in values]
+        found = [_quantiles(band, steps) for band in pixels[valid].T]
+        self._quantiles = dict(zip(raster.band_numbers, found, strict=False))  # a palette has more
 
     def first_look(self) -> Look:
         """Return the look to start with: 8-bit images as they are, others stretched."""
@@ -79,12 +82,14 @@ class ImageTiles:
         """Return the values at two percentiles of a band; 0 and 255 for all of an 8-bit one."""
         if self.is_byte and percentiles == (0.0, 100.0):
             return 0.0, 255.0
-        low, high = (float(self._quantiles[band - 1][round(p * 2)]) for p in percentiles)
-        return low, max(high, low + 1e-6)
+        if band not in self._quantiles:  # alpha
+            return 0.0, 255.0
+        low, high = (float(self._quantiles[band][round(p * 2)]) for p in percentiles)
+        return low, max(high, low + 1e-6, float(np.nextafter(low, np.inf)))
 
     def tile(self, zoom: int, col: int, row: int, look: Look) -> bytes | None:
         """Return a tile as PNG; None beyond the raster."""
-        reader = self._reader()
+        reader, raster = self._reader()
         bands = (1,) if self.has_palette else look.bands
         # averaged where it shrinks; a palette's indices cannot be
         method = "nearest" if self.has_palette else "average"
@@ -96,50 +101,57 @@ class ImageTiles:
         except TileOutsideBounds:
             return None
         if self.has_palette:
-            shown = found.apply_colormap(reader.colormap)
-            colours, visible = shown.array.data[:3], shown.array.mask
+            colours = found.apply_colormap(reader.colormap).array.data[:3]
         else:
-            colours, visible = self._stretch(found.array.data, look), found.array.mask
-        alpha = np.where(_hidden(np.broadcast_to(visible, colours.shape)), 0, 255)
+            colours = self._stretch(found.array.data, look)
+        alpha = np.where(_visible(raster, row, col, 1 << (self.max_zoom - zoom)), 255, 0)
         return as_png(np.concatenate([colours, alpha[None].astype(np.uint8)]))
 
     def _stretch(self, bands: AnyArray, look: Look) -> UInt8Array:
         shown = np.empty(bands.shape, np.uint8)
         for i, number in enumerate(look.bands):
             low, high = self.limits(number, look.percentiles)
-            scaled = (bands[i].astype(np.float32) - low) * (255 / (high - low))
+            scaled = (bands[i].astype(np.float64) - low) * (255 / (high - low))
             shown[i] = np.nan_to_num(scaled).clip(0, 255)
         return shown
 
-    def _reader(self) -> ImageReader:
-        if not hasattr(self._local, "reader"):
+    def _reader(self) -> tuple[ImageReader, Raster]:
+        """Return what gives colours and what tells which pixels have data, for this thread."""
+        if not hasattr(self._local, "readers"):
             # a small raster needs no overviews, a large one gets some (clusternet.raster.pyramid)
             with quiet_georeferencing(), quiet_warnings(NoOverviewWarning):
-                options = {} if self._nodata is None else {"nodata": self._nodata}
-                self._local.reader = _Reader(str(self._path), options=options)
-        reader: ImageReader = self._local.reader
-        return reader
+                reader = _Reader(str(self._path))
+            self._local.readers = reader, Raster(reader.dataset, self._nodata)
+        reader, raster = self._local.readers
+        return reader, raster
 
 
-def _hidden(masked: BoolArray) -> BoolArray:
-    """Return where nothing is to be seen: no band has data; (bands, rows, cols) -> (rows, cols).
+def _visible(raster: Raster, row: int, col: int, step: int) -> BoolArray:
+    """Return the pixels of a tile that have data.
 
-    Where a pixel from afar reaches beyond the raster's border, some bands are there and others
-    not: such a row or column would have colours of its own, so it is hidden too.
+    A pixel from afar that reaches beyond the raster's border would have a colour of its own, so
+    it is left out.
+
+    Args:
+        raster: open.
+        row: number of the tile.
+        col: number of the tile.
+        step: pixels of the raster to one of the tile.
+
+    Returns:
+        (rows, cols) of the tile.
     """
-    hidden = np.array(masked.all(axis=0))
-    torn = masked.any(axis=0) & ~hidden
-    if torn.any():
-        last_row, last_col = (np.flatnonzero(~hidden.all(axis=axis))[-1] for axis in (1, 0))
-        hidden[last_row] |= torn[last_row]
-        hidden[:, last_col] |= torn[:, last_col]
-    return hidden
+    side = TILE * step
+    inside = Window(row * side, col * side, side, side).inside(raster.profile.shape)
+    visible = np.zeros((TILE, TILE), np.bool_)
+    if min(inside.shape) >= step:
+        valid = raster.read_coarse(inside, step)[1]
+        visible[: valid.shape[0], : valid.shape[1]] = valid
+    return visible
 
 
-def _quantiles(band: AnyArray, steps: AnyArray) -> AnyArray:
-    values = band.compressed() if isinstance(band, np.ma.MaskedArray) else band.ravel()
-    values = values[np.isfinite(values)]
-    return np.percentile(values, steps) if values.size else np.linspace(0, 1, len(steps))
+def _quantiles(values: AnyArray, steps: AnyArray) -> AnyArray:
+    return np.percentile(values.astype(np.float64), steps) if values.size else steps / 100
 
 
 def as_png(colours: UInt8Array) -> bytes:

@@ -15,7 +15,7 @@ from clusternet.raster.palette import colour_lookup
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.validity import alpha_bands, count_infinite, find_validity
 from clusternet.types import AnyArray, BoolArray
-from clusternet.windows import Window
+from clusternet.windows import Shape, Window
 
 _DTYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
@@ -76,6 +76,11 @@ class Raster:
         """The metadata recorded in the file, such as ``create_map`` writes."""
         return dict(self._dataset.tags())
 
+    @property
+    def band_numbers(self) -> tuple[int, ...]:
+        """The numbers in the file, from 1, of the bands that are read."""
+        return tuple(self._indexes)
+
     def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
         """Read one window, which may reach beyond the raster.
 
@@ -96,9 +101,28 @@ class Raster:
             pixels[place], valid[place] = self._read_inside(inside)
         return pixels, valid
 
-    def _read_inside(self, window: Window) -> tuple[AnyArray, BoolArray]:
+    def read_coarse(self, window: Window, step: int) -> tuple[AnyArray, BoolArray]:
+        """Read one of ``step`` times ``step`` pixels of a window, from overviews if there are some.
+
+        Args:
+            window: lies on the raster, and is not smaller than a step.
+            step: pixels a side that one stands for; what is left of the window is left out.
+
+        Returns:
+            pixels and valid as of `read`, with ``rows = height // step``.
+
+        Raises:
+            RasterError: if the file is damaged.
+        """
+        rows, cols = window.height // step, window.width // step
+        whole = Window(window.row, window.col, rows * step, cols * step)
+        return self._read_inside(whole, (rows, cols))
+
+    def _read_inside(
+        self, window: Window, shape: Shape | None = None
+    ) -> tuple[AnyArray, BoolArray]:
         try:
-            bands = self._read_bands(window)
+            bands = self._read_bands(window) if shape is None else self._shrunk(window, shape)
             visible = None
             if self._lookup is not None:
                 colours = self._lookup[bands[0]]  # (rows, cols, 4)
@@ -113,6 +137,13 @@ class Raster:
             valid &= visible
         self.num_infinite += count_infinite(bands, self._validity.markers)
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1)), valid
+
+    def _shrunk(self, window: Window, shape: Shape) -> AnyArray:
+        shape_of_all = (len(self._indexes), *shape)
+        bands: AnyArray = self._dataset.read(
+            self._indexes, window=_for_rasterio(window), out_shape=shape_of_all
+        )
+        return bands
 
     def _read_bands(self, window: Window) -> AnyArray:
         places = [window]

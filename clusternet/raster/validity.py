@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
@@ -55,20 +56,21 @@ class Validity:
         Args:
             dataset: what this was made from.
             window: a part of it.
-            bands: its pixels (bands, rows, cols).
+            bands: its pixels (bands, rows, cols), which may be fewer than the window's.
 
         Returns:
             (rows, cols)
         """
+        part: dict[str, Any] = {"window": window, "out_shape": bands.shape[1:]}
         own = {
-            place: dataset.read_masks(number, window=window) > 0
+            place: dataset.read_masks(number, **part) > 0
             for place, number in self.own_masks.items()
         }
         valid = valid_pixels(bands, self.markers, self.rule, own)
         for number in self.alpha:
-            valid &= dataset.read(number, window=window) > 0
+            valid &= dataset.read(number, **part) > 0
         if self.common_mask is not None:
-            valid &= dataset.read_masks(self.common_mask, window=window) > 0
+            valid &= dataset.read_masks(self.common_mask, **part) > 0
         return valid
 
 
