@@ -72,24 +72,32 @@ def nearest_size(size: int, padding: str) -> int:
     return size
 
 
-def margin(padding: str) -> int:
-    """Return how many pixels are read around a part that is kept, when it starts at a grain.
+def margin(padding: str, size: int = 64 * GRAIN) -> int:
+    """Return how many pixels are read before a part that is kept, when it starts at a grain.
 
-    The valid network needs the border that it does not label, half of 203 pixels. With same
+    The valid network needs the border that it does not label: half of 199 to 214 pixels, by what
+    the pooling of a ``size`` that is no multiple of 16 leaves over (203 of one that is). With same
     padding the zeros beyond a window reach 94 pixels inwards from the top and left and 109 from
     the bottom and right if it starts and ends at multiples of 16: seven grains cover both.
     """
-    size = 64 * GRAIN
-    reach = math.ceil((size - output_size(size, "valid")) / 2)
-    return reach if padding == "valid" else GRAIN * math.ceil((reach + 8) / GRAIN)
+    if padding == "valid":
+        return math.ceil(_unlabelled(size) / 2)
+    return GRAIN * math.ceil((math.ceil(_unlabelled(64 * GRAIN) / 2) + 8) / GRAIN)
 
 
 def uncovered(padding: str) -> int:
-    """Return how many pixels on each side of a window prediction gives no features for."""
+    """Return how many pixels on each side of a window prediction gives no features for, at least.
+
+    With valid padding sizes differ in it, see `margin`.
+    """
     if padding == "same":  # see `build_network`, centre_only
         return margin(padding) - 2 * decoder_margins()[0]
-    size = 64 * GRAIN
-    return (size - output_size(size, padding)) // 2
+    return min(_unlabelled(64 * GRAIN + more) // 2 for more in range(GRAIN))
+
+
+def _unlabelled(size: int) -> int:
+    """Return the pixels along an axis that the valid network does not label."""
+    return size - output_size(size, "valid")
 
 
 def decoder_margins() -> list[int]:

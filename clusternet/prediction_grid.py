@@ -24,7 +24,7 @@ class PredictionGrid:
 
     kept_shape: Shape
     """(rows, cols) kept of each window, multiples of 16."""
-    before: int
+    before: Shape
     """Pixels read above and to the left of the kept part."""
     read_shape: Shape
     """(rows, cols) that go through the network."""
@@ -46,19 +46,21 @@ class PredictionGrid:
         """
         grains = max(1, round(window_size / GRAIN))
         sides = [GRAIN * min(grains, -(-size // GRAIN)) for size in raster_shape]
-        border = margin(padding)
         if padding == "same":
+            border = margin(padding)
             read = (sides[0] + 2 * border, sides[1] + 2 * border)
-            return cls((sides[0], sides[1]), border, read, 2 * decoder_margins()[0])
+            return cls((sides[0], sides[1]), (border, border), read, 2 * decoder_margins()[0])
         rows, cols = (
             _valid_input(side, patch) for side, patch in zip(sides, patch_shape, strict=True)
         )
-        return cls((sides[0], sides[1]), border, (rows, cols), 0)
+        before = margin(padding, rows), margin(padding, cols)
+        return cls((sides[0], sides[1]), before, (rows, cols), 0)
 
     def windows(self, raster_shape: Shape) -> Iterator[tuple[Window, Window]]:
         """Yield (window to read, part of the raster that it gives) row by row."""
         for kept in blocks(raster_shape, self.kept_shape):
-            yield Window(kept.row - self.before, kept.col - self.before, *self.read_shape), kept
+            row, col = kept.row - self.before[0], kept.col - self.before[1]
+            yield Window(row, col, *self.read_shape), kept
 
     def keep(self, output: AnyArray, kept: Window) -> AnyArray:
         """Cut the kept part out of the network's output (rows', cols', ...) for a window."""

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from hypothesis import settings
 from rasterio.transform import from_origin
 
 from clusternet.raster.quiet import quiet_georeferencing
+
+if TYPE_CHECKING:
+    from memory_training import Alternations
 
 # other work on the machine is no failure
 settings.register_profile("clusternet", deadline=None)
@@ -45,6 +48,29 @@ def _signal_handlers() -> Iterator[None]:
     kept = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, kept)
+
+
+@pytest.fixture(scope="session")
+def alternations() -> Alternations:
+    """Networks that are compiled once and come back as new."""
+    from memory_training import Alternations
+
+    return Alternations()
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Networks compute without being traced first: quicker where each is used a few times."""
+    from clusternet.backend import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -50,6 +50,16 @@ def test_same_seed_gives_the_same_codebook() -> None:
     np.testing.assert_array_equal(first, second)
 
 
+def test_another_seed_starts_from_other_points() -> None:
+    features = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
+    first, other = (cluster(features, 7, seed=seed).codebook.centroids for seed in (3, 4))
+    assert np.abs(first - other).max() > 0.1
+    labels = np.zeros(500, np.int32)  # all but one cluster start at random points
+    one, two = (cluster_means(features, labels, 3, seed=seed) for seed in (3, 4))
+    np.testing.assert_array_equal(one[0], two[0])
+    assert (one[1:] != two[1:]).all()
+
+
 def test_assigning_centroids_gives_their_own_numbers() -> None:
     codebook = cluster(
         np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32), 7

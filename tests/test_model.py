@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from clusternet.model import (
     masked_cross_entropy,
     set_codebook,
 )
-from clusternet.network_shape import check_shape, margin, output_size
+from clusternet.network_shape import LEVELS, check_shape, margin, output_size
 
 SMALL = dict(base_filters=2, num_features=6)
 
@@ -36,6 +37,42 @@ def test_output_has_the_size_that_was_computed(shape: tuple[int, int]) -> None:
     network = build_network(3, 5, shape=shape, padding="valid", **SMALL)
     logits = network(np.zeros((1, *shape, 3), np.float32))
     assert logits.shape == (1, *check_shape(shape, "valid"), 5)
+
+
+def averaging(network: Any) -> None:
+    """Let every filter take a weighted mean: nothing dies in a ReLU, nothing grows."""
+    for layer in network.layers:
+        if weights := layer.get_weights():
+            kernel = np.abs(weights[0])
+            layer.set_weights([kernel / kernel.sum(axis=(0, 1, 2)), np.zeros_like(weights[1])])
+
+
+@pytest.mark.parametrize(("padding", "side"), [("same", 32), ("valid", 204)])
+def test_every_skip_carries_something_and_so_does_every_way_below(padding: str, side: int) -> None:
+    network = build_network(1, 3, shape=(side, side), padding=padding, **SMALL)
+    averaging(network)
+    rng = np.random.default_rng(0)
+    pixels, brighter = rng.random((1, side, side, 1), np.float32), np.ones((1, side, side, 1))
+    whole = np.asarray(network(pixels))
+    for level in range(LEVELS - 1):
+        joint = network.get_layer(f"up{level}_conv1")
+        kernel, bias = joint.get_weights()
+        half = kernel.shape[2] // 2
+        assert half == SMALL["base_filters"] * 2**level
+        for away, side_left in ((slice(half), "below"), (slice(half, None), "skip")):
+            part = kernel.copy()
+            part[:, :, away] = 0
+            joint.set_weights([part, bias])
+            found = np.asarray(network(pixels))
+            assert np.abs(found - whole).max() > 1e-3  # what was taken away is missing
+            assert np.abs(np.asarray(network(brighter)) - found).max() > 1e-3  # the rest is there
+            below = network.get_layer(f"down{level + 1}_conv1")
+            weights = below.get_weights()
+            below.set_weights([weights[0], weights[1] + 1])
+            changed = np.abs(np.asarray(network(pixels)) - found).max() > 1e-3
+            assert changed == (side_left == "below")  # no way around the joint
+            below.set_weights(weights)
+        joint.set_weights([kernel, bias])
 
 
 @given(st.integers(204, 600))
