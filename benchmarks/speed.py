@@ -25,8 +25,11 @@ from measures.limit import measure_limit
 from measures.material import configuration, write_patches
 from measures.prediction import measure_prediction, train_run
 from measures.published import measure_published
-from measures.report import load, machine, merge, save, tables
+from measures.report import RESULTS, load, machine, merge, save, tables
 from measures.start import measure_start
+
+from clusternet.errors import OutputError
+from clusternet.files import check_new
 
 PARTS = ("start", "limit", "epoch", "prediction", "growth")
 
@@ -155,6 +158,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         scale = replace(scale, patches=args.patches)
     sizes = args.sizes or ([208] if args.tiny else [256, 512])
 
+    try:
+        check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
+    except OutputError as error:
+        parser.error(str(error))
     results = load(args.output_folder) | {"machine": machine()}
     results["commands"] = [*results.get("commands", []), " ".join(sys.argv)]
     with tempfile.TemporaryDirectory() as work:

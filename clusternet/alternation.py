@@ -10,7 +10,6 @@ import numpy as np
 from clusternet.backend import keras, resolve_precision
 from clusternet.batches import Batch
 from clusternet.clustering import Codebook
-from clusternet.files import new_file
 from clusternet.model import (
     build_labeller,
     build_network,
@@ -19,6 +18,7 @@ from clusternet.model import (
     load_weights,
     masked_cross_entropy,
     reset_optimizer,
+    save_weights,
     set_codebook,
 )
 from clusternet.sampling import Sample, SamplePlan, join_samples, neighbours
@@ -155,10 +155,9 @@ class Alternation:
         """
         load_weights(self.network, path)
 
-    def save_weights(self, path: Path) -> None:
-        """Write the weights alone, as .weights.h5."""
-        with new_file(path) as part:
-            self.network.save_weights(part)
+    def save_weights(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the weights alone, as .weights.h5; see `clusternet.model.save_weights`."""
+        save_weights(self.network, path, overwrite=overwrite)
 
     def state(self) -> dict[str, AnyArray]:
         """Return all weights and the optimizer's variables, to continue from exactly."""

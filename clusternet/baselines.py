@@ -10,6 +10,7 @@ import numpy as np
 from clusternet.bands import BandMoments, Bands
 from clusternet.clustering import Codebook, cluster
 from clusternet.colours import palette
+from clusternet.files import KIND_TAG
 from clusternet.raster import create_map, open_raster
 from clusternet.types import FloatArray
 from clusternet.windows import blocks
@@ -81,7 +82,7 @@ def _write_map(
     nodata: float | None,
     overwrite: bool,
 ) -> None:
-    tags = {"CLUSTERNET_KIND": "clusters", "CLUSTERNET_CLUSTERS": str(codebook.num_clusters)}
+    tags = {KIND_TAG: "clusters", "CLUSTERNET_CLUSTERS": str(codebook.num_clusters)}
     with open_raster(path, nodata) as raster:
         colours = palette(codebook.num_clusters)
         with create_map(

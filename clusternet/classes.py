@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from clusternet.class_list import ClassList
 from clusternet.cluster_maps import (
-    KIND_TAG,
     RUN_TAG,
     ClusterMap,
     common_run,
@@ -21,18 +20,17 @@ from clusternet.cluster_maps import (
     read_clusters,
 )
 from clusternet.errors import LabelError, OutputError, SettingsError
-from clusternet.files import check_apart, check_new
-from clusternet.legend import NO_CLASS, Legend, read_legend, write_legend
+from clusternet.files import KIND_TAG, check_apart, check_new
+from clusternet.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
 from clusternet.pairing import find_maps, pair_files
-from clusternet.polygons import PolygonOptions, write_class_polygons
-from clusternet.raster import create_map, open_raster
+from clusternet.polygons import PolygonOptions, check_new_polygons, write_class_polygons
+from clusternet.raster import check_new_map, create_map, open_raster
 from clusternet.raster.vectors import map_type
+from clusternet.run import LEGEND
 from clusternet.voting import LabelOptions, Votes, count_votes, draw_labels
 
 logger = logging.getLogger(__name__)
-
-LEGEND = "legend.csv"
 
 
 @dataclass(frozen=True)
@@ -130,11 +128,13 @@ def assign_classes(
     targets = _targets(cluster_maps, maps, output_folder)
     legend_path = output_folder / LEGEND
     edited = legend is not None and legend.exists() and legend.resolve() == legend_path.resolve()
-    files = [*targets, *([] if edited else [legend_path])]
+    legends = [] if edited else [legend_path]
     named = None if classes is None else classes.source
     # the legend goes into the run, too: it is the run's own
-    check_apart((*files, polygons), (maps, labels, legend, run, named))
-    _check_outputs(files, polygons, overwrite)
+    check_apart((*targets, *legends, polygons), (maps, labels, legend, run, named))
+    for path in legends:
+        check_new(path, kind=LEGEND_FILE, overwrite=overwrite)
+    _check_outputs(targets, polygons, overwrite)
     votes = None
     if legend is not None and labels is None:
         naming = Naming(_fitting_legend(legend, cluster_maps), 0, "")
@@ -182,13 +182,13 @@ def _targets(maps: Sequence[ClusterMap], source: Path, output_folder: Path) -> l
     return list(targets)
 
 
-def _check_outputs(files: Sequence[Path], polygons: Path | None, overwrite: bool) -> None:
+def _check_outputs(maps: Sequence[Path], polygons: Path | None, overwrite: bool) -> None:
     """Refuse existing outputs before any work is done."""
-    for path in files:
-        check_new(path, overwrite=overwrite)
+    for path in maps:
+        check_new_map(path, "classes", overwrite=overwrite)
     if polygons is None:
         return
-    check_new(polygons, overwrite=overwrite)
+    check_new_polygons(polygons, overwrite=overwrite)
     if polygons.suffix.lower() != ".gpkg":
         raise OutputError(f"{polygons}: polygons are written as GeoPackage; name it *.gpkg.")
 
@@ -260,6 +260,9 @@ def _write_class_maps(
 
 def _keep_in_run(run: Path, legend: Legend, overwrite: bool) -> None:
     path = run / LEGEND
+    if path.exists() and not LEGEND_FILE.owns(path):
+        logger.warning("%s: kept, since ClusterNet did not write it as it is.", path)
+        return
     if path.exists() and not overwrite:
         logger.warning("%s: kept; --overwrite replaces it by the new legend.", path)
         return

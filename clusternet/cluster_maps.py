@@ -10,12 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from clusternet.errors import LabelError
+from clusternet.files import KIND_TAG
 from clusternet.nodata import declaring_hint
 from clusternet.raster import Raster, RasterProfile, open_raster
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
 
-KIND_TAG, RUN_TAG, COUNT_TAG = "CLUSTERNET_KIND", "CLUSTERNET_RUN", "CLUSTERNET_CLUSTERS"
+RUN_TAG, COUNT_TAG = "CLUSTERNET_RUN", "CLUSTERNET_CLUSTERS"
 MAX_CLUSTER = 65534
 WINDOW = (2048, 2048)
 """Size of the windows that maps are read and written in."""

@@ -10,11 +10,20 @@ import numpy as np
 from clusternet.baselines import cluster_bands
 from clusternet.colours import palette
 from clusternet.evaluation import evaluate
-from clusternet.pictures import colour_labels, save_png, side_by_side, stretch
+from clusternet.files import Kind
+from clusternet.pictures import colour_labels, is_our_png, save_png, side_by_side, stretch
 from clusternet.raster import open_raster
-from clusternet.scene import CLASS_COLOURS
+from clusternet.scene import CLASS_COLOURS, DEMO
 from clusternet.types import AnyArray, UInt8Array
 from clusternet.windows import Window
+
+_PICTURE = Kind(
+    "picture",
+    # those of earlier versions are not signed, but lie in a demo
+    lambda path: (
+        is_our_png(path) or (path.parent.name == "pictures" and DEMO.owns(path.parents[1]))
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,9 @@ class DemoScore:
     mean_iou: float
 
 
-def compare_with_bands(scene: Path, maps: Path, work: Path, num_clusters: int) -> list[DemoScore]:
+def compare_with_bands(
+    scene: Path, maps: Path, work: Path, num_clusters: int, *, overwrite: bool = False
+) -> list[DemoScore]:
     """Score cluster maps of the demo's scenes beside those of K-Means on the bands.
 
     Args:
@@ -35,10 +46,11 @@ def compare_with_bands(scene: Path, maps: Path, work: Path, num_clusters: int) -
         maps: folder of the cluster maps.
         work: where the maps of the bands go.
         num_clusters: clusters for the bands, the same as in the maps for a fair comparison.
+        overwrite: replace the maps of an earlier call.
     """
     images = sorted((scene / "images").glob("*.tif"))
     cluster_bands(scene / "images" / "train.tif", images, work, num_clusters=num_clusters,
-                  overwrite=True)  # fmt: skip
+                  overwrite=overwrite)  # fmt: skip
     scores = []
     for image in images:
         for name, folder in (("K-Means on the bands", work), ("ClusterNet", maps)):
@@ -51,7 +63,9 @@ def compare_with_bands(scene: Path, maps: Path, work: Path, num_clusters: int) -
     return scores
 
 
-def draw_scenes(scene: Path, maps: Path, classes: Path, pictures: Path) -> list[Path]:
+def draw_scenes(
+    scene: Path, maps: Path, classes: Path, pictures: Path, *, overwrite: bool = False
+) -> list[Path]:
     """Draw image, cluster map, class map and truth of every scene side by side as PNG."""
     drawn = []
     for image in sorted((scene / "images").glob("*.tif")):
@@ -68,7 +82,7 @@ def draw_scenes(scene: Path, maps: Path, classes: Path, pictures: Path) -> list[
         above = side_by_side(panels[:2], captions=["image", "clusters: no labels used"])
         below = side_by_side(panels[2:], captions=["classes: from twenty polygons", "truth"])
         path = pictures / f"{image.stem}.png"
-        save_png(path, np.concatenate([above, below]))
+        save_png(path, np.concatenate([above, below]), kind=_PICTURE, overwrite=overwrite)
         drawn.append(path)
     return drawn
 

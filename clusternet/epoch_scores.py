@@ -23,12 +23,12 @@ from clusternet.metrics import (
 from clusternet.pairing import Pair, pair_files
 from clusternet.raster import open_raster
 from clusternet.raster.labels import open_labels_onto
+from clusternet.run import MAPS_FOLDER
 from clusternet.settings import read_yaml
 from clusternet.tally import added, read_header
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Shape, Window, centre
 
-MAPS_FOLDER = "test_maps"
 _EPOCH = re.compile(r"epoch_(\d+)")
 
 

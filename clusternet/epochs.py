@@ -23,7 +23,7 @@ from clusternet.errors import RunError
 from clusternet.files import new_folder
 from clusternet.interrupts import finish_first
 from clusternet.metrics import contingency_table, nmi
-from clusternet.previews import preview_choice, write_patch_maps, write_preview
+from clusternet.previews import epoch_name, preview_choice, write_patch_maps, write_preview
 from clusternet.pseudo_labels import (
     Labelled,
     cluster_features,
@@ -32,6 +32,7 @@ from clusternet.pseudo_labels import (
 )
 from clusternet.run import (
     PREVIEWS,
+    RUN,
     TENSORBOARD,
     Checkpoint,
     EpochRecord,
@@ -63,12 +64,13 @@ class Training:
     history: list[EpochRecord] = field(default_factory=list)
     test_loader: BatchLoader | None = None
     test_maps: Path = Path("test_maps")
+    replaces_maps: bool = False
 
     def start(self, *, overwrite: bool) -> None:
         """Cluster the features of the first weights, and create the run folder."""
         sample = self._embed(self._plan(self.epochs_done))
         self._take_over(cluster_features(sample, self.settings), sample)
-        with finish_first(), new_folder(self.output, overwrite=overwrite) as part:
+        with finish_first(), new_folder(self.output, kind=RUN, overwrite=overwrite) as part:
             save_description(part, self.settings, self.survey.bands)
             self._save(part)
         self._show()
@@ -231,10 +233,11 @@ class Training:
 
     def _show(self) -> None:
         """Write the preview and the maps of the test patches."""
-        clusters, name = self.settings.num_clusters, f"epoch_{self.epochs_done:03d}"
+        clusters, name = self.settings.num_clusters, epoch_name(self.epochs_done)
         choice = preview_choice(self.survey.usable)
         path = self.output / PREVIEWS / f"{name}.png"
         write_preview(path, self.loader, choice, self.alternation.label, clusters)
         if self.test_loader is not None and self.epochs_done:
             folder = self.test_maps / name
-            write_patch_maps(folder, self.test_loader, self.alternation.label, clusters)
+            label, overwrite = self.alternation.label, self.replaces_maps
+            write_patch_maps(folder, self.test_loader, label, clusters, overwrite=overwrite)

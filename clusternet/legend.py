@@ -14,7 +14,7 @@ import numpy as np
 
 from clusternet.class_names import clean_name, warn_of_near_twins
 from clusternet.errors import LabelError
-from clusternet.files import new_file
+from clusternet.files import Kind, new_file
 from clusternet.foreign_errors import reason
 from clusternet.land_classes import MAX_CLASS, RGB, LandClass, make_classes, read_class_names
 from clusternet.messages import short_value
@@ -89,9 +89,19 @@ class Legend:
         return table
 
 
+def _is_legend(path: Path) -> bool:
+    """Tell whether a file begins as `write_legend` begins one; spreadsheets write it otherwise."""
+    start = f"{','.join(COLUMNS)}\r\n".encode()
+    with path.open("rb") as stream:
+        return stream.read(len(start)) == start
+
+
+LEGEND_FILE = Kind("legend", _is_legend)
+
+
 def write_legend(path: Path, legend: Legend, *, overwrite: bool = False) -> None:
     """Write a legend as CSV (UTF-8, comma)."""
-    with new_file(path, overwrite=overwrite) as part:
+    with new_file(path, kind=LEGEND_FILE, overwrite=overwrite) as part:
         with part.open("w", newline="", encoding="utf-8") as text:
             writer = csv.writer(text)
             writer.writerow(COLUMNS)

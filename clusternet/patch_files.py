@@ -7,7 +7,7 @@ else is GeoTIFF. Both are lossless.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from clusternet.errors import PatchError
+from clusternet.files import Kind
 from clusternet.nodata import (
     NodataChoice,
     NodataRule,
@@ -239,6 +240,15 @@ def _source_values(source: PatchSource) -> dict[str, Any]:
     if source.band_nodata is not None:
         values["band_nodata"] = [encode_number(value) for value in source.band_nodata]
     return values
+
+
+def _made(folder: Path) -> Callable[[str], bool]:
+    manifest = read_manifest(folder)
+    listed = {MANIFEST_NAME, *(patch.file for patch in manifest.patches)} if manifest else set()
+    return lambda place: place in listed
+
+
+PATCHES = Kind("folder of patches", lambda folder: read_manifest(folder) is not None, _made)
 
 
 def _parse_manifest(values: dict[str, Any]) -> Manifest:

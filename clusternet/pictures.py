@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
+from clusternet.colours import palette
 from clusternet.errors import LabelError, SettingsError
-from clusternet.files import new_file
+from clusternet.files import Kind, new_file
 from clusternet.types import AnyArray, BoolArray, FloatArray, UInt8Array
 
 NODATA_COLOUR = (225, 225, 225)
@@ -19,6 +21,8 @@ _PERCENTILES = (2, 98)
 _ENOUGH = 128  # an 8-bit image that spans this many of its 256 values is left as it is
 _MOST_SAMPLES = 500_000  # pixels that percentiles are taken from
 _CAPTION_HEIGHT, _CAPTION_SIZE = 22, 14  # pixels
+_SIGNATURE = "Software", "ClusterNet"
+_COLOURS = palette(2).tobytes()  # a map of two clusters has no more
 
 
 def stretch(
@@ -143,11 +147,47 @@ def _with_captions(picture: UInt8Array, lefts: list[int], captions: Sequence[str
     return np.array(drawn)
 
 
-def save_png(path: Path, picture: UInt8Array) -> None:
+def signature() -> PngInfo:
+    """Return what says in a PNG that it is ours."""
+    info = PngInfo()
+    info.add_text(*_SIGNATURE)
+    return info
+
+
+def is_our_png(path: Path, *, unsigned: bool = False) -> bool:
+    """Tell whether a file is a PNG of ours.
+
+    Args:
+        path: the file.
+        unsigned: take also what looks like a cluster map of earlier versions: our colours, or 16
+            bits.
+    """
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.info.get(_SIGNATURE[0]) == _SIGNATURE[1]:
+                return True
+            colours = bytes(image.getpalette() or ())[: len(_COLOURS)]
+            return unsigned and (colours == _COLOURS or image.mode.startswith("I"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # as Pillow says it
+        return False
+
+
+PICTURE = Kind("picture", is_our_png)
+
+
+def save_png(
+    path: Path, picture: UInt8Array, *, kind: Kind | None = PICTURE, overwrite: bool = False
+) -> None:
     """Write a picture, RGB (rows, cols, 3) or grey (rows, cols), as PNG; it appears when whole.
 
+    Args:
+        path: the file.
+        picture: the pixels.
+        kind: what may be replaced, see `clusternet.files.new_file`.
+        overwrite: replace such a file.
+
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it exists and may not be replaced, or cannot be written.
     """
-    with new_file(path) as part:
-        Image.fromarray(picture).save(part, format="PNG")
+    with new_file(path, kind=kind, overwrite=overwrite) as part:
+        Image.fromarray(picture).save(part, format="PNG", pnginfo=signature())

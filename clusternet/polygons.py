@@ -11,12 +11,13 @@ import numpy as np
 from tqdm import tqdm
 
 from clusternet.errors import SettingsError
-from clusternet.files import new_file
+from clusternet.files import check_new, new_file
 from clusternet.land_classes import LandClass
 from clusternet.raster import open_raster
-from clusternet.raster.styles import style_path, write_polygon_style
+from clusternet.raster.styles import is_our_style, style_path, write_polygon_style
 from clusternet.raster.vectors import Polygons, polygonise
-from clusternet.vectors import layer_names, write_polygons
+from clusternet.side_files import check_side_file, new_side_file
+from clusternet.vectors import check_closed, geopackage_kind, layer_names, write_polygons
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,25 @@ class PolygonOptions:
                 )
 
 
+POLYGONS = geopackage_kind("polygons")
+
+
+def check_new_polygons(path: Path, *, overwrite: bool) -> None:
+    """Refuse a GeoPackage that exists, or whose style of ours does, before any work is done.
+
+    Raises:
+        OutputError: if one exists and ``overwrite`` is false, or is not ours.
+    """
+    check_new(path, kind=POLYGONS, overwrite=overwrite)
+    check_closed(path)
+    check_side_file(style_path(path), is_ours=_is_our_style(path), overwrite=overwrite)
+
+
+def _is_our_style(path: Path) -> bool:
+    unsigned = "renderer-v2" if POLYGONS.owns(path) else ""
+    return is_our_style(style_path(path), path, unsigned=unsigned)
+
+
 def write_class_polygons(
     path: Path,
     class_maps: Sequence[Path],
@@ -59,14 +79,15 @@ def write_class_polygons(
         class_maps: class maps.
         classes: the classes by number.
         options: what is done to the polygons.
-        overwrite: replace an existing file.
+        overwrite: replace an existing GeoPackage of polygons that ClusterNet wrote.
 
     Raises:
-        OutputError: if ``path`` exists or cannot be written.
+        OutputError: if ``path`` exists and may not be replaced, or cannot be written.
     """
     count = 0
+    check_closed(path)
     named = list(zip(class_maps, layer_names(path.stem for path in class_maps), strict=True))
-    with new_file(path, overwrite=overwrite) as part:
+    with new_file(path, kind=POLYGONS, overwrite=overwrite) as part:
         for class_map, layer in tqdm(named, desc="polygons", unit="map", disable=None):
             with open_raster(class_map, codes=True) as raster:
                 crs = raster.profile.crs
@@ -80,12 +101,18 @@ def write_class_polygons(
                     polygons.geometries,
                     _fields(polygons, classes),
                     None if crs is None else crs.to_wkt(),
+                    tag="polygons",
                     append=index > 0,
                 )
                 count += len(polygons.classes)
-        with new_file(style_path(path)) as style:  # inside: neither appears without the other
-            entries = [(number, found.name, found.colour) for number, found in classes.items()]
-            write_polygon_style(style, "class", entries)
+        style = new_side_file(
+            style_path(path), is_ours=_is_our_style(path), overwrite=overwrite,
+            lacks="QGIS shows the new polygons as it says",
+        )  # fmt: skip
+        with style as style_part:  # inside: neither appears without the other
+            if style_part is not None:
+                entries = [(number, found.name, found.colour) for number, found in classes.items()]
+                write_polygon_style(style_part, path, "class", entries)
     return count
 
 

@@ -14,11 +14,19 @@ from tqdm import tqdm
 
 from clusternet.colours import palette
 from clusternet.errors import RunError
-from clusternet.files import check_apart, check_new
+from clusternet.files import KIND_TAG, check_apart
 from clusternet.predictor import Prediction, Predictor
-from clusternet.raster import MapWriter, RasterProfile, create_map, find_scenes, open_raster
+from clusternet.raster import (
+    MapWriter,
+    RasterProfile,
+    check_new_map,
+    create_map,
+    find_scenes,
+    open_raster,
+)
 from clusternet.types import AnyArray
 
+_HINT = "--overwrite replaces it, --skip_existing keeps it"
 _LEVELS = 254  # steps of a byte that measures something; 255 is nodata
 
 
@@ -73,7 +81,8 @@ def predict_rasters(
         wanted = [(source, output) for source, output in wanted if not output.exists()]
     else:
         for _, output in wanted:
-            check_new(output, overwrite=options.overwrite, hint="--overwrite, --skip_existing")
+            for path, suffix in _outputs(output, options):
+                check_new_map(path, suffix, overwrite=options.overwrite, hint=_HINT)
     for source, output in wanted:
         predict_raster(predictor, source, output, options)
     return PredictionReport(tuple(output for _, output in wanted), len(jobs) - len(wanted))
@@ -100,6 +109,13 @@ def map_paths(rasters: Sequence[Path], output_folder: Path) -> list[tuple[Path, 
                 "different output folders."
             )
     return jobs
+
+
+def _outputs(output: Path, options: MapOptions) -> list[tuple[Path, str]]:
+    """Return the maps that are written with a cluster map, and the tag of each, that one first."""
+    name = output.stem.removesuffix("_clusters")
+    asked = {"clusters": True, "features": options.features, "confidence": options.confidence}
+    return [(output.with_name(f"{name}_{tag}.tif"), tag) for tag in asked if asked[tag]]
 
 
 def predict_raster(
@@ -143,7 +159,7 @@ def _create_maps(
     def create(suffix: str, **more: Any) -> MapWriter:
         path = output.with_name(f"{name}_{suffix}.tif")
         tags = {
-            "CLUSTERNET_KIND": suffix,
+            KIND_TAG: suffix,
             "CLUSTERNET_RUN": stored.identity,
             "CLUSTERNET_CLUSTERS": str(clusters),
         }

@@ -11,8 +11,16 @@ from PIL import Image
 
 from clusternet.batches import Batch, BatchLoader
 from clusternet.colours import palette
-from clusternet.files import new_folder
-from clusternet.pictures import colour_labels, save_png, side_by_side, stretch
+from clusternet.files import Kind, new_folder
+from clusternet.pictures import (
+    colour_labels,
+    is_our_png,
+    save_png,
+    side_by_side,
+    signature,
+    stretch,
+)
+from clusternet.run import RUN
 from clusternet.types import IntArray, UInt8Array
 from clusternet.windows import Window, centre
 
@@ -26,6 +34,11 @@ def preview_choice(usable: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return a few patches spread evenly over all of them, the same ones every time."""
     places = np.unique(np.linspace(0, len(usable) - 1, _ROWS).astype(int))
     return np.asarray(usable[places])
+
+
+def epoch_name(epoch: int) -> str:
+    """Return how the preview and the folder of maps of an epoch are called."""
+    return f"epoch_{epoch:03d}"
 
 
 def write_preview(
@@ -46,21 +59,34 @@ def write_preview(
             rows.append(side_by_side([image, colour_labels(labels[place], -1, colours)]))
     gap = np.full((8, *rows[0].shape[1:]), 255, np.uint8)
     stacked = [part for row in rows for part in (row, gap)][:-1]
-    save_png(path, np.concatenate(stacked))
+    save_png(path, np.concatenate(stacked), kind=None, overwrite=True)
 
 
-def write_patch_maps(folder: Path, loader: BatchLoader, label: Label, num_clusters: int) -> None:
+EPOCH_MAPS = Kind(
+    "folder of maps of an epoch",
+    # in a run every such folder is ours, and what else lies in it is handed on
+    lambda folder: RUN.owns(folder.parent.parent) or any(map(is_our_png, folder.rglob("*.png"))),
+    lambda folder: lambda place: is_our_png(folder / place),
+)
+
+
+def write_patch_maps(
+    folder: Path, loader: BatchLoader, label: Label, num_clusters: int, *, overwrite: bool = False
+) -> None:
     """Write the cluster map of every patch as PNG, in the same sub-folders as the patches.
 
     8 bit with a colour table and 255 for nodata, or 16 bit with 65535 above 255 clusters.
+
+    Raises:
+        OutputError: if the folder exists and may not be replaced, or cannot be written.
     """
     files = loader.patches.files
-    with new_folder(folder, overwrite=True) as part:
+    with new_folder(folder, kind=EPOCH_MAPS, overwrite=overwrite) as part:
         for batch in loader.batches(np.arange(len(files))):
             for index, labels in zip(batch.indexes.tolist(), label(batch), strict=False):
                 path = part / files[index].with_suffix(".png")
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _map_image(labels, palette(num_clusters)).save(path)
+                _map_image(labels, palette(num_clusters)).save(path, pnginfo=signature())
 
 
 def _map_image(labels: IntArray, colours: UInt8Array) -> Image.Image:

@@ -16,12 +16,21 @@ from clusternet.errors import SettingsError
 from clusternet.evaluation import evaluate
 from clusternet.evaluation_report import Agreement, EpochScores, EvaluationReport
 from clusternet.figures import confusion_png, epochs_png
-from clusternet.files import check_apart, check_new, new_folder
+from clusternet.files import Kind, check_apart, check_new, new_folder
 from clusternet.metrics import Scores, Values
-from clusternet.report_page import render_page, spread
+from clusternet.report_page import TITLE, render_page, spread
 from clusternet.spreadsheet import as_cell
 
 PAGE = "report.html"
+_FILES = (
+    "scores.json", "scores.csv", "confusion.csv", "confusion.png", "history.csv", "history.png",
+    PAGE,
+)  # fmt: skip
+REPORT = Kind(
+    "report",
+    lambda folder: TITLE in (folder / PAGE).read_text(encoding="utf-8", errors="replace"),
+    lambda _folder: lambda place: place in _FILES,
+)
 _PER_CLASS = ("iou", "dice", "precision", "recall")
 _OVERALL = ("accuracy", "mean_iou", "mean_dice", "kappa")
 
@@ -86,7 +95,7 @@ def evaluate_to_folder(
         raise SettingsError("Expected maps to score, or a run folder (--history), or both.")
     folder = output_folder or source.resolve().with_name(f"{_name(source)}_evaluation")
     check_apart((folder,), (maps, labels, history, classes))
-    check_new(folder, overwrite=overwrite)
+    check_new(folder, kind=REPORT, overwrite=overwrite)
     class_list = read_class_list(classes) if classes else None
     common: dict[str, Any] = dict(classes=class_list, ignore_label=ignore_label)
     if history is not None:
@@ -111,7 +120,7 @@ def write_report(
     Raises:
         OutputError: if ``folder`` exists and ``overwrite`` is false, or writing fails.
     """
-    with new_folder(folder, overwrite=overwrite) as part:
+    with new_folder(folder, kind=REPORT, overwrite=overwrite) as part:
         if report is not None:
             text = json.dumps(_report_values(report), indent=1, allow_nan=False)
             (part / "scores.json").write_text(text + "\n", encoding="utf-8")

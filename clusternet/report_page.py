@@ -14,6 +14,9 @@ from clusternet.evaluation_report import DrawScores, EpochScores, EvaluationRepo
 from clusternet.figures import class_picture_png, confusion_png, epochs_png
 from clusternet.metrics import Values
 
+TITLE = "<title>ClusterNet evaluation</title>"
+"""Stands in every report, and tells ours from other pages."""
+
 _STYLE = """
 :root { --ink: #1d2733; --soft: #5b6877; --line: #dde3ea; --back: #f6f8fa; --mark: #0b5c8c; }
 * { box-sizing: border-box; }
@@ -54,7 +57,7 @@ def render_page(report: EvaluationReport | None, epochs: Sequence[EpochScores] =
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>ClusterNet evaluation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"{TITLE}\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>Evaluation</h1>\n{body}\n"
         f'<p class="soft">ClusterNet {metadata.version("clusternet")}</p>\n'
         "</main>\n</body>\n</html>\n"

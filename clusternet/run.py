@@ -18,8 +18,9 @@ import csv
 import dataclasses
 import hashlib
 import json
+import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +31,9 @@ import numpy as np
 from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError, SettingsError
-from clusternet.files import new_file
+from clusternet.files import Kind, new_file
+from clusternet.legend import LEGEND_FILE
+from clusternet.pictures import is_our_png
 from clusternet.raster import RasterProfile
 from clusternet.settings import TrainingSettings, read_yaml, write_yaml
 from clusternet.types import AnyArray, FloatArray, IntArray
@@ -38,9 +41,37 @@ from clusternet.types import AnyArray, FloatArray, IntArray
 SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
 HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
 TENSORBOARD = "tensorboard"
+LEGEND, MAPS_FOLDER, PAGE_FOLDER = "legend.csv", "test_maps", "interactive"
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
 )  # fmt: skip
+
+
+_FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE}
+_MANY = re.compile(
+    rf"{PREVIEWS}/epoch_\d+\.png|{TENSORBOARD}/events\.out\.tfevents\.[^/]*"
+    # features that the page computed; what was drawn on it is the user's
+    rf"|{PAGE_FOLDER}/[^/]+/(identity\.json|(features|clusters)_\d+\.npy|done\.npy|in_use\.\w+)"
+)
+_EPOCH_MAP = re.compile(rf"{MAPS_FOLDER}/epoch_\d+/.*\.png")
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / SETTINGS).is_file() and bool(Bands.load(folder / BANDS))
+
+
+def _made_in_run(folder: Path) -> Callable[[str], bool]:
+    def is_made(place: str) -> bool:
+        if place == LEGEND:
+            return LEGEND_FILE.owns(folder / place)
+        if _EPOCH_MAP.fullmatch(place):
+            return is_our_png(folder / place, unsigned=True)
+        return place in _FILES or _MANY.fullmatch(place) is not None
+
+    return is_made
+
+
+RUN = Kind("run folder", _is_run, _made_in_run)
 
 
 @dataclass(frozen=True)
@@ -171,9 +202,9 @@ def saved_settings(folder: Path) -> dict[str, Any]:
 
 def save_description(folder: Path, settings: TrainingSettings, bands: Bands) -> None:
     """Write what stays the same over the run: settings and band statistics."""
-    with new_file(folder / SETTINGS) as part:
+    with new_file(folder / SETTINGS, overwrite=True) as part:
         write_yaml(part, settings.to_mapping())
-    with new_file(folder / BANDS) as part:
+    with new_file(folder / BANDS, overwrite=True) as part:
         bands.save(part, versions=library_versions())
 
 
@@ -181,10 +212,16 @@ def save_result(
     folder: Path, network: Any, stored: StoredCodebook, history: Sequence[EpochRecord]
 ) -> None:
     """Write what an epoch changes: network, codebook and history, which belong together."""
-    with new_file(folder / MODEL) as model, new_file(folder / CODEBOOK) as codebook:
+    with (
+        new_file(folder / MODEL, overwrite=True) as model,
+        new_file(folder / CODEBOOK, overwrite=True) as codebook,
+    ):
         network.save(model)
         write_codebook(codebook, stored, _digest(model))
-    with new_file(folder / HISTORY) as part, part.open("w", newline="", encoding="utf-8") as text:
+    with (
+        new_file(folder / HISTORY, overwrite=True) as part,
+        part.open("w", newline="", encoding="utf-8") as text,
+    ):
         names = [field.name for field in dataclasses.fields(EpochRecord)]
         writer = csv.DictWriter(text, names)
         writer.writeheader()
@@ -243,7 +280,7 @@ class Checkpoint:
 
     def save(self, folder: Path) -> None:
         """Write into the run folder."""
-        with new_file(folder / STATE) as part:
+        with new_file(folder / STATE, overwrite=True) as part:
             history = json.dumps([dataclasses.asdict(row) for row in self.history])
             moment = {"epoch": np.array(self.epoch), "history": np.array(history)}
             state = {f"state_{name}": value for name, value in self.arrays.items()}

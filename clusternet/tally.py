@@ -11,6 +11,7 @@ import numpy as np
 
 from clusternet.class_list import ClassList
 from clusternet.errors import LabelError
+from clusternet.files import KIND_TAG
 from clusternet.metrics import Counts, contingency_table
 from clusternet.nodata import Number
 from clusternet.raster import Raster, open_raster
@@ -22,7 +23,6 @@ BLOCK = 128
 """Side in pixels of the blocks that are labelled or not in a draw."""
 MAX_CLASSES = 1024
 """More label values than this are no classes but, say, the numbers of objects."""
-KIND_TAG = "CLUSTERNET_KIND"
 """The tag of a map that says ``classes`` or ``clusters``."""
 
 _WINDOW = 8 * BLOCK

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from clusternet.errors import OutputError, PatchError
+from clusternet.errors import PatchError
 from clusternet.files import check_apart, check_new, new_folder
 from clusternet.patch_files import (
-    MANIFEST_NAME,
+    PATCHES,
     Manifest,
     PatchEntry,
     PatchSource,
@@ -95,7 +95,10 @@ def tile_rasters(
     with ExitStack() as stack:
         hidden = [
             replace(
-                layer, folder=stack.enter_context(new_folder(layer.folder, overwrite=overwrite))
+                layer,
+                folder=stack.enter_context(
+                    new_folder(layer.folder, kind=PATCHES, overwrite=overwrite)
+                ),
             )
             for layer in layers
         ]
@@ -146,13 +149,7 @@ def _check_outputs(layers: list[Layer], inputs: Sequence[Path], overwrite: bool)
     folders = [layer.folder for layer in layers]
     check_apart(folders, inputs)
     for folder in folders:
-        check_new(folder, overwrite=overwrite)
-        is_used = folder.exists() and (folder.is_file() or any(folder.iterdir()))
-        if is_used and not (folder / MANIFEST_NAME).is_file():
-            raise OutputError(
-                f"{folder}: is not replaced, because it is no folder of patches (it holds no "
-                f"{MANIFEST_NAME}); remove it by hand or choose another output."
-            )
+        check_new(folder, kind=PATCHES, overwrite=overwrite)
     for kind in ("masks", "crops"):
         beside = folders[0].with_name(f"{folders[0].name}_{kind}")
         if overwrite and beside.exists() and beside not in folders:

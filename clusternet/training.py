@@ -13,10 +13,14 @@ from clusternet.batches import BatchLoader
 from clusternet.epochs import Training
 from clusternet.errors import OutputError, PatchError, RunError, SettingsError
 from clusternet.files import check_apart, check_new, check_writable
+from clusternet.model import WEIGHTS
 from clusternet.network_shape import check_shape
 from clusternet.patches import PatchFolder, open_patches
+from clusternet.previews import EPOCH_MAPS, epoch_name
 from clusternet.run import (
     BANDS,
+    MAPS_FOLDER,
+    RUN,
     SETTINGS,
     STATE,
     Checkpoint,
@@ -70,15 +74,18 @@ def train(
         raise OutputError(f"{out_weights_file}: expected a name ending in .weights.h5.")
     if current_epoch < 0:
         raise SettingsError(f"Setting current_epoch: expected 0 or more, received {current_epoch}.")
+    resume = resume and (output / STATE).is_file()
     check_apart(
         (output, out_weights_file, out_pred_masks_test),
         (patches, test_img_folder, pretrained_weights),
     )
-    resume = resume and (output / STATE).is_file()
     if not resume:
         hint = "--overwrite replaces it, --resume goes on with it"
-        check_new(output, overwrite=overwrite, hint=hint)
+        check_new(output, kind=RUN, overwrite=overwrite, hint=hint)
         check_writable(output)
+    maps = out_pred_masks_test if test_img_folder is not None else None
+    epochs = range(current_epoch, settings.num_epochs)
+    _check_beside(out_weights_file, maps, epochs, overwrite=overwrite or resume)
     checkpoint = _load_checkpoint(output, settings) if resume else None
 
     folder = open_patches(
@@ -105,15 +112,27 @@ def train(
         alternation.load_weights(pretrained_weights)
     training = Training(output, settings, loader, survey, alternation, current_epoch)
     training.test_loader = test_loader
-    training.test_maps = out_pred_masks_test or output / "test_maps"
+    training.test_maps = out_pred_masks_test or output / MAPS_FOLDER
+    training.replaces_maps = overwrite or resume
     if checkpoint is None:
         training.start(overwrite=overwrite)
     else:
         training.restore(checkpoint)
     training.run()
     if out_weights_file is not None:
-        alternation.save_weights(out_weights_file)
+        alternation.save_weights(out_weights_file, overwrite=overwrite or resume)
     return output
+
+
+def _check_beside(
+    weights: Path | None, maps: Path | None, epochs: range, *, overwrite: bool
+) -> None:
+    """Refuse what exists of the outputs outside the run, before any work is done."""
+    if weights is not None:
+        check_new(weights, kind=WEIGHTS, overwrite=overwrite)
+    if maps is not None:
+        for epoch in epochs:
+            check_new(maps / epoch_name(epoch + 1), kind=EPOCH_MAPS, overwrite=overwrite)
 
 
 def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:

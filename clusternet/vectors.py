@@ -19,7 +19,8 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import ProjError
 
 from clusternet.class_names import clean_name
-from clusternet.errors import GridMismatchError, LabelError
+from clusternet.errors import GridMismatchError, LabelError, OutputError
+from clusternet.files import KIND_TAG, Kind
 from clusternet.foreign_errors import is_foreign, reason
 from clusternet.types import AnyArray, IntArray
 
@@ -154,6 +155,35 @@ def class_names(
     return sorted(names)
 
 
+def geopackage_kind(tag: str) -> Kind:
+    """Return the kind of GeoPackages all of whose layers carry ``tag``.
+
+    A layer of others in it, such as styles that QGIS saved there, makes it theirs.
+    """
+
+    def is_one(path: Path) -> bool:
+        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+        found = [pyogrio.read_info(path, layer=layer)["layer_metadata"] for layer in layers]
+        return bool(found) and all((tags or {}).get(KIND_TAG) == tag for tags in found)
+
+    return Kind(f"GeoPackage of {tag}", is_one)
+
+
+def check_closed(path: Path) -> None:
+    """Refuse a GeoPackage that another program is writing: what it has not written yet is beside.
+
+    Raises:
+        OutputError: naming what lies beside it.
+    """
+    for ending in ("-wal", "-journal"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists():
+            raise OutputError(
+                f"{path}: is open in another program ({beside.name} lies beside it); close it "
+                "there."
+            )
+
+
 def write_polygons(
     path: Path,
     layer: str,
@@ -161,6 +191,7 @@ def write_polygons(
     fields: Mapping[str, Any],
     crs: str | None,
     *,
+    tag: str,
     append: bool,
 ) -> None:
     """Write polygons as a layer of a GeoPackage.
@@ -171,6 +202,7 @@ def write_polygons(
         geometries: (polygons,) shapely polygons.
         fields: values of each polygon by field name, each (polygons,).
         crs: WKT, or None.
+        tag: what the layer is of, see `geopackage_kind`.
         append: add to the layer, which exists already.
 
     Raises:
@@ -183,7 +215,7 @@ def write_polygons(
         try:
             pyogrio.write_dataframe(
                 frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
-                promote_to_multi=True, append=append,
+                promote_to_multi=True, append=append, layer_metadata={KIND_TAG: tag},
                 dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
             )  # fmt: skip
         except Exception as error:

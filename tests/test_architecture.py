@@ -30,6 +30,7 @@ LAYERS = {
     "clusternet.process_setup": 0,
     "clusternet.processes": 0,
     "clusternet.settings": 0,
+    "clusternet.side_files": 0,
     "clusternet.spreadsheet": 0,
     "clusternet.types": 0,
     "clusternet.windows": 0,

@@ -466,11 +466,20 @@ def test_an_existing_report_is_kept_unless_overwritten(class_maps, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("keep")
-    with pytest.raises(OutputError, match="exists already"):
+    for overwrite in (False, True):
+        with pytest.raises(
+            OutputError, match=r"no report that .* wrote \(a folder with mine.txt\)"
+        ):
+            evaluate_to_folder(*class_maps, out, overwrite=overwrite)
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    (out / "mine.txt").rename(tmp_path / "mine.txt")
+    evaluate_to_folder(*class_maps, out)
+    (tmp_path / "mine.txt").rename(out / "mine.txt")
+    (out / "scores.json").unlink()
+    with pytest.raises(OutputError, match=r"exists already.*--overwrite replaces it"):
         evaluate_to_folder(*class_maps, out)
-    assert (out / "mine.txt").read_text() == "keep"
     evaluate_to_folder(*class_maps, out, overwrite=True)
-    assert (out / "report.html").is_file()
+    assert (out / "scores.json").is_file() and (out / "mine.txt").read_text() == "keep"
 
 
 # the script

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from clusternet.errors import OutputError
-from clusternet.files import check_apart, check_new, new_file, new_folder
+from clusternet.files import Kind, check_apart, check_new, new_file, new_folder
+
+FOLDER = Kind(
+    "folder of ours", lambda folder: (folder / "old").exists(), lambda _: {"old"}.__contains__
+)
 
 
 def everything(folder: Path) -> list[str]:
@@ -40,7 +44,7 @@ def test_a_failure_leaves_no_file(tmp_path, failure):
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
 def test_a_failure_leaves_no_folder(tmp_path, failure):
-    with pytest.raises(failure), new_folder(tmp_path / "a") as part:
+    with pytest.raises(failure), new_folder(tmp_path / "a", kind=FOLDER) as part:
         (part / "half").touch()
         raise failure
     assert everything(tmp_path) == []
@@ -49,7 +53,7 @@ def test_a_failure_leaves_no_folder(tmp_path, failure):
 def test_a_failure_leaves_the_old_folder(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").touch()
-    with pytest.raises(ValueError), new_folder(tmp_path / "a", overwrite=True) as part:
+    with pytest.raises(ValueError), new_folder(tmp_path / "a", kind=FOLDER, overwrite=True) as part:
         (part / "new").touch()
         raise ValueError
     assert everything(tmp_path) == ["a", "a/old"]
@@ -58,7 +62,7 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
 def test_overwriting_replaces_a_folder_whole(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").touch()
-    with new_folder(tmp_path / "a", overwrite=True) as part:
+    with new_folder(tmp_path / "a", kind=FOLDER, overwrite=True) as part:
         (part / "new").touch()
     assert everything(tmp_path) == ["a", "a/new"]
 
@@ -67,19 +71,96 @@ def test_an_existing_folder_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").touch()
     with pytest.raises(OutputError, match=r"exists already.*--overwrite"):
-        check_new(tmp_path / "a", overwrite=False)
+        check_new(tmp_path / "a", kind=FOLDER, overwrite=False)
 
 
 def test_an_empty_folder_counts_as_absent(tmp_path):
     (tmp_path / "a").mkdir()
-    with new_folder(tmp_path / "a") as part:
+    with new_folder(tmp_path / "a", kind=FOLDER) as part:
         (part / "new").touch()
     assert everything(tmp_path) == ["a", "a/new"]
 
 
+@pytest.mark.parametrize("kind", [FOLDER, Kind("file of ours", lambda _: True)])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_not_ours_is_not_replaced(tmp_path, kind, overwrite):
+    (tmp_path / "a").mkdir()
+    for name in "abcde":
+        (tmp_path / "a" / name).touch()
+    found = rf"no {kind.name} that ClusterNet wrote \(a folder with a, b, c and 2 more\)"
+    with pytest.raises(OutputError, match=found):
+        check_new(tmp_path / "a", kind=kind, overwrite=overwrite)
+    (tmp_path / "b").write_text("12345")
+    if kind is FOLDER:
+        with pytest.raises(OutputError, match=r"wrote \(a file of 5 bytes\)"):
+            check_new(tmp_path / "b", kind=kind, overwrite=overwrite)
+
+
+def test_a_file_is_replaced_only_where_it_is_said(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with (
+        pytest.raises(OutputError, match=r"exists already; .*--overwrite"),
+        new_file(tmp_path / "a"),
+    ):
+        pass
+    with new_file(tmp_path / "a", overwrite=True) as part:
+        part.write_text("new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_what_is_not_ours_in_a_folder_of_ours_is_handed_on(tmp_path, caplog):
+    old = tmp_path / "a"
+    (old / "deep" / "er").mkdir(parents=True)
+    (old / "empty").mkdir()
+    for place in ("old", "note", "deep/er/note"):
+        (old / place).write_text(place)
+    (old / "link").symlink_to(tmp_path)
+    (old / "dead").symlink_to("nowhere")
+    with new_folder(old, kind=FOLDER, overwrite=True) as part:
+        (part / "deep").mkdir()
+        (part / "deep" / "new").touch()
+    assert everything(tmp_path) == [
+        "a", "a/dead", "a/deep", "a/deep/er", "a/deep/er/note", "a/deep/new", "a/empty", "a/link",
+        "a/note",
+    ]  # fmt: skip
+    assert (old / "link").resolve() == tmp_path and (old / "dead").is_symlink()
+    assert (old / "deep/er/note").read_text() == "deep/er/note"
+    assert "a: kept dead, link, note and 2 more, which ClusterNet did not write" in caplog.text
+
+
+@pytest.mark.parametrize(("theirs", "new"), [("name", "name"), ("name", "name/new"), ("a/b", "a")])
+def test_a_name_that_others_took_in_a_folder_of_ours_is_left_to_them(tmp_path, theirs, new):
+    for place, text in (("a/old", "ours"), (f"a/{theirs}", "theirs")):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text)
+    with pytest.raises(OutputError, match=r"not of ClusterNet, and in the way"):
+        with new_folder(tmp_path / "a", kind=FOLDER, overwrite=True) as part:
+            (part / new).parent.mkdir(exist_ok=True)
+            (part / new).write_text("new")
+    assert (tmp_path / "a" / theirs).read_text() == "theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path, there):
+    (tmp_path / "disk").mkdir()
+    for name in ("folder", "file"):
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    if there:
+        (tmp_path / "disk" / "folder").mkdir()
+        (tmp_path / "disk" / "folder" / "old").touch()
+        (tmp_path / "disk" / "file").touch()
+    with new_folder(tmp_path / "folder", kind=FOLDER, overwrite=True) as part:
+        (part / "new").touch()
+    with new_file(tmp_path / "file", overwrite=True) as part:
+        part.write_text("new")
+    assert everything(tmp_path / "disk") == ["file", "folder", "folder/new"]
+    assert (tmp_path / "folder").is_symlink() and (tmp_path / "file").is_symlink()
+
+
 def test_a_full_disk_is_one_clear_line(tmp_path):
     with pytest.raises(OutputError, match=r"a: cannot be written .No space left"):
-        with new_folder(tmp_path / "a"):
+        with new_folder(tmp_path / "a", kind=FOLDER):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert everything(tmp_path) == []
 

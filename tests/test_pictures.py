@@ -139,15 +139,16 @@ def test_saved_png_reads_back_the_same(tmp_path):
 
 def test_failed_png_keeps_the_old_one_and_leaves_nothing(tmp_path, monkeypatch):
     path = tmp_path / "picture.png"
-    path.write_bytes(b"old")
+    save_png(path, np.zeros((3, 3, 3), np.uint8))
+    old = path.read_bytes()
 
     def fail(*_args, **_options):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OutputError, match="No space left on device"):
-        save_png(path, np.zeros((2, 2, 3), np.uint8))
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+        save_png(path, np.zeros((2, 2, 3), np.uint8), overwrite=True)
+    assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
 
 
 @settings(max_examples=25, deadline=None)

@@ -137,9 +137,16 @@ def test_existing_folder_is_refused_and_kept(tmp_path):
 def test_overwrite_replaces_the_folder(tmp_path):
     target = tmp_path / "scenes"
     target.mkdir()
-    (target / "old.txt").write_text("old")
-    images = write_scenes(target, shape=(128, 128), overwrite=True)
-    assert not (target / "old.txt").exists() and all(path.exists() for path in images)
+    (target / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"no folder of synthetic scenes .*with mine\.txt"):
+        write_scenes(target, shape=(128, 128), overwrite=True)
+    (target / "mine.txt").unlink()
+    images = write_scenes(target, shape=(128, 128))
+    before = images[0].read_bytes()
+    (target / "images" / "mine.txt").write_text("mine")
+    write_scenes(target, shape=(128, 128), seed=2, overwrite=True)
+    assert images[0].read_bytes() != before
+    assert (target / "images" / "mine.txt").read_text() == "mine"
 
 
 def test_refused_shape_leaves_nothing_behind(tmp_path):

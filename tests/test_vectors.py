@@ -437,7 +437,8 @@ def test_a_large_map_is_cut_into_windows_with_a_warning(
 
 def test_polygons_without_crs_are_written(tmp_path: Path) -> None:
     box = np.array([shapely.box(0, 0, 1, 1)], object)
-    write_polygons(tmp_path / "p.gpkg", "map", box, {"class": [4]}, None, append=False)
+    write_polygons(tmp_path / "p.gpkg", "map", box, {"class": [4]}, None, tag="polygons",
+                   append=False)  # fmt: skip
     assert read_shapes(tmp_path / "p.gpkg").crs is None
 
 
@@ -446,7 +447,8 @@ def test_written_polygons_are_read_back_window_by_window(tmp_path: Path) -> None
     crs = rasterio.CRS.from_epsg(32631).to_wkt()
     for index in range(3):
         box = np.array([pixel_box(index * 5, 0, 2, 2)], object)
-        write_polygons(path, "map", box, {"class": [index]}, crs, append=index > 0)
+        write_polygons(path, "map", box, {"class": [index]}, crs, tag="polygons",
+                       append=index > 0)  # fmt: skip
     shapes = read_shapes(path)
     assert shapes.classes.tolist() == [0, 1, 2]
     assert shapes.bounds[3] == TOP

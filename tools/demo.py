@@ -44,7 +44,9 @@ def demonstrate(folder: Path, num_epochs: int | None, *, overwrite: bool) -> Non
     folder = folder if Path.cwd() == ROOT else folder.resolve()
     scene, patches, run = folder / "scene", folder / "patches", folder / "run"
     maps, classes = folder / "maps", folder / "classes"
-    check_new(folder, overwrite=overwrite, hint="make clean, or --overwrite")
+    from clusternet.scene import DEMO
+
+    check_new(folder, kind=DEMO, overwrite=overwrite, hint="make clean, or --overwrite")
     begin = time.monotonic()
     again = ["--overwrite"] if overwrite else []
     epochs = [] if num_epochs is None else ["--num_epochs", num_epochs]
@@ -55,7 +57,7 @@ def demonstrate(folder: Path, num_epochs: int | None, *, overwrite: bool) -> Non
     step("tools/full_prediction.py", run, scene / "images", "--output_folder", maps, *again)
     step("tools/clusters2classes.py", maps, scene / "labels.gpkg",
          "--run", run, "--output_folder", classes, *again)  # fmt: skip
-    report(folder, scene, run, maps, classes)
+    report(folder, scene, run, maps, classes, overwrite=overwrite)
     print(f"done in {time.monotonic() - begin:.0f} s")
 
 
@@ -68,17 +70,20 @@ def step(script: str, *args: object) -> None:
         raise SystemExit(done.returncode)
 
 
-def report(folder: Path, scene: Path, run: Path, maps: Path, classes: Path) -> None:
+def report(
+    folder: Path, scene: Path, run: Path, maps: Path, classes: Path, *, overwrite: bool
+) -> None:
     """Print scores beside K-Means on the bands, and draw the scenes."""
     from clusternet.demo import compare_with_bands, draw_scenes
     from clusternet.run import load_run
 
     clusters = load_run(run).settings.num_clusters
     print(f"\n{clusters} clusters named by a tenth of the truth, scored on the rest:")
-    for score in compare_with_bands(scene, maps, folder / "bands", clusters):
+    bands = folder / "bands"
+    for score in compare_with_bands(scene, maps, bands, clusters, overwrite=overwrite):
         print(f"  {score.scene:7s} {score.features:20s} accuracy {score.accuracy:.3f}  "
               f"mean IoU {score.mean_iou:.3f}")  # fmt: skip
-    for path in draw_scenes(scene, maps, classes, folder / "pictures"):
+    for path in draw_scenes(scene, maps, classes, folder / "pictures", overwrite=overwrite):
         print(f"look at {path}")
     print(f"look at {run / 'previews'} (an image an epoch), and open {classes} in QGIS")
 

@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.check and fresh != text:
             raise OutputError(f"{args.text}: flags are out of date; run tools/flag_table.py.")
         if fresh != text:
-            with new_file(args.text) as part:
+            with new_file(args.text, overwrite=True) as part:
                 part.write_text(fresh, encoding="utf-8")
         print(f"{args.text}: {'up to date' if fresh == text else 'flags written'}")
 

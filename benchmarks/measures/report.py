@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from clusternet.files import Kind, new_file
 from clusternet.run import library_versions
 from measures.isolation import CORES, Figures
 from measures.published import GROUP
@@ -201,14 +202,25 @@ def _markdown(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def _has_results(folder: Path) -> bool:
+    found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return isinstance(found, dict) and {"machine", "commands"} <= found.keys()
+
+
+RESULTS = Kind("folder of results", _has_results, lambda _: lambda _: False)
+"""Added to and never replaced as a whole."""
+
+
 def save(results: dict[str, Any], folder: Path) -> None:
     """Write results.json, tables.md and growth.png."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1)
-    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "tables.md").write_text(tables(results), encoding="utf-8")
+    with new_file(folder / "results.json", overwrite=True) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+    with new_file(folder / "tables.md", overwrite=True) as part:
+        part.write_text(tables(results), encoding="utf-8")
     if "growth" in results:
-        _plot(results, folder / "growth.png")
+        with new_file(folder / "growth.png", overwrite=True) as part:
+            _plot(results, part)
 
 
 def _plot(results: dict[str, Any], path: Path) -> None:

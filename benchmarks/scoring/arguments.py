@@ -14,7 +14,7 @@ from measures.isolation import CORES
 
 from clusternet.backend import keras
 from clusternet.errors import OutputError
-from clusternet.files import new_file
+from clusternet.files import Kind, check_apart, check_new, new_file
 from clusternet.run import library_versions
 from scoring.rows import Benchmark
 from scoring.scenes import find_scenes, read_classes
@@ -22,6 +22,15 @@ from scoring.scenes import find_scenes, read_classes
 _ONE_FOLDER = ("data", "hold_out", "downscale", "every", "patch_size", "step")
 """Options that all rows of a folder share: its patches and runs were made with them."""
 _OPTIONS = "options.json"
+
+
+def _has_options(folder: Path) -> bool:
+    found = json.loads((folder / _OPTIONS).read_text(encoding="utf-8"))
+    return isinstance(found, dict) and {"script", *_ONE_FOLDER} <= found.keys()
+
+
+RESULTS = Kind("folder of results", _has_options, lambda _: lambda _: False)
+"""Added to and never replaced as a whole."""
 
 
 def number(text: str) -> int:
@@ -64,8 +73,11 @@ def prepare(args: argparse.Namespace, script: str) -> Benchmark:
         script: whose results the folder holds.
 
     Raises:
-        ClusterNetError: if they cannot be used, or the folder holds results of others.
+        ClusterNetError: if they cannot be used, or the folder holds anything but results of the
+            same scenes.
     """
+    check_apart((args.output_folder,), (args.data, *getattr(args, "configs", ())))
+    check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
     classes = read_classes(args.data)
     options = _common_options(args, script)
     scenes = find_scenes(
@@ -74,7 +86,8 @@ def prepare(args: argparse.Namespace, script: str) -> Benchmark:
     )  # fmt: skip
     bench = Benchmark(args, scenes, classes)
     bench.check_labels()
-    with new_file(args.output_folder / _OPTIONS) as part:  # from here on there is work to keep
+    # from here on there is work to keep
+    with new_file(args.output_folder / _OPTIONS, overwrite=True) as part:
         part.write_text(options, encoding="utf-8")
     return bench
 

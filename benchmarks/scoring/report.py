@@ -37,17 +37,17 @@ def save_rows(
         OutputError: if one cannot be written.
     """
     text = json.dumps({"facts": facts, "rows": list(rows)}, indent=1)
-    with new_file(folder / "results.json") as part:
+    with new_file(folder / "results.json", overwrite=True) as part:
         part.write_text(text + "\n", encoding="utf-8")
     names = list(dict.fromkeys(name for row in rows for name in row))
     with (
-        new_file(folder / "results.csv") as part,
+        new_file(folder / "results.csv", overwrite=True) as part,
         part.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    with new_file(folder / "tables.md") as part:
+    with new_file(folder / "tables.md", overwrite=True) as part:
         part.write_text(format_tables(rows, keys), encoding="utf-8")
 
 
@@ -134,7 +134,7 @@ def save_picture(
     images = [stretch(pixels[::step, ::step], valid[::step, ::step]), shown(truth)]
     images += [shown(found) for found in maps.values()]
     picture = side_by_side(images, captions=["image", "truth", *maps])
-    save_png(folder / f"{scene.name}.png", picture)
+    save_png(folder / f"{scene.name}.png", picture, kind=None, overwrite=True)
 
 
 _CURVES = {"a 10% mean_iou": "mean IoU, 10 % of the labels", "b mean_iou": "one to one"}
@@ -167,5 +167,5 @@ def save_curve(path: Path, rows: Sequence[Row]) -> None:
             axes.label_outer()
     lines, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=min(len(names), 4))
-    with new_file(path) as part:
+    with new_file(path, overwrite=True) as part:
         figure.savefig(part, format="png", dpi=110)

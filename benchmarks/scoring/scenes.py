@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 
 from clusternet.errors import LabelError
-from clusternet.files import new_file, new_folder
+from clusternet.files import Kind, new_file, new_folder
 from clusternet.raster import RASTER_SUFFIXES, open_raster
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.windows import Shape, Window
@@ -146,7 +146,8 @@ def gather_training_images(scenes: Sequence[Scene], folder: Path) -> Path:
     Raises:
         OutputError: if they cannot be copied.
     """
-    with new_folder(folder, overwrite=True) as part:
+    kind = Kind("folder of images", lambda _: True, lambda _: lambda _: True)
+    with new_folder(folder, kind=kind, overwrite=True) as part:  # in the folder of results
         for scene in scenes:
             if not scene.held_out:
                 shutil.copy(scene.image, part / scene.image.name)
@@ -161,7 +162,7 @@ def _shrink(source: Path, target: Path, factor: int, method: Resampling) -> None
             nodata, colours = dataset.nodata, dataset.colorinterp
     except RasterioIOError as error:
         raise LabelError(f"{source}: cannot be read as a raster ({error}).") from error
-    with new_file(target) as part, rasterio.open(
+    with new_file(target, overwrite=True) as part, rasterio.open(
         part, "w", driver="GTiff", height=shape[0], width=shape[1], count=len(pixels),
         dtype=pixels.dtype, nodata=nodata,
     ) as copy:  # fmt: skip

@@ -26,14 +26,14 @@ STROKES, CLASSES = "strokes.gpkg", "classes.json"
 
 def save_drawing(folder: Path, drawing: Drawing, place: Place) -> None:
     """Write strokes and classes, each whole or not at all."""
-    with new_file(folder / CLASSES) as part:
+    with new_file(folder / CLASSES, overwrite=True) as part:
         rows = [
             {"number": c.number, "name": c.name, "colour": as_hex(c.colour)}
             for c in drawing.classes
         ]
         part.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if drawing.strokes:
-        write_strokes(folder / STROKES, drawing, place)
+        write_strokes(folder / STROKES, drawing, place, kind=None, overwrite=True)
     else:
         with readable_os_errors(folder / STROKES):
             (folder / STROKES).unlink(missing_ok=True)
@@ -51,7 +51,9 @@ def load_drawing(folder: Path, place: Place) -> Drawing | None:
             for row in rows
         )
     except FileNotFoundError:
-        return None
+        if not (folder / STROKES).exists():
+            return None
+        classes = ()
     except (OSError, ValueError, KeyError, TypeError) as error:
         _set_aside(folder, str(error))
         return None

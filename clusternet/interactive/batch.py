@@ -26,8 +26,10 @@ from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.stroke_files import Place, read_strokes
 from clusternet.interactive.strokes import Drawing
 from clusternet.land_classes import LandClass
+from clusternet.legend import LEGEND_FILE
+from clusternet.polygons import check_new_polygons
 from clusternet.predictor import Predictor, load
-from clusternet.raster import RasterProfile, open_raster
+from clusternet.raster import RasterProfile, check_new_map, open_raster
 from clusternet.run import Run, load_run
 
 
@@ -185,7 +187,11 @@ def _check_outputs(export: Export) -> None:
         raise OutputError(f"{export.output}: class maps are written as GeoTIFF; name it *.tif.")
     if export.polygons is not None and export.polygons.suffix.lower() != ".gpkg":
         raise OutputError(f"{export.polygons}: polygons are written as GeoPackage; name it *.gpkg.")
+    check_new_map(export.output, "classes", overwrite=export.overwrite)
+    if export.polygons is not None:
+        check_new_polygons(export.polygons, overwrite=export.overwrite)
+    if export.legend is not None:
+        check_new(export.legend, kind=LEGEND_FILE, overwrite=export.overwrite)
     for path in (export.output, export.polygons, export.legend):
         if path is not None:
-            check_new(path, overwrite=export.overwrite)
             check_writable(path)

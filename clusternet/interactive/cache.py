@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 
 from clusternet.errors import OutputError, RunError
-from clusternet.files import make_parent, new_file, readable_os_errors
+from clusternet.files import Kind, check_new, make_parent, new_file, readable_os_errors
 from clusternet.interactive.guide import edge_axes
 from clusternet.raster import RasterProfile
-from clusternet.run import Run
+from clusternet.run import PAGE_FOLDER, Run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
 
@@ -39,6 +39,7 @@ STEPS = (1, 4, 16)
 WINDOW = 512
 """Side of the windows that are computed at once, in pixels; a multiple of every step."""
 _LEVELS = 254  # steps of a byte, as in the feature maps of tools/full_prediction.py
+_IDENTITY = "identity.json"
 _SPARE = 64 * 2**20  # bytes left free on the disk
 
 
@@ -139,10 +140,18 @@ class Identity:
         return [name for name, value in own.items() if stored.get(name) != value]
 
 
+def _is_scene_folder(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (_IDENTITY, "features_1.npy", "in_use.lock"))
+
+
+FEATURES = Kind("folder of a scene's features", _is_scene_folder, lambda _: lambda _: False)
+"""Filled in place and never replaced as a whole."""
+
+
 def scene_folder(run: Path, raster: Path, root: Path | None = None) -> Path:
     """Return the folder that keeps what belongs to a raster; ``root`` replaces the run's own."""
     digest = hashlib.sha256(str(raster.resolve()).encode()).hexdigest()[:8]
-    return (root or run / "interactive") / f"{raster.stem}-{digest}"
+    return (root or run / PAGE_FOLDER) / f"{raster.stem}-{digest}"
 
 
 class FeatureCache:
@@ -224,9 +233,11 @@ def open_cache(folder: Path, identity: Identity, quantiser: Quantiser) -> tuple[
         the cache, and in words why it was started afresh (empty if it was not).
 
     Raises:
-        OutputError: if the disk has too little room, or cannot be written.
+        OutputError: if the folder is of others, the disk has too little room, or it cannot be
+            written.
     """
-    path = folder / "identity.json"
+    check_new(folder, kind=FEATURES, overwrite=True)
+    path = folder / _IDENTITY
     differences = identity.differences(path)
     reason = ""
     if not differences:
@@ -248,9 +259,10 @@ def disk_bytes(shape: Shape, depth: int) -> int:
 
 def _start(folder: Path, identity: Identity) -> None:
     """Create the files of an empty cache, the identity last."""
-    make_parent(folder / "identity.json")
-    for old in [folder / "identity.json", *folder.glob("*_[0-9]*.npy"), folder / "done.npy"]:
-        old.unlink(missing_ok=True)
+    make_parent(folder / _IDENTITY)
+    arrays = [f"{what}_{step}.npy" for what in ("features", "clusters") for step in STEPS]
+    for name in (_IDENTITY, *arrays, "done.npy"):
+        (folder / name).unlink(missing_ok=True)
     needed = disk_bytes(identity.shape, identity.depth)
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE:
@@ -267,7 +279,7 @@ def _start(folder: Path, identity: Identity) -> None:
             _create(folder / f"features_{step}.npy", (*size, identity.depth), "uint8")
             _create(folder / f"clusters_{step}.npy", size, "uint16")
         _create(folder / "done.npy", (windows,), "bool")
-    with new_file(folder / "identity.json") as part:
+    with new_file(folder / _IDENTITY, overwrite=True) as part:
         part.write_text(json.dumps(asdict(identity), indent=1) + "\n", encoding="utf-8")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.cluster_maps import KIND_TAG, RUN_TAG
+from clusternet.cluster_maps import RUN_TAG
+from clusternet.files import KIND_TAG
 from clusternet.interactive.cache import WINDOW, FeatureCache, Quantiser
 from clusternet.interactive.classifiers import Classifier
 from clusternet.interactive.mapping import classify, count_clusters

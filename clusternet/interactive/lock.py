@@ -47,7 +47,7 @@ class SceneLock:
 
     def tell(self, address: str) -> None:
         """Leave word of where the page is, for whoever is refused."""
-        with new_file(self._address) as part:
+        with new_file(self._address, overwrite=True) as part:
             part.write_text(f"{address}\n", encoding="utf-8")
 
     def release(self) -> None:

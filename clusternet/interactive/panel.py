@@ -167,7 +167,7 @@ class Panel:
     async def _export(self, what: str) -> None:
         workspace, stem = self._workspace, self._workspace.raster_path.stem
         folder = workspace.folder / "exports"
-        path = {"map": folder / f"{stem}_classes.tif", "polygons": folder / f"{stem}_classes.gpkg",
+        path = {"map": folder / f"{stem}_classes.tif", "polygons": folder / f"{stem}_polygons.gpkg",
                 "legend": folder / f"{stem}_legend.csv", "strokes": folder / f"{stem}_strokes.gpkg",
                 }[what]  # fmt: skip
         export = Export(
@@ -177,7 +177,7 @@ class Panel:
         waiting = ui.notification("Writing ...", spinner=True, timeout=None)
         try:
             if what == "strokes":
-                await run.io_bound(workspace.save, path)
+                await run.io_bound(workspace.save, path, overwrite=True)
             elif what == "legend":
                 await run.io_bound(workspace.export_legend, path, overwrite=True)
             else:

@@ -18,12 +18,12 @@ from affine import Affine
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from clusternet.errors import GridMismatchError, LabelError
-from clusternet.files import new_file
+from clusternet.files import KIND_TAG, Kind, new_file
 from clusternet.interactive.strokes import Drawing, Stroke
 from clusternet.land_classes import RGB, LandClass, make_classes
 from clusternet.raster import RasterProfile
 from clusternet.types import AnyArray
-from clusternet.vectors import Shapes, read_shapes
+from clusternet.vectors import Shapes, geopackage_kind, read_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +58,27 @@ class Place:
         return float(abs(self.transform.determinant) ** 0.5)
 
 
-def write_strokes(path: Path, drawing: Drawing, place: Place, *, overwrite: bool = True) -> None:
+STROKES_FILE = geopackage_kind("strokes")
+
+
+def write_strokes(
+    path: Path,
+    drawing: Drawing,
+    place: Place,
+    *,
+    kind: Kind | None = STROKES_FILE,
+    overwrite: bool = False,
+) -> None:
     """Write strokes with the number, name and colour of their class and their width.
 
     The width is in units of the coordinates, so that it holds on other rasters too.
+
+    Args:
+        path: the file.
+        drawing: the strokes and their classes.
+        place: of the raster that they were drawn on.
+        kind: what may be replaced, see `clusternet.files.new_file`.
+        overwrite: replace such a file.
 
     Raises:
         LabelError: if the ending is neither .gpkg nor .geojson.
@@ -83,12 +100,13 @@ def write_strokes(path: Path, drawing: Drawing, place: Place, *, overwrite: bool
         crs=place.crs,
     )
     options = {"VERSION": "1.2"} if driver == "GPKG" else {}
-    with new_file(path, overwrite=overwrite) as part, warnings.catch_warnings():
+    with new_file(path, kind=kind, overwrite=overwrite) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         try:
             pyogrio.write_dataframe(
                 frame, part, layer=LAYER, driver=driver, geometry_type="Unknown",
                 dataset_options=options,
+                layer_metadata={KIND_TAG: "strokes"} if driver == "GPKG" else None,
             )  # fmt: skip
         except (DataSourceError, DataLayerError) as error:
             raise OSError(str(error)) from error

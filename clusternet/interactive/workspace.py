@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError
-from clusternet.files import check_apart
+from clusternet.files import check_apart, check_new
 from clusternet.interactive.autosave import load_drawing, save_drawing
 from clusternet.interactive.batch import LazyPredictor, read_profile
-from clusternet.interactive.cache import WINDOW, scene_folder
+from clusternet.interactive.cache import FEATURES, WINDOW, scene_folder
 from clusternet.interactive.classifiers import Classifier, Scene
 from clusternet.interactive.export import (
     Export,
@@ -92,6 +92,7 @@ class Workspace:
         self.profile = read_profile(raster_path, self.run)
         self.folder = scene_folder(run_folder, raster_path, cache_folder)
         check_apart((self.folder,), (raster_path,))
+        check_new(self.folder, kind=FEATURES, overwrite=True)  # before the lock goes into it
         self.place = Place.of(self.profile)
         self.rule, self.smooth = rule, smooth
         self.lock = SceneLock(self.folder)
@@ -214,9 +215,9 @@ class Workspace:
         self.change(lambda session: session.replace(drawing))
         return drawing
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the strokes as GeoPackage or GeoJSON."""
-        write_strokes(path, self.drawing, self.place)
+        write_strokes(path, self.drawing, self.place, overwrite=overwrite)
 
     def export(self, export: Export) -> dict[int, int]:
         """Write the class map of the whole scene, and what else is asked for.

@@ -2,6 +2,7 @@
 
 from clusternet.raster.alignment import check_same_grid
 from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters, find_scenes
+from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile, make_profile
@@ -13,6 +14,7 @@ __all__ = [
     "MapWriter",
     "Raster",
     "RasterProfile",
+    "check_new_map",
     "check_same_grid",
     "create_map",
     "find_rasters",

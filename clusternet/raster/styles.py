@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from clusternet.side_files import signature
 
 RGB = tuple[int, int, int]
 Entry = tuple[int, str, RGB]
 """A pixel value or class number, its name and its colour."""
 
+_SIGNATURE = b"\n<!-- ClusterNet "
 # Only the colours: what else a user chose for a layer stays.
 _ROOT = {"version": "3.22.0", "styleCategories": "Symbology"}
 
@@ -23,8 +26,28 @@ def style_path(path: Path) -> Path:
     return path.with_suffix(".qml")
 
 
-def write_raster_style(path: Path, entries: Iterable[Entry]) -> None:
-    """Write the style of a one-band map that shows exactly these values in its legend."""
+def is_our_style(path: Path, of: Path, *, unsigned: str = "") -> bool:
+    """Tell whether the style at ``path`` was written for the output ``of`` and not changed since.
+
+    Args:
+        path: the style, which need not exist.
+        of: the raster or vector file.
+        unsigned: how ours began before they were signed: ``pipe`` of rasters, ``renderer-v2`` of
+            polygons. Empty takes signed ones only.
+    """
+    try:
+        content, mark, signed = path.read_bytes().rpartition(_SIGNATURE)
+    except OSError:
+        return False
+    if mark:
+        return signed.split()[0].decode(errors="replace") == signature(of, content)
+    root = b"\n".join((b"<?xml version='1.0' encoding='utf-8'?>", b'<qgis version="3.22.0" '))
+    start = root + f'styleCategories="Symbology"><{unsigned}'.encode()
+    return bool(unsigned) and signed.startswith(start)
+
+
+def write_raster_style(path: Path, of: Path, entries: Iterable[Entry]) -> None:
+    """Write the style of a one-band map ``of`` that shows exactly these values in its legend."""
     root = Element("qgis", _ROOT)
     pipe = SubElement(root, "pipe")
     renderer = SubElement(pipe, "rasterrenderer", type="paletted", band="1", opacity="1",
@@ -33,11 +56,11 @@ def write_raster_style(path: Path, entries: Iterable[Entry]) -> None:
     for value, name, colour in entries:
         SubElement(palette, "paletteEntry", value=str(value), label=name, color=_hex(colour),
                    alpha="255")  # fmt: skip
-    _write(root, path)
+    _write(root, path, of)
 
 
-def write_polygon_style(path: Path, field: str, entries: Iterable[Entry]) -> None:
-    """Write the style of polygons whose ``field`` holds one of these numbers."""
+def write_polygon_style(path: Path, of: Path, field: str, entries: Iterable[Entry]) -> None:
+    """Write the style of polygons in the file ``of`` whose ``field`` holds one of these numbers."""
     root = Element("qgis", _ROOT)
     renderer = SubElement(root, "renderer-v2", type="categorizedSymbol", attr=field)
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
@@ -52,12 +75,13 @@ def write_polygon_style(path: Path, field: str, entries: Iterable[Entry]) -> Non
                           ("outline_color", "40,40,40,255"), ("outline_width", "0.1"),
                           ("outline_style", "solid")):  # fmt: skip
             SubElement(options, "Option", name=key, type="QString", value=text)
-    _write(root, path)
+    _write(root, path, of)
 
 
 def _hex(colour: RGB) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def _write(root: Element, path: Path) -> None:
-    ElementTree(root).write(path, encoding="utf-8")
+def _write(root: Element, path: Path, of: Path) -> None:
+    content = tostring(root, encoding="utf-8", xml_declaration=True)
+    path.write_bytes(content + _SIGNATURE + f"{signature(of, content)} -->\n".encode())

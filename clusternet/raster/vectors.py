@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from clusternet.colours import palette
 from clusternet.errors import GridMismatchError, LabelError
-from clusternet.files import check_apart, check_new
+from clusternet.files import KIND_TAG, check_apart
 from clusternet.raster.labels import BurntLabels
+from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
@@ -88,7 +89,7 @@ def rasterize_labels(
         GridMismatchError: if the vectors cannot be laid over the reference, or miss it.
     """
     check_apart((output,), (vectors, reference))
-    check_new(output, overwrite=overwrite)
+    check_new_map(output, "labels", overwrite=overwrite)
     if background is not None and not 0 <= background <= MAX_CLASS:
         raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
     shapes = read_shapes(
@@ -126,7 +127,7 @@ def _burn(
     names = [shapes.names.get(value, "") for value in range(highest + 1)] if shapes.names else None
     with create_map(
         output, grid, dtype=dtype, nodata=nodata, colours=colour_table(classes), names=names,
-        tags={"CLUSTERNET_KIND": "labels"}, overwrite=overwrite,
+        tags={KIND_TAG: "labels"}, overwrite=overwrite,
     ) as target:  # fmt: skip
         with tqdm(total=grid.shape[0] * grid.shape[1], unit="px", disable=None) as bar:
             for window in blocks(grid.shape, _WINDOW):

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import rasterio
@@ -22,10 +21,10 @@ from rasterio.windows import Window as RasterioWindow
 
 from clusternet.class_names import clean_name
 from clusternet.errors import OutputError
-from clusternet.files import new_file, readable_os_errors
+from clusternet.files import KIND_TAG, new_file
+from clusternet.raster.map_files import map_kind, map_side_files
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
-from clusternet.raster.styles import Entry, style_path, write_raster_style
 from clusternet.types import AnyArray, BoolArray, UInt8Array
 from clusternet.windows import Window
 
@@ -113,14 +112,14 @@ def create_map(
             style for QGIS too, beside the map.
         names: the name of each value from 0 on, shown by GIS beside its colour, empty for
             values that do not occur; they go to ``<path>.aux.xml``.
-        tags: metadata to record in the file.
+        tags: metadata to record in the file; ``CLUSTERNET_KIND`` says what the map is of.
         scale: (scales, offsets), (bands,) each: value = pixel * scale + offset, as GIS apply it.
         cog: write a cloud-optimised GeoTIFF, with overviews.
         overview_method: how overviews are made; ``nearest`` never invents a label.
-        overwrite: replace an existing file.
+        overwrite: replace an existing map of ours with the same ``CLUSTERNET_KIND``.
 
     Raises:
-        OutputError: if ``path`` exists, or writing fails.
+        OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
     options: dict[str, Any] = dict(
         driver="GTiff", height=grid.shape[0], width=grid.shape[1], count=num_bands, dtype=dtype,
@@ -131,8 +130,9 @@ def create_map(
     if colours is not None:
         options["photometric"] = "palette"
     names = None if names is None else [clean_name(name, path) for name in names]
-    with new_file(path, overwrite=overwrite) as part, ExitStack() as stack:
-        stack.enter_context(_side_files(path, colours, names))
+    kind = map_kind((tags or {}).get(KIND_TAG, ""))
+    with new_file(path, kind=kind, overwrite=overwrite) as part, ExitStack() as stack:
+        stack.enter_context(map_side_files(path, kind, colours, names, overwrite=overwrite))
         plain = stack.enter_context(_plain_sibling(part)) if cog else part
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
@@ -175,46 +175,6 @@ def _colour_table(colours: UInt8Array, nodata: float | None) -> dict[int, tuple[
     if nodata is not None and not math.isnan(nodata):
         table[int(nodata)] = (0, 0, 0, 0)
     return table
-
-
-@contextmanager
-def _side_files(
-    path: Path, colours: UInt8Array | None, names: Sequence[str] | None
-) -> Iterator[None]:
-    """Write what lies beside a map; it appears just before the map does.
-
-    Category names go to GDAL's side file, since GeoTIFF has no place for them. The side file of
-    a map that was replaced would speak of the old one, so it goes in any case.
-    """
-    side_file = path.with_name(path.name + ".aux.xml")
-    with ExitStack() as stack:
-        if names is not None:
-            _write_category_names(stack.enter_context(new_file(side_file)), names)
-        if colours is not None:
-            style = stack.enter_context(new_file(style_path(path)))
-            write_raster_style(style, _style_entries(colours, names))
-        with readable_os_errors(path):  # not those of the map under these files' names
-            yield
-    if names is None:
-        side_file.unlink(missing_ok=True)
-
-
-def _write_category_names(path: Path, names: Sequence[str]) -> None:
-    dataset = ElementTree.Element("PAMDataset")
-    band = ElementTree.SubElement(dataset, "PAMRasterBand", band="1")
-    categories = ElementTree.SubElement(band, "CategoryNames")
-    for name in names:
-        ElementTree.SubElement(categories, "Category").text = name
-    ElementTree.ElementTree(dataset).write(path, encoding="utf-8")
-
-
-def _style_entries(colours: UInt8Array, names: Sequence[str] | None) -> Iterator[Entry]:
-    """Yield the values that have a name, or where there are no names those with a colour."""
-    for value, (red, green, blue) in enumerate(colours.tolist()):
-        if names is None and red + green + blue:
-            yield value, str(value), (red, green, blue)
-        elif names is not None and value < len(names) and names[value]:
-            yield value, names[value], (red, green, blue)
 
 
 def _check_complete(part: Path, path: Path) -> None:

@@ -48,7 +48,8 @@ def write_label_polygons(
             around = slice(max(row - 60, 0), row + 60), slice(max(col - 60, 0), col + 60)
             room[around] = 0  # the next one lies elsewhere
     crs = None if grid.crs is None else grid.crs.to_string()
-    write_polygons(path, "labels", np.array(shapes), {"class": names}, crs, append=False)
+    write_polygons(path, "labels", np.array(shapes), {"class": names}, crs, tag="labels",
+                   append=False)  # fmt: skip
 
 
 def _place(room: AnyArray, rng: np.random.Generator) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.files import new_folder
+from clusternet.files import Kind, new_folder
 from clusternet.raster import create_map, make_profile
 from clusternet.scene.labels import write_label_polygons
 from clusternet.scene.making import CLASS_NAMES, Scene, make_scene
@@ -24,6 +24,32 @@ _EPSG = 32631  # UTM zone 31 north
 _ORIGIN = 448_000.0, 5_412_000.0  # metres, upper left corner of the first scene
 _PIXEL_SIZE = 0.5  # metres
 _IMAGE_NODATA, _TRUTH_NODATA = 0, 255
+
+
+_SCENES = "train", "unseen"
+_FILES = {
+    "classes.json", "labels.gpkg",
+    *(f"{place}/{name}.tif" for place in ("images", "masks") for name in _SCENES),
+    *(f"masks/{name}{ending}" for name in _SCENES for ending in (".qml", ".tif.aux.xml")),
+}  # fmt: skip
+
+
+def _class_list() -> str:
+    classes = {str(value): name for value, name in enumerate(CLASS_NAMES)}
+    return json.dumps(classes, indent=1) + "\n"
+
+
+SCENES = Kind(
+    "folder of synthetic scenes",
+    lambda folder: (
+        (folder / "classes.json").read_text(encoding="utf-8") == _class_list()
+        and all((folder / "images" / f"{name}.tif").is_file() for name in _SCENES)
+    ),
+    lambda _folder: lambda place: place in _FILES,
+)
+
+DEMO = Kind("demo", lambda folder: SCENES.owns(folder / "scene"), lambda _: lambda _: False)
+"""What tools/demo.py writes around its scenes; never replaced as a whole."""
 
 
 def write_scenes(
@@ -50,16 +76,14 @@ def write_scenes(
         SettingsError: if the shape is too small.
         OutputError: if the folder exists, or cannot be written.
     """
-    names = ("train", "unseen")
-    with new_folder(folder, overwrite=overwrite) as part:
-        for number, name in enumerate(tqdm(names, desc="scenes", unit="scene", disable=None)):
+    with new_folder(folder, kind=SCENES, overwrite=overwrite) as part:
+        for number, name in enumerate(tqdm(_SCENES, desc="scenes", unit="scene", disable=None)):
             scene = make_scene(2 * seed + number, shape)  # no two seeds share a scene
             missing = _slanted_corner(shape, lower=number == 0)
             east = _ORIGIN[0] + number * (shape[1] + 200) * _PIXEL_SIZE
             _write_scene(part, name, scene, missing, (east, _ORIGIN[1]))
-        classes = {str(value): name for value, name in enumerate(CLASS_NAMES)}
-        (part / "classes.json").write_text(json.dumps(classes, indent=1) + "\n", encoding="utf-8")
-    return [folder / "images" / f"{name}.tif" for name in names]
+        (part / "classes.json").write_text(_class_list(), encoding="utf-8")
+    return [folder / "images" / f"{name}.tif" for name in _SCENES]
 
 
 def _slanted_corner(shape: Shape, *, lower: bool) -> BoolArray:

@@ -1,0 +1,101 @@
+"""Maps as files that are ours: their tag, and the files beside them that speak of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from clusternet.files import KIND_TAG, Kind, check_new, readable_os_errors
+from clusternet.raster.category_names import (
+    is_our_side_file,
+    side_file_path,
+    write_category_names,
+)
+from clusternet.raster.opening import open_dataset
+from clusternet.raster.styles import Entry, is_our_style, style_path, write_raster_style
+from clusternet.side_files import check_side_file, new_side_file
+from clusternet.types import UInt8Array
+
+
+def map_kind(tag: str) -> Kind:
+    """Return the kind of maps of clusters, classes, labels, confidence or features.
+
+    Without a tag it is the kind of maps that are never replaced.
+    """
+
+    def is_one(path: Path) -> bool:
+        with open_dataset(path) as dataset:
+            return bool(tag) and dataset.tags().get(KIND_TAG) == tag
+
+    return Kind(f"map of {tag}" if tag else "map", is_one)
+
+
+def check_new_map(
+    path: Path, tag: str, *, overwrite: bool, hint: str = "--overwrite replaces it"
+) -> None:
+    """Refuse a map that exists, or whose side files of ours do, before any work is done.
+
+    Raises:
+        OutputError: if one exists and ``overwrite`` is false, or is not ours.
+    """
+    kind = map_kind(tag)
+    check_new(path, kind=kind, overwrite=overwrite, hint=hint)
+    for side_file, is_ours in _side_files(path, kind):
+        check_side_file(side_file, is_ours=is_ours, overwrite=overwrite)
+
+
+def _side_files(path: Path, kind: Kind) -> list[tuple[Path, bool]]:
+    """Return the file of names and the style of a map, and whether what is there is ours."""
+    # a map that is ours had them from us, signed or not
+    unsigned = kind.owns(path)
+    names, style = side_file_path(path), style_path(path)
+    return [
+        (names, is_our_side_file(names, path, unsigned=unsigned)),
+        (style, is_our_style(style, path, unsigned="pipe" if unsigned else "")),
+    ]
+
+
+@contextmanager
+def map_side_files(
+    path: Path,
+    kind: Kind,
+    colours: UInt8Array | None,
+    names: Sequence[str] | None,
+    *,
+    overwrite: bool,
+) -> Iterator[None]:
+    """Write what lies beside a map; it appears just before the map does.
+
+    Category names go to GDAL's side file, since GeoTIFF has no place for them. Our side file of
+    a map that is replaced would speak of the old one, so it goes in any case.
+    """
+    (names_path, names_ours), (style_file, style_ours) = _side_files(path, kind)
+    with ExitStack() as stack:
+        if names is not None:
+            new = new_side_file(
+                names_path, is_ours=names_ours, overwrite=overwrite,
+                lacks="programs show what it says, not the names of the new map",
+            )  # fmt: skip
+            if (part := stack.enter_context(new)) is not None:
+                write_category_names(part, path, names)
+        if colours is not None:
+            new = new_side_file(
+                style_file, is_ours=style_ours, overwrite=overwrite,
+                lacks="QGIS shows the new map as it says",
+            )  # fmt: skip
+            if (part := stack.enter_context(new)) is not None:
+                write_raster_style(part, path, _style_entries(colours, names))
+        with readable_os_errors(path):  # not those of the map under these files' names
+            yield
+    if names is None and names_ours:
+        names_path.unlink(missing_ok=True)
+
+
+def _style_entries(colours: UInt8Array, names: Sequence[str] | None) -> Iterator[Entry]:
+    """Yield the values that have a name, or where there are no names those with a colour."""
+    for value, (red, green, blue) in enumerate(colours.tolist()):
+        if names is None and red + green + blue:
+            yield value, str(value), (red, green, blue)
+        elif names is not None and value < len(names) and names[value]:
+            yield value, names[value], (red, green, blue)
