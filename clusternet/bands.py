@@ -23,6 +23,8 @@ from clusternet.settings import same_value
 from clusternet.types import AnyArray, BoolArray, FloatArray
 from clusternet.windows import Shape
 
+_FARTHEST = 1e6  # deviations from the mean
+
 
 @dataclass(frozen=True)
 class Bands:
@@ -54,13 +56,19 @@ class Bands:
     def standardise(self, pixels: AnyArray, valid: BoolArray) -> FloatArray:
         """Return pixels with mean 0 and deviation 1, and 0 (the mean) where not valid.
 
+        What is more than a million deviations away is taken as that far, so that no sum of it
+        becomes infinite.
+
         Args:
             pixels: (..., rows, cols, bands) in the units of the raster.
             valid: (..., rows, cols).
         """
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        scaled = (pixels.astype(np.float32) - mean) / std
-        return np.where(valid[..., None], scaled, np.float32(0))
+        # Large numbers that differ by little are equal in float32: take the mean off first.
+        with np.errstate(invalid="ignore", over="ignore"):  # where not valid
+            scaled = np.subtract(pixels, self.mean, dtype=np.float64)
+            scaled /= self.std
+        np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
+        return np.where(valid[..., None], scaled, 0).astype(np.float32)
 
     def same_as(self, other: Bands) -> bool:
         """Tell whether both say the same; unlike ==, also with NaN as nodata value."""
@@ -99,33 +107,50 @@ class Bands:
 
 
 class BandMoments:
-    """Mean and deviation of bands, fed one patch at a time (Chan et al. 1979)."""
+    """Mean and deviation of bands, fed one patch at a time (Chan et al. 1979).
+
+    Everything is summed as differences to the first pixel, in 64 bits: sums of large numbers
+    would be wrong by more than those differ.
+    """
 
     def __init__(self, num_bands: int) -> None:
         """Start without any pixel."""
         self.count = 0
-        self._mean = np.zeros(num_bands)
+        self._origin = np.zeros(num_bands)
+        self._mean = np.zeros(num_bands)  # of the differences
         self._squares = np.zeros(num_bands)
+        self._largest = np.zeros(num_bands)
 
     def add(self, pixels: AnyArray, valid: BoolArray) -> None:
         """Add the valid pixels of a patch; (rows, cols, bands) and (rows, cols)."""
         values = pixels[valid].astype(np.float64)
         if not len(values):
             return
-        mean = values.mean(axis=0)
-        total = self.count + len(values)
-        shift = mean - self._mean
-        self._squares += ((values - mean) ** 2).sum(axis=0)
-        self._squares += shift**2 * (self.count * len(values) / total)
-        self._mean += shift * (len(values) / total)
+        if not self.count:
+            self._origin = values[0].copy()
+        np.maximum(self._largest, np.abs(values).max(axis=0), out=self._largest)
+        with np.errstate(invalid="ignore", over="ignore"):  # the deviation is infinite then
+            values -= self._origin
+            mean = values.mean(axis=0)
+            total = self.count + len(values)
+            shift = mean - self._mean
+            self._squares += ((values - mean) ** 2).sum(axis=0)
+            self._squares += shift**2 * (self.count * len(values) / total)
+            self._mean += shift * (len(values) / total)
         self.count = total
 
     @property
     def mean(self) -> tuple[float, ...]:
         """Mean of each band."""
-        return tuple(float(mean) for mean in self._mean)
+        return tuple(float(mean) for mean in self._origin + self._mean)
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Standard deviation of each band; 0 for a constant one."""
-        return tuple(math.sqrt(squares / max(self.count, 1)) for squares in self._squares)
+        """Standard deviation of each band; 0 for a constant one, infinite beyond 64 bits."""
+        found = (math.sqrt(squares / max(self.count, 1)) for squares in self._squares)
+        return tuple(math.inf if math.isnan(std) else std for std in found)
+
+    @property
+    def largest(self) -> tuple[float, ...]:
+        """Largest absolute value of each band."""
+        return tuple(map(float, self._largest))

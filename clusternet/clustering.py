@@ -16,6 +16,7 @@ from clusternet.types import AnyArray, FloatArray, IntArray
 logger = logging.getLogger(__name__)
 
 _LEAST_LOCAL = 1e-3  # of the mean variance between neighbours: what is added to each
+_AT_ONCE = 2**16  # features
 _STRENGTH = 2 / 3  # power of the deviation; 1 whitens the differences
 
 
@@ -46,27 +47,32 @@ class Codebook:
 
     def transform(self, features: FloatArray) -> FloatArray:
         """Return features in the space of the centroids; (samples, depth) both."""
-        if not self.offset.any() and not self.has_projection:
-            return np.ascontiguousarray(features, np.float32)  # spare a copy of many samples
-        return np.ascontiguousarray((features - self.offset) @ self.projection, np.float32)
+        centred = features - self.offset
+        projected = centred @ self.projection if self.has_projection else centred
+        return np.ascontiguousarray(projected, np.float32)
 
     def assign(self, features: FloatArray) -> IntArray:
         """Return the nearest centroid of each feature; (samples, depth) -> (samples,) int32."""
-        return _nearest(self.centroids, self.transform(features))[0]
+        nearest = np.empty(len(features), np.int32)
+        for start in range(0, len(features), _AT_ONCE):  # so that few are transformed at a time
+            part = slice(start, start + _AT_ONCE)
+            nearest[part] = _nearest(self.centroids, self.transform(features[part]))[0]
+        return nearest
 
-    def convolution(self) -> tuple[FloatArray, FloatArray]:
-        """Return the 1x1 convolution whose argmax over clusters is `assign`.
+    def convolution(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the 1x1 convolution of centred features whose argmax over clusters is `assign`.
 
-        With t = (f - o) P the score t . c - |c|^2 / 2 is linear in f: kernel P c^T and bias
-        -o P c^T - |c|^2 / 2.
+        With t = (f - o) P the score t . c - |c|^2 / 2 is linear in f - o: kernel P c^T and bias
+        -|c|^2 / 2. The offset must come off first: it may be many times what features differ by,
+        and then products of f itself leave float32 nothing of that.
 
         Returns:
-            kernel (depth, clusters) and bias (clusters,).
+            offset (depth,), kernel (depth, clusters) and bias (clusters,).
         """
         centroids = self.centroids.astype(np.float64)
         kernel = self.projection.astype(np.float64) @ centroids.T
-        bias = -self.offset.astype(np.float64) @ kernel - (centroids**2).sum(axis=1) / 2
-        return kernel.astype(np.float32), bias.astype(np.float32)
+        bias = -(centroids**2).sum(axis=1) / 2
+        return self.offset, kernel.astype(np.float32), bias.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -86,32 +92,30 @@ class Clustering:
 def fit_transform(features: FloatArray, kind: str, differences: FloatArray | None = None) -> Space:
     """Return the (offset, projection) of a feature transform fitted to (samples, depth).
 
-    ``none`` changes nothing; ``standardise`` gives every feature variance 1; ``whiten`` also
-    removes their correlations (PCA). Directions without variance are left at zero.
+    Each subtracts the mean. ``none`` does no more; ``standardise`` gives every feature variance 1;
+    ``whiten`` also removes their correlations (PCA). Directions without variance are left at zero.
 
     ``neighbours`` goes two thirds of the way to the minimum noise fraction (Green et al. 1988):
-    along the principal axes of what neighbouring pixels differ by, features are divided by the
-    deviation of these differences to the power of 2/3. What changes from pixel to pixel tells
-    little of land cover, and so counts less. Nothing else is scaled.
+    along the principal axes of what pixels differ by that are `clusternet.sampling.REACH` apart,
+    features are divided by the deviation of these differences to the power of 2/3. What changes
+    over so short a way tells little of land cover, and so counts less. Nothing else is scaled.
 
     Args:
         features: (samples, depth).
         kind: of transform.
-        differences: (pairs, depth) between neighbouring pixels, for ``neighbours``; without any
-            nothing is changed.
+        differences: (pairs, depth) between such pixels, for ``neighbours``; without any nothing
+            is scaled.
     """
     depth = features.shape[1]
-    if kind == "none":
-        return np.zeros(depth, np.float32), np.eye(depth, dtype=np.float32)
     offset = features.mean(axis=0, dtype=np.float64)
-    if kind == "neighbours":
-        if differences is None or not len(differences):
-            return offset.astype(np.float32), np.eye(depth, dtype=np.float32)
+    if kind == "neighbours" and differences is not None and len(differences):
         exact = differences.astype(np.float64)
         variance, axes = np.linalg.eigh(exact.T @ exact / len(exact))
         least = max(float(variance.mean()), 1e-12) * _LEAST_LOCAL
         projection = axes / (np.maximum(variance, 0) + least) ** (_STRENGTH / 2)
         return offset.astype(np.float32), projection.astype(np.float32)
+    if kind in ("none", "neighbours"):
+        return offset.astype(np.float32), np.eye(depth, dtype=np.float32)
     if kind == "standardise":
         variance, axes = features.var(axis=0, dtype=np.float64), np.eye(depth)
     else:
@@ -177,6 +181,7 @@ def cluster(
     seed: int = 1,
     space: Space | None = None,
     start: IntArray | None = None,
+    overwrite: bool = False,
 ) -> Clustering:
     """Cluster pixel features by K-Means.
 
@@ -190,6 +195,7 @@ def cluster(
             from their means, so that a cluster keeps its number though features have moved;
             a cluster without samples starts at one drawn by chance. A negative number means
             none.
+        overwrite: features may be overwritten, which spares the memory of a copy.
 
     Raises:
         ClusteringError: if there are fewer samples than clusters, features are not finite, or
@@ -207,7 +213,10 @@ def cluster(
         max_points_per_centroid=len(features),
         min_points_per_centroid=1,
     )
-    points = empty.transform(features)
+    if overwrite and not empty.has_projection:
+        points = np.ascontiguousarray(np.subtract(features, offset, out=features))
+    else:
+        points = empty.transform(features)
     first = None if start is None else cluster_means(points, start, num_clusters, seed)
     with _one_thread():
         kmeans.train(points, init_centroids=first)

@@ -180,14 +180,37 @@ def build_labeller(network: Any, num_clusters: int, filters_from: Shape | None =
     """Add the search for the nearest centroid to the features of ``network``.
 
     The nearest centroid maximises f . c - |c|^2 / 2, since |f - c|^2 = |f|^2 - 2 f . c + |c|^2
-    and |f|^2 is the same for all: a 1x1 convolution, named ``codebook``, and an argmax.
+    and |f|^2 is the same for all: a 1x1 convolution, named ``codebook``, and an argmax. Features
+    are centred before.
 
     Output shape:
         (patches, rows, cols) int32.
     """
+    centred = Centring(name="offset")(features_tensor(network, filters_from))
     scores = layers.Conv2D(num_clusters, 1, name="codebook", dtype="float32", trainable=False)
-    labels = _argmax(scores(features_tensor(network, filters_from)))
-    return keras.Model(network.input, labels, name="labeller")
+    return keras.Model(network.input, _argmax(scores(centred)), name="labeller")
+
+
+class Centring(keras.layers.Layer):  # type: ignore[misc]
+    """Subtracts an offset of each feature, its only weight.
+
+    Input and output shape:
+        (..., features) float32.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Start with an offset of zero."""
+        super().__init__(dtype="float32", trainable=False, **options)
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Create the weight."""
+        self.offset = self.add_weight(
+            shape=(shape[-1],), initializer="zeros", trainable=False, name="offset"
+        )
+
+    def call(self, features: Any) -> Any:
+        """Return centred features."""
+        return features - self.offset
 
 
 def _argmax(scores: Any) -> Any:
@@ -197,8 +220,16 @@ def _argmax(scores: Any) -> Any:
     return keras.ops.cast(keras.ops.argmax(scores, axis=-1), "int32")
 
 
-def set_codebook(labeller: Any, kernel: AnyArray, bias: AnyArray) -> None:
-    """Put a codebook, as (features, clusters) kernel and (clusters,) bias, into a labeller."""
+def set_codebook(labeller: Any, offset: AnyArray, kernel: AnyArray, bias: AnyArray) -> None:
+    """Put a codebook, as `clusternet.clustering.Codebook.convolution` gives it, into a labeller.
+
+    Args:
+        labeller: see `build_labeller`.
+        offset: (features,)
+        kernel: (features, clusters)
+        bias: (clusters,)
+    """
+    labeller.get_layer("offset").set_weights([offset])
     labeller.get_layer("codebook").set_weights([kernel[None, None], bias])
 
 
@@ -234,20 +265,23 @@ def build_predictor(
     if codebook is None:
         scores = network.get_layer("logits").output
     else:
+        offset, kernel, bias = codebook.convolution()
+        centring = Centring(name="offset")
+        centred = centring(vectors)
+        centring.set_weights([offset])
         codes = layers.Conv2D(codebook.num_clusters, 1, name="codebook", dtype="float32")
-        scores = codes(vectors)
-        kernel, bias = codebook.convolution()
+        scores = codes(centred)
         codes.set_weights([kernel[None, None], bias])
     outputs["labels"] = _argmax(scores)
     if confidence and codebook is None:
         best = ops.top_k(ops.softmax(scores), 2)[0]
         outputs["confidence"] = best[..., 0] - best[..., 1]
     elif confidence and codebook is not None:
-        transform = layers.Conv2D(len(codebook.offset), 1, name="transform", dtype="float32")
-        squares = ops.sum(ops.square(transform(vectors)), axis=-1, keepdims=True)
-        transform.set_weights(
-            [codebook.projection[None, None], -codebook.offset @ codebook.projection]
+        transform = layers.Conv2D(
+            len(codebook.offset), 1, name="transform", dtype="float32", use_bias=False
         )
+        squares = ops.sum(ops.square(transform(centred)), axis=-1, keepdims=True)
+        transform.set_weights([codebook.projection[None, None]])
         # |t - c|^2 = |t|^2 - 2 (t . c - |c|^2 / 2)
         distances = ops.sqrt(ops.maximum(squares - 2 * ops.top_k(scores, 2)[0], 0.0))
         outputs["confidence"] = 1 - distances[..., 0] / ops.maximum(distances[..., 1], 1e-12)

@@ -21,7 +21,11 @@ Labelled = Iterator[tuple[Batch, IntArray]]
 
 
 def cluster_features(
-    sample: Sample, settings: TrainingSettings, start: IntArray | None = None
+    sample: Sample,
+    settings: TrainingSettings,
+    start: IntArray | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Clustering:
     """Cluster features as the settings say.
 
@@ -29,6 +33,7 @@ def cluster_features(
         sample: of features, the fixed filters last if they take part.
         settings: of the run.
         start: see `clusternet.clustering.cluster`.
+        overwrite: likewise.
     """
     check_features(sample.features, settings.num_clusters)
     space = fit_space(
@@ -45,6 +50,7 @@ def cluster_features(
         seed=settings.seed,
         space=space,
         start=start,
+        overwrite=overwrite,
     )
 
 
@@ -73,7 +79,7 @@ def group_labels(
             sample = features[np.sort(rng.choice(len(features), most, replace=False))]
             found = cluster_features(_apart(sample), settings).codebook.assign(features)
         else:
-            found = cluster_features(_apart(features), settings).assignment
+            found = cluster_features(_apart(features), settings, overwrite=True).assignment
         del features
         alternation.reset_optimizer()
         for batch in group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window, centre
 
 logger = logging.getLogger(__name__)
+
+_COARSEST = 1e-3  # deviations between two neighbouring numbers
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,28 @@ def survey_patches(
     )
 
 
+def _check_numbers(patches: PatchFolder, moments: BandMoments) -> None:
+    """Refuse values whose differences 64-bit floats do not hold."""
+    for band, (largest, std) in enumerate(zip(moments.largest, moments.std, strict=True), 1):
+        if not math.isfinite(std):
+            raise PatchError(
+                f"{patches.folder}: band {band} holds values as large as {largest:.3g}, too large "
+                "for a mean and a deviation; if they mark nodata, give the value with --nodata, "
+                "else scale the raster down and tile it again."
+            )
+        if np.dtype(patches.dtype).itemsize == 8 and np.dtype(patches.dtype).kind in "iu":
+            _check_integers(patches, band, largest, std)
+
+
+def _check_integers(patches: PatchFolder, band: int, largest: float, std: float) -> None:
+    if np.spacing(largest) > max(_COARSEST * std, 1):
+        raise PatchError(
+            f"{patches.folder}: band {band} holds whole numbers as large as {largest:.3g} that "
+            f"deviate by {std:.3g} only, which 64-bit floats cannot tell apart; subtract a "
+            "constant from the raster and tile it again."
+        )
+
+
 def _no_data(patches: PatchFolder) -> str:
     if patches.nodata is not None:
         return (
@@ -99,6 +124,7 @@ def _no_data(patches: PatchFolder) -> str:
 
 
 def _bands(patches: PatchFolder, moments: BandMoments) -> Bands:
+    _check_numbers(patches, moments)
     constant = [band for band, std in enumerate(moments.std, 1) if std == 0]
     if len(constant) == patches.num_bands:
         raise PatchError(

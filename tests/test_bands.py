@@ -47,6 +47,26 @@ def test_a_large_offset_does_not_spoil_the_deviation() -> None:
     np.testing.assert_allclose(moments.std, noise.std(), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "offset", "step"),
+    [("int32", 2_000_000_000, 1), ("uint32", 4_000_000_000, 1), ("int64", 2**52, 1),
+     ("float64", 1e9, 1e-5), ("float64", -1e12, 1e-2), ("float32", 1e7, 1)],
+)  # fmt: skip
+def test_large_numbers_that_differ_by_little_are_standardised_as_small_ones(
+    dtype: str, offset: float, step: float
+) -> None:
+    base = np.random.default_rng(0).integers(0, 60, (6, 20, 20, 2))
+    pixels = (np.asarray(offset, dtype) + (base * step).astype(dtype)).astype(dtype)
+    moments, valid = BandMoments(2), np.ones((20, 20), bool)
+    for patch in pixels:
+        moments.add(patch, valid)
+    np.testing.assert_allclose(moments.std, base.std((0, 1, 2)) * step, rtol=2e-3)
+    bands = Bands(2, dtype, None, moments.mean, moments.std, (20, 20))
+    expected = (base - base.mean((0, 1, 2))) / base.std((0, 1, 2))
+    scaled = bands.standardise(pixels, np.ones(pixels.shape[:3], bool))
+    np.testing.assert_allclose(scaled, expected, atol=0.02)
+
+
 def test_no_pixel_and_equal_pixels_deviate_by_nothing() -> None:
     moments = BandMoments(1)
     assert moments.std == (0.0,)
@@ -69,6 +89,12 @@ def test_pixels_without_data_become_the_mean() -> None:
     pixels = np.array([[[-9999, np.nan]], [[16.5, -2.0]]], np.float32)
     scaled = BANDS.standardise(pixels, np.array([[False], [True]]))
     np.testing.assert_array_equal(scaled, [[[0, 0]], [[1, 1]]])
+
+
+def test_what_is_absurdly_far_stays_finite() -> None:
+    bands = Bands(1, "float64", None, (0.0,), (1e-300,), (1, 3))
+    scaled = bands.standardise(np.array([[[1e300], [-1e-290], [0]]]), np.ones((1, 3), bool))
+    assert scaled[0, :, 0].tolist() == [1e6, -1e6, 0]
 
 
 @pytest.mark.parametrize("nodata", [None, 0.0, -3.4028234663852886e38, math.inf, math.nan])

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusternet.clustering import cluster, cluster_means, fit_scales, fit_space, fit_transform
+from clusternet.clustering import (
+    Codebook,
+    cluster,
+    cluster_means,
+    fit_scales,
+    fit_space,
+    fit_transform,
+)
 from clusternet.errors import ClusteringError
 
 # Two pairs: the best two centroids are their middles, each point 0.5 away: objective 0.25.
@@ -14,7 +21,8 @@ PAIRS = np.array([[0, 0], [0, 1], [10, 0], [10, 1]], np.float32)
 
 def test_two_pairs_give_their_middles() -> None:
     found = cluster(PAIRS, 2, start=np.array([0, 0, 1, 1], np.int32))
-    middles = found.codebook.centroids[found.codebook.centroids[:, 0].argsort()]
+    middles = found.codebook.centroids + found.codebook.offset
+    middles = middles[middles[:, 0].argsort()]
     np.testing.assert_allclose(middles, [[0, 0.5], [10, 0.5]])
     assert found.objective == pytest.approx(0.25)
     assert sorted(found.sizes) == [2, 2]
@@ -64,18 +72,47 @@ def test_assigning_centroids_gives_their_own_numbers() -> None:
     codebook = cluster(
         np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32), 7
     ).codebook
-    np.testing.assert_array_equal(codebook.assign(codebook.centroids), np.arange(7))
+    centroids = codebook.centroids + codebook.offset
+    np.testing.assert_array_equal(codebook.assign(centroids), np.arange(7))
 
 
-@pytest.mark.parametrize("transform", ["none", "standardise", "whiten"])
-def test_convolution_agrees_with_faiss(transform: str) -> None:
+def brute_force(codebook: Codebook, features: np.ndarray) -> np.ndarray:
+    """Return the nearest centroid of each feature, all in 64 bits."""
+    points = (features.astype(np.float64) - codebook.offset) @ codebook.projection.astype(float)
+    distances = np.linalg.norm(points[:, None] - codebook.centroids.astype(float), axis=-1)
+    return distances.argmin(axis=1)
+
+
+@pytest.mark.parametrize("transform", ["none", "standardise", "whiten", "neighbours"])
+@pytest.mark.parametrize("mean", [3, -100, 1000, 1e5])
+def test_labels_are_those_of_brute_force_however_large_the_mean(
+    transform: str, mean: float
+) -> None:
     rng = np.random.default_rng(1)
-    features = (rng.normal(size=(2000, 16)) @ rng.normal(size=(16, 16)) + 3).astype(np.float32)
-    codebook = cluster(features, 20, space=fit_transform(features, transform)).codebook
-    kernel, bias = codebook.convolution()
-    scores = features.astype(np.float64) @ kernel + bias
-    differ = scores.argmax(axis=1) != codebook.assign(features)
-    assert differ.mean() < 0.002  # rounding may swap two centroids that are equally near
+    features = rng.normal(size=(2000, 16)) @ rng.normal(size=(16, 16)) * 0.25 + mean
+    features = features.astype(np.float32)
+    space = fit_space(features, features[1:] - features[:-1], transform)
+    codebook = cluster(features, 20, space=space, iterations=5).codebook
+    expected = brute_force(codebook, features)
+    offset, kernel, bias = codebook.convolution()
+    scores = (features - offset) @ kernel + bias
+    assert scores.dtype == np.float32
+    for found in (scores.argmax(axis=1), codebook.assign(features)):
+        assert (found != expected).mean() < 0.002  # two centroids may be equally near
+
+
+def test_parts_of_a_large_sample_are_assigned_alike() -> None:
+    features = np.random.default_rng(2).normal(size=(70_000, 2)).astype(np.float32)
+    codebook = cluster(features[:200], 5).codebook
+    assert (codebook.assign(features) == brute_force(codebook, features)).mean() > 0.999
+
+
+def test_overwriting_features_changes_no_label() -> None:
+    features = np.random.default_rng(3).normal(7, size=(300, 4)).astype(np.float32)
+    kept = features.copy()
+    labels = [cluster(kept, 6, overwrite=o).assignment.tolist() for o in (False, True)]
+    assert labels[0] == labels[1]
+    assert not np.array_equal(kept, features)
 
 
 def test_whitening_removes_scale_and_correlation() -> None:

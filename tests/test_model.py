@@ -147,6 +147,28 @@ def test_labels_in_the_graph_agree_with_faiss(transform: str) -> None:
     assert (labels != by_faiss).mean() < 0.002  # equally near centroids
 
 
+@pytest.mark.parametrize("transform", ["none", "neighbours"])
+def test_labels_are_those_of_brute_force_however_large_the_mean(transform: str) -> None:
+    network = build_network(3, 9, shape=(32, 48), **SMALL)
+    layer = network.get_layer("up0_conv2")
+    layer.set_weights([layer.get_weights()[0], np.full(6, 1000, np.float32)])
+    pixels = np.random.default_rng(0).normal(size=(1, 32, 48, 3)).astype(np.float32)
+    features = np.asarray(keras.Model(network.input, features_tensor(network))(pixels))
+    flat = features.reshape(-1, 6)
+    assert abs(flat.mean()) > 100 * flat.std(axis=0).mean()
+    codebook = cluster(flat, 9, space=fit_transform(flat, transform, flat[1:] - flat[:-1])).codebook
+    points = (flat.astype(float) - codebook.offset) @ codebook.projection.astype(float)
+    distances = np.linalg.norm(points[:, None] - codebook.centroids.astype(float), axis=-1)
+    labeller = build_labeller(network, 9)
+    set_codebook(labeller, *codebook.convolution())
+    predicted = build_predictor(network, codebook, confidence=True)(pixels)
+    for labels in (labeller(pixels), predicted["labels"]):
+        assert (np.asarray(labels).ravel() != distances.argmin(axis=1)).mean() < 0.002
+    near = np.sort(distances, axis=1)
+    clear = 1 - near[:, 0] / near[:, 1]
+    np.testing.assert_allclose(np.ravel(predicted["confidence"]), clear, atol=2e-2)
+
+
 def test_the_sampler_fetches_the_pixels_asked_for() -> None:
     network = build_network(3, 5, shape=(32, 32), **SMALL)
     pixels = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import four_textures
+from conftest import WriteRaster, four_textures
 from PIL import Image
 
 from clusternet.errors import PatchError
@@ -116,3 +116,39 @@ def test_a_constant_band_is_reported_and_harmless(
     assert "band(s) [2] are constant" in caplog.text
     assert bands.std[1] == 1.0
     assert np.isfinite(bands.standardise(*folder.read(0))).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "message"),
+    [
+        ("int64", [2**60, 2**60 + 700], "band 1 holds whole numbers as large as 1.15e.18 that dev"),
+        ("uint64", [2**64 - 1, 2**64 - 2], "64-bit floats cannot tell apart; subtract a constant"),
+        ("float64", [-1.7e308, 5], "band 1 holds values as large as 1.7e.308.*--nodata"),
+    ],
+)
+def test_numbers_too_large_for_a_deviation_are_refused(
+    write_raster: WriteRaster, tmp_path: Path, dtype: str, values: list[float], message: str
+) -> None:
+    write_raster("p/a/1.tif", np.array([values, values], dtype))
+    with pytest.raises(PatchError, match=message) as refused:
+        survey_patches(open_patches(tmp_path / "p"), (2, 2))
+    assert len(str(refused.value).replace(str(tmp_path), "")) < 300
+
+
+def test_advice_for_numbers_too_large_works(write_raster: WriteRaster, tmp_path: Path) -> None:
+    pixels = np.array([[2**60, 2**60 + 700], [2**60 + 5, 2**60 + 9]])
+    write_raster("p/a/1.tif", pixels - 2**60)
+    assert survey_patches(open_patches(tmp_path / "p"), (2, 2)).bands.std[0] > 1
+    write_raster("q/a/1.tif", np.array([[-1.7e308, 5], [-1.7e308, 6]]))
+    assert survey_patches(open_patches(tmp_path / "q", nodata=-1.7e308), (2, 2)).bands.mean == (
+        5.5,
+    )
+
+
+def test_whole_numbers_over_the_whole_range_are_taken(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    pixels = np.array([[-(2**63), 2**63 - 1], [0, 5]])
+    write_raster("p/a/1.tif", pixels)
+    bands = survey_patches(open_patches(tmp_path / "p"), (2, 2)).bands
+    np.testing.assert_allclose(bands.std, pixels.astype(float).std())

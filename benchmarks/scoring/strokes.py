@@ -87,7 +87,7 @@ def make_guide(pixels: AnyArray, valid: BoolArray) -> FloatArray:
     if not valid.any():
         valid = np.ones_like(valid)
         pixels = np.zeros_like(pixels)
-    low, high = np.percentile(pixels[valid].astype(np.float32), (0.5, 99.5), axis=0)
+    low, high = np.percentile(pixels[valid].astype(np.float64), (0.5, 99.5), axis=0)
     flat = np.where(valid[..., None], pixels, low).reshape(-1, pixels.shape[-1])  # nodata: dark
     levels = np.clip((flat - low) / np.maximum(high - low, 1e-6) * 254, 0, 254)
     levels = levels @ edge_axes(np.atleast_2d(np.cov(levels.T)))
