@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusternet.errors import LabelError
 from clusternet.folders import search_folder
-from clusternet.raster import RASTER_SUFFIXES, find_rasters
+from clusternet.raster import RASTER_SUFFIXES, find_rasters, warn_of_orientation
 from clusternet.raster.finding import report_left_out
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def pair_files(maps: Path, labels: Path) -> list[Pair]:
     """
     map_files = find_maps(maps)
     if labels.is_file():
+        warn_of_orientation([*map_files, labels])
         return [(path, labels) for path in map_files]
     if labels.resolve() == maps.resolve():
         raise LabelError(f"{labels}: expected labels in another folder than the maps.")
@@ -57,6 +58,7 @@ def pair_files(maps: Path, labels: Path) -> list[Pair]:
         if label is None:
             found[path] = index.find_longest_start(path.relative_to(root), claimed)
     pairs = [(path, label) for path, label in found.items() if label is not None]
+    warn_of_orientation(path for pair in pairs for path in pair)
     _report_unmatched([path for path, label in found.items() if label is None], maps, labels)
     return pairs
 

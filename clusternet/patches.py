@@ -21,8 +21,8 @@ from PIL import Image, UnidentifiedImageError
 from clusternet.errors import PatchError, RasterError
 from clusternet.folders import search_folder
 from clusternet.nodata import NodataChoice, Number, default_rule
-from clusternet.patch_files import read_manifest
-from clusternet.raster import open_raster
+from clusternet.patch_files import MANIFEST_NAME, read_manifest
+from clusternet.raster import open_raster, warn_of_orientation
 from clusternet.raster.finding import report_left_out
 from clusternet.raster.validity import check_nodata, fitting, valid_pixels
 from clusternet.types import AnyArray, BoolArray
@@ -124,6 +124,8 @@ def open_patches(
                 f"{folder / file}: expected {first} like {folder / files[0]}, found {header}{hint}."
             )
     check_nodata(nodata, first.dtype, folder)
+    if not (folder / MANIFEST_NAME).is_file():  # ours lie as the rasters that they were cut from
+        warn_of_orientation(folder / file for file in files)
     shape = img_shape or first.shape
     choice, markers = _nodata_choices(folder, files, nodata)
     if all(header.is_plain for header in headers):

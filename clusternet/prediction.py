@@ -23,6 +23,7 @@ from clusternet.raster import (
     create_map,
     find_scenes,
     open_raster,
+    warn_of_orientation,
 )
 from clusternet.types import AnyArray
 
@@ -83,6 +84,7 @@ def predict_rasters(
         for _, output in wanted:
             for path, suffix in _outputs(output, options):
                 check_new_map(path, suffix, overwrite=options.overwrite, hint=_HINT)
+    warn_of_orientation(source for source, _ in wanted)
     for source, output in wanted:
         predict_raster(predictor, source, output, options)
     return PredictionReport(tuple(output for _, output in wanted), len(jobs) - len(wanted))

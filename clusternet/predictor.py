@@ -16,7 +16,7 @@ from clusternet.model import build_network, build_predictor, load_weights
 from clusternet.network_shape import uncovered
 from clusternet.prediction_grid import PredictionGrid, read_reflected
 from clusternet.prefetch import prefetch
-from clusternet.raster import Raster, open_array, open_raster
+from clusternet.raster import Raster, open_array, open_raster, warn_of_orientation
 from clusternet.run import Run, load_run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
 from clusternet.windows import Window
@@ -188,6 +188,7 @@ class Predictor:
     def _open(self, source: AnyArray | Any) -> Iterator[Raster]:
         nodata = self.run.bands.nodata_choice
         if isinstance(source, (str, Path)):
+            warn_of_orientation([Path(source)])
             with open_raster(Path(source), nodata) as raster:
                 yield raster
         elif isinstance(source, np.ndarray):

@@ -20,6 +20,7 @@ from clusternet.raster import (
     find_rasters,
     find_scenes,
     open_raster,
+    warn_of_orientation,
 )
 from clusternet.raster.finding import report_left_out
 from clusternet.raster.validity import check_nodata
@@ -75,6 +76,7 @@ def find_inputs(
     root = source if source.is_dir() else source.parent
     relative = [path.relative_to(root) for path in paths]
     labels = _LabelFolder(masks_folder) if masks_folder is not None else None
+    warn_of_orientation([*paths, *(labels.files if labels is not None else ())])
     pairs = []
     for path, place, name in zip(paths, relative, raster_names(relative), strict=True):
         with open_raster(path, settings.nodata_choice) as raster:

@@ -29,7 +29,7 @@ from clusternet.land_classes import LandClass
 from clusternet.legend import LEGEND_FILE
 from clusternet.polygons import check_new_polygons
 from clusternet.predictor import Predictor, load
-from clusternet.raster import RasterProfile, check_new_map, open_raster
+from clusternet.raster import RasterProfile, check_new_map, open_raster, warn_of_orientation
 from clusternet.run import Run, load_run
 
 
@@ -141,6 +141,7 @@ class LazyPredictor:
 
 def read_profile(raster_path: Path, run: Run) -> RasterProfile:
     """Return the profile of a raster that fits the run; RunError if it does not."""
+    warn_of_orientation([raster_path])
     with open_raster(raster_path, run.bands.nodata_choice) as raster:
         run.check_fits(raster.profile)
         return raster.profile

@@ -5,6 +5,7 @@ from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters, find_scenes
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
 from clusternet.raster.opening import open_raster
+from clusternet.raster.orientation import warn_of_orientation
 from clusternet.raster.profile import RasterProfile, make_profile
 from clusternet.raster.reading import Raster
 from clusternet.raster.writing import MapWriter, create_map, write_patch
@@ -22,5 +23,6 @@ __all__ = [
     "make_profile",
     "open_array",
     "open_raster",
+    "warn_of_orientation",
     "write_patch",
 ]

@@ -22,6 +22,7 @@ from clusternet.files import KIND_TAG, check_apart
 from clusternet.raster.labels import BurntLabels
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
+from clusternet.raster.orientation import warn_of_orientation
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
 from clusternet.raster.writing import create_map
@@ -96,6 +97,7 @@ def rasterize_labels(
         vectors, class_field=class_field, layer=layer, order_field=order_field,
         burn_value=burn_value,
     )  # fmt: skip
+    warn_of_orientation([reference])
     with open_raster(reference, codes=True) as raster:
         grid = raster.profile
     labels = BurntLabels(shapes, grid, background=background, all_touched=all_touched)

@@ -1,0 +1,107 @@
+"""Rasters that say they lie on their side: cameras note how they were held (EXIF).
+
+GDAL, and so QGIS and everything here, shows the pixels as they are stored. Programs that labels
+are drawn in often turn the picture upright first, and then labels and image lie apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+logger = logging.getLogger(__name__)
+
+_TAG = 274
+_UPRIGHT = 1
+_ORIENTATIONS = range(1, 9)
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_ENTRIES = 4096  # of a directory; real ones have some dozens, in ascending order
+_NAMED = 3  # files that the warning names
+
+_said: set[Path] = set()
+
+
+def warn_of_orientation(paths: Iterable[Path]) -> None:
+    """Warn of files whose stored pixels do not lie upright, once for each file.
+
+    Args:
+        paths: any files; those that are not JPEG, PNG or TIFF are passed over.
+    """
+    fresh = [path for path in dict.fromkeys(paths) if path.resolve() not in _said]
+    turned = {path: found for path in fresh if (found := read_orientation(path)) != _UPRIGHT}
+    _said.update(path.resolve() for path in turned)
+    if not turned:
+        return
+    names = [f"{path} ({turned[path]})" for path in list(turned)[:_NAMED]]
+    logger.warning(
+        "%d file(s) carry an EXIF orientation, which is not applied, as in GDAL and QGIS: %s. "
+        "Annotation programs do apply it: if labels were drawn in one, save the images upright "
+        "first (mogrify -auto-orient FILE; it keeps no georeference).",
+        len(turned), ", ".join(names) + (", ..." if len(turned) > _NAMED else ""),
+    )  # fmt: skip
+
+
+def read_orientation(path: Path) -> int:
+    """Return the EXIF orientation of a file, 1 to 8; 1 (upright) where it states none."""
+    try:
+        with path.open("rb") as stream:
+            start = _find_directory(stream)
+            found = _UPRIGHT if start is None else _read_tag(stream, start)
+    except (OSError, struct.error):  # cut off: reading the pixels will say so
+        return _UPRIGHT
+    return found if found in _ORIENTATIONS else _UPRIGHT
+
+
+def _find_directory(stream: BinaryIO) -> int | None:
+    """Return where the TIFF header lies that EXIF is, too; None if there is none."""
+    head = stream.read(8)
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return 0
+    if head == _PNG:
+        return _find_in_png(stream)
+    if head[:2] == b"\xff\xd8":
+        return _find_in_jpeg(stream)
+    return None
+
+
+def _find_in_png(stream: BinaryIO) -> int | None:
+    while True:
+        length, name = struct.unpack(">I4s", stream.read(8))
+        if name == b"eXIf":
+            return stream.tell()
+        if name == b"IEND":
+            return None
+        stream.seek(length + 4, 1)  # a check sum follows
+
+
+def _find_in_jpeg(stream: BinaryIO) -> int | None:
+    stream.seek(2)
+    while True:
+        marker, length = struct.unpack(">HH", stream.read(4))
+        if marker >> 8 != 0xFF or marker == 0xFFDA:  # not a segment, or pixels follow
+            return None
+        place = stream.tell()
+        if marker == 0xFFE1 and stream.read(6) == b"Exif\0\0":
+            return place + 6
+        stream.seek(place + length - 2)
+
+
+def _read_tag(stream: BinaryIO, start: int) -> int:
+    """Return the orientation in the first directory of a TIFF header at ``start``."""
+    stream.seek(start)
+    head = stream.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    is_big = struct.unpack_from(f"{order}H", head, 2)[0] == 43  # BigTIFF
+    place = struct.unpack_from(*(f"{order}Q", head, 8) if is_big else (f"{order}I", head, 4))[0]
+    stream.seek(start + place)
+    number = f"{order}Q" if is_big else f"{order}H"
+    count = struct.unpack(number, stream.read(struct.calcsize(number)))[0]
+    size, value_at = (20, 12) if is_big else (12, 8)
+    for _ in range(min(count, _MOST_ENTRIES)):
+        entry = stream.read(size)
+        if struct.unpack_from(f"{order}H", entry)[0] == _TAG:
+            return int(struct.unpack_from(f"{order}H", entry, value_at)[0])
+    return _UPRIGHT
