@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import RunError
 from clusternet.nodata import (
     NodataChoice,
@@ -48,6 +49,9 @@ class Bands:
     """The user gave the nodata value, so it counts instead of what another raster declares;
     False: only for rasters that declare nothing."""
 
+    identity: BandIdentity = NOTHING_STATED
+    """What the training rasters said of their bands; nothing in runs of earlier versions."""
+
     @property
     def nodata_choice(self) -> NodataChoice:
         """What the rasters of the run are read with, beside what they say of themselves."""
@@ -71,14 +75,19 @@ class Bands:
         return np.where(valid[..., None], scaled, 0).astype(np.float32)
 
     def same_as(self, other: Bands) -> bool:
-        """Tell whether both say the same; unlike ==, also with NaN as nodata value."""
-        names = [field.name for field in fields(self)]
-        return all(same_value(getattr(self, name), getattr(other, name)) for name in names)
+        """Tell whether both say the same; unlike ==, also with NaN as nodata value.
+
+        Of their identity they need not say the same, but must not contradict each other.
+        """
+        names = [field.name for field in fields(self) if field.name != "identity"]
+        same = all(same_value(getattr(self, name), getattr(other, name)) for name in names)
+        return same and self.identity.agrees_with(other.identity)
 
     def save(self, path: Path, **more: Any) -> None:
         """Write as JSON, with ``more`` facts for the reader."""
         values = asdict(self)
         values["nodata"] = encode_number(self.nodata)
+        values["identity"] = self.identity.to_json()
         path.write_text(json.dumps(values | more, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -99,6 +108,7 @@ class Bands:
                 patch_shape=(int(values["patch_shape"][0]), int(values["patch_shape"][1])),
                 nodata_rule=check_rule(values.get("nodata_rule")),
                 nodata_overrides=bool(values.get("nodata_overrides", True)),
+                identity=BandIdentity.from_json(values.get("identity")),
             )
         except FileNotFoundError as error:
             raise RunError(f"{path}: missing; is {path.parent} a run folder?") from error

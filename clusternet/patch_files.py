@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import PatchError
 from clusternet.files import Kind
 from clusternet.nodata import (
@@ -100,6 +101,7 @@ def save_patch(
         nodata=profile.nodata if is_tagged else None,
         crs=profile.crs,
         transform=profile.window_transform(window) if profile.is_georeferenced else None,
+        bands=profile.bands,
     )
 
 
@@ -127,6 +129,8 @@ class PatchSource:
     """In how many bands ``nodata`` must stand; None (earlier versions) means the usual rule."""
     band_nodata: tuple[Number | None, ...] | None = None
     """Nodata value of each band of the raster, where they differ; a mask marks the pixels."""
+    identity: BandIdentity = NOTHING_STATED
+    """What the raster says of its bands, in the order in which they stand in the patches."""
 
     @classmethod
     def from_profile(
@@ -145,6 +149,7 @@ class PatchSource:
             has_mask=patch_format.with_valid,
             nodata_rule=profile.nodata_rule,
             band_nodata=profile.band_nodata if profile.has_uneven_nodata else None,
+            identity=profile.bands,
         )
 
 
@@ -175,6 +180,11 @@ class Manifest:
     @cached_property
     def _by_name(self) -> dict[str, PatchSource]:
         return {raster.name: raster for raster in self.rasters}
+
+    def identity_of(self, file: str | PurePath) -> BandIdentity:
+        """Return what is known of the bands of a patch, given relative to the folder."""
+        source = self._by_name.get(PurePath(file).parts[0])
+        return NOTHING_STATED if source is None else source.identity
 
     def choice_of(self, file: str | PurePath) -> NodataChoice:
         """Return what marks pixels without data in a patch, given relative to the folder."""
@@ -236,7 +246,10 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def _source_values(source: PatchSource) -> dict[str, Any]:
-    values = vars(source) | {"nodata": encode_number(source.nodata)}
+    values = vars(source) | {
+        "nodata": encode_number(source.nodata),
+        "identity": source.identity.to_json(),
+    }
     if source.band_nodata is not None:
         values["band_nodata"] = [encode_number(value) for value in source.band_nodata]
     return values
@@ -282,6 +295,7 @@ def _parse_source(values: dict[str, Any]) -> PatchSource:
             "nodata": decode_number(values["nodata"]),
             "nodata_rule": check_rule(values.get("nodata_rule")),
             "band_nodata": band_nodata and tuple(map(decode_number, band_nodata)),
+            "identity": BandIdentity.from_json(values.get("identity")),
         }
     )
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
+from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import PatchError, RasterError
 from clusternet.folders import search_folder
 from clusternet.nodata import NodataChoice, Number, default_rule
@@ -45,6 +46,8 @@ class PatchHeader:
     has_alpha: bool
     is_plain: bool
     """True if ImageDataGenerator reads it whole: 8 bit, and grey, RGB or RGBA."""
+    bands: BandIdentity = NOTHING_STATED
+    """What the file says of its bands."""
 
     def __str__(self) -> str:
         """Describe the patch in a message."""
@@ -65,6 +68,8 @@ class PatchFolder:
     dtype: str
     choice: NodataChoice
     """What the run's rasters are to be read with, beside what they say of themselves."""
+    identity: BandIdentity
+    """What is known of the bands."""
     _read: _Read = field(repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -140,6 +145,7 @@ def open_patches(
         num_bands=first.num_bands,
         dtype=first.dtype,
         choice=choice,
+        identity=_common_identity(folder, files, headers),
         _read=read,
     )
 
@@ -203,7 +209,9 @@ def read_header(path: Path) -> PatchHeader:
             profile = raster.profile
     except RasterError as error:
         raise PatchError(str(error)) from error
-    return PatchHeader(profile.shape, profile.num_bands, profile.dtype, profile.has_mask, False)
+    return PatchHeader(
+        profile.shape, profile.num_bands, profile.dtype, profile.has_mask, False, profile.bands
+    )
 
 
 def _damaged(path: Path) -> str:
@@ -228,6 +236,26 @@ def _read_headers(
     if not good:
         raise PatchError(f"{folder}: none of its {len(files)} images can be read.")
     return good, headers
+
+
+def _common_identity(
+    folder: Path, files: Sequence[Path], headers: Sequence[PatchHeader]
+) -> BandIdentity:
+    """Return what patches.json, or else the files, say of the bands of all patches."""
+    manifest = read_manifest(folder)
+    said: dict[BandIdentity, Path] = {}
+    for file, header in zip(files, headers, strict=True):
+        listed = NOTHING_STATED if manifest is None else manifest.identity_of(file)
+        said.setdefault(listed.filled_from(header.bands), file)
+    known, first = NOTHING_STATED, files[0]
+    for bands, file in said.items():
+        if not known.agrees_with(bands):
+            raise PatchError(
+                f"{folder / file}: its bands are others than those of {folder / first}, or stand "
+                "in another order; tile their rasters together, which puts them in one order."
+            )
+        known = known.filled_from(bands)
+    return known
 
 
 def _nodata_choices(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from clusternet.backend import resolve_precision
+from clusternet.band_fit import report_fit
 from clusternet.model import build_network, build_predictor, load_weights
 from clusternet.network_shape import uncovered
 from clusternet.prediction_grid import PredictionGrid, read_reflected
@@ -142,8 +143,10 @@ class Predictor:
             RunError: if the raster's bands or pixel type differ from the run's.
             RasterError: if the raster is damaged.
         """
-        self.run.check_fits(raster.profile)
         bands = self.run.bands
+        arrangement = self.run.check_fits(raster.profile)
+        report_fit(arrangement, bands.identity, raster.profile, f"the run {self.run.folder}")
+        raster.arrange(arrangement)
         shape = raster.profile.shape
         grid = PredictionGrid.plan(
             shape, bands.patch_shape, self.run.settings.padding, self.window_size

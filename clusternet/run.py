@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from clusternet.band_fit import fit_bands
+from clusternet.band_identity import Arrangement
 from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError, SettingsError
@@ -153,14 +155,19 @@ class Run:
         """The network's file."""
         return self.folder / MODEL
 
-    def check_fits(self, profile: RasterProfile) -> None:
-        """Raise RunError if a raster's bands or pixel type differ from the run's."""
+    def check_fits(self, profile: RasterProfile) -> Arrangement:
+        """Return how the bands of a raster are to be read.
+
+        Raises:
+            RunError: if bands or pixel type differ from the run's.
+        """
         bands = self.bands
         if (profile.num_bands, profile.dtype) != (bands.num_bands, bands.dtype):
             raise RunError(
                 f"{profile.path}: expected {bands.num_bands} band(s) of {bands.dtype} as in the "
                 f"run {self.folder}, found {profile.num_bands} of {profile.dtype}."
             )
+        return fit_bands(bands.identity, profile, f"the run {self.folder}", RunError)
 
 
 def load_run(folder: Path) -> Run:

@@ -141,4 +141,5 @@ def _bands(patches: PatchFolder, moments: BandMoments) -> Bands:
         patch_shape=patches.shape,
         nodata_rule=patches.choice.rule,
         nodata_overrides=patches.choice.overrides,
+        identity=patches.identity,
     )

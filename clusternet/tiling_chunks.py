@@ -80,6 +80,7 @@ def cut_chunk(chunk: Chunk) -> Outcome:
     outcome = Outcome()
     choice = settings.nodata_choice
     with open_raster(pair.raster.path, choice) as raster, _open_label(pair) as label:
+        raster.arrange(pair.raster.arrangement)
         for window in chunk.windows:
             pixels, valid = raster.read(window)
             reason = _reason_to_skip(window, valid, pair.raster.profile.shape, settings)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.errors import GridMismatchError, LabelError
+from clusternet.band_fit import fit_bands, report_fit
+from clusternet.band_identity import AS_STORED, Arrangement, BandIdentity
+from clusternet.errors import GridMismatchError, LabelError, RasterError
 from clusternet.folders import search_folder
 from clusternet.nodata import Number
 from clusternet.patch_files import PatchFormat, choose_format
@@ -45,6 +47,8 @@ class TilingInput:
     profile: RasterProfile
     """With the nodata value that its patches carry."""
     patch_format: PatchFormat
+    arrangement: Arrangement = AS_STORED
+    """How its bands are read, so that they are those of the first raster."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +81,46 @@ def find_inputs(
     relative = [path.relative_to(root) for path in paths]
     labels = _LabelFolder(masks_folder) if masks_folder is not None else None
     warn_of_orientation([*paths, *(labels.files if labels is not None else ())])
-    pairs = []
+    pairs, order = [], _CommonBands()
     for path, place, name in zip(paths, relative, raster_names(relative), strict=True):
         with open_raster(path, settings.nodata_choice) as raster:
             profile = raster.profile
+        arrangement = order.add(profile)
+        profile = profile.arranged(arrangement)
         check_nodata(settings.nodata, profile.dtype, path)
         patch_format = choose_format(profile, padded=_is_padded(profile, settings))
-        item = TilingInput(path, name, place.as_posix(), profile, patch_format)
+        item = TilingInput(path, name, place.as_posix(), profile, patch_format, arrangement)
         label = None if labels is None else labels.open(item, place)
         pairs.append(TilingPair(item, label))
     _warn_of_small_rasters(pairs, settings)
     return pairs
+
+
+class _CommonBands:
+    """The bands of the first raster of each band count, which those of the others must be."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[BandIdentity, str]] = {}
+
+    def add(self, profile: RasterProfile) -> Arrangement:
+        """Return how the bands of one more raster are to be read.
+
+        Raises:
+            RasterError: if they are others, or stored at another scale.
+        """
+        known, name = self._known.get(profile.num_bands, (profile.bands, str(profile.path)))
+        arrangement = fit_bands(known, profile, name, RasterError)
+        if arrangement.factors is not None:
+            target = profile.path.with_name(f"{profile.path.stem}_unscaled.tif")
+            raise RasterError(
+                f"{profile.path}: its pixels are stored at another scale than those of {name}; "
+                "bring all rasters to their own units first: gdal_translate -unscale -ot Float32 "
+                f"{profile.path} {target.name}"
+            )
+        report_fit(arrangement, known, profile, name)
+        said = profile.arranged(arrangement).bands
+        self._known[profile.num_bands] = known.filled_from(said), name
+        return arrangement
 
 
 def raster_names(paths: list[Path]) -> list[str]:

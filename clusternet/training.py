@@ -175,4 +175,9 @@ def _open_test(folder: Path, like: PatchFolder, settings: TrainingSettings) -> P
             f"{folder}: expected {like.num_bands} band(s) of {like.dtype} like {like.folder}, "
             f"found {patches.num_bands} of {patches.dtype}."
         )
+    if not like.identity.agrees_with(patches.identity):
+        raise PatchError(
+            f"{folder}: its bands are others than those of {like.folder}, or stand in another "
+            "order; tile their rasters together, which puts them in one order."
+        )
     return patches

@@ -16,6 +16,7 @@ from conftest import ROOT
 # all its modules.
 LAYERS = {
     # what everything may use: no rasters, no network
+    "clusternet.band_identity": 0,
     "clusternet.class_names": 0,
     "clusternet.colours": 0,
     "clusternet.errors": 0,
@@ -49,6 +50,7 @@ LAYERS = {
     "clusternet.vectors": 1,
     # what is kept on disk, and parts of the work
     "clusternet.baselines": 2,
+    "clusternet.band_fit": 2,
     "clusternet.batches": 2,
     "clusternet.class_list": 2,
     "clusternet.cluster_maps": 2,

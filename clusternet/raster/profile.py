@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from affine import Affine
 from rasterio.crs import CRS
 
+from clusternet.band_identity import NOTHING_STATED, Arrangement, BandIdentity
 from clusternet.nodata import NodataRule, Number, default_rule
 from clusternet.windows import Shape, Window
 
@@ -37,6 +38,8 @@ class RasterProfile:
     """The nodata value in force in each band, None where a band has none; empty if unknown."""
     nodata_rule: NodataRule = "any"
     """In how many bands data must be missing for a pixel to have none."""
+    bands: BandIdentity = NOTHING_STATED
+    """What the file says of its bands."""
 
     @property
     def has_uneven_nodata(self) -> bool:
@@ -62,6 +65,14 @@ class RasterProfile:
             return None
         metres = float(self.crs.linear_units_factor[1])
         return abs(self.transform.determinant) * metres**2 / 10_000
+
+    def arranged(self, arrangement: Arrangement) -> RasterProfile:
+        """Return the profile of the raster with its bands in another order."""
+        order = arrangement.order
+        if order is None:
+            return self
+        markers = self.band_nodata and tuple(self.band_nodata[i] for i in order)
+        return replace(self, band_nodata=markers, bands=self.bands.in_order(order))
 
     def window_transform(self, window: Window) -> Affine:
         """Return the transform of ``window`` taken as a raster of its own."""

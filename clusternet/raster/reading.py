@@ -9,14 +9,17 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
+from clusternet.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, Number
+from clusternet.raster.band_statements import read_band_identity
 from clusternet.raster.palette import colour_lookup
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.validity import alpha_bands, count_infinite, find_validity
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
+_SHOWN = BandIdentity(colours=("red", "green", "blue"))
 _DTYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
 )  # fmt: skip
@@ -57,7 +60,9 @@ class Raster:
             has_mask=self._validity.has_mask or transparent,
             band_nodata=self._validity.markers,
             nodata_rule=self._validity.rule,
+            bands=_SHOWN if shows_palette else read_band_identity(dataset, self._indexes),
         )
+        self._arrangement = AS_STORED
 
     def _check_dtype(self) -> str:
         path = self._dataset.name
@@ -70,6 +75,10 @@ class Raster:
                 f"found {', '.join(sorted(kinds))}."
             )
         return str(kinds.pop())
+
+    def arrange(self, arrangement: Arrangement) -> None:
+        """Read the bands in another order or at another scale from now on; the profile stays."""
+        self._arrangement = arrangement
 
     @property
     def tags(self) -> dict[str, str]:
@@ -85,9 +94,9 @@ class Raster:
         """Read one window, which may reach beyond the raster.
 
         Returns:
-            pixels (rows, cols, bands) in the file's dtype, the nodata value (or 0) of each band
-            beyond the raster, and valid (rows, cols), False where there is no data (see
-            `clusternet.raster.validity.Validity`) and beyond the raster.
+            pixels (rows, cols, bands) in the file's dtype unless `arrange` changed the scale, the
+            nodata value (or 0) of each band beyond the raster, and valid (rows, cols), False
+            where there is no data (see `clusternet.raster.validity.Validity`) and beyond it.
 
         Raises:
             RasterError: if the file is damaged.
@@ -99,7 +108,7 @@ class Raster:
         if inside.height and inside.width:
             place = inside.slices((window.row, window.col))
             pixels[place], valid[place] = self._read_inside(inside)
-        return pixels, valid
+        return self._arrangement.apply(pixels), valid
 
     def read_coarse(self, window: Window, step: int) -> tuple[AnyArray, BoolArray]:
         """Read one of ``step`` times ``step`` pixels of a window, from overviews if there are some.

@@ -19,6 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
+from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.class_names import clean_name
 from clusternet.errors import OutputError
 from clusternet.files import KIND_TAG, new_file
@@ -39,6 +40,7 @@ def write_patch(
     nodata: float | None = None,
     crs: CRS | None = None,
     transform: Affine | None = None,
+    bands: BandIdentity = NOTHING_STATED,
 ) -> None:
     """Write a small raster whole, losslessly, as GeoTIFF.
 
@@ -50,6 +52,7 @@ def write_patch(
         nodata: the marker value to record, None for none.
         crs: coordinate reference system.
         transform: of the patch's own first pixel.
+        bands: what is known of its bands; descriptions and scales are written.
     """
     rows, cols, count = pixels.shape
     options: dict[str, Any] = dict(
@@ -62,6 +65,10 @@ def write_patch(
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
             with memory.open(**options) as dst:
                 dst.write(np.moveaxis(pixels, -1, 0))
+                if bands.descriptions:
+                    dst.descriptions = bands.descriptions
+                if bands.scales:
+                    dst.scales, dst.offsets = bands.scales, bands.offsets
                 if valid is not None:
                     dst.write_mask(valid)
             path.write_bytes(memory.read())
