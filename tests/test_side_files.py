@@ -22,11 +22,10 @@ COLOURS = np.array([[1, 2, 3], [200, 0, 0]], np.uint8)
 SIDES = ("a.qml", "a.tif.aux.xml")
 # as versions wrote them that signed nothing
 OLD_STYLE = (
-    "<?xml version='1.0' encoding='utf-8'?>\n"
     '<qgis version="3.22.0" styleCategories="Symbology"><pipe><rasterrenderer /></pipe></qgis>'
 )
 OLD_NAMES = (
-    "<?xml version='1.0' encoding='utf-8'?>\n<PAMDataset><PAMRasterBand band=\"1\">"
+    '<PAMDataset><PAMRasterBand band="1">'
     "<CategoryNames><Category>old</Category></CategoryNames></PAMRasterBand></PAMDataset>"
 )
 

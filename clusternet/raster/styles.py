@@ -41,9 +41,8 @@ def is_our_style(path: Path, of: Path, *, unsigned: str = "") -> bool:
         return False
     if mark:
         return signed.split()[0].decode(errors="replace") == signature(of, content)
-    root = b"\n".join((b"<?xml version='1.0' encoding='utf-8'?>", b'<qgis version="3.22.0" '))
-    start = root + f'styleCategories="Symbology"><{unsigned}'.encode()
-    return bool(unsigned) and signed.startswith(start)
+    start = f'<qgis version="3.22.0" styleCategories="Symbology"><{unsigned}'
+    return bool(unsigned) and signed.startswith(start.encode())
 
 
 def write_raster_style(path: Path, of: Path, entries: Iterable[Entry]) -> None:
@@ -83,5 +82,5 @@ def _hex(colour: RGB) -> str:
 
 
 def _write(root: Element, path: Path, of: Path) -> None:
-    content = tostring(root, encoding="utf-8", xml_declaration=True)
+    content = tostring(root, encoding="utf-8")
     path.write_bytes(content + _SIGNATURE + f"{signature(of, content)} -->\n".encode())
