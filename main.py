@@ -27,6 +27,7 @@ from clusternet.settings import TrainingSettings
 PATH_OPTIONS = (
     "output", "test_img_folder", "out_pred_masks_test", "pretrained_weights", "out_weights_file",
 )  # fmt: skip
+_OPTIONS = ("overwrite", "resume", *PATH_OPTIONS[1:])
 
 
 def build_parser() -> Parser:
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = args.output or Path("runs") / args.patches.resolve().name
 
     def command() -> None:
+        from clusternet.run_outputs import check_run_outputs
+
         if args.resume:
             from clusternet.run import saved_settings
 
@@ -57,21 +60,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.__dict__.update(vars(parser.parse_args(argv)))
         check_apart((output, args.out_weights_file, args.out_pred_masks_test), (args.config,))
         settings = training_settings(args)
+        options = {name: getattr(args, name) for name in _OPTIONS}
+        epochs = range(args.current_epoch + 1, settings.num_epochs + 1)
+        check_run_outputs(args.patches, output, epochs=epochs, **options)
         load_network_library()
         from clusternet.training import train
 
-        train(
-            args.patches,
-            output,
-            settings,
-            overwrite=args.overwrite,
-            resume=args.resume,
-            current_epoch=args.current_epoch,
-            pretrained_weights=args.pretrained_weights,
-            out_weights_file=args.out_weights_file,
-            test_img_folder=args.test_img_folder,
-            out_pred_masks_test=args.out_pred_masks_test,
-        )
+        train(args.patches, output, settings, current_epoch=args.current_epoch, **options)
         say(f"{output}: run folder written; previews in {output / 'previews'}")
 
     run_command(command)

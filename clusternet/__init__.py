@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from clusternet.classes import assign_classes
     from clusternet.errors import ClusterNetError
     from clusternet.evaluation import evaluate
-    from clusternet.prediction import MapOptions, predict_raster, predict_rasters
+    from clusternet.map_outputs import MapOptions
+    from clusternet.prediction import predict_raster, predict_rasters
     from clusternet.predictor import Predictor, load
     from clusternet.raster.vectors import rasterize_labels
     from clusternet.settings import TilingSettings, TrainingSettings
@@ -24,7 +25,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ClusterNetError": "errors",
-    "MapOptions": "prediction",
+    "MapOptions": "map_outputs",
     "Predictor": "predictor",
     "TilingSettings": "settings",
     "TrainingSettings": "settings",

@@ -10,6 +10,7 @@ import numpy as np
 from clusternet.backend import keras, resolve_precision
 from clusternet.batches import Batch
 from clusternet.clustering import Codebook
+from clusternet.files import new_file
 from clusternet.model import (
     build_labeller,
     build_network,
@@ -18,9 +19,9 @@ from clusternet.model import (
     load_weights,
     masked_cross_entropy,
     reset_optimizer,
-    save_weights,
     set_codebook,
 )
+from clusternet.run import WEIGHTS, mark_weights
 from clusternet.sampling import Sample, SamplePlan, join_samples, neighbours
 from clusternet.settings import TrainingSettings
 from clusternet.types import AnyArray, FloatArray, IntArray
@@ -156,8 +157,14 @@ class Alternation:
         load_weights(self.network, path)
 
     def save_weights(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the weights alone, as .weights.h5; see `clusternet.model.save_weights`."""
-        save_weights(self.network, path, overwrite=overwrite)
+        """Write the weights alone, as .weights.h5.
+
+        Raises:
+            OutputError: if the file exists and may not be replaced, or cannot be written.
+        """
+        with new_file(path, kind=WEIGHTS, overwrite=overwrite) as part:
+            self.network.save_weights(part)
+            mark_weights(part)
 
     def state(self) -> dict[str, AnyArray]:
         """Return all weights and the optimizer's variables, to continue from exactly."""

@@ -20,7 +20,13 @@ from clusternet.cluster_maps import (
     read_clusters,
 )
 from clusternet.errors import LabelError, OutputError, SettingsError
-from clusternet.files import KIND_TAG, check_apart, check_new
+from clusternet.files import (
+    KIND_TAG,
+    check_apart,
+    check_new,
+    check_open_folder,
+    check_writable,
+)
 from clusternet.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
 from clusternet.pairing import find_maps, pair_files
@@ -186,9 +192,12 @@ def _check_outputs(maps: Sequence[Path], polygons: Path | None, overwrite: bool)
     """Refuse existing outputs before any work is done."""
     for path in maps:
         check_new_map(path, "classes", overwrite=overwrite)
+    for folder in {path.parent for path in maps}:
+        check_open_folder(folder)
     if polygons is None:
         return
     check_new_polygons(polygons, overwrite=overwrite)
+    check_writable(polygons)
     if polygons.suffix.lower() != ".gpkg":
         raise OutputError(f"{polygons}: polygons are written as GeoPackage; name it *.gpkg.")
 

@@ -146,7 +146,13 @@ def _names(path: Path) -> set[object]:
 def make_parent(path: Path) -> None:
     """Create the folders above ``path``, as an OutputError if that is not allowed."""
     with readable_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            taken = next(above for above in path.parents if os.path.lexists(above))
+            raise OutputError(
+                f"{path}: cannot be written (Not a directory); {taken} is a file."
+            ) from None
 
 
 @contextmanager
@@ -289,7 +295,18 @@ def _hidden_sibling(path: Path, kind: str = "part") -> Path:
 
 def check_writable(path: Path) -> None:
     """Raise OutputError if nothing can be created at ``path``: before work, not after it."""
+    _probe(path, Path(os.path.realpath(path)))
+
+
+def check_open_folder(path: Path) -> None:
+    """Raise OutputError if no file can be added to a folder, which need not exist."""
     place = Path(os.path.realpath(path))
+    with readable_os_errors(path):
+        there = place.exists()
+    _probe(path, place / "probe" if there else place)
+
+
+def _probe(path: Path, place: Path) -> None:
     make_parent(place)
     probe = _hidden_sibling(place, "probe")
     with readable_os_errors(path):

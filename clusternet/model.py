@@ -11,12 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from clusternet.backend import channels_last, keras
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError
-from clusternet.files import KIND_TAG, Kind, new_file
 from clusternet.filter_bank import BORDER, BesideCentre, FilterBank
 from clusternet.network_shape import LEVELS, decoder_margins, margin, skip_crops
 from clusternet.types import AnyArray
@@ -111,26 +108,6 @@ def build_network(
         kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
     )(features)  # fmt: skip
     return keras.Model(inputs, logits, name="clusternet")
-
-
-def _is_weights_file(path: Path) -> bool:
-    with h5py.File(path, "r") as file:
-        return KIND_TAG in file.attrs
-
-
-WEIGHTS = Kind("weights file", _is_weights_file)
-
-
-def save_weights(network: Any, path: Path, *, overwrite: bool = False) -> None:
-    """Write the weights alone, as .weights.h5.
-
-    Raises:
-        OutputError: if the file exists and may not be replaced, or cannot be written.
-    """
-    with new_file(path, kind=WEIGHTS, overwrite=overwrite) as part:
-        network.save_weights(part)
-        with h5py.File(part, "r+") as file:
-            file.attrs[KIND_TAG] = "weights"
 
 
 def load_weights(network: Any, path: Path) -> None:

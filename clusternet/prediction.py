@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,38 +12,19 @@ import numpy as np
 from tqdm import tqdm
 
 from clusternet.colours import palette
-from clusternet.errors import RunError
 from clusternet.files import KIND_TAG, check_apart
+from clusternet.map_outputs import MapOptions, WantedMaps, check_map_outputs
 from clusternet.predictor import Prediction, Predictor
 from clusternet.raster import (
     MapWriter,
     RasterProfile,
-    check_new_map,
     create_map,
-    find_scenes,
     open_raster,
     warn_of_orientation,
 )
 from clusternet.types import AnyArray
 
-_HINT = "--overwrite replaces it, --skip_existing keeps it"
 _LEVELS = 254  # steps of a byte that measures something; 255 is nodata
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """What is written beside the cluster map, and how."""
-
-    confidence: bool = False
-    """Write ``<name>_confidence.tif``: 0 (two clusters as near) to 254 (certain)."""
-    features: bool = False
-    """Write ``<name>_features.tif``: one byte a feature, with the scale recorded."""
-    cog: bool = False
-    """Write cloud-optimised GeoTIFFs with overviews."""
-    overwrite: bool = False
-    """Replace existing maps."""
-    skip_existing: bool = False
-    """Leave rasters alone whose map exists, so that an interrupted folder can be gone on with."""
 
 
 @dataclass(frozen=True)
@@ -75,49 +55,16 @@ def predict_rasters(
         ClusterNetError: with one clear line; maps completed before stay.
     """
     options = options or MapOptions()
-    jobs = map_paths(rasters, output_folder)
-    check_apart((output for _, output in jobs), (predictor.run.folder, *rasters))
-    wanted = jobs
-    if options.skip_existing:
-        wanted = [(source, output) for source, output in wanted if not output.exists()]
-    else:
-        for _, output in wanted:
-            for path, suffix in _outputs(output, options):
-                check_new_map(path, suffix, overwrite=options.overwrite, hint=_HINT)
-    warn_of_orientation(source for source, _ in wanted)
-    for source, output in wanted:
+    wanted = check_map_outputs(predictor.run.folder, rasters, output_folder, options)
+    return predict_maps(predictor, wanted, options)
+
+
+def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) -> PredictionReport:
+    """Write the maps that `clusternet.map_outputs.check_map_outputs` found to be wanted."""
+    warn_of_orientation(source for source, _ in wanted.jobs)
+    for source, output in wanted.jobs:
         predict_raster(predictor, source, output, options)
-    return PredictionReport(tuple(output for _, output in wanted), len(jobs) - len(wanted))
-
-
-def map_paths(rasters: Sequence[Path], output_folder: Path) -> list[tuple[Path, Path]]:
-    """Return (raster, cluster map) for rasters and all rasters of folders; no two maps alike."""
-    places: dict[Path, Path] = {}
-    for given in rasters:
-        root = given if given.is_dir() else given.parent
-        for source in find_scenes(given):
-            places[source] = output_folder / source.relative_to(root)
-    stems = Counter(place.with_suffix("") for place in places.values())
-    jobs = []
-    for source, place in places.items():
-        # scene.tif beside scene.png: the suffix tells them apart
-        stem = place.stem if stems[place.with_suffix("")] == 1 else place.name
-        jobs.append((source, place.with_name(f"{stem}_clusters.tif")))
-    names = Counter(output for _, output in jobs)
-    for source, output in jobs:
-        if names[output] > 1:
-            raise RunError(
-                f"{source}: another raster given would write {output} too; predict them into "
-                "different output folders."
-            )
-    return jobs
-
-
-def _outputs(output: Path, options: MapOptions) -> list[tuple[Path, str]]:
-    """Return the maps that are written with a cluster map, and the tag of each, that one first."""
-    name = output.stem.removesuffix("_clusters")
-    asked = {"clusters": True, "features": options.features, "confidence": options.confidence}
-    return [(output.with_name(f"{name}_{tag}.tif"), tag) for tag in asked if asked[tag]]
+    return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept)
 
 
 def predict_raster(

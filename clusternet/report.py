@@ -16,7 +16,7 @@ from clusternet.errors import SettingsError
 from clusternet.evaluation import evaluate
 from clusternet.evaluation_report import Agreement, EpochScores, EvaluationReport
 from clusternet.figures import confusion_png, epochs_png
-from clusternet.files import Kind, check_apart, check_new, new_folder
+from clusternet.files import Kind, check_apart, check_new, check_writable, new_folder
 from clusternet.metrics import Scores, Values
 from clusternet.report_page import TITLE, render_page, spread
 from clusternet.spreadsheet import as_cell
@@ -96,6 +96,7 @@ def evaluate_to_folder(
     folder = output_folder or source.resolve().with_name(f"{_name(source)}_evaluation")
     check_apart((folder,), (maps, labels, history, classes))
     check_new(folder, kind=REPORT, overwrite=overwrite)
+    check_writable(folder)
     class_list = read_class_list(classes) if classes else None
     common: dict[str, Any] = dict(classes=class_list, ignore_label=ignore_label)
     if history is not None:

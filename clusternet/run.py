@@ -26,6 +26,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from clusternet.band_fit import fit_bands
@@ -33,7 +34,7 @@ from clusternet.band_identity import Arrangement
 from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError, SettingsError
-from clusternet.files import Kind, new_file
+from clusternet.files import KIND_TAG, Kind, new_file
 from clusternet.legend import LEGEND_FILE
 from clusternet.pictures import is_our_png
 from clusternet.raster import RasterProfile
@@ -74,6 +75,20 @@ def _made_in_run(folder: Path) -> Callable[[str], bool]:
 
 
 RUN = Kind("run folder", _is_run, _made_in_run)
+
+
+def _is_weights_file(path: Path) -> bool:
+    with h5py.File(path, "r") as file:
+        return KIND_TAG in file.attrs
+
+
+WEIGHTS = Kind("weights file", _is_weights_file)
+
+
+def mark_weights(path: Path) -> None:
+    """Say in a .weights.h5 file that it is ours."""
+    with h5py.File(path, "r+") as file:
+        file.attrs[KIND_TAG] = "weights"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from clusternet.errors import PatchError
-from clusternet.files import check_apart, check_new, new_folder
+from clusternet.files import check_apart, check_new, check_writable, new_folder
 from clusternet.patch_files import (
     PATCHES,
     Manifest,
@@ -150,6 +150,7 @@ def _check_outputs(layers: list[Layer], inputs: Sequence[Path], overwrite: bool)
     check_apart(folders, inputs)
     for folder in folders:
         check_new(folder, kind=PATCHES, overwrite=overwrite)
+        check_writable(folder)
     for kind in ("masks", "crops"):
         beside = folders[0].with_name(f"{folders[0].name}_{kind}")
         if overwrite and beside.exists() and beside not in folders:

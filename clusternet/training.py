@@ -11,20 +11,16 @@ from clusternet.alternation import Alternation
 from clusternet.bands import Bands
 from clusternet.batches import BatchLoader
 from clusternet.epochs import Training
-from clusternet.errors import OutputError, PatchError, RunError, SettingsError
-from clusternet.files import check_apart, check_new, check_writable
-from clusternet.model import WEIGHTS
+from clusternet.errors import PatchError, RunError, SettingsError
 from clusternet.network_shape import check_shape
 from clusternet.patches import PatchFolder, open_patches
-from clusternet.previews import EPOCH_MAPS, epoch_name
 from clusternet.run import (
     BANDS,
     MAPS_FOLDER,
-    RUN,
     SETTINGS,
-    STATE,
     Checkpoint,
 )
+from clusternet.run_outputs import check_run_outputs
 from clusternet.settings import TrainingSettings, read_yaml, same_value
 from clusternet.survey import survey_patches
 from clusternet.windows import Shape
@@ -70,22 +66,19 @@ def train(
         ClusterNetError: with one clear line, for anything that the caller can mend.
     """
     settings = settings or TrainingSettings()
-    if out_weights_file is not None and not out_weights_file.name.endswith(".weights.h5"):
-        raise OutputError(f"{out_weights_file}: expected a name ending in .weights.h5.")
     if current_epoch < 0:
         raise SettingsError(f"Setting current_epoch: expected 0 or more, received {current_epoch}.")
-    resume = resume and (output / STATE).is_file()
-    check_apart(
-        (output, out_weights_file, out_pred_masks_test),
-        (patches, test_img_folder, pretrained_weights),
+    resume = check_run_outputs(
+        patches,
+        output,
+        epochs=range(current_epoch + 1, settings.num_epochs + 1),
+        overwrite=overwrite,
+        resume=resume,
+        pretrained_weights=pretrained_weights,
+        out_weights_file=out_weights_file,
+        test_img_folder=test_img_folder,
+        out_pred_masks_test=out_pred_masks_test,
     )
-    if not resume:
-        hint = "--overwrite replaces it, --resume goes on with it"
-        check_new(output, kind=RUN, overwrite=overwrite, hint=hint)
-        check_writable(output)
-    maps = out_pred_masks_test if test_img_folder is not None else None
-    epochs = range(current_epoch, settings.num_epochs)
-    _check_beside(out_weights_file, maps, epochs, overwrite=overwrite or resume)
     checkpoint = _load_checkpoint(output, settings) if resume else None
 
     folder = open_patches(
@@ -122,17 +115,6 @@ def train(
     if out_weights_file is not None:
         alternation.save_weights(out_weights_file, overwrite=overwrite or resume)
     return output
-
-
-def _check_beside(
-    weights: Path | None, maps: Path | None, epochs: range, *, overwrite: bool
-) -> None:
-    """Refuse what exists of the outputs outside the run, before any work is done."""
-    if weights is not None:
-        check_new(weights, kind=WEIGHTS, overwrite=overwrite)
-    if maps is not None:
-        for epoch in epochs:
-            check_new(maps / epoch_name(epoch + 1), kind=EPOCH_MAPS, overwrite=overwrite)
 
 
 def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:

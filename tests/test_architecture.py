@@ -59,6 +59,7 @@ LAYERS = {
     "clusternet.evaluation_report": 2,
     "clusternet.figures": 2,
     "clusternet.legend": 2,
+    "clusternet.map_outputs": 2,
     "clusternet.naming": 2,
     "clusternet.pairing": 2,
     "clusternet.patch_files": 2,
@@ -85,6 +86,7 @@ LAYERS = {
     "clusternet.predictor": 3,
     "clusternet.pseudo_labels": 3,
     "clusternet.report": 3,
+    "clusternet.run_outputs": 3,
     "clusternet.demo": 3,
     "clusternet.training": 3,
     # what scripts alone use

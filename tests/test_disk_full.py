@@ -21,8 +21,9 @@ from random_run import make_run
 from clusternet.classes import assign_classes
 from clusternet.errors import OutputError
 from clusternet.land_classes import make_classes
+from clusternet.map_outputs import MapOptions
 from clusternet.polygons import PolygonOptions, write_class_polygons
-from clusternet.prediction import MapOptions, predict_rasters
+from clusternet.prediction import predict_rasters
 from clusternet.predictor import load
 from clusternet.raster.vectors import rasterize_labels
 from clusternet.raster.writing import MapWriter

@@ -16,9 +16,10 @@ from clusternet.bands import Bands
 from clusternet.batches import Batch
 from clusternet.clustering import Codebook
 from clusternet.filter_bank import num_filters
+from clusternet.map_outputs import MapOptions
 from clusternet.model import build_network
 from clusternet.network_shape import check_shape
-from clusternet.prediction import MapOptions, predict_raster
+from clusternet.prediction import predict_raster
 from clusternet.predictor import Assign, load
 from clusternet.run import StoredCodebook, save_description, save_result
 from clusternet.sampling import SamplePlan

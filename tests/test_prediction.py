@@ -12,7 +12,8 @@ from random_run import CLUSTERS, make_run
 
 from clusternet.clustering import Codebook
 from clusternet.errors import OutputError, RunError
-from clusternet.prediction import MapOptions, map_paths, predict_raster, predict_rasters
+from clusternet.map_outputs import MapOptions, map_paths
+from clusternet.prediction import predict_raster, predict_rasters
 from clusternet.prediction_grid import PredictionGrid
 from clusternet.predictor import Predictor, load
 

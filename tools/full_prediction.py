@@ -34,13 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
-        load_network_library()
-        from clusternet.prediction import MapOptions, predict_rasters
-        from clusternet.predictor import load
+        from clusternet.map_outputs import MapOptions, check_map_outputs
 
-        predictor = load(
-            args.run, assign=args.assign, precision=args.precision, window_size=args.window_size
-        )
         options = MapOptions(
             confidence=args.confidence,
             features=args.features,
@@ -48,8 +43,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             overwrite=args.overwrite,
             skip_existing=args.skip_existing,
         )
-        report = predict_rasters(predictor, args.rasters, args.output_folder, options)
-        say(report.summary())
+        wanted = check_map_outputs(args.run, args.rasters, args.output_folder, options)
+        load_network_library()
+        from clusternet.prediction import predict_maps
+        from clusternet.predictor import load
+
+        predictor = load(
+            args.run, assign=args.assign, precision=args.precision, window_size=args.window_size
+        )
+        say(predict_maps(predictor, wanted, options).summary())
 
     run_command(command)
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from clusternet.colours import palette
 from clusternet.errors import GridMismatchError, LabelError
-from clusternet.files import KIND_TAG, check_apart
+from clusternet.files import KIND_TAG, check_apart, check_writable
 from clusternet.raster.labels import BurntLabels
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
@@ -91,6 +91,7 @@ def rasterize_labels(
     """
     check_apart((output,), (vectors, reference))
     check_new_map(output, "labels", overwrite=overwrite)
+    check_writable(output)
     if background is not None and not 0 <= background <= MAX_CLASS:
         raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
     shapes = read_shapes(
