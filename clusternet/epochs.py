@@ -186,7 +186,7 @@ class Training:
         order = rng.permutation(self.survey.usable[self._chosen(epoch)])
         if settings.cluster_scope == "epoch":  # frozen at the end of the last epoch
             return codebook_labels(self.loader, order, self.alternation)
-        return group_labels(self.loader, order, self.alternation, settings)
+        return group_labels(self.loader, order, self.alternation, settings, epoch)
 
     def _chosen(self, epoch: int) -> NDArray[np.int64]:
         """Choose the patches of an epoch: places in the list of usable ones, ascending."""

@@ -14,6 +14,7 @@ from clusternet.sampling import Sample
 from clusternet.settings import TrainingSettings
 from clusternet.types import FloatArray, IntArray
 
+_GROUP = 5  # the number of this stream of random choices; `clusternet.epochs` has the others
 _LEARNED_WEIGHT = 0.6  # deviation of the learned features, in those of the filters
 
 Labelled = Iterator[tuple[Batch, IntArray]]
@@ -67,15 +68,20 @@ def group_labels(
     order: NDArray[np.int64],
     alternation: Alternation,
     settings: TrainingSettings,
+    epoch: int,
 ) -> Labelled:
-    """Label group by group as the published code does: fresh K-Means and fresh Adam for each."""
+    """Label group by group as the published code does: fresh K-Means and fresh Adam for each.
+
+    Where a group has more pixels than are clustered, they are drawn anew for each group and
+    ``epoch``.
+    """
     size = settings.clust_batch_size
     most = settings.samples_per_centroid * settings.num_clusters
     for first in range(0, len(order), size):
         group = list(loader.batches(order[first : first + size]))
         features = np.concatenate([alternation.embed(batch) for batch in group])
         if 0 < most < len(features):
-            rng = np.random.default_rng((settings.seed, first))
+            rng = np.random.default_rng((settings.seed, _GROUP, epoch, first + 1))
             sample = features[np.sort(rng.choice(len(features), most, replace=False))]
             found = cluster_features(_apart(sample), settings).codebook.assign(features)
         else:

@@ -58,7 +58,8 @@ class SamplePlan:
 
     def positions(self, patch: int, valid: BoolArray) -> IntArray:
         """Return the positions row * cols + col of the sampled pixels of a patch, in order."""
-        rng = np.random.default_rng([*self.seed, patch])
+        # numpy takes (1, 2) and (1, 2, 0) for the same seed: patch 0 needs another number
+        rng = np.random.default_rng([*self.seed, patch + 1])
         return np.sort(rng.choice(np.flatnonzero(valid), self.quotas[patch], replace=False)).astype(
             np.int32
         )

@@ -11,6 +11,7 @@ import numpy as np
 from clusternet.alternation import Alternation
 from clusternet.bands import Bands
 from clusternet.batches import BatchLoader
+from clusternet.clustering import Codebook
 from clusternet.epochs import Training
 from clusternet.network_shape import check_shape
 from clusternet.settings import TrainingSettings
@@ -131,6 +132,12 @@ def start(training: Training) -> None:
     training._take_over(cluster_features(sample, training.settings), sample)
 
 
-def nearest(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def places(codebook: Codebook) -> np.ndarray:
+    """Return where the centroids lie among features that are only centred; (clusters, depth)."""
+    assert not codebook.has_projection
+    return codebook.centroids.astype(float) + codebook.offset
+
+
+def nearest(points: np.ndarray, codebook: Codebook) -> np.ndarray:
     """Return the nearest centroid of each point by brute force; (..., depth) -> (...)."""
-    return ((points[..., None, :] - centroids.astype(float)) ** 2).sum(axis=-1).argmin(axis=-1)
+    return ((points[..., None, :] - places(codebook)) ** 2).sum(axis=-1).argmin(axis=-1)

@@ -14,6 +14,7 @@ from memory_training import (
     QuietTraining,
     make_training,
     nearest,
+    places,
     random_patches,
     start,
 )
@@ -93,7 +94,7 @@ def test_labels_stay_while_the_network_trains_and_change_when_it_is_frozen_anew(
     codebook = training.stored.codebook
     alternation.freeze(codebook)
     after = alternation.label(batch)
-    by_hand = nearest(alternation.embed(batch), codebook.centroids)
+    by_hand = nearest(alternation.embed(batch), codebook)
     np.testing.assert_array_equal(after[batch.valid], by_hand)
     assert (after != before)[batch.valid].mean() > 0.01
 
@@ -112,7 +113,7 @@ def test_every_epoch_trains_on_the_nearest_centroids_of_its_start(
     valid = training.loader.patches.valid
     for epoch in (1, 2, 3):
         watched = Watched(training, monkeypatch)
-        expected = nearest(features_of(training), training.stored.codebook.centroids)
+        expected = nearest(features_of(training), training.stored.codebook)
         training.epoch(epoch)
         monkeypatch.undo()
         assert len(watched.labels) == 4
@@ -126,7 +127,7 @@ def test_clusters_start_from_the_labels_that_their_pixels_had(
 ) -> None:
     training.epoch(1)
     plan = training._plan(2)
-    before = nearest(features_of(training), training.stored.codebook.centroids)
+    before = nearest(features_of(training), training.stored.codebook)
     watched = Watched(training, monkeypatch)
     training.epoch(2)
     positions = {
@@ -138,9 +139,7 @@ def test_clusters_start_from_the_labels_that_their_pixels_had(
     features = np.concatenate([new[patch][at] for patch, at in positions.items()])
     np.testing.assert_allclose(watched.sample.features, features, atol=1e-4)
     again = cluster(features, 5, iterations=4, start=np.concatenate(labels))
-    np.testing.assert_allclose(
-        training.stored.codebook.centroids, again.codebook.centroids, atol=1e-3
-    )
+    np.testing.assert_allclose(places(training.stored.codebook), places(again.codebook), atol=1e-3)
 
 
 def test_the_report_tells_of_the_sample_before_and_after(
@@ -153,7 +152,7 @@ def test_the_report_tells_of_the_sample_before_and_after(
     found = watched.found
     expected = normalized_mutual_info_score(watched.start, found.assignment)
     assert record.nmi == pytest.approx(expected) and 0 < record.nmi < 1
-    distances = watched.sample.features - found.codebook.centroids[found.assignment]
+    distances = watched.sample.features - places(found.codebook)[found.assignment]
     assert record.objective == pytest.approx((distances**2).sum(axis=1).mean(), rel=1e-4)
     sizes = np.bincount(found.assignment, minlength=5)
     used = sizes[sizes > 0]
@@ -246,8 +245,9 @@ def groups(
     start(training)
     found: list[tuple[Sample, Clustering]] = []
 
-    def watch(sample: Sample, *args: object) -> Clustering:
-        found.append((sample, cluster_features(sample, *args)))
+    def watch(sample: Sample, *args: object, **options: object) -> Clustering:
+        seen = replace(sample, features=sample.features.copy())  # it may be overwritten
+        found.append((seen, cluster_features(sample, *args, **options)))
         return found[-1][1]
 
     monkeypatch.setattr("clusternet.pseudo_labels.cluster_features", watch)
@@ -267,7 +267,7 @@ def test_a_group_has_the_nearest_of_its_own_centroids(
         assert labels.shape == (2, 32, 32) and labels.dtype == np.int32
         for place, patch in enumerate(batch.indexes.tolist()):
             order.append(patch)
-            expected = nearest(features[patch], clustering.codebook.centroids)
+            expected = nearest(features[patch], clustering.codebook)
             want = np.where(valid[patch], expected, IGNORE)
             assert (labels[place] != want).mean() < 0.002  # equally near
         assert (labels[len(batch.indexes) :] == IGNORE).all()  # what fills up the batch
@@ -288,7 +288,7 @@ def test_groups_that_are_sampled_differ_in_what_is_taken(
 ) -> None:
     training, found = groups
 
-    def sampled(seed: int) -> list[np.ndarray]:
+    def sampled(seed: int, epoch: int = 1) -> list[np.ndarray]:
         training.settings = replace(training.settings, samples_per_centroid=60, seed=seed)
         training.loader.patches.pixels[:] = training.loader.patches.pixels[:1]  # all alike
         training.loader.patches.valid[:] = True
@@ -296,13 +296,14 @@ def test_groups_that_are_sampled_differ_in_what_is_taken(
         order = np.arange(8)
         from clusternet.pseudo_labels import group_labels
 
-        list(group_labels(training.loader, order, training.alternation, training.settings))
+        list(group_labels(training.loader, order, training.alternation, training.settings, epoch))
         return [sample.features for sample, _ in found]
 
-    (one, other), again, seeded = sampled(1), sampled(1), sampled(2)
+    (one, other), again, seeded, later = sampled(1), sampled(1), sampled(2), sampled(1, epoch=2)
     assert not np.array_equal(one, other)
     np.testing.assert_array_equal(one, again[0])
     assert not np.array_equal(one, seeded[0])
+    assert not np.array_equal(one, later[0])
 
 
 def test_every_group_starts_with_a_fresh_adam(
@@ -321,7 +322,7 @@ def test_every_group_starts_with_a_fresh_adam(
         ]
         if len(found) > done:  # the first step of Adam is as long as the learning rate, everywhere
             done, first_steps = len(found), first_steps + 1
-            np.testing.assert_allclose([x for x in moved if x], rate, rtol=1e-2)
+            np.testing.assert_allclose([x for x in moved if x], rate, rtol=2e-2)
         else:
             assert max(abs(x - rate) for x in moved if x) > rate / 50
     assert first_steps == 3

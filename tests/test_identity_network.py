@@ -70,7 +70,7 @@ def write_identity_run(folder: Path, padding: str, *, filters: bool = False) -> 
     pass_on(network)
     depth = 1 + (num_filters(1) if filters else 0)
     codebook = value_codebook(depth, int(filters))
-    kernel, bias = value_codebook(1, 0).convolution()
+    _, kernel, bias = value_codebook(1, 0).convolution()  # of no offset
     network.get_layer("logits").set_weights([kernel[None, None], bias])
     feature_range = np.stack([np.zeros(depth), np.full(depth, CLUSTERS)]).astype(np.float32)
     stored = StoredCodebook(codebook, np.ones(CLUSTERS, np.int32), feature_range)

@@ -61,6 +61,14 @@ def test_positions_are_valid_sorted_and_unique(rows, cols, noise, seed) -> None:
     np.testing.assert_array_equal(positions, plan.positions(4, valid))
 
 
+def test_no_patch_is_sampled_by_the_draw_that_chose_the_patches() -> None:
+    valid = np.ones((30, 30), bool)
+    plan = SamplePlan({0: 200}, (1, 1, 1))
+    rng = np.random.default_rng(plan.seed)
+    same = np.sort(rng.choice(np.flatnonzero(valid), 200, replace=False))
+    assert plan.positions(0, valid).tolist() != same.tolist()
+
+
 def test_two_patches_are_not_sampled_at_the_same_places() -> None:
     plan = SamplePlan({0: 50, 1: 50}, (1,))
     valid = np.ones((40, 40), bool)
