@@ -75,12 +75,20 @@ _ADVICE = {
 
 def is_foreign(error: BaseException) -> bool:
     """Tell whether an exception is listed, or is a subclass of one that is."""
-    return _entry(error) is not None
+    return topic(error) is not None
+
+
+def topic(error: BaseException) -> str | None:
+    """Return what a listed exception speaks of, None for any other."""
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    about = next((FOREIGN[name] for name in names if name in FOREIGN), None)
+    # what XLA calls anything by has one member that is no fault of the program
+    return None if about == "XLA" and "RESOURCE_EXHAUSTED" not in str(error) else about
 
 
 def reason(error: BaseException) -> str:
     """Return what an exception says, for the brackets of a message: one short line."""
-    about = _entry(error)
+    about = topic(error)
     if isinstance(error, OSError) and error.strerror:
         return one_line(error.strerror)
     text = one_line(str(error))
@@ -120,10 +128,3 @@ def converted(kind: type[ClusterNetError], message: str | Callable[[], str]) -> 
             raise
         text = message if isinstance(message, str) else message()
         raise kind(f"{text} ({reason(error)}).") from error
-
-
-def _entry(error: BaseException) -> str | None:
-    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
-    about = next((FOREIGN[name] for name in names if name in FOREIGN), None)
-    # what XLA calls anything by has one member that is no fault of the program
-    return None if about == "XLA" and "RESOURCE_EXHAUSTED" not in str(error) else about

@@ -27,6 +27,7 @@ LAYERS = {
     "clusternet.messages": 0,
     "clusternet.network_shape": 0,
     "clusternet.nodata": 0,
+    "clusternet.plain_paths": 0,
     "clusternet.prefetch": 0,
     "clusternet.process_setup": 0,
     "clusternet.processes": 0,

@@ -18,7 +18,9 @@ from PIL import Image
 from rio_tiler.errors import NoOverviewWarning, TileOutsideBounds
 from rio_tiler.io.rasterio import ImageReader
 
+from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, Number
+from clusternet.plain_paths import plain_path
 from clusternet.raster import Raster
 from clusternet.raster.quiet import quiet_georeferencing, quiet_warnings
 from clusternet.types import AnyArray, BoolArray, UInt8Array
@@ -120,7 +122,7 @@ class ImageTiles:
         if not hasattr(self._local, "readers"):
             # a small raster needs no overviews, a large one gets some (clusternet.raster.pyramid)
             with quiet_georeferencing(), quiet_warnings(NoOverviewWarning):
-                reader = _Reader(str(self._path))
+                reader = _Reader(plain_path(self._path, RasterError))
             self._local.readers = reader, Raster(reader.dataset, self._nodata)
         reader, raster = self._local.readers
         return reader, raster

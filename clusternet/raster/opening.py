@@ -12,6 +12,9 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, Number
+from clusternet.plain_paths import plain_path
+from clusternet.raster.complaints import gdal_complaints
+from clusternet.raster.drivers import allowed_drivers
 from clusternet.raster.pages import check_pages
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
@@ -24,9 +27,11 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
     Raises:
         RasterError: if it is missing or unreadable.
     """
+    name, drivers = plain_path(path, RasterError), allowed_drivers(path)
     with quiet_georeferencing():
         try:
-            dataset = rasterio.open(path)
+            with rasterio.Env(), gdal_complaints():
+                dataset = DatasetReader(name, driver=drivers)
         except RasterioIOError as error:
             if not Path(path).exists():
                 raise RasterError(f"{path}: no such file.") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
@@ -13,6 +12,7 @@ from clusternet.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.band_statements import read_band_identity
+from clusternet.raster.complaints import whole_read
 from clusternet.raster.palette import colour_lookup
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.validity import alpha_bands, count_infinite, find_validity
@@ -65,7 +65,7 @@ class Raster:
         self._arrangement = AS_STORED
 
     def _check_dtype(self) -> str:
-        path = self._dataset.name
+        path = Path(self._dataset.name)  # without what `plain_path` put before it
         if not self._indexes:
             raise RasterError(f"{path}: holds an alpha band only, expected at least one band.")
         kinds = {self._dataset.dtypes[i - 1] for i in self._indexes}
@@ -130,22 +130,23 @@ class Raster:
     def _read_inside(
         self, window: Window, shape: Shape | None = None
     ) -> tuple[AnyArray, BoolArray]:
-        try:
+        failed = f"{self.profile.path}: cannot be read at row {window.row}, column {window.col}"
+        with whole_read(failed, self._advice()):
             bands = self._read_bands(window) if shape is None else self._shrunk(window, shape)
             visible = None
             if self._lookup is not None:
                 colours = self._lookup[bands[0]]  # (rows, cols, 4)
                 bands, visible = np.moveaxis(colours[..., :3], -1, 0), colours[..., 3] > 0
             valid = self._validity.read(self._dataset, _for_rasterio(window), bands)
-        except RasterioError as error:
-            raise RasterError(
-                f"{self.profile.path}: cannot be read at row {window.row}, column {window.col}; "
-                "the file seems to be cut off or damaged."
-            ) from error
         if visible is not None:
             valid &= visible
         self.num_infinite += count_infinite(bands, self._validity.markers)
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1)), valid
+
+    def _advice(self) -> str:
+        if self._dataset.driver == "VRT":
+            return "the files that it names seem to be missing, cut off or damaged."
+        return "the file seems to be cut off or damaged."
 
     def _shrunk(self, window: Window, shape: Shape) -> AnyArray:
         shape_of_all = (len(self._indexes), *shape)

@@ -13,7 +13,6 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from rasterio._err import CPLE_BaseError  # what copying raises; rasterio.errors lacks it
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter, MemoryFile
@@ -23,6 +22,10 @@ from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.class_names import clean_name
 from clusternet.errors import OutputError
 from clusternet.files import KIND_TAG, new_file
+from clusternet.foreign_errors import reason, topic
+from clusternet.messages import one_line
+from clusternet.plain_paths import plain_path
+from clusternet.raster.complaints import gdal_complaints
 from clusternet.raster.map_files import map_kind, map_side_files
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
@@ -143,7 +146,7 @@ def create_map(
         plain = stack.enter_context(_plain_sibling(part)) if cog else part
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
-        with rasterio.open(plain, "w", **options) as dataset:
+        with rasterio.open(plain_path(plain, OutputError), "w", **options) as dataset:
             if tags:
                 dataset.update_tags(**tags)
             if colours is not None:
@@ -167,11 +170,12 @@ def _plain_sibling(part: Path) -> Iterator[Path]:
 
 def _convert_to_cog(plain: Path, part: Path, overview_method: str) -> None:
     # A COG is laid out only once all pixels are known, so it cannot be written window by window.
+    source, target = plain_path(plain, OutputError), plain_path(part, OutputError)
     rasterio.shutil.copy(
-        plain, part, driver="COG", compress="deflate", blocksize=_BLOCK * 2, bigtiff="if_safer",
+        source, target, driver="COG", compress="deflate", blocksize=_BLOCK * 2, bigtiff="if_safer",
         overview_resampling=overview_method, overview_compress="deflate", num_threads="all_cpus",
     )  # fmt: skip
-    with rasterio.open(plain) as before, rasterio.open(part) as after:
+    with rasterio.open(source) as before, rasterio.open(target) as after:
         same = before.colorinterp == after.colorinterp and before.nodatavals == after.nodatavals
         if not same:
             raise OutputError(f"{part}: the cloud-optimised copy lost colours or nodata.")
@@ -186,7 +190,7 @@ def _colour_table(colours: UInt8Array, nodata: float | None) -> dict[int, tuple[
 
 def _check_complete(part: Path, path: Path) -> None:
     """Read the last pixels back: GDAL reports a full disk only by what is missing."""
-    with rasterio.open(part) as written:
+    with rasterio.open(plain_path(part, OutputError)) as written:
         row, col = (written.height - 1), (written.width - 1)
         try:
             written.read(1, window=RasterioWindow(col, row, 1, 1))
@@ -196,7 +200,11 @@ def _check_complete(part: Path, path: Path) -> None:
 
 @contextmanager
 def _readable_rasterio_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError) as error:
-        raise OutputError(f"{path}: cannot be written ({error}); is the disk full?") from error
+    with gdal_complaints() as heard:
+        try:
+            yield
+        except Exception as error:
+            if topic(error) != "GDAL":
+                raise
+            said = next((one_line(c.text) for c in heard if c.is_error), reason(error))
+            raise OutputError(f"{path}: cannot be written ({said}); is the disk full?") from error
