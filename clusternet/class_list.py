@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from clusternet.class_names import clean_name
 from clusternet.colours import palette
 from clusternet.legend import RGB, read_class_names, read_legend
 from clusternet.types import UInt8Array
@@ -15,16 +16,20 @@ _NO_CLASS_NAMES = {"unlabelled", "unlabeled", "unknown", "ignore", "ignored", "n
 
 @dataclass(frozen=True)
 class ClassList:
-    """The classes that labels may hold; empty where the user names none."""
+    """Classes by number; empty where the user names none."""
 
     names: Mapping[int, str] = field(default_factory=dict)
     """Name of each class value."""
     colours: Mapping[int, RGB] = field(default_factory=dict)
     """RGB colour of some class values."""
-    no_classes: frozenset[int] = frozenset()
+    no_classes: Mapping[int, str] = field(default_factory=dict)
     """Values that are named ``unlabelled``, ``unknown`` or the like: a lack of a class."""
     source: Path | None = field(default=None, compare=False)
     """The file that they were read from."""
+
+    def __bool__(self) -> bool:
+        """Tell whether any class is named."""
+        return bool(self.names)
 
     @property
     def num_classes(self) -> int:
@@ -68,8 +73,9 @@ def make_class_list(
     names: Mapping[int, str], colours: Mapping[int, RGB] | None = None
 ) -> ClassList:
     """Sort out the values whose name says that they are no class."""
-    lacking = frozenset(value for value, name in names.items() if is_no_class(name))
-    classes = {value: name for value, name in names.items() if value not in lacking}
+    clean = {value: clean_name(name) for value, name in sorted(names.items())}
+    lacking = {value: name for value, name in clean.items() if is_no_class(name)}
+    classes = {value: name for value, name in clean.items() if value not in lacking}
     return ClassList(classes, colours or {}, lacking)
 
 

@@ -27,6 +27,8 @@ from clusternet.files import (
     check_open_folder,
     check_writable,
 )
+from clusternet.label_files import classes_in, settle_labels
+from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
 from clusternet.pairing import find_maps, pair_files
@@ -34,9 +36,11 @@ from clusternet.polygons import PolygonOptions, check_new_polygons, write_class_
 from clusternet.raster import check_new_map, create_map, open_raster
 from clusternet.raster.vectors import map_type
 from clusternet.run import LEGEND
-from clusternet.voting import LabelOptions, Votes, count_votes, draw_labels
+from clusternet.voting import Votes, count_votes, draw_labels
 
 logger = logging.getLogger(__name__)
+
+_MASK_ADVICE = "--ignore_label 255 if 255 means no label"
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class ClassReport:
     """What became of them: ``nearest``, ``unknown`` or ``class 0``."""
     polygons: Path | None
     """The GeoPackage, if one was asked for."""
+    basis: str = ""
+    """What made the classes of several label files meet, where it was not their names."""
 
     def summary(self) -> str:
         """Return one line about the result."""
@@ -66,6 +72,7 @@ class ClassReport:
             text += f"; {self.votes.total:,} labelled pixels named {len(self.legend.rows)} clusters"
             if self.num_untouched:
                 text += f", of which {self.num_untouched} without labels ({self.untouched_became})"
+            text += f"; {self.basis}" if self.basis else ""
         return text + (f"; polygons in {self.polygons}" if self.polygons else "")
 
 
@@ -141,12 +148,13 @@ def assign_classes(
     for path in legends:
         check_new(path, kind=LEGEND_FILE, overwrite=overwrite)
     _check_outputs(targets, polygons, overwrite)
-    votes = None
+    votes, basis = None, ""
     if legend is not None and labels is None:
         naming = Naming(_fitting_legend(legend, cluster_maps), 0, "")
     elif labels is not None and legend is None:
         options = LabelOptions(classes or ClassList(), class_field, layer, background, ignore_label)
-        votes = _votes(cluster_maps, maps, labels, gt_fraction, seed, options)
+        votes, rules = _votes(cluster_maps, maps, labels, gt_fraction, seed, options)
+        basis = rules.meeting.basis() if len(rules.meeting.statements) > 1 else ""
         naming = _named(votes, naming_options, options.classes, run, common_run(cluster_maps))
     else:
         raise SettingsError(
@@ -169,6 +177,7 @@ def assign_classes(
         num_untouched=naming.num_untouched,
         untouched_became=naming.untouched_became,
         polygons=polygons,
+        basis=basis,
     )
 
 
@@ -225,12 +234,18 @@ def _votes(
     gt_fraction: float,
     seed: int,
     options: LabelOptions,
-) -> Votes:
+) -> tuple[Votes, LabelRules]:
     common_run(cluster_maps)
     by_path = {cluster_map.path: cluster_map for cluster_map in cluster_maps}
     pairs = [(by_path[path], label) for path, label in pair_files(maps, labels)]
+    files = {label for _, label in pairs}
+    rules = settle_labels(files, options, advice=_MASK_ADVICE)
     drawn = draw_labels(pairs, gt_fraction, seed)
-    return count_votes(drawn, count_clusters(cluster_maps), options)
+    undrawn = files - {label for _, label in drawn}
+    for path in undrawn:
+        rules.inventory.known.update(classes_in(path, rules))
+    left_out = f"{len(undrawn)} label file(s) are left out by --gt_fraction" if undrawn else ""
+    return count_votes(drawn, count_clusters(cluster_maps), rules, left_out=left_out), rules
 
 
 def _named(

@@ -12,6 +12,8 @@ from tqdm import tqdm
 from clusternet.class_list import ClassList
 from clusternet.errors import LabelError, RunError
 from clusternet.evaluation_report import EpochScores
+from clusternet.label_files import settle_labels
+from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.metrics import (
     Counts,
     Scores,
@@ -58,16 +60,19 @@ def evaluate_epochs(
     folders = find_epochs(run)
     pairs = {epoch: pair_files(folder, labels) for epoch, folder in folders.items()}
     total = sum(map(len, pairs.values()))
-    patches = _Patches(_resized_shape(run), classes or ClassList(), ignore_label)
-    scores = []
+    options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
+    label_files = {label for files in pairs.values() for _, label in files}
+    rules = settle_labels(label_files, options, advice="--ignore_label 255 if 255 means no label")
+    patches = _Patches(_resized_shape(run), rules)
+    scores: list[EpochScores] = []
     with tqdm(total=total, unit="map", desc="evaluating epochs", disable=None) as bar:
         for epoch, files in pairs.items():
             table = patches.table(files, bar.update)
             if not table.any():
-                raise LabelError(
-                    f"{labels}: holds nothing but nodata and the ignored label (--ignore_label) "
-                    f"for the maps in {folders[epoch]}."
-                )
+                why = rules.inventory.why_none() or "it holds nothing but nodata"
+                raise LabelError(f"{labels}: gives no map in {folders[epoch]} a label: {why}.")
+            if not scores:  # the labels of all epochs are the same
+                rules.inventory.report()
             found = Scores.from_confusion(mapped_confusion(table, majority_mapping(table)))
             scores.append(
                 EpochScores(epoch, found.pixels, found.accuracy, found.mean_iou, nmi(table))
@@ -107,10 +112,9 @@ def _resized_shape(run: Path) -> Shape | None:
 class _Patches:
     """Reads maps of patches and their labels."""
 
-    def __init__(self, resized: Shape | None, classes: ClassList, ignore_label: int | None) -> None:
+    def __init__(self, resized: Shape | None, rules: LabelRules) -> None:
         self._resized = resized
-        self._classes = classes
-        self._ignore_label = ignore_label
+        self._rules = rules
 
     def table(self, files: Sequence[Pair], progress: Callable[[], object]) -> Counts:
         """Count over all maps of an epoch; (clusters, classes)."""
@@ -120,6 +124,7 @@ class _Patches:
             truth, labelled = self._read_labels(label_path, map_path, values.shape)
             usable = valid & labelled
             if usable.any():
+                self._rules.inventory.add_used(truth[usable])
                 shape = int(values[usable].max()) + 1, int(truth[usable].max()) + 1
                 table = added(table, contingency_table(values, truth, *shape, usable))
             progress()
@@ -143,16 +148,5 @@ class _Patches:
                 f"{path}: expected labels of {expected[0]} x {expected[1]} pixels for {map_path}, "
                 f"found {rows} x {cols}; cut them with the same windows as the patches."
             )
-        with open_labels_onto(path, profile, unlabelled=self._ignore_label) as labels:
-            truth, labelled = labels.read(centre(Window(0, 0, rows, cols), shape))
-        labelled &= ~np.isin(truth, list(self._classes.no_classes))
-        self._check_classes(path, truth[labelled])
-        return truth, labelled
-
-    def _check_classes(self, path: Path, found: IntArray) -> None:
-        unexpected = set(np.unique(found).tolist()) - set(self._classes.names)
-        if self._classes.names and unexpected:
-            raise LabelError(
-                f"{path}: holds the label {min(unexpected)}, which is not in the class list "
-                f"({self._classes}); add it there, or name it with --ignore_label."
-            )
+        with open_labels_onto(path, profile, self._rules) as labels:
+            return labels.read(centre(Window(0, 0, rows, cols), shape))

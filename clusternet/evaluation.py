@@ -7,22 +7,27 @@ numbers of clusters and classes, not on the size of the rasters.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.class_list import ClassList, is_no_class
+from clusternet.class_list import ClassList
+from clusternet.class_meeting import Statement
 from clusternet.draws import check_draw_settings, draw_blocks, score_draws
 from clusternet.errors import LabelError
+from clusternet.evaluation_classes import class_names, identity, warn_of_partners
 from clusternet.evaluation_report import (
     Agreement,
     EvaluationReport,
     FileAgreement,
     Kind,
 )
+from clusternet.label_files import mask_values, settle_labels
+from clusternet.label_inventory import DRAW_LARGER
+from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules
 from clusternet.metrics import (
     NO_CLASS,
     Counts,
@@ -34,9 +39,9 @@ from clusternet.metrics import (
     one_to_one_mapping,
 )
 from clusternet.pairing import Pair, pair_files
+from clusternet.raster.categories import read_categories
 from clusternet.tally import (
     FileTally,
-    LabelOptions,
     MapHeader,
     Picture,
     added,
@@ -44,7 +49,6 @@ from clusternet.tally import (
     tally_file,
 )
 from clusternet.types import BoolArray, IntArray
-from clusternet.vectors import class_names, is_vector
 
 logger = logging.getLogger(__name__)
 
@@ -89,29 +93,37 @@ def evaluate(
         SettingsError: if the labelled fraction or the number of draws cannot be used.
     """
     check_draw_settings(labelled_fraction, draws, seed)
-    classes = classes or ClassList()
     pairs = pair_files(maps, labels)
     headers = [read_header(path) for path, _ in pairs]
     kind = _resolve_kind(clusters, headers)
+    if kind == "classes":
+        headers = _settle_masks(headers)
+    options = LabelOptions(
+        classes or ClassList(), class_field=class_field, layer=layer, ignore_label=ignore_label
+    )
+    rules = _settle(pairs, options, kind)
     num_blocks = sum(header.num_blocks for header in headers)
     drawn = draw_blocks(num_blocks, labelled_fraction, draws if kind == "clusters" else 0, seed)
-    options = LabelOptions(ignore_label, class_field, layer)
-    tallies, labelled = _tally_all(pairs, headers, drawn, classes, options)
-    names = _class_names(tallies, kind, classes)
+    tallies, labelled = _tally_all(pairs, headers, drawn, rules, kind)
+    names = class_names(tallies, kind, rules)
     table = _pooled(tallies, len(names))
-    mapping = majority_mapping(table) if kind == "clusters" else _identity(table, names, classes)
+    if kind == "classes":
+        warn_of_partners(table, [path for path, _ in pairs], rules)
+    mapping = majority_mapping(table) if kind == "clusters" else identity(table, rules)
     draw_scores = one_to_one = None
     if kind == "clusters":
         draw_scores = score_draws(labelled, table, labelled_fraction, seed)
         one_to_one = Scores.from_confusion(mapped_confusion(table, one_to_one_mapping(table)))
+    several = len(rules.meeting.statements) > 1
     return EvaluationReport(
         kind=kind,
         class_names=names,
-        colours=classes.colour_table(len(names)),
+        colours=rules.meeting.classes.colour_table(len(names)),
         files=tuple(_file_agreement(tally, mapping, len(names), kind) for tally in tallies),
         pooled=_agreement(tallies, table, mapping, kind),
         one_to_one=one_to_one,
         draws=draw_scores,
+        basis=rules.meeting.basis() if several else "",
     )
 
 
@@ -127,15 +139,41 @@ def _resolve_kind(clusters: bool | None, headers: Sequence[MapHeader]) -> Kind:
     return "clusters" if cluster_maps else "classes"
 
 
+def _settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
+    """Take maps of only 0 and 255 that declare no nodata as class maps of two classes."""
+    plain = [header for header in headers if not header.declares_nodata]
+    if len(plain) < len(headers):
+        return list(headers)
+    found: set[int] = set()
+    for header in plain:
+        values = mask_values(header.path)
+        if values is None:
+            return list(headers)
+        found |= values
+    if found != {0, UNLABELLED}:
+        return list(headers)
+    logger.warning("%s: the maps hold only 0 and 255, taken as the classes 0 and 1.",
+                   headers[0].path)  # fmt: skip
+    return [replace(header, nodata=None, is_mask=True) for header in headers]
+
+
+def _settle(pairs: Sequence[Pair], options: LabelOptions, kind: Kind) -> LabelRules:
+    """Find the common classes of labels and, if they hold classes, of maps."""
+    maps = []
+    if kind == "classes":
+        maps = [Statement(path, read_categories(path)[0]) for path, _ in pairs]
+    return settle_labels((label for _, label in pairs), options, maps=maps,
+                         advice="--ignore_label 255 if 255 means no label")  # fmt: skip
+
+
 def _tally_all(
     pairs: Sequence[Pair],
     headers: Sequence[MapHeader],
     drawn: BoolArray,
-    classes: ClassList,
-    options: LabelOptions,
+    rules: LabelRules,
+    kind: Kind,
 ) -> tuple[list[FileTally], Counts]:
     """Count all files; return those that have labels, and the labelled tables of the draws."""
-    options = replace(options, numbers=_class_numbers(pairs, classes, options))
     pictured = set(np.linspace(0, len(pairs) - 1, _NUM_PICTURES).round().astype(int).tolist())
     ends = np.cumsum([header.num_blocks for header in headers])
     tallies = []
@@ -143,87 +181,33 @@ def _tally_all(
     total = sum(header.shape[0] * header.shape[1] for header in headers)
     with tqdm(total=total, unit="px", unit_scale=True, desc="evaluating", disable=None) as bar:
         for number, (header, (_, label_path)) in enumerate(zip(headers, pairs, strict=True)):
+            onto = rules.meeting.onto(header.path, is_map=True) if kind == "classes" else None
             tally, part = tally_file(
                 header, label_path, drawn[:, ends[number] - header.num_blocks : ends[number]],
-                classes=classes, options=options, with_picture=number in pictured,
-                progress=bar.update,
+                rules=rules, onto=onto, with_picture=number in pictured, progress=bar.update,
             )  # fmt: skip
             if tally.table.any():
                 tallies.append(tally)
                 labelled = added(labelled, part)
-    _report_unlabelled(pairs, {tally.map_path for tally in tallies})
+    _report_unlabelled(pairs, {tally.map_path for tally in tallies}, rules)
+    rules.inventory.report(advice=DRAW_LARGER)
     return tallies, labelled
 
 
-def _class_numbers(
-    pairs: Sequence[Pair], classes: ClassList, options: LabelOptions
-) -> Mapping[str, int] | None:
-    """Give numbers to the class names that vector labels hold as text, alike in all files."""
-    if classes.names:
-        return {name: value for value, name in classes.names.items()}
-    vectors = sorted({label for _, label in pairs if is_vector(label)})
-    names = class_names(vectors, class_field=options.class_field, layer=options.layer)
-    return {name: value for value, name in enumerate(names)} or None
-
-
-def _report_unlabelled(pairs: Sequence[Pair], used: set[Path]) -> None:
+def _report_unlabelled(pairs: Sequence[Pair], used: set[Path], rules: LabelRules) -> None:
     missing = [pair for pair in pairs if pair[0] not in used]
     if not used:
         map_path, label_path = missing[0]
         others = f"; nor do the labels of {len(missing) - 1} other map(s)" if missing[1:] else ""
-        raise LabelError(
-            f"{label_path}: gives no pixel of {map_path} a label: it lies elsewhere, or holds "
-            f"nothing but nodata and the ignored label (--ignore_label){others}."
+        why = rules.inventory.why_none() or (
+            "it lies elsewhere, or holds nothing but nodata and the ignored label (--ignore_label)"
         )
+        raise LabelError(f"{label_path}: gives no pixel of {map_path} a label: {why}{others}.")
     if missing:
         logger.warning(
             "%d of %d maps have no labelled pixel and are left out: %s",
             len(missing), len(pairs), ", ".join(path.name for path, _ in missing[:3]),
         )  # fmt: skip
-
-
-def _class_names(tallies: Sequence[FileTally], kind: Kind, classes: ClassList) -> tuple[str, ...]:
-    """Name every class: as the user does, else as the class maps, else as the label files do."""
-    num_labels = max(tally.table.shape[1] for tally in tallies)
-    if classes.names:
-        return tuple(map(classes.name, range(classes.num_classes)))
-    num_classes = num_labels
-    names: dict[int, str] = {}
-    for tally in tallies:
-        names = dict(tally.label_names) | names
-    if kind == "classes":
-        num_classes = max(num_labels, *(tally.table.shape[0] for tally in tallies))
-        for tally in tallies:
-            names |= tally.map_names
-        _warn_of_clusters(num_classes, num_labels)
-    shown = [names.get(value) or classes.name(value) for value in range(num_classes)]
-    return tuple(
-        name if shown.count(name) == 1 else f"{name} ({value})" for value, name in enumerate(shown)
-    )
-
-
-def _warn_of_clusters(num_classes: int, num_labels: int) -> None:
-    if num_classes > 2 * num_labels + 2:
-        logger.warning(
-            "the maps hold values up to %d but the labels only up to %d; "
-            "add --clusters if they are cluster maps", num_classes - 1, num_labels - 1,
-        )  # fmt: skip
-
-
-def _identity(table: Counts, names: Sequence[str], classes: ClassList) -> IntArray:
-    """Map each value of class maps to itself, or to no class where it is no known class."""
-    mapping = np.full(len(table), NO_CLASS, np.int32)
-    known = set(classes.names or range(len(names)))
-    for value in known & set(range(len(table))):
-        if not is_no_class(names[value]):
-            mapping[value] = value
-    strange = set(np.flatnonzero(table.any(axis=1)).tolist()) - known - classes.no_classes
-    if strange:
-        logger.warning(
-            "the maps hold %d value(s) that the class list does not name, such as %d; they count "
-            "as wrong; add --clusters if they are cluster maps", len(strange), min(strange),
-        )  # fmt: skip
-    return mapping
 
 
 def _pooled(tallies: Sequence[FileTally], num_classes: int) -> Counts:

@@ -86,6 +86,8 @@ class EvaluationReport:
     """Scores where each class has one cluster only (Hungarian method); None for class maps."""
     draws: DrawScores | None
     """Scores at a labelled fraction; None for class maps, or where too few labels exist."""
+    basis: str = ""
+    """What made the classes of several files meet, where it was not their names."""
 
     @property
     def accuracy(self) -> float:

@@ -54,6 +54,8 @@ class WrittenEvaluation:
             parts.append(
                 f"accuracy {self.report.accuracy:.3f}, mIoU {self.report.mean_iou:.3f}{note}"
             )
+            if self.report.basis:
+                parts.append(self.report.basis)
         if self.epochs:
             best = max(self.epochs, key=lambda epoch: epoch.mean_iou)
             parts.append(
@@ -150,6 +152,7 @@ def _report_values(report: EvaluationReport) -> dict[str, Any]:
         "accuracy": _plain(report.accuracy),
         "mean_iou": _plain(report.mean_iou),
         "classes": dict(enumerate(report.class_names)),
+        "classes_matched": report.basis or "by name",
         "pooled": _agreement_values(report.pooled, report.class_names),
     }
     if report.draws is not None:

@@ -71,6 +71,8 @@ def _report_parts(report: EvaluationReport) -> list[str]:
         f"labelled pixels. {report.pooled.nodata_share:.1%} of the maps is nodata; "
         f"{report.pooled.unlabelled_share:.1%} of the rest has no label. Neither is counted.</p>"
     ]
+    if report.basis:
+        parts.append(f'<p class="soft">{escape(report.basis.capitalize())}.</p>')
     if report.draws:
         parts += _draw_parts(report.draws)
     if report.kind == "clusters":

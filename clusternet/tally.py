@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from clusternet.class_list import ClassList
+from clusternet.class_meeting import Renumbering
+from clusternet.cluster_maps import MAX_CLUSTER
 from clusternet.errors import LabelError
 from clusternet.files import KIND_TAG
+from clusternet.label_rules import LabelRules
 from clusternet.metrics import Counts, contingency_table
 from clusternet.nodata import Number
 from clusternet.raster import Raster, open_raster
-from clusternet.raster.labels import Labels, open_labels_onto, read_categories
+from clusternet.raster.categories import check_lossless
+from clusternet.raster.labels import Labels, open_labels_onto
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Shape, Window, blocks
 
@@ -23,7 +26,6 @@ BLOCK = 128
 """Side in pixels of the blocks that are labelled or not in a draw."""
 MAX_CLASSES = 1024
 """More label values than this are no classes but, say, the numbers of objects."""
-"""The tag of a map that says ``classes`` or ``clusters``."""
 
 _WINDOW = 8 * BLOCK
 _PICTURE_SIDE = 400
@@ -41,26 +43,15 @@ class MapHeader:
     """``classes``, ``clusters``, or None where the file does not say."""
     nodata: Number | None
     """The file's nodata value, else 255 (8 bit) or 65535 (16 bit), as all maps here use."""
+    declares_nodata: bool = True
+    """False if the file states no nodata value."""
+    is_mask: bool = False
+    """True if it holds nothing but 0 and 255, taken as the classes 0 and 1."""
 
     @property
     def num_blocks(self) -> int:
         """Number of blocks that cover the map."""
         return math.ceil(self.shape[0] / BLOCK) * math.ceil(self.shape[1] / BLOCK)
-
-
-@dataclass(frozen=True)
-class LabelOptions:
-    """How label files are to be read; see `clusternet.raster.labels.open_labels_onto`."""
-
-    ignore_label: int | None = None
-    """Label value of pixels without a label, beside the file's own nodata; None means 255 in
-    8-bit rasters."""
-    class_field: str | None = None
-    """Field of vectors that holds the class."""
-    layer: str | None = None
-    """Layer of vector files that hold several."""
-    numbers: Mapping[str, int] | None = None
-    """Number of each class name that vectors hold as text."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +68,6 @@ class FileTally:
 
     map_path: Path
     label_path: Path
-    map_names: Mapping[int, str]
-    """Category names of the map."""
-    label_names: Mapping[int, str]
-    """Class names that the label file states."""
     table: Counts = field(default_factory=lambda: np.zeros((1, 1), np.int64))
     """(map values, classes) counts of all pixels that have both."""
     pixels: int = 0
@@ -97,6 +84,7 @@ def read_header(path: Path) -> MapHeader:
         RasterError: if it cannot be read.
         LabelError: if it holds anything but one band of whole numbers.
     """
+    check_lossless(path, "a map")
     with open_raster(path, codes=True) as raster:
         profile = raster.profile
         if profile.num_bands != 1 or np.dtype(profile.dtype).kind not in "iu":
@@ -108,7 +96,7 @@ def read_header(path: Path) -> MapHeader:
         kind = raster.tags.get(KIND_TAG)
         if kind in ("confidence", "features"):
             raise LabelError(f"{path}: holds {kind}; expected a map of clusters or classes.")
-        return MapHeader(path, profile.shape, kind, nodata)
+        return MapHeader(path, profile.shape, kind, nodata, profile.nodata is not None)
 
 
 def tally_file(
@@ -116,8 +104,8 @@ def tally_file(
     label_path: Path,
     drawn: BoolArray,
     *,
-    classes: ClassList,
-    options: LabelOptions,
+    rules: LabelRules,
+    onto: Renumbering | None = None,
     with_picture: bool = False,
     progress: Callable[[int], object] = lambda pixels: None,
 ) -> tuple[FileTally, Counts]:
@@ -127,8 +115,8 @@ def tally_file(
         header: of the map.
         label_path: its labels, raster or vector, on any grid.
         drawn: (draws, blocks) True for the blocks that are labelled in a draw.
-        classes: the classes that labels may hold; an empty list allows any.
-        options: how to read the labels.
+        rules: how labels are read.
+        onto: from the class numbers of the map to the common ones; None leaves its values.
         with_picture: keep thumbnails.
         progress: is told the number of pixels after each window.
 
@@ -142,13 +130,10 @@ def tally_file(
     """
     with (
         open_raster(header.path, header.nodata, codes=True) as raster,
-        open_labels_onto(
-            label_path, raster.profile, unlabelled=options.ignore_label,
-            class_field=options.class_field, layer=options.layer, numbers=options.numbers,
-        ) as labels,
-    ):  # fmt: skip
-        tally = FileTally(header.path, label_path, read_categories(header.path)[0], labels.names)
-        counter = _Counter(tally, raster, labels, drawn, classes)
+        open_labels_onto(label_path, raster.profile, rules) as labels,
+    ):
+        tally = FileTally(header.path, label_path)
+        counter = _Counter(tally, _MapValues(raster, header.is_mask, onto), labels, drawn, rules)
         thumbnails = _Thumbnails(header.shape) if with_picture else None
         for window in blocks(header.shape, (_WINDOW, _WINDOW)) if labels.overlaps else ():
             values, truth = counter.add(window)
@@ -157,7 +142,6 @@ def tally_file(
             progress(window.height * window.width)
     if thumbnails is not None:
         tally.picture = thumbnails.picture
-    _check_classes(tally, classes)
     return tally, counter.labelled
 
 
@@ -172,45 +156,71 @@ def added(first: Counts, second: Counts) -> Counts:
     return grown(first, second.shape) + grown(second, first.shape)
 
 
+@dataclass(frozen=True)
+class _MapValues:
+    """The values of a map, those of a class map with common class numbers."""
+
+    raster: Raster
+    is_mask: bool
+    onto: Renumbering | None
+
+    def read(self, window: Window) -> tuple[IntArray, BoolArray]:
+        """Return values, -1 where the map has no data, and valid; (rows, cols) both."""
+        pixels, valid = self.raster.read(window)
+        found = pixels[..., 0][valid]
+        for value in (found.min(), found.max()) if found.size else ():
+            if not 0 <= value <= MAX_CLUSTER:
+                raise LabelError(
+                    f"{self.raster.profile.path}: holds the value {value}; expected numbers of "
+                    f"classes or clusters, from 0 to {MAX_CLUSTER}."
+                )
+        numbers = found.astype(np.int32)
+        if self.is_mask:
+            numbers = np.minimum(numbers, 1)
+        values = np.full(window.shape, -1, np.int32)
+        values[valid] = numbers if self.onto is None else self.onto.apply(numbers)
+        return values, valid
+
+
 class _Counter:
     """Adds windows of a map and its labels to the counts."""
 
     def __init__(
         self,
         tally: FileTally,
-        raster: Raster,
+        values: _MapValues,
         labels: Labels,
         drawn: BoolArray,
-        classes: ClassList,
+        rules: LabelRules,
     ) -> None:
         self.tally = tally
         self.labelled = np.zeros((len(drawn), 1, 1), np.int64)
-        self._raster = raster
+        self._values = values
         self._labels = labels
         self._drawn = drawn
-        self._no_classes = list(classes.no_classes)
+        self._inventory = rules.inventory
 
     def add(self, window: Window) -> tuple[IntArray, IntArray]:
         """Count a window, and return its map values and labels, -1 where there is none."""
-        pixels, valid = self._raster.read(window)
+        values, valid = self._values.read(window)
         truth, labelled = self._labels.read(window)
-        labelled &= ~np.isin(truth, self._no_classes)
-        values, usable = pixels[..., 0].astype(np.int32), valid & labelled
+        usable = valid & labelled
         self.tally.pixels += valid.size
         self.tally.mapped += int(valid.sum())
         if usable.any():
+            self._inventory.add_used(truth[usable])
             shape = _table_shape(self.tally, values, truth, usable)
             self.tally.table = added(
                 self.tally.table, contingency_table(values, truth, *shape, usable)
             )
             self._add_draws(window, values, truth, usable, shape)
-        return np.where(valid, values, -1), np.where(labelled, truth, -1)
+        return values, truth
 
     def _add_draws(
         self, window: Window, values: IntArray, truth: IntArray, usable: BoolArray, shape: Shape
     ) -> None:
         """Add the blocks of a window to the tables of the draws in which they are labelled."""
-        row_length = math.ceil(self._raster.profile.shape[1] / BLOCK)
+        row_length = math.ceil(self._values.raster.profile.shape[1] / BLOCK)
         for block in blocks(window.shape, (BLOCK, BLOCK)):
             row, col = (window.row + block.row) // BLOCK, (window.col + block.col) // BLOCK
             draws = self._drawn[:, row * row_length + col]
@@ -222,29 +232,12 @@ class _Counter:
 
 def _table_shape(tally: FileTally, values: IntArray, truth: IntArray, usable: BoolArray) -> Shape:
     num_values, num_classes = int(values[usable].max()) + 1, int(truth[usable].max()) + 1
-    if values[usable].min() < 0:
-        raise LabelError(
-            f"{tally.map_path}: holds the value {values[usable].min()}; expected numbers of "
-            "classes or clusters, from 0 on."
-        )
     if num_classes > MAX_CLASSES:
         raise LabelError(
             f"{tally.label_path}: holds the label {num_classes - 1}; expected class numbers below "
             f"{MAX_CLASSES}. If it means no label, name it with --ignore_label."
         )
     return num_values, num_classes
-
-
-def _check_classes(tally: FileTally, classes: ClassList) -> None:
-    """Raise LabelError if labels hold a value that is not in the user's list of classes."""
-    if not classes.names:
-        return
-    for value in np.flatnonzero(tally.table.sum(axis=0)).tolist():
-        if value not in classes.names:
-            raise LabelError(
-                f"{tally.label_path}: holds the label {value}, which is not in the class list "
-                f"({classes}); add it there, or name it with --ignore_label."
-            )
 
 
 class _Thumbnails:

@@ -6,32 +6,38 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import numpy as np
-import pandas as pd
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import ProjError
 
+from clusternet.class_list import ClassList
+from clusternet.class_meeting import Meeting, Renumbering, Statement, meet
 from clusternet.class_names import clean_name
 from clusternet.errors import GridMismatchError, LabelError, OutputError
 from clusternet.files import KIND_TAG, Kind
 from clusternet.foreign_errors import is_foreign, reason
+from clusternet.messages import one_line, short
 from clusternet.types import AnyArray, IntArray
+from clusternet.vector_classes import (
+    ClassColumn,
+    Key,
+    check_number,
+    find_field,
+    read_classes,
+    report_form,
+)
 
 logger = logging.getLogger(__name__)
 
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml")
-CLASS_FIELD = "class"
-"""The field that is taken for the class where none is named."""
-MAX_CLASS = 65534
-"""The highest class number: one value of a 16-bit map is needed for nodata."""
-
+_ROW, _NUMBER = "clusternet_row", "clusternet_class"  # columns of ours beside a file's fields
+_NO_CLASS = -1
 Bounds = tuple[float, float, float, float]
 
 _MOST_LAYER_LETTERS = 100
@@ -46,13 +52,15 @@ class Shapes:
     path: Path
     """The file that they were read from."""
     geometries: AnyArray
-    """(shapes,) shapely geometries without parts."""
+    """(parts,) shapely geometries without parts."""
     classes: IntArray
-    """(shapes,) class number of each."""
+    """(parts,) class number of each."""
     names: Mapping[int, str]
-    """The name of each class, where the file states names."""
+    """The name of each class, where names are known."""
     crs: str | None
     """Their CRS as WKT, None where the file has none."""
+    rows: IntArray
+    """(parts,) the row of the file that each is a part of: its shape."""
 
     @property
     def bounds(self) -> Bounds:
@@ -76,7 +84,7 @@ class Shapes:
             raise GridMismatchError(
                 f"{self.path}: cannot be brought into the CRS of {name} ({error})."
             ) from error
-        return Shapes(self.path, moved.to_numpy(), self.classes, self.names, crs)
+        return replace(self, geometries=moved.to_numpy(), crs=crs)
 
 
 def _check_both_lack_crs(shapes: Shapes, crs: str | None, name: str) -> None:
@@ -98,61 +106,103 @@ def read_shapes(
     path: Path,
     *,
     class_field: str | None = None,
-    numbers: Mapping[str, int] | None = None,
+    classes: ClassList | Meeting | None = None,
     layer: str | None = None,
     order_field: str | None = None,
     burn_value: int | None = None,
+    reserved: Iterable[int] = (),
 ) -> Shapes:
     """Read geometries and the class of each.
 
     Args:
         path: shapefile, GeoPackage, GeoJSON or another format of GDAL.
-        class_field: field that holds the class. Whole numbers are class numbers; text is
-            numbered by ``numbers``, or else in alphabetical order. None takes the field
-            ``class``; a file without any field is all class 1.
-        numbers: the number of each class name.
+        class_field: field that holds the class. Whole numbers are class numbers, also as text;
+            other text is a name. None takes the field ``class``; a file without any field is
+            all class 1.
+        classes: the classes that shapes may have, by the user's list, or the common classes of
+            several files. None numbers names in alphabetical order.
         layer: layer to read; needed where the file has several.
         order_field: burn in the ascending order of this field, so that higher values lie on
             top; None keeps the order of the file.
         burn_value: give all shapes this class instead.
+        reserved: numbers that no name may get which has none of its own.
 
     Raises:
         LabelError: if the file is missing, holds no vectors or none at all, or its classes
             cannot be used.
     """
     frame = _read_frame(path, layer)
+    column = _class_column(path, frame, class_field, burn_value)
+    if not isinstance(classes, Meeting):
+        report_form(path, column, class_field)
+        classes = meet([column.statement(path)], given=classes, reserved=reserved)
+    numbers = _common_numbers(column, classes.onto(path), classes)
+    frame = frame.assign(**{_ROW: np.arange(len(frame)), _NUMBER: numbers})
     if order_field is not None:
-        frame = frame.sort_values(_field(path, frame, order_field, "order_field"), kind="stable")
-    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-    if burn_value is not None:
-        classes: pd.Series[Any] = pd.Series(_checked(path, burn_value), index=frame.index)
-        names: dict[int, str] = {}
-    else:
-        classes, names = _classes(path, frame, class_field, numbers)
-    left_out = len(frame) - len(classes)
-    if left_out:
-        logger.warning("%s: %d of %d shapes have no class and are left out.",
-                       path, left_out, len(frame))  # fmt: skip
-    if not len(classes):
-        raise LabelError(f"{path}: holds no shape with a class; draw some, or name another layer.")
-    parts = frame.geometry.loc[classes.index].force_2d().explode()
+        fields = frame.drop(columns=[frame.geometry.name, _ROW, _NUMBER])
+        frame = frame.sort_values(find_field(path, fields, order_field, "order_field"),
+                                  kind="stable")  # fmt: skip
+    used = _usable(path, frame)
+    parts = _parts(used)
+    found = parts[_NUMBER].to_numpy(np.int32)
+    present = set(found.tolist())
     return Shapes(
         path=path,
-        geometries=parts.to_numpy(),
-        classes=classes.loc[parts.index].to_numpy(np.int32),
-        names=names,
+        geometries=parts.geometry.to_numpy(),
+        classes=found,
+        names={n: name for n, name in classes.classes.names.items() if n in present},
         crs=None if frame.crs is None else frame.crs.to_wkt(),
+        rows=parts[_ROW].to_numpy(np.int32),
     )
 
 
-def class_names(
-    paths: Iterable[Path], *, class_field: str | None = None, layer: str | None = None
-) -> list[str]:
-    """Return the sorted class names that text fields of several files hold, perhaps none."""
-    names: set[str] = set()
-    for path in paths:
-        names.update(read_shapes(path, class_field=class_field, layer=layer).names.values())
-    return sorted(names)
+def read_statement(
+    path: Path, *, class_field: str | None = None, layer: str | None = None
+) -> Statement:
+    """Return what a vector file says of its classes; errors as of `read_shapes`."""
+    column = _class_column(path, _read_frame(path, layer), class_field, None)
+    report_form(path, column, class_field)
+    return column.statement(path)
+
+
+def _class_column(
+    path: Path, frame: geopandas.GeoDataFrame, class_field: str | None, burn_value: int | None
+) -> ClassColumn:
+    if burn_value is not None:
+        return ClassColumn([check_number(path, burn_value)] * len(frame), {}, False)
+    return read_classes(path, frame.drop(columns=frame.geometry.name), class_field)
+
+
+def _common_numbers(column: ClassColumn, onto: Renumbering, classes: Meeting) -> IntArray:
+    """Return the common number of each shape, ``_NO_CLASS`` where it has none."""
+    table: dict[Key | None, int] = {None: _NO_CLASS}
+    for key in {key for key in column.keys if key is not None}:
+        # a listed name may look like a number
+        by_name = isinstance(key, int) and column.is_text and str(key) in classes.numbers
+        table[key] = classes.numbers[str(key)] if by_name else onto.common(key)
+    return np.array([table[key] for key in column.keys], np.int32)
+
+
+def _usable(path: Path, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """Return the shapes that have a geometry and a class, and say how many have not."""
+    empty = frame.geometry.isna() | frame.geometry.is_empty
+    classless = frame[_NUMBER] == _NO_CLASS
+    for lost, what in ((classless & ~empty, "no class"), (empty, "no geometry")):
+        if lost.any():
+            logger.warning("%s: %d of %d shapes have %s and are left out.",
+                           path, int(lost.sum()), len(frame), what)  # fmt: skip
+    used = frame[~(empty | classless)]
+    if used.empty:
+        raise LabelError(f"{path}: holds no shape with a class; draw some, or name another layer.")
+    return used
+
+
+def _parts(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """Return simple geometries in two dimensions; collections may lie in collections."""
+    parts = frame.set_geometry(frame.geometry.force_2d()).explode()
+    while (parts.geometry.geom_type == "GeometryCollection").any():
+        parts = parts.explode()
+    return parts[~parts.geometry.is_empty]
 
 
 def geopackage_kind(tag: str) -> Kind:
@@ -257,10 +307,12 @@ def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
             layers = _layers(path)
             _check_layer(path, layer, layers)
             frame = geopandas.read_file(path, layer=layer or layers[0], engine="pyogrio")
-    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
+    except Exception as error:
+        if not (is_foreign(error) or isinstance(error, ValueError)):
+            raise
         raise LabelError(
-            f"{path}: cannot be read as vectors (damaged, or another format); expected a "
-            "shapefile, GeoPackage or GeoJSON."
+            f"{path}: cannot be read as vectors ({reason(error)}); expected a shapefile, "
+            "GeoPackage or GeoJSON of points, lines and polygons."
         ) from error
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise LabelError(f"{path}: holds a table without geometries; name another layer.")
@@ -285,85 +337,14 @@ def _logged_warnings(path: Path) -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for warning in caught:
-        logger.warning("%s: %s", path, warning.message)
+        logger.warning("%s: %s", path, one_line(str(warning.message)))
 
 
 def _check_layer(path: Path, layer: str | None, layers: Sequence[str]) -> None:
-    listed = ", ".join(layers)
+    listed = short(", ".join(layers), 120)
     if not layers:
         raise LabelError(f"{path}: holds no layer.")
     if layer is None and len(layers) > 1:
         raise LabelError(f"{path}: holds several layers ({listed}); choose one with --layer.")
     if layer is not None and layer not in layers:
         raise LabelError(f"{path}: has no layer '{layer}'; there are {listed}.")
-
-
-def _field(path: Path, frame: geopandas.GeoDataFrame, name: str, flag: str) -> str:
-    fields = [str(column) for column in frame.columns if column != frame.geometry.name]
-    if name not in fields:
-        listed = ", ".join(fields) or "none"
-        raise LabelError(f"{path}: has no field '{name}' (--{flag}); fields there: {listed}.")
-    return name
-
-
-def _class_field(path: Path, frame: geopandas.GeoDataFrame, name: str | None) -> str | None:
-    if name is not None:
-        return _field(path, frame, name, "class_field")
-    fields = [str(column) for column in frame.columns if column != frame.geometry.name]
-    for field in fields:
-        if field.lower() == CLASS_FIELD:
-            return field
-    if fields:
-        raise LabelError(
-            f"{path}: has no field '{CLASS_FIELD}'; name the one that holds the class with "
-            f"--class_field. Fields there: {', '.join(fields)}."
-        )
-    return None
-
-
-def _classes(
-    path: Path,
-    frame: geopandas.GeoDataFrame,
-    class_field: str | None,
-    numbers: Mapping[str, int] | None,
-) -> tuple[pd.Series[Any], dict[int, str]]:
-    """Return the class numbers of the shapes that have one, and the names of text classes."""
-    field = _class_field(path, frame, class_field)
-    if field is None:
-        return pd.Series(1, index=frame.index), {}
-    values = frame[field].dropna()
-    text = values.astype(str).str.strip()
-    values, text = values[text != ""], text[text != ""]
-    numeric = pd.to_numeric(text.replace({"True": "1", "False": "0"}), errors="coerce")
-    by_name = numbers is not None and bool(text.isin(list(numbers)).all())
-    if by_name or numeric.isna().any():
-        return _numbered(path, field, text, numbers)
-    if (numeric % 1 != 0).any():
-        raise LabelError(
-            f"{path}: field '{field}' holds fractions such as {numeric[numeric % 1 != 0].iloc[0]}; "
-            "expected whole class numbers or names."
-        )
-    for value in (numeric.min(), numeric.max()) if len(numeric) else ():
-        _checked(path, int(value))
-    return numeric.astype(np.int32), {}
-
-
-def _numbered(
-    path: Path, field: str, text: pd.Series[str], numbers: Mapping[str, int] | None
-) -> tuple[pd.Series[Any], dict[int, str]]:
-    present = sorted(set(text))
-    if numbers is None:
-        numbers = {name: number for number, name in enumerate(present)}
-    for name in present:
-        if name not in numbers:
-            raise LabelError(
-                f"{path}: field '{field}' holds the class '{name}'; expected one of "
-                f"{', '.join(numbers)}."
-            )
-    return text.map(dict(numbers)), {numbers[name]: name for name in present}
-
-
-def _checked(path: Path, value: int) -> int:
-    if not 0 <= value <= MAX_CLASS:
-        raise LabelError(f"{path}: class number {value} cannot be used; expected 0 to {MAX_CLASS}.")
-    return value

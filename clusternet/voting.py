@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Never
@@ -12,35 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from clusternet.class_list import ClassList
 from clusternet.cluster_maps import ClusterMap, read_clusters
 from clusternet.errors import GridMismatchError, LabelError, SettingsError
+from clusternet.label_inventory import DRAW_LARGER
+from clusternet.label_rules import LabelRules
 from clusternet.metrics import Counts, contingency_table
 from clusternet.raster import open_raster
-from clusternet.raster.labels import Labels, open_labels_onto, read_categories
+from clusternet.raster.categories import read_categories
+from clusternet.raster.labels import Labels, open_labels_onto
 from clusternet.types import IntArray
-from clusternet.vectors import class_names, is_vector
+from clusternet.vectors import is_vector
 
 logger = logging.getLogger(__name__)
 
 Pair = tuple[ClusterMap, Path]
 Colour = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class LabelOptions:
-    """How label files are read."""
-
-    classes: ClassList = field(default_factory=ClassList)
-    """The classes that labels may hold; an empty list allows any."""
-    class_field: str | None = None
-    """Field of vectors that holds the class."""
-    layer: str | None = None
-    """Layer of vector files."""
-    background: int | None = None
-    """Class of pixels under no shape; None leaves them unlabelled."""
-    ignore_label: int | None = None
-    """Label value that means no label; None means 255 in 8-bit rasters."""
 
 
 @dataclass
@@ -52,9 +38,9 @@ class Votes:
     by_class: dict[int, Counts] = field(default_factory=dict)
     """(clusters,) labelled pixels of each class."""
     names: dict[int, str] = field(default_factory=dict)
-    """Class names that label files state."""
+    """Class names that label files or the user state."""
     colours: dict[int, Colour] = field(default_factory=dict)
-    """Class colours that label files state."""
+    """Class colours that label files or the user state."""
 
     @property
     def numbers(self) -> list[int]:
@@ -126,36 +112,36 @@ def draw_labels(pairs: Sequence[Pair], fraction: float, seed: int) -> list[Pair]
     return [pair for pair in pairs if pair[1] in drawn]
 
 
-def count_votes(pairs: Sequence[Pair], num_clusters: int, options: LabelOptions) -> Votes:
+def count_votes(
+    pairs: Sequence[Pair], num_clusters: int, rules: LabelRules, *, left_out: str = ""
+) -> Votes:
     """Count labelled pixels by cluster and class, window by window.
 
     Args:
         pairs: maps and their label files.
         num_clusters: of all maps.
-        options: how labels are read.
+        rules: how labels are read.
+        left_out: why label files were left out, if some were.
 
     Raises:
         LabelError: if labels hold unexpected classes, or no pixel is labelled.
         GridMismatchError: if labels cannot be laid over their map, or none overlaps its map.
     """
-    votes = Votes(num_clusters)
-    numbers = class_numbers([path for _, path in pairs], options)
+    classes = rules.meeting.classes
+    votes = Votes(num_clusters, names=dict(classes.names), colours=dict(classes.colours))
     overlapping = 0
     with tqdm(
         total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px", disable=None
     ) as bar:
         for cluster_map, path in pairs:
-            with open_labels_onto(
-                path, cluster_map.profile, unlabelled=options.ignore_label, numbers=numbers,
-                class_field=options.class_field, layer=options.layer,
-                background=options.background,
-            ) as labels:  # fmt: skip
-                _merge_names(votes, labels, options.classes)
+            with open_labels_onto(path, cluster_map.profile, rules) as labels:
                 overlapping += labels.overlaps
                 if labels.overlaps:
-                    _count_map(votes, cluster_map, labels, options.classes, bar)
+                    _count_map(votes, cluster_map, labels, rules, bar)
                 else:
                     logger.info("%s does not reach %s.", path, cluster_map.path)
+            if not classes.colours and not is_vector(path):
+                _add_colours(votes, path, rules)
     if not overlapping:
         raise GridMismatchError(
             f"{pairs[0][1]}: does not overlap {pairs[0][0].path}"
@@ -163,32 +149,25 @@ def count_votes(pairs: Sequence[Pair], num_clusters: int, options: LabelOptions)
             + "; is the CRS of both stated correctly?"
         )
     if not votes.by_class:
-        raise LabelError(f"{pairs[0][1]}: no pixel of the maps has a label.")
+        why = rules.inventory.why_none()
+        raise LabelError(
+            f"{pairs[0][1]}: no pixel of the maps has a label" + (f": {why}." if why else ".")
+        )
+    rules.inventory.report(advice=DRAW_LARGER, left_out=left_out)
     return votes
 
 
-def class_numbers(paths: Sequence[Path], options: LabelOptions) -> dict[str, int] | None:
-    """Return one number for each class name of all vector files; None if they hold numbers."""
-    if options.classes.names:
-        return {name: number for number, name in options.classes.names.items()}
-    vectors = sorted({path for path in paths if is_vector(path)})
-    names = class_names(vectors, class_field=options.class_field, layer=options.layer)
-    return {name: number for number, name in enumerate(names)} or None
-
-
 def _count_map(
-    votes: Votes, cluster_map: ClusterMap, labels: Labels, classes: ClassList, bar: tqdm[Never]
+    votes: Votes, cluster_map: ClusterMap, labels: Labels, rules: LabelRules, bar: tqdm[Never]
 ) -> None:
     labelled = 0
     with open_raster(cluster_map.path, codes=True) as raster:
         for window in cluster_map.windows():
             values, valid = labels.read(window)
-            if classes.no_classes:
-                valid &= ~np.isin(values, list(classes.no_classes))
             if valid.any():  # elsewhere the map need not be read
                 clusters, mapped = read_clusters(raster, window)
                 valid &= mapped
-                _check_classes(labels.path, values[valid], classes)
+                rules.inventory.add_used(values[valid])
                 votes.add(clusters[valid], values[valid])
                 labelled += int(valid.sum())
             bar.update(values.size)
@@ -198,26 +177,10 @@ def _count_map(
     )  # fmt: skip
 
 
-def _check_classes(path: Path, values: IntArray, classes: ClassList) -> None:
-    if not classes.names:
-        return
-    for value in np.unique(values).tolist():
-        if value not in classes.names:
-            raise LabelError(
-                f"{path}: holds the label {value}, which is not among the classes ({classes})."
-            )
-
-
-def _merge_names(votes: Votes, labels: Labels, classes: ClassList) -> None:
-    stated: Mapping[int, str] = classes.names or labels.names
-    for number, name in stated.items():
-        if votes.names.setdefault(number, name) != name:
-            raise LabelError(
-                f"{labels.path}: class {number} is called {name}, but {votes.names[number]} in "
-                "other labels; name the classes with --classes."
-            )
-    colours = classes.colours
-    if not colours and not is_vector(labels.path):
-        colours = read_categories(labels.path)[1]
-    for number, colour in colours.items():
-        votes.colours.setdefault(number, colour)
+def _add_colours(votes: Votes, path: Path, rules: LabelRules) -> None:
+    """Take over the colours of a label raster's classes; who comes first decides."""
+    onto = rules.meeting.onto(path)
+    for number, colour in read_categories(path)[1].items():
+        common = onto.changes.get(number, number if onto.shares_numbers else None)
+        if common is not None:
+            votes.colours.setdefault(common, colour)

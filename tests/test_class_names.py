@@ -17,7 +17,7 @@ from clusternet.errors import LabelError
 from clusternet.land_classes import LandClass, read_class_names, unknown_class
 from clusternet.legend import Legend, LegendRow, read_legend, write_legend
 from clusternet.raster import create_map, open_raster
-from clusternet.raster.labels import read_categories
+from clusternet.raster.categories import read_categories
 from clusternet.spreadsheet import as_cell, from_cell
 from clusternet.vectors import layer_names, write_polygons
 from clusternet.windows import Window
@@ -119,7 +119,9 @@ def test_a_geopackage_takes_the_name_of_any_map(wanted: list[str], tmp_path_fact
     names = layer_names(wanted)
     for name in names:
         square = np.array([shapely.box(0, 0, 1, 1)], object)
-        write_polygons(path, name, square, {"class": [1]}, "EPSG:32631", append=False)
+        write_polygons(
+            path, name, square, {"class": [1]}, "EPSG:32631", tag="polygons", append=False
+        )
     assert pyogrio.list_layers(path)[:, 0].tolist() == names
 
 

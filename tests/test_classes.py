@@ -27,7 +27,7 @@ from clusternet.errors import (
 )
 from clusternet.legend import read_legend
 from clusternet.raster import create_map, open_raster
-from clusternet.raster.labels import read_categories
+from clusternet.raster.categories import read_categories
 from clusternet.run import StoredCodebook, write_codebook
 from clusternet.vectors import read_shapes
 from clusternet.voting import draw_labels
@@ -414,7 +414,7 @@ def test_labels_outside_the_classes_are_refused(cluster_map, draw, tmp_path) -> 
         tmp_path, LabelError, cluster_map, draw([(0, 0, 9, 9)], [3]), tmp_path / "out",
         classes=make_class_list({0: "a", 1: "b"}),
     )  # fmt: skip
-    assert "holds the label 3, which is not among the classes (0 a, 1 b)" in message
+    assert "holds the label 3, which is not in the class list (0 a, 1 b)" in message
 
 
 def test_a_class_name_outside_the_classes_is_refused(cluster_map, labels, tmp_path) -> None:
@@ -422,7 +422,7 @@ def test_a_class_name_outside_the_classes_is_refused(cluster_map, labels, tmp_pa
         tmp_path, LabelError, cluster_map, labels, tmp_path / "out",
         classes=make_class_list({0: "wood", 1: "b"}),
     )  # fmt: skip
-    assert "holds the class 'field'; expected one of wood, b" in message
+    assert "the class 'field', which is not in the class list (0 wood, 1 b); add it" in message
 
 
 def test_a_map_of_another_run_is_refused_by_a_legend(

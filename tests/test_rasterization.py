@@ -14,7 +14,7 @@ import rasterio
 import shapely
 
 from clusternet.errors import ClusterNetError, GridMismatchError, LabelError, OutputError
-from clusternet.raster.labels import read_categories
+from clusternet.raster.categories import read_categories
 from clusternet.raster.vectors import rasterize_labels
 
 ROOT = Path(__file__).resolve().parents[1]

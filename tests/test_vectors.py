@@ -16,11 +16,14 @@ from hypothesis import strategies as st
 from rasterio.transform import Affine, from_origin
 from rasterio.warp import transform_bounds
 
+from clusternet.class_list import make_class_list
 from clusternet.errors import GridMismatchError, LabelError
+from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.raster import RasterProfile, open_raster
-from clusternet.raster.labels import NO_LABEL, BurntLabels, open_labels_onto
+from clusternet.raster.burning import NO_LABEL, BurntLabels
+from clusternet.raster.labels import open_labels_onto
 from clusternet.raster.vectors import polygonise
-from clusternet.vectors import Shapes, class_names, read_shapes, write_polygons
+from clusternet.vectors import Shapes, read_shapes, write_polygons
 from clusternet.windows import Window, blocks
 
 LEFT, TOP, PIXEL = 448_000, 5_412_000, 0.5  # of rasters by the write_raster fixture
@@ -56,7 +59,7 @@ def grid(write_raster) -> RasterProfile:
 
 
 def read_all(path: Path, grid: RasterProfile, **options):
-    with open_labels_onto(path, grid, **options) as labels:
+    with open_labels_onto(path, grid, LabelRules(LabelOptions(**options))) as labels:
         return labels.read(Window(0, 0, *grid.shape))[0]
 
 
@@ -85,7 +88,7 @@ def test_text_that_holds_numbers_is_class_numbers(draw) -> None:
 
 def test_names_get_the_numbers_that_the_caller_gives(draw) -> None:
     path = draw("a.gpkg", [pixel_box(0, 0, 1, 1)] * 2, **{"class": ["b", "a"]})
-    shapes = read_shapes(path, numbers={"a": 5, "b": 2, "c": 9})
+    shapes = read_shapes(path, classes=make_class_list({5: "a", 2: "b", 9: "c"}))
     assert shapes.classes.tolist() == [2, 5]
     assert dict(shapes.names) == {5: "a", 2: "b"}
 
@@ -99,19 +102,14 @@ def test_shapes_without_class_or_geometry_are_left_out(draw, caplog) -> None:
     boxes = [pixel_box(0, 0, 1, 1), pixel_box(0, 0, 2, 2), None, pixel_box(0, 0, 3, 3)]
     path = draw("a.gpkg", boxes, **{"class": ["a", None, "b", " "]})
     assert read_shapes(path).classes.tolist() == [0]
-    assert "2 of 3 shapes have no class" in caplog.text
+    assert "1 of 4 shapes have no geometry and are left out" in caplog.text
+    assert "2 of 4 shapes have no class and are left out" in caplog.text
 
 
 def test_parts_of_a_shape_share_its_class(draw) -> None:
     parts = shapely.MultiPolygon([pixel_box(0, 0, 1, 1), pixel_box(5, 5, 1, 1)])
     shapes = read_shapes(draw("a.gpkg", [parts, pixel_box(9, 9, 1, 1)], **{"class": [4, 6]}))
     assert shapes.classes.tolist() == [4, 4, 6]
-
-
-def test_class_names_are_pooled_over_files(draw) -> None:
-    one = draw("a.gpkg", [pixel_box(0, 0, 1, 1)], **{"class": ["wood"]})
-    two = draw("b.gpkg", [pixel_box(0, 0, 1, 1)], **{"class": ["field"]})
-    assert class_names([one, two]) == ["field", "wood"]
 
 
 def test_a_layer_is_chosen_by_name(draw) -> None:
@@ -134,7 +132,7 @@ def test_a_layer_is_chosen_by_name(draw) -> None:
         ({"class": [65535]}, {}, "class number 65535 cannot be used"),
         ({"class": [1.5]}, {}, "holds fractions such as 1.5"),
         ({"class": [None]}, {}, "holds no shape with a class"),
-        ({"class": ["x"]}, {"numbers": {"a": 0}}, "the class 'x'; expected one of a"),
+        ({"class": ["x"]}, {"classes": make_class_list({0: "a"})}, "class 'x', which is not in"),
     ],
 )
 def test_classes_that_cannot_be_used_are_refused(draw, fields, options, message) -> None:
@@ -206,7 +204,8 @@ def test_background_labels_what_no_shape_covers(draw, grid) -> None:
 )
 def test_windows_show_the_same_labels_as_the_whole(boxes, size: int, all_touched: bool) -> None:
     geometries = np.array([shapely.box(x, y, x + w, y + h) for x, y, w, h, _ in boxes], object)
-    shapes = Shapes(Path("a"), geometries, np.array([box[-1] for box in boxes], np.int32), {}, None)
+    classes = np.array([box[-1] for box in boxes], np.int32)
+    shapes = Shapes(Path("a"), geometries, classes, {}, None, np.arange(len(boxes)))
     plane = RasterProfile(
         Path("b"), (50, 60), 1, "uint8", None, from_origin(-2, 52, 1, 1), None, False
     )
@@ -276,7 +275,7 @@ def test_255_means_unlabelled_in_8_bit_rasters(write_raster, grid) -> None:
 
 
 def test_another_value_can_mean_unlabelled(write_raster, grid) -> None:
-    labels = read_all(write_raster("l.tif", np.zeros(grid.shape, np.uint8)), grid, unlabelled=0)
+    labels = read_all(write_raster("l.tif", np.zeros(grid.shape, np.uint8)), grid, ignore_label=0)
     assert (labels == NO_LABEL).all()
 
 

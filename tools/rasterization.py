@@ -23,6 +23,7 @@ def build_parser() -> Parser:
                         help="raster whose grid the labels get")  # fmt: skip
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="GeoTIFF to write")
     parser.add_config()
+    parser.add(("classes",))
     parser.add(_OPTIONS, {"all_touched": False})
     parser.add(("overwrite",))
     return parser
@@ -34,14 +35,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> None:
         check_apart((args.output,), (args.config,))
+        from clusternet.class_list import read_class_list
         from clusternet.raster.vectors import rasterize_labels
 
         options = {name: getattr(args, name) for name in _OPTIONS}
+        classes = read_class_list(args.classes) if args.classes else None
         say(
             rasterize_labels(
-                args.vectors, args.reference, args.output, overwrite=args.overwrite, **options
+                args.vectors, args.reference, args.output, classes=classes,
+                overwrite=args.overwrite, **options,
             )
-        )
+        )  # fmt: skip
 
     run_command(command)
 

@@ -16,10 +16,13 @@ from rasterio.features import sieve as sieve_array
 from shapely.geometry import shape as to_geometry
 from tqdm import tqdm
 
+from clusternet.class_list import ClassList
 from clusternet.colours import palette
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files import KIND_TAG, check_apart, check_writable
-from clusternet.raster.labels import BurntLabels
+from clusternet.label_inventory import Fate, LabelInventory
+from clusternet.land_classes import MAX_CLASS
+from clusternet.raster.burning import BurntLabels
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
 from clusternet.raster.orientation import warn_of_orientation
@@ -27,12 +30,13 @@ from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
 from clusternet.raster.writing import create_map
 from clusternet.types import AnyArray, IntArray, UInt8Array
-from clusternet.vectors import MAX_CLASS, Shapes, read_shapes
+from clusternet.vectors import Shapes, read_shapes
 from clusternet.windows import Window, blocks
 
 logger = logging.getLogger(__name__)
 
 _WINDOW = (2048, 2048)
+_ADVICE = "--all_touched labels every pixel that a shape touches"
 _WHOLE_MAP_PIXELS = 100_000_000  # a map of this size is polygonised in one piece: a few GB
 _POLYGON_WINDOW = (8192, 8192)
 
@@ -61,6 +65,7 @@ def rasterize_labels(
     reference: Path,
     output: Path,
     *,
+    classes: ClassList | None = None,
     class_field: str | None = None,
     burn_value: int | None = None,
     layer: str | None = None,
@@ -75,6 +80,8 @@ def rasterize_labels(
         vectors: shapefile, GeoPackage or GeoJSON in any CRS.
         reference: the raster whose size, CRS and transform the labels get.
         output: the GeoTIFF to write, 8-bit up to class 254, else 16-bit.
+        classes: number, name and colour of the classes that shapes may have; None numbers names
+            in alphabetical order.
         class_field: see `clusternet.vectors.read_shapes`.
         burn_value: give all shapes this class instead.
         layer: of the vector file.
@@ -89,56 +96,76 @@ def rasterize_labels(
         LabelError: if the vectors or their classes cannot be used.
         GridMismatchError: if the vectors cannot be laid over the reference, or miss it.
     """
-    check_apart((output,), (vectors, reference))
+    classes = classes or ClassList()
+    check_apart((output,), (vectors, reference, classes.source))
     check_new_map(output, "labels", overwrite=overwrite)
     check_writable(output)
     if background is not None and not 0 <= background <= MAX_CLASS:
         raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
+    reserved = () if background is None else (background,)
     shapes = read_shapes(
         vectors, class_field=class_field, layer=layer, order_field=order_field,
-        burn_value=burn_value,
+        burn_value=burn_value, classes=classes, reserved=reserved,
     )  # fmt: skip
     warn_of_orientation([reference])
     with open_raster(reference, codes=True) as raster:
         grid = raster.profile
-    labels = BurntLabels(shapes, grid, background=background, all_touched=all_touched)
+    inventory = LabelInventory({**classes.names, **shapes.names}, set(classes.names))
+    labels = BurntLabels(
+        shapes, grid, background=background, all_touched=all_touched, inventory=inventory
+    )
     if not labels.overlaps:
         raise GridMismatchError(
-            f"{vectors}: none of its {len(shapes.classes)} shapes lies on {reference}; is the CRS "
-            "of both stated correctly?"
+            f"{vectors}: none of its {len(set(shapes.rows.tolist()))} shapes lies on {reference}; "
+            "is the CRS of both stated correctly?"
         )
-    counts = _burn(labels, shapes, grid, output, background, overwrite)
-    found = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    _burn(labels, shapes, classes, inventory, output, background, overwrite)
+    inventory.used = inventory.read
+    inventory.report(advice="" if all_touched else _ADVICE)
+    found = dict(sorted(inventory.read.items()))
     return LabelRaster(
-        output, found, dict(shapes.names), sum(found.values()) / (grid.shape[0] * grid.shape[1])
+        output, found, dict(inventory.names), sum(found.values()) / (grid.shape[0] * grid.shape[1])
     )
 
 
 def _burn(
     labels: BurntLabels,
     shapes: Shapes,
-    grid: RasterProfile,
+    classes: ClassList,
+    inventory: LabelInventory,
     output: Path,
     background: int | None,
     overwrite: bool,
-) -> NDArray[np.int64]:
-    """Write the labels and return the number of pixels of each class."""
-    classes = np.union1d(shapes.classes, [] if background is None else [background]).astype(int)
-    highest = int(classes.max())
+) -> None:
+    """Write the labels; LabelError if no shape gives one."""
+    grid = labels.grid
+    present = np.union1d(shapes.classes, [] if background is None else [background]).astype(int)
+    highest = int(present.max())
     dtype, nodata = map_type(highest)
-    counts = np.zeros(highest + 1, np.int64)
-    names = [shapes.names.get(value, "") for value in range(highest + 1)] if shapes.names else None
+    known = {**classes.names, **shapes.names}
+    names = [known.get(n, "") if n in present else "" for n in range(highest + 1)]
     with create_map(
-        output, grid, dtype=dtype, nodata=nodata, colours=colour_table(classes), names=names,
-        tags={KIND_TAG: "labels"}, overwrite=overwrite,
+        output, grid, dtype=dtype, nodata=nodata, colours=colour_table(present, classes),
+        names=names if any(names) else None, tags={KIND_TAG: "labels"},
+        overwrite=overwrite,
     ) as target:  # fmt: skip
         with tqdm(total=grid.shape[0] * grid.shape[1], unit="px", disable=None) as bar:
             for window in blocks(grid.shape, _WINDOW):
                 values, valid = labels.read(window)
-                counts += np.bincount(values[valid], minlength=len(counts))
                 target.write(window, np.where(valid, values, nodata).astype(dtype))
                 bar.update(values.size)
-    return counts
+        labels.finish()
+        _check_any(labels, inventory)
+
+
+def _check_any(labels: BurntLabels, inventory: LabelInventory) -> None:
+    """Raise LabelError if no shape gives a label."""
+    if not inventory.num_shapes(Fate.USED):
+        what, lost = inventory.why_none(), inventory.num_shapes(Fate.NO_CENTRE)
+        raise LabelError(
+            f"{labels.path}: no shape gives a label on {labels.grid.path}: {what}"
+            + (f"; {_ADVICE}." if lost else ".")
+        )
 
 
 def map_type(highest: int) -> tuple[str, int]:
@@ -146,10 +173,14 @@ def map_type(highest: int) -> tuple[str, int]:
     return ("uint8", 255) if highest < 255 else ("uint16", 65535)
 
 
-def colour_table(classes: IntArray) -> UInt8Array:
-    """Return a colour for each class number that occurs; (highest + 1, 3)."""
-    table = np.zeros((int(classes.max()) + 1, 3), np.uint8)
-    table[classes] = palette(len(classes))
+def colour_table(numbers: IntArray, classes: ClassList) -> UInt8Array:
+    """Return a colour for each class number that occurs, that of the list if it has one;
+    (highest + 1, 3).
+    """
+    table = np.zeros((int(numbers.max()) + 1, 3), np.uint8)
+    table[numbers] = palette(len(numbers))
+    for number in set(numbers.tolist()) & classes.colours.keys():
+        table[number] = classes.colours[number]
     return table
 
 

@@ -1,0 +1,192 @@
+"""What became of the labels of a command: no class is lost without a word."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clusternet.messages import short, short_value
+from clusternet.types import AnyArray, IntArray
+
+logger = logging.getLogger(__name__)
+
+DRAW_LARGER = "draw them at least a pixel wide"
+"""What to do about shapes that cover no pixel centre, in commands that cannot label others."""
+_MOST_LINES = 8
+"""Classes that lost some labels and are reported one by one."""
+
+
+class Fate(IntEnum):
+    """What became of a shape; over several maps the highest counts."""
+
+    ABSENT = 0
+    """The row of the file gives no shape: it has no class or no geometry."""
+    OFF_MAP = 1
+    """It lies on no map."""
+    NO_CENTRE = 2
+    """It covers no pixel centre."""
+    HIDDEN = 3
+    """It lies wholly under later shapes."""
+    USED = 4
+    """It gives labels."""
+
+
+_WORDS = {
+    Fate.OFF_MAP: "off the map",
+    Fate.NO_CENTRE: "covering no pixel centre",
+    Fate.HIDDEN: "wholly under later shapes",
+}
+
+
+@dataclass
+class LabelInventory:
+    """Counts shapes and pixels of each class, pooled over the label files of a command."""
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Names of classes."""
+    known: set[int] = field(default_factory=set)
+    """The classes that label files state; those without any pixel are reported too."""
+    read: Counter[int] = field(default_factory=Counter)
+    """Labelled pixels of each class on the maps, also where a map has no data."""
+    used: Counter[int] = field(default_factory=Counter)
+    """Labelled pixels of each class that count."""
+    undeclared: Counter[Path] = field(default_factory=Counter)
+    """Pixels of each file that mean no label by convention only (255 in 8-bit rasters)."""
+    lacking: Counter[str] = field(default_factory=Counter)
+    """Pixels of each class whose name says that there is none."""
+    _fates: dict[Path, tuple[IntArray, NDArray[np.int8]]] = field(default_factory=dict)
+    """Class of each shape (row) of a file, and what became of it; (rows,) both."""
+
+    def add_shapes(self, path: Path, rows: IntArray, classes: IntArray, fates: AnyArray) -> None:
+        """Add what became of the parts of shapes on one map.
+
+        Args:
+            path: the vector file.
+            rows: (parts,) the shape of each part.
+            classes: (parts,) class of each.
+            fates: (parts,) `Fate` of each.
+        """
+        size = int(rows.max()) + 1
+        of_map = np.zeros(size, np.int8)
+        np.maximum.at(of_map, rows, fates)
+        numbers = np.zeros(size, np.int32)
+        numbers[rows] = classes
+        known = self._fates.get(path)
+        self._fates[path] = (numbers, of_map if known is None else np.maximum(of_map, known[1]))
+
+    def add_read(self, values: IntArray) -> None:
+        """Add labels as read; (pixels,) classes."""
+        _count(self.read, values)
+
+    def add_used(self, values: IntArray) -> None:
+        """Add labels that count; (pixels,) classes."""
+        _count(self.used, values)
+
+    def num_shapes(self, fate: Fate) -> int:
+        """Return the number of shapes that had this fate."""
+        return sum(fates[fate] for fates in self._shapes().values())
+
+    def why_none(self) -> str:
+        """Say why no pixel has a label, as the end of a message; empty if nothing is known."""
+        shapes = self._shapes()
+        lost = sum(shapes.values(), Counter[Fate]())
+        if lost:
+            return f"{lost.total()} shape(s) read, {_lost(lost)}"
+        if self.read:
+            return f"all {self.read.total():,} labelled pixels lie where the maps have no data"
+        if self.undeclared:
+            pixels = f"{self.undeclared.total():,} pixels of value 255"
+            return f"it holds nothing but nodata and {pixels}, which mean no label"
+        return ""
+
+    def report(self, *, advice: str = "", left_out: str = "") -> None:
+        """Log shapes and pixels of each class; a class without any pixel is a warning.
+
+        Args:
+            advice: what to do about shapes that cover no pixel centre.
+            left_out: why label files were not read, for classes without any pixel.
+        """
+        shapes = self._shapes()
+        self._report_sums(shapes)
+        lines = 0
+        for number in sorted({*shapes, *self.read}):
+            fates = shapes.get(number, Counter())
+            lost = Counter({fate: count for fate, count in fates.items() if fate < Fate.USED})
+            if not self.used[number]:
+                logger.warning("%s", self._nothing_of(number, fates, lost, advice))
+            elif lost and lines < _MOST_LINES:
+                lines += 1
+                logger.info(
+                    "class %s: %d of its %d shapes give no label: %s.",
+                    self._name(number), lost.total(), fates.total(), _lost(lost),
+                )  # fmt: skip
+        absent = sorted(self.known - shapes.keys() - self.read.keys())
+        if absent:
+            listed = short(", ".join(map(self._name, absent)), 200)
+            logger.warning("no pixel of the maps has one of these labels: %s%s.",
+                           listed, left_out and f" ({left_out})")  # fmt: skip
+
+    def _report_sums(self, shapes: Mapping[int, Counter[Fate]]) -> None:
+        parts = []
+        for number, pixels in sorted(self.used.items()):
+            count = shapes[number].total() if number in shapes else 0
+            drawn = f" of {count} shape(s)" if count else ""
+            parts.append(f"{self._name(number)} {pixels:,} px{drawn}")
+        if parts:
+            shown = parts if len(parts) <= 12 else [*parts[:10], f"{len(parts) - 10} more"]
+            logger.info("labels used: %s.", short(", ".join(shown), 240))
+        for path, pixels in self.undeclared.items():
+            if pixels and len(self.undeclared) == 1:
+                logger.info("%s: %s pixels of value 255 are taken as unlabelled.",
+                            path, f"{pixels:,}")  # fmt: skip
+        if len(self.undeclared) > 1:
+            logger.info("%s pixels of value 255 in %d label files are taken as unlabelled.",
+                        f"{self.undeclared.total():,}", len(self.undeclared))  # fmt: skip
+        for name, pixels in self.lacking.items():
+            logger.info("the class '%s' (%s px) is taken as no label, as its name says.",
+                        short_value(name, 40), f"{pixels:,}")  # fmt: skip
+
+    def _nothing_of(
+        self, number: int, fates: Counter[Fate], lost: Counter[Fate], advice: str
+    ) -> str:
+        name = self._name(number)
+        if fates:
+            text = f"class {name}: none of its {fates.total()} shape(s) gives a label"
+            if lost:
+                text += f": {_lost(lost)}"
+            else:
+                text += ": the maps have no data there"
+            return f"{text}; {advice}." if lost[Fate.NO_CENTRE] and advice else f"{text}."
+        pixels = f"{self.read[number]:,} labelled pixel(s)"
+        return f"class {name}: its {pixels} lie where the maps have no data."
+
+    def _name(self, number: int) -> str:
+        return f"'{short_value(self.names[number], 40)}'" if number in self.names else str(number)
+
+    def _shapes(self) -> dict[int, Counter[Fate]]:
+        """Return the shapes of each class by what became of them."""
+        found: dict[int, Counter[Fate]] = {}
+        for classes, fates in self._fates.values():
+            pairs, counts = np.unique(np.stack([classes, fates]), axis=1, return_counts=True)
+            for (number, fate), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+                if fate > Fate.ABSENT:
+                    found.setdefault(number, Counter())[Fate(fate)] += count
+        return found
+
+
+def _count(counter: Counter[int], values: IntArray) -> None:
+    if values.size:
+        counts = np.bincount(values)
+        for number in np.flatnonzero(counts).tolist():
+            counter[number] += int(counts[number])
+
+
+def _lost(lost: Counter[Fate]) -> str:
+    return ", ".join(f"{lost[fate]} {words}" for fate, words in _WORDS.items() if lost[fate])

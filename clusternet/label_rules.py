@@ -1,0 +1,48 @@
+"""How the label files of a command are read: one way for all, settled before the first pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clusternet.class_list import ClassList
+from clusternet.class_meeting import Meeting, meet
+from clusternet.label_inventory import LabelInventory
+from clusternet.vectors import Shapes
+
+UNLABELLED = 255
+"""The value of 8-bit label rasters that means no label, whether or not the file declares it."""
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """What the user says of label files."""
+
+    classes: ClassList = field(default_factory=ClassList)
+    """The classes that labels may hold; an empty list allows any."""
+    class_field: str | None = None
+    """Field of vectors that holds the class."""
+    layer: str | None = None
+    """Layer of vector files that hold several."""
+    background: int | None = None
+    """Class of pixels under no shape; None leaves them unlabelled."""
+    ignore_label: int | None = None
+    """Label value that means no label, beside the file's own nodata; None means 255 in 8-bit
+    rasters, unless 255 is a class by its name, by the list of classes, or in a mask of only 0 and
+    255."""
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """What holds for all label files of a command."""
+
+    options: LabelOptions = field(default_factory=LabelOptions)
+    """What the user says."""
+    meeting: Meeting = field(default_factory=lambda: meet([]))
+    """The common classes, and the numbers that each file gives them."""
+    is_mask: bool = False
+    """True if the rasters hold nothing but 0 and 255: two classes, 0 and 1."""
+    inventory: LabelInventory = field(default_factory=LabelInventory)
+    """Counts what becomes of labels while they are read."""
+    shapes: dict[Path, Shapes] = field(default_factory=dict)
+    """The vector file that was read last: many maps may share it."""

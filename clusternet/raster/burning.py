@@ -1,0 +1,140 @@
+"""Labels burnt from shapes, window by window, and what becomes of every shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
+
+from clusternet.label_inventory import Fate, LabelInventory
+from clusternet.raster.alignment import drawing_transform
+from clusternet.raster.profile import RasterProfile
+from clusternet.types import AnyArray, BoolArray, IntArray
+from clusternet.vectors import Shapes
+from clusternet.windows import Window, blocks
+
+NO_LABEL = -1
+"""The value of pixels without a label in the arrays that are read."""
+_NO_SHAPE = -1
+_BURN_ALONE = (1024, 1024)  # pixels at a time of a shape that is burnt by itself
+
+
+class BurntLabels:
+    """Labels burnt from shapes."""
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        grid: RasterProfile,
+        *,
+        unlabelled: int | None = None,
+        background: int | None = None,
+        all_touched: bool = False,
+        lacking: Mapping[int, str] | None = None,
+        inventory: LabelInventory | None = None,
+    ) -> None:
+        """Bring shapes into the CRS of ``grid``; see `clusternet.raster.labels`.
+
+        Args:
+            shapes: with common class numbers.
+            grid: of the map.
+            unlabelled: class number that means no label.
+            background: class of pixels under no shape; None leaves them unlabelled.
+            all_touched: label every pixel that a shape touches.
+            lacking: numbers and names of classes that say that there is none.
+            inventory: counts what becomes of labels.
+        """
+        crs = None if grid.crs is None else grid.crs.to_wkt()
+        shapes = shapes.onto(crs, str(grid.path))
+        self.path = shapes.path
+        self._shapes = shapes
+        self.grid = grid
+        self._transform = drawing_transform(shapes, grid)
+        self._tree = shapely.STRtree(_finite(shapes.geometries))
+        self._lacking = dict(lacking or {})
+        self._unlabelled = NO_LABEL if unlabelled is None else unlabelled
+        self._inventory = inventory or LabelInventory()
+        self._background = NO_LABEL if background is None else background
+        self._all_touched = all_touched
+        self._seen = np.zeros(len(shapes.geometries) + 1, bool)  # the last serves _NO_SHAPE
+        self.overlaps = bool(self._under(Window(0, 0, *grid.shape)).size)
+
+    def read(self, window: Window) -> tuple[IntArray, BoolArray]:
+        """See `clusternet.raster.labels.Labels.read`."""
+        found = self._under(window)
+        parts = np.full(window.shape, _NO_SHAPE, np.int32)
+        if found.size:
+            parts = self._burn(found, window)
+            self._seen[parts.ravel()] = True
+        table = np.append(self._shapes.classes, self._background).astype(np.int32)
+        labels: IntArray = table[parts]
+        labels[labels == self._unlabelled] = NO_LABEL
+        for number, name in self._lacking.items():
+            self._inventory.lacking[name] += int((labels == number).sum())
+            labels[labels == number] = NO_LABEL
+        valid = labels != NO_LABEL
+        self._inventory.add_read(labels[valid])
+        return labels, valid
+
+    def finish(self) -> None:
+        """Count what became of each shape, once the whole map was read."""
+        shapes = self._shapes
+        self._inventory.add_shapes(shapes.path, shapes.rows, shapes.classes, self._fates())
+
+    def _fates(self) -> AnyArray:
+        fates = np.where(self._seen[:-1], Fate.USED, Fate.OFF_MAP).astype(np.int8)
+        near = self._under(Window(0, 0, *self.grid.shape))
+        unseen = near[~self._seen[near]]
+        rows, cols = self.grid.shape
+        corners = [self._transform @ c for c in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
+        valid = shapely.make_valid(self._shapes.geometries[unseen])
+        for index in unseen[shapely.intersects(valid, shapely.Polygon(corners))]:
+            fates[index] = Fate.HIDDEN if self._covers_centre(index) else Fate.NO_CENTRE
+        fates[np.isin(self._shapes.classes, [self._unlabelled, *self._lacking])] = Fate.ABSENT
+        return fates
+
+    def _covers_centre(self, index: int) -> bool:
+        """Tell whether a shape would give a label if it lay on top."""
+        around = self._pixels_around(index)
+        for part in blocks(around.shape, _BURN_ALONE):
+            place = Window(around.row + part.row, around.col + part.col, *part.shape)
+            if (self._burn(np.array([index]), place) != _NO_SHAPE).any():
+                return True
+        return False
+
+    def _pixels_around(self, index: int) -> Window:
+        """Return the window of the map that holds a shape."""
+        left, bottom, right, top = shapely.bounds(self._shapes.geometries[index])
+        ends = [~self._transform @ (x, y) for x in (left, right) for y in (bottom, top)]
+        cols, rows = np.array(ends).T
+        row, col = int(np.floor(rows.min())) - 1, int(np.floor(cols.min())) - 1
+        height, width = int(np.ceil(rows.max())) + 1 - row, int(np.ceil(cols.max())) + 1 - col
+        return Window(row, col, height, width).inside(self.grid.shape)
+
+    def _burn(self, indexes: AnyArray, window: Window) -> IntArray:
+        """Return the shape on top of each pixel, ``_NO_SHAPE`` where there is none."""
+        burns = [(self._shapes.geometries[i], int(i)) for i in indexes]
+        parts: IntArray = rasterize(
+            burns, window.shape, fill=_NO_SHAPE, dtype="int32",
+            transform=self._transform @ Affine.translation(window.col, window.row),
+            all_touched=self._all_touched,
+        )  # fmt: skip
+        return parts
+
+    def _under(self, window: Window) -> AnyArray:
+        """Return the indices of the shapes that may touch a window, in burning order."""
+        place = self._transform @ Affine.translation(window.col, window.row)
+        corners = [(0, 0), (window.width, 0), (0, window.height), (window.width, window.height)]
+        box = shapely.MultiPoint([place @ corner for corner in corners]).envelope
+        return np.sort(self._tree.query(box))
+
+
+def _finite(geometries: AnyArray) -> AnyArray:
+    """Return geometries with None for those that have no place in the CRS of the map."""
+    finite = np.isfinite(shapely.bounds(geometries)).all(axis=1)
+    kept = geometries.copy()
+    kept[~finite] = None
+    return kept

@@ -1,0 +1,134 @@
+"""What a map or a label raster says of its values: names, colours, and whether they are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+
+from clusternet.class_names import clean_name, is_made_up
+from clusternet.errors import LabelError
+from clusternet.foreign_errors import reason
+from clusternet.raster.opening import open_dataset
+
+RGB = tuple[int, int, int]
+_NAME, _MIN, _MIN_MAX = 2, 3, 5  # GDAL's numbers for the use of a column
+_LOSSY_DRIVERS = ("JPEG", "WEBP")
+_JPEG_ENDINGS = (".jpg", ".jpeg")
+
+
+def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
+    """Return the class names and colours of a raster, where it has them.
+
+    Names stand in ``<path>.aux.xml``, or in the file itself if that is a VRT, as category names
+    or as a raster attribute table. Names that are missing or empty are left out, and so are those
+    that say no more than the number.
+
+    Raises:
+        LabelError: if the side file is damaged.
+        RasterError: if the raster cannot be read.
+    """
+    names: dict[int, str] = {}
+    for source in _xml_files(path):
+        try:
+            # a file of GDAL; the standard library's parser resolves no external entities
+            root = ElementTree.parse(source).getroot()  # noqa: S314
+        except (ElementTree.ParseError, OSError, ValueError) as error:
+            raise LabelError(
+                f"{source}: the class names of {path.name} cannot be read ({reason(error)}); "
+                "remove this file, or write it anew."
+            ) from error
+        names |= dict(_names(root, source))
+    colours: dict[int, RGB] = {}
+    with open_dataset(path) as dataset:
+        if dataset.colorinterp[0] == ColorInterp.palette:
+            colours = {value: colour[:3] for value, colour in dataset.colormap(1).items()}
+    return names, colours
+
+
+def _xml_files(path: Path) -> Iterator[Path]:
+    if path.suffix.lower() == ".vrt":
+        yield path
+    side_file = path.with_name(path.name + ".aux.xml")
+    if side_file.is_file():
+        yield side_file
+
+
+def _names(root: ElementTree.Element, source: Path) -> Iterator[tuple[int, str]]:
+    for kind in ("PAMRasterBand", "VRTRasterBand"):
+        for band in root.findall(f"./{kind}[@band='1']"):
+            for value, text in (*_table(band), *_categories(band)):
+                name = clean_name(text, source)
+                if name and value >= 0 and not is_made_up(value, name):
+                    yield value, name
+
+
+def _categories(band: ElementTree.Element) -> Iterable[tuple[int, str]]:
+    entries = band.findall("./CategoryNames/Category")
+    return ((value, entry.text or "") for value, entry in enumerate(entries))
+
+
+def _table(band: ElementTree.Element) -> Iterator[tuple[int, str]]:
+    """Yield value and name of each row of a raster attribute table that has both."""
+    table = band.find("./GDALRasterAttributeTable")
+    if table is None:
+        return
+    uses = [(column.findtext("Usage") or "").strip() for column in table.findall("./FieldDefn")]
+    at_name = [index for index, use in enumerate(uses) if use == str(_NAME)]
+    at_value = [index for index, use in enumerate(uses) if use in (str(_MIN), str(_MIN_MAX))]
+    if not (at_name and at_value):
+        return
+    for row in table.findall("./Row"):
+        cells = [(cell.text or "").strip() for cell in row.findall("./F")]
+        if len(cells) == len(uses):
+            number = cells[at_value[0]].removesuffix(".0")
+            if number.isascii() and number.isdigit() and len(number) < 10:
+                yield int(number), cells[at_name[0]]
+
+
+def check_lossless(path: Path, what: str = "labels") -> None:
+    """Raise LabelError if a raster was compressed in a way that changes its values.
+
+    Args:
+        path: the raster.
+        what: what its values should be, for the message.
+
+    Raises:
+        LabelError: if it is JPEG or the like.
+        RasterError: if it cannot be read.
+    """
+    with open_dataset(path) as dataset:
+        lossy = _lossy_compression(dataset)
+    if lossy:
+        raise LabelError(
+            f"{path}: cannot serve as {what}: {lossy} compression changes class numbers. Save "
+            f"the {what} anew from where they were made, as PNG or as GeoTIFF with deflate."
+        )
+
+
+def _lossy_compression(dataset: DatasetReader) -> str | None:
+    """Return the name of a compression that changes values, None if there is none."""
+    tags = dataset.tags(ns="IMAGE_STRUCTURE")
+    kind = str(tags.get("COMPRESSION", dataset.driver)).upper()
+    reversible = str(tags.get("COMPRESSION_REVERSIBILITY", "")).upper()
+    if reversible.startswith("LOSSLESS"):
+        return None
+    if reversible.startswith("LOSSY"):
+        return kind.removesuffix("OPENJPEG")
+    if "JPEG" in kind.split() or kind in _LOSSY_DRIVERS:
+        return kind
+    if kind.startswith("LERC") and _as_float(tags.get("MAX_Z_ERROR", "0")) >= 0.5:
+        return kind
+    if any(Path(name).suffix.lower() in _JPEG_ENDINGS for name in dataset.files[1:]):
+        return "JPEG"  # of a file that a VRT shows
+    return None
+
+
+def _as_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
