@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clusternet.colours import palette
+from clusternet.errors import RasterError
 from clusternet.files import KIND_TAG, check_apart
 from clusternet.map_outputs import MapOptions, WantedMaps, check_map_outputs
 from clusternet.predictor import Prediction, Predictor
@@ -21,6 +22,8 @@ from clusternet.raster import (
     create_map,
     open_raster,
     warn_of_orientation,
+    warn_of_other_images,
+    warn_of_separate_bands,
 )
 from clusternet.types import AnyArray
 
@@ -62,9 +65,21 @@ def predict_rasters(
 def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) -> PredictionReport:
     """Write the maps that `clusternet.map_outputs.check_map_outputs` found to be wanted."""
     warn_of_orientation(source for source, _ in wanted.jobs)
+    profiles = _read_profiles([source for source, _ in wanted.jobs])
+    warn_of_other_images(profiles)
+    warn_of_separate_bands(profiles)
     for source, output in wanted.jobs:
         predict_raster(predictor, source, output, options)
     return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept)
+
+
+def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
+    """Return the profiles of the rasters that can be read; of others its turn tells."""
+    profiles = []
+    for path in paths:
+        with suppress(RasterError), open_raster(path) as raster:
+            profiles.append(raster.profile)
+    return profiles
 
 
 def predict_raster(

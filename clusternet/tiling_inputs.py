@@ -23,6 +23,8 @@ from clusternet.raster import (
     find_scenes,
     open_raster,
     warn_of_orientation,
+    warn_of_other_images,
+    warn_of_separate_bands,
 )
 from clusternet.raster.finding import report_left_out
 from clusternet.raster.validity import check_nodata
@@ -92,6 +94,9 @@ def find_inputs(
         item = TilingInput(path, name, place.as_posix(), profile, patch_format, arrangement)
         label = None if labels is None else labels.open(item, place)
         pairs.append(TilingPair(item, label))
+    profiles = [pair.raster.profile for pair in pairs]
+    warn_of_other_images(profiles)
+    warn_of_separate_bands(profiles)
     _warn_of_small_rasters(pairs, settings)
     return pairs
 

@@ -17,6 +17,8 @@ from clusternet.pairing import pair_files
 from clusternet.patches import open_patches
 from clusternet.raster import find_rasters, find_scenes, open_raster
 from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.settings import TilingSettings
+from clusternet.tiling_inputs import find_inputs
 
 PIXELS = np.arange(1, 61, dtype=np.uint8).reshape(6, 10)
 
@@ -175,6 +177,8 @@ def test_pages_that_look_like_bands_are_refused_with_a_command(
 ) -> None:
     write_pages(tmp_path / "stack.tif", *[PIXELS] * pages)
     monkeypatch.chdir(tmp_path)
+    if pages == 2:
+        monkeypatch.setattr("clusternet.raster.pages.MOST", 900)  # however long the folder's name
     with pytest.raises(RasterError, match=f"holds {pages} pages of the same size") as caught:
         with open_raster(Path("stack.tif")):
             pass
@@ -236,3 +240,71 @@ def test_label_folders_may_be_linked(write_raster: WriteRaster, tmp_path: Path) 
     assert pair_files(scene.parent, tmp_path / "labels") == [
         (scene, tmp_path / "labels/2020/a.png")
     ]
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture, word: str) -> list[str]:
+    return [text for text in caplog.messages if word in text]
+
+
+def write_band(write: WriteRaster, name: str, size: int = 24, shift: float = 0.0) -> Path:
+    """Write a single band of a footprint of 12 by 12 metres."""
+    pixels = np.random.default_rng(0).integers(1, 99, (size, size)).astype(np.uint16)
+    place = rasterio.transform.from_origin(448_000 + shift, 5_412_000, 12 / size, 12 / size)
+    return write(name, pixels, transform=place)
+
+
+LONG = "LC09_L2SP_193027_20230615_20230617_02_T1_SR"
+
+
+@pytest.mark.parametrize(
+    ("names", "command"),
+    [
+        (["T32_B02.tif", "T32_B03.tif"], "in/T32_stack.vrt in/T32_B02.tif in/T32_B03.tif"),
+        ([f"{LONG}_B{i}.TIF" for i in (4, 5, 10)], f"in/{LONG}_B*.TIF"),
+        (["red.tif", "green.tif"], "in/stack.vrt in/green.tif in/red.tif"),
+        (
+            ["R10m/x_B04_10m.jp2", "R20m/x_B05_20m.jp2"],
+            "in/R10m/x_stack.vrt in/R10m/x_B04_10m.jp2 in/R20m/x_B05_20m.jp2",
+        ),
+        (["before.tif", "after.tif"], "in/stack.vrt in/after.tif in/before.tif"),
+    ],
+)
+def test_separate_bands_of_a_scene_are_not_tiled_in_silence(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, names: list[str], command: str,
+) -> None:  # fmt: skip
+    for i, name in enumerate(names):
+        write_band(write_raster, f"in/{name}", size=48 if i == 0 else 24)
+    monkeypatch.chdir(tmp_path)
+    find_inputs(Path("in"), TilingSettings(patch_shape=(16, 16)))
+    found = warnings_of(caplog, "separate bands of one scene")
+    assert len(found) == 1 and "gdalbuildvrt -separate -resolution highest " in found[0]
+    assert found[0].endswith(command)
+
+
+def test_scenes_of_other_places_are_no_bands(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_band(write_raster, "in/a_B02.tif")
+    write_band(write_raster, "in/b_B03.tif")
+    write_band(write_raster, "in/B04.tif", shift=500)
+    write_raster("in/a_B03.tif", np.zeros((24, 24, 3), np.uint16))
+    find_inputs(tmp_path / "in", TilingSettings(patch_shape=(16, 16)))
+    assert warnings_of(caplog, "separate bands") == []
+
+
+def test_bands_of_many_scenes_are_told_in_few_lines(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for scene in range(5):
+        for band in ("red", "nir"):
+            write_band(write_raster, f"in/{scene}/{band}.tif", size=4)
+    find_inputs(tmp_path / "in", TilingSettings(patch_shape=(4, 4)))
+    assert len(warnings_of(caplog, "separate bands")) == 3
+    assert "and so do the files of 2 more scenes" in caplog.text
+
+
+def test_pages_of_another_size_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_pages(tmp_path / "a.tif", PIXELS, PIXELS[::2, ::2])
+    find_inputs(path, TilingSettings(patch_shape=(4, 4)))
+    assert f"{path} holds 1 more image(s) of another size" in caplog.text

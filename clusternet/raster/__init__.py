@@ -6,8 +6,10 @@ from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
 from clusternet.raster.opening import open_raster
 from clusternet.raster.orientation import warn_of_orientation
+from clusternet.raster.pages import warn_of_other_images
 from clusternet.raster.profile import RasterProfile, make_profile
 from clusternet.raster.reading import Raster
+from clusternet.raster.separate_bands import warn_of_separate_bands
 from clusternet.raster.writing import MapWriter, create_map, write_patch
 
 __all__ = [
@@ -24,5 +26,7 @@ __all__ = [
     "open_array",
     "open_raster",
     "warn_of_orientation",
+    "warn_of_other_images",
+    "warn_of_separate_bands",
     "write_patch",
 ]

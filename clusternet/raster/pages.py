@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import rasterio
@@ -13,6 +14,9 @@ from rasterio.io import DatasetReader
 from clusternet.errors import RasterError
 from clusternet.foreign_errors import is_foreign
 from clusternet.messages import MOST
+from clusternet.raster.profile import RasterProfile
+
+logger = logging.getLogger(__name__)
 
 _MOST_OPENED = 8  # pages that are looked at to tell bands from thumbnails
 
@@ -35,9 +39,20 @@ def check_pages(dataset: DatasetReader, path: Path) -> None:
         raise RasterError(_of_pages(dataset, path, inside))
 
 
-def other_pages(dataset: DatasetReader) -> int:
+def count_other_images(dataset: DatasetReader) -> int:
     """Return how many images of a file are not read with the first one."""
     return max(0, len(dataset.subdatasets) - 1)
+
+
+def warn_of_other_images(profiles: Iterable[RasterProfile]) -> None:
+    """Name the rasters that hold images of another size beside the one that is read."""
+    found = [profile for profile in profiles if profile.num_other_images]
+    if found:
+        logger.warning(
+            "%s%s holds %d more image(s) of another size, such as thumbnails, which are not read",
+            found[0].path, f" (and {len(found) - 1} more file(s))" if len(found) > 1 else "",
+            found[0].num_other_images,
+        )  # fmt: skip
 
 
 def _is_like_a_page(dataset: DatasetReader, inside: Sequence[str]) -> bool:

@@ -40,6 +40,8 @@ class RasterProfile:
     """In how many bands data must be missing for a pixel to have none."""
     bands: BandIdentity = NOTHING_STATED
     """What the file says of its bands."""
+    num_other_images: int = 0
+    """Pages of the file that are not read, such as thumbnails."""
 
     @property
     def has_uneven_nodata(self) -> bool:

@@ -13,6 +13,7 @@ from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.band_statements import read_band_identity
 from clusternet.raster.complaints import whole_read
+from clusternet.raster.pages import count_other_images
 from clusternet.raster.palette import colour_lookup
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.validity import alpha_bands, count_infinite, find_validity
@@ -60,6 +61,7 @@ class Raster:
             has_mask=self._validity.has_mask or transparent,
             band_nodata=self._validity.markers,
             nodata_rule=self._validity.rule,
+            num_other_images=count_other_images(dataset),
             bands=_SHOWN if shows_palette else read_band_identity(dataset, self._indexes),
         )
         self._arrangement = AS_STORED
