@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from clusternet.class_names import clean_name, is_made_up
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import reason
 from clusternet.raster.opening import open_dataset
+from clusternet.raster.palette import colour_table
 
 RGB = tuple[int, int, int]
 _NAME, _MIN, _MIN_MAX = 2, 3, 5  # GDAL's numbers for the use of a column
@@ -42,10 +42,8 @@ def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
                 "remove this file, or write it anew."
             ) from error
         names |= dict(_names(root, source))
-    colours: dict[int, RGB] = {}
     with open_dataset(path) as dataset:
-        if dataset.colorinterp[0] == ColorInterp.palette:
-            colours = {value: colour[:3] for value, colour in dataset.colormap(1).items()}
+        colours = {value: colour[:3] for value, colour in colour_table(dataset, 1).items()}
     return names, colours
 
 

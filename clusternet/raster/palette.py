@@ -2,22 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
-from clusternet.types import AnyArray
+from clusternet.errors import RasterError
+from clusternet.nodata import Number
+from clusternet.types import AnyArray, BoolArray, UInt8Array
+
+Colour = tuple[int, int, int, int]
 
 
-def colour_lookup(dataset: DatasetReader, with_nodata: bool) -> AnyArray | None:
-    """Return the (indexes, 4) RGBA table of a palette image, None for measurements."""
-    if dataset.count != 1 or dataset.colorinterp[0] != ColorInterp.palette:
+@dataclass(frozen=True)
+class Palette:
+    """The colour table of an image."""
+
+    table: UInt8Array
+    """(entries, 4): red, green, blue and alpha of the numbers from 0."""
+    nodata: Number | None
+    """A number that stands for no data, whether the table has it or not."""
+
+    @property
+    def hides_pixels(self) -> bool:
+        """True if some number shows nothing."""
+        return self.nodata is not None or not self.table[:, 3].all()
+
+    def colours(self, numbers: AnyArray) -> tuple[UInt8Array, BoolArray, BoolArray]:
+        """Look the colours of pixels up.
+
+        Args:
+            numbers: (rows, cols) of any type.
+
+        Returns:
+            colours (3, rows, cols), then visible and known (rows, cols): False where a pixel
+            shows nothing, and where its number has no colour.
+        """
+        last = len(self.table) - 1
+        # written so that NaN is no entry
+        known = (numbers >= 0) & (numbers <= last)
+        places = np.where(known, numbers, 0).astype(np.intp)
+        if numbers.dtype.kind == "f":
+            known &= places == numbers
+        rgba = self.table[places]
+        visible = rgba[..., 3] > 0
+        if self.nodata is not None:
+            visible &= numbers != np.asarray(self.nodata).astype(numbers.dtype)
+        if numbers.dtype.kind == "f":
+            visible &= ~np.isnan(numbers)
+        return np.moveaxis(rgba[..., :3], -1, 0), visible, known
+
+
+def colour_table(dataset: DatasetReader, band: int) -> dict[int, Colour]:
+    """Return the colour of each number of a band; empty where it has no table.
+
+    A file may call a band a palette and bring no table: then its numbers are measurements.
+    """
+    if dataset.colorinterp[band - 1] != ColorInterp.palette:
+        return {}
+    try:
+        return dict(dataset.colormap(band))
+    except ValueError:
+        return {}
+
+
+def read_palette(
+    dataset: DatasetReader, bands: Sequence[int], nodata: Number | None
+) -> Palette | None:
+    """Return the colour table of a palette image, None for measurements.
+
+    Args:
+        dataset: open.
+        bands: numbers of its bands but alpha, from 1.
+        nodata: the number that the file declares to be nodata.
+
+    Raises:
+        RasterError: if a table stands in one of several bands, or holds what is no colour.
+    """
+    path = Path(dataset.name)  # without what `plain_path` put before it
+    tables = {band: table for band in bands if (table := colour_table(dataset, band))}
+    if not tables:
         return None
-    size = 2 ** (8 * np.dtype(dataset.dtypes[0]).itemsize)
-    table = np.zeros((size, 4), np.uint8)
-    table[:, 3] = 255
-    for index, colour in dataset.colormap(1).items():
-        table[index] = colour
-    if with_nodata and dataset.nodata is not None:
-        table[int(dataset.nodata), 3] = 0
-    return table
+    band = next(iter(tables))
+    if len(bands) > 1:
+        raise RasterError(
+            f"{path}: band {band} has a colour table but is one of {len(bands)} bands "
+            "(pictures of an animation?); expected one band with a table, or none. Take one "
+            f"band: gdal_translate -b {band}."
+        )
+    entries = tables[band]
+    colours = np.zeros((max(entries) + 1, 4), np.int64)
+    colours[list(entries)] = list(entries.values())
+    if (wrong := colours[(colours < 0) | (colours > 255)]).size:
+        raise RasterError(
+            f"{path}: its colour table holds the value {wrong[0]}; expected 0 to 255. "
+            "Remove the table: gdal_translate -colorinterp_1 gray."
+        )
+    return Palette(colours.astype(np.uint8), nodata)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.io import DatasetReader
 
 from clusternet.band_identity import NOTHING_STATED, Arrangement, BandIdentity
 from clusternet.nodata import NodataRule, Number, default_rule
@@ -79,6 +80,20 @@ class RasterProfile:
     def window_transform(self, window: Window) -> Affine:
         """Return the transform of ``window`` taken as a raster of its own."""
         return self.transform @ Affine.translation(window.col, window.row)
+
+
+def read_transform(dataset: DatasetReader) -> Affine:
+    """Return the transform of an open dataset, the identity where it states none.
+
+    GDAL's reader of PNM (.pgm, .ppm) gives whatever lay in memory where there is no world file.
+    """
+    path = Path(dataset.name)
+    if dataset.driver == "PNM" and not any(
+        path.with_suffix(suffix).is_file() for suffix in (".wld", ".WLD")
+    ):
+        return Affine.identity()
+    transform: Affine = dataset.transform
+    return transform
 
 
 def make_profile(

@@ -14,9 +14,9 @@ from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.band_statements import read_band_identity
 from clusternet.raster.complaints import whole_read
 from clusternet.raster.pages import count_other_images
-from clusternet.raster.palette import colour_lookup
-from clusternet.raster.profile import RasterProfile
-from clusternet.raster.validity import alpha_bands, count_infinite, find_validity
+from clusternet.raster.palette import Palette, read_palette
+from clusternet.raster.profile import RasterProfile, read_transform
+from clusternet.raster.validity import alpha_bands, count_infinite, find_validity, fitting
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
@@ -45,20 +45,19 @@ class Raster:
         alpha = alpha_bands(dataset)
         self._indexes = [i for i in dataset.indexes if i not in alpha]
         dtype = self._check_dtype()
-        is_given = choice.value is not None and choice.overrides
-        self._lookup = None if codes else colour_lookup(dataset, not is_given)
-        shows_palette = self._lookup is not None
+        self._palette = None if codes else self._read_palette(dtype, choice)
+        shows_palette = self._palette is not None
         self._validity = find_validity(dataset, dtype, choice, shows_palette=shows_palette)
-        transparent = self._lookup is not None and bool((self._lookup[:, 3] == 0).any())
+        hides_pixels = self._palette is not None and self._palette.hides_pixels
         self.profile = RasterProfile(
             path=Path(dataset.name),
             shape=(dataset.height, dataset.width),
-            num_bands=len(self._indexes) if self._lookup is None else 3,
-            dtype=dtype if self._lookup is None else "uint8",
+            num_bands=3 if shows_palette else len(self._indexes),
+            dtype="uint8" if shows_palette else dtype,
             crs=dataset.crs,
-            transform=dataset.transform,
+            transform=read_transform(dataset),
             nodata=self._validity.nodata,
-            has_mask=self._validity.has_mask or transparent,
+            has_mask=self._validity.has_mask or hides_pixels,
             band_nodata=self._validity.markers,
             nodata_rule=self._validity.rule,
             num_other_images=count_other_images(dataset),
@@ -77,6 +76,11 @@ class Raster:
                 f"found {', '.join(sorted(kinds))}."
             )
         return str(kinds.pop())
+
+    def _read_palette(self, dtype: str, choice: NodataChoice) -> Palette | None:
+        is_given = choice.value is not None and choice.overrides
+        declared = None if is_given else self._dataset.nodatavals[self._indexes[0] - 1]
+        return read_palette(self._dataset, self._indexes, fitting(declared, dtype))
 
     def arrange(self, arrangement: Arrangement) -> None:
         """Read the bands in another order or at another scale from now on; the profile stays."""
@@ -135,15 +139,24 @@ class Raster:
         failed = f"{self.profile.path}: cannot be read at row {window.row}, column {window.col}"
         with whole_read(failed, self._advice()):
             bands = self._read_bands(window) if shape is None else self._shrunk(window, shape)
-            visible = None
-            if self._lookup is not None:
-                colours = self._lookup[bands[0]]  # (rows, cols, 4)
-                bands, visible = np.moveaxis(colours[..., :3], -1, 0), colours[..., 3] > 0
+            numbers = bands[0]
+            if self._palette is not None:
+                bands, visible, known = self._palette.colours(numbers)
             valid = self._validity.read(self._dataset, _for_rasterio(window), bands)
-        if visible is not None:
+        if self._palette is not None:
             valid &= visible
+            self._check_known(numbers[valid & ~known])
         self.num_infinite += count_infinite(bands, self._validity.markers)
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1)), valid
+
+    def _check_known(self, unknown: AnyArray) -> None:
+        """Refuse pixels whose numbers have no colour."""
+        if unknown.size:
+            raise RasterError(
+                f"{self.profile.path}: holds the pixel value {unknown[0]}, for which its colour "
+                "table has no entry. Mend the table, or remove it to take the values as they are: "
+                "gdal_translate -colorinterp_1 gray."
+            )
 
     def _advice(self) -> str:
         if self._dataset.driver == "VRT":

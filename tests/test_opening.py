@@ -1,0 +1,70 @@
+"""Opening files that GDAL complains of."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from conftest import WriteRaster
+from rasterio.crs import CRS
+
+from clusternet.errors import RasterError
+from clusternet.raster import open_raster
+from clusternet.settings import TilingSettings
+from clusternet.tiling import tile_rasters
+
+MERCATOR = (
+    'PROJCS["m",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
+    'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Mercator_1SP"],'
+    'PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",10.5],'
+    'PARAMETER["scale_factor",0.83],PARAMETER["false_easting",0],PARAMETER["false_northing",0],'
+    'UNIT["metre",1]]'
+)
+
+
+def test_a_crs_that_proj_does_not_know_is_left_out_with_a_word(
+    tmp_path: Path, write_raster: WriteRaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = np.full((8, 8), 5, np.uint8)
+    path = write_raster("mercator.tif", pixels, crs=CRS.from_wkt(MERCATOR))
+    known = struct.pack("<3d", 0, 10.5, 0.83)  # latitude of origin, meridian, scale
+    content = path.read_bytes()
+    assert content.count(known) == 1
+    path.write_bytes(content.replace(known, struct.pack("<3d", 34, 10.5, 0.83)))
+    settings = TilingSettings(patch_shape=(8, 8))
+    report = tile_rasters(path, tmp_path / "patches", settings, workers=1)
+    assert report.written == 1
+    said = [text for text in caplog.messages if "mercator.tif: its CRS cannot be used" in text]
+    assert len(said) == 1 and len(said[0]) - len(str(path)) < 220
+
+
+def test_a_grey_map_without_a_world_file_lies_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "map.pgm"
+    path.write_bytes(b"P5\n2 2\n255\nabcd")
+    with open_raster(path) as raster:
+        assert not raster.profile.is_georeferenced
+    path.with_suffix(".wld").write_text("2\n0\n0\n-2\n101\n199\n")
+    with open_raster(path) as raster:
+        assert raster.profile.transform == Affine(2, 0, 100, 0, -2, 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("notes.tif", b"these are notes", "damaged, cut off, or another format"),
+        ("image.hdr", b"ENVI\nsamples = 2\nlines = 2\nbands = 1\n", "ENVI header file"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_refused_in_gdals_words(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(RasterError) as refused, open_raster(path):
+        pass
+    message = str(refused.value).replace(str(tmp_path), "")
+    assert message.startswith(f"/{name}: cannot be read as a raster (") and said in message
+    assert len(message) < 220
