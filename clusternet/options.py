@@ -42,7 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "output_folder": _PATH | dict(help="folder to write to"),
     "overwrite": dict(action="store_true", help="replace an existing output"),
     "workers": dict(type=int, help="threads or processes that read and write beside the main one"),
-    "seed": dict(type=int, help="fixes every random choice"),
+    "seed": dict(type=int, help="fixes every random choice (docs/method.md: what "
+        "may still differ)"),
     "nodata": dict(
         type=number, metavar="X", help="value that marks pixels without data, instead of what the "
         "files say; 0 makes black nodata"
@@ -84,7 +85,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "num_features": dict(type=int, help="features a pixel"),
     "feature_transform": dict(choices=("none", "standardise", "whiten", "neighbours"),
         help="what is done to features before K-Means; neighbours lets count less what changes "
-        "from pixel to pixel"),
+        "over 16 pixels"),
     "samples_per_centroid": dict(type=int, help="pixels sampled for K-Means, for each cluster; "
         "0 takes all (only with --cluster_scope batch)"),
     "sample_patches": dict(type=int, help="patches the sample is drawn from, at most"),

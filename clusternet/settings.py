@@ -68,8 +68,8 @@ class TrainingSettings:
     num_features: int = 64
     """Features a pixel."""
     feature_transform: FeatureTransform = "neighbours"
-    """What is done to the features before K-Means; neighbours lets count less what changes from
-    pixel to pixel."""
+    """What is done to the features before K-Means; neighbours lets count less what changes over
+    16 pixels."""
     samples_per_centroid: int = 256
     """Pixels sampled for K-Means, for each cluster; 0 takes all pixels (scope batch only)."""
     sample_patches: int = 64
@@ -83,7 +83,8 @@ class TrainingSettings:
     skip_bad_files: bool = False
     """Leave damaged patches out, and count them, instead of stopping."""
     seed: int = 1
-    """Fixes every random choice."""
+    """Fixes every random choice; other hardware or another number of threads may still change the
+    last digit of a sum (docs/method.md)."""
     workers: int = 2
     """Threads that read patches while the network computes."""
 
