@@ -9,6 +9,11 @@ Writes a run folder with the network, the codebook, previews and the history of 
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path

@@ -11,6 +11,7 @@ from clusternet.bands import BandMoments, Bands
 from clusternet.clustering import Codebook, cluster
 from clusternet.colours import palette
 from clusternet.files import KIND_TAG
+from clusternet.interrupts import interrupts
 from clusternet.raster import create_map, open_raster
 from clusternet.types import FloatArray
 from clusternet.windows import blocks
@@ -63,6 +64,7 @@ def _sample(
         share = min(1.0, 1.1 * num_samples / (profile.shape[0] * profile.shape[1]))
         moments, kept = BandMoments(profile.num_bands), []
         for window in blocks(profile.shape, _BLOCK):
+            interrupts.check()
             pixels, valid = raster.read(window)
             moments.add(pixels, valid)
             kept.append(pixels[valid & (rng.random(valid.shape) < share)])
@@ -89,6 +91,7 @@ def _write_map(
             output, raster.profile, nodata=255, colours=colours, tags=tags, overwrite=overwrite
         ) as writer:
             for window in blocks(raster.profile.shape, _BLOCK):
+                interrupts.check()
                 pixels, valid = raster.read(window)
                 values = bands.standardise(pixels, valid).reshape(-1, bands.num_bands)
                 labels = codebook.assign(values).reshape(valid.shape)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.class_list import ClassList
 from clusternet.cluster_maps import (
@@ -27,12 +26,14 @@ from clusternet.files import (
     check_open_folder,
     check_writable,
 )
+from clusternet.interrupts import interrupts
 from clusternet.label_files import classes_in, settle_labels
 from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
 from clusternet.pairing import find_maps, pair_files
 from clusternet.polygons import PolygonOptions, check_new_polygons, write_class_polygons
+from clusternet.progress import Progress
 from clusternet.raster import check_new_map, create_map, open_raster
 from clusternet.raster.vectors import map_type
 from clusternet.run import LEGEND
@@ -76,6 +77,7 @@ class ClassReport:
         return text + (f"; polygons in {self.polygons}" if self.polygons else "")
 
 
+@interrupts.listening()
 def assign_classes(
     maps: Path,
     labels: Path | None,
@@ -265,7 +267,7 @@ def _write_class_maps(
     dtype, nodata = map_type(legend.highest_class)
     lookup = legend.lookup()
     total = sum(cluster_map.num_pixels for cluster_map in maps)
-    with tqdm(total=total, desc="class maps", unit="px", disable=None) as bar:
+    with Progress(total=total, desc="class maps", unit="px") as bar:
         for cluster_map, target in zip(maps, targets, strict=True):
             tags = {KIND_TAG: "classes"} | ({RUN_TAG: legend.run} if legend.run else {})
             with (

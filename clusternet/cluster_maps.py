@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.errors import LabelError
 from clusternet.files import KIND_TAG
 from clusternet.nodata import declaring_hint
+from clusternet.progress import Progress
 from clusternet.raster import Raster, RasterProfile, open_raster
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
@@ -113,9 +113,7 @@ def count_clusters(maps: Sequence[ClusterMap]) -> int:
     stated = [m.num_clusters for m in maps if m.num_clusters is not None]
     silent = [m for m in maps if m.num_clusters is None]
     highest = max(stated, default=0) - 1
-    with tqdm(
-        total=sum(m.num_pixels for m in silent), desc="count clusters", unit="px", disable=None
-    ) as bar:
+    with Progress(total=sum(m.num_pixels for m in silent), desc="count clusters", unit="px") as bar:
         for cluster_map in silent:
             with open_raster(cluster_map.path, codes=True) as raster:
                 for window in cluster_map.windows():

@@ -11,6 +11,7 @@ import faiss
 import numpy as np
 
 from clusternet.errors import ClusteringError
+from clusternet.interrupts import interrupts
 from clusternet.types import AnyArray, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -204,26 +205,40 @@ def cluster(
     check_features(features, num_clusters)
     offset, projection = space or fit_transform(features, "none")
     empty = Codebook(np.empty((0, features.shape[1]), np.float32), offset, projection)
-    kmeans = faiss.Kmeans(
-        features.shape[1],
-        num_clusters,
-        niter=iterations,
-        seed=seed,
-        # the sample is what the caller wants clustered: neither cut it nor warn of its size
-        max_points_per_centroid=len(features),
-        min_points_per_centroid=1,
-    )
     if overwrite and not empty.has_projection:
         points = np.ascontiguousarray(np.subtract(features, offset, out=features))
     else:
         points = empty.transform(features)
     first = None if start is None else cluster_means(points, start, num_clusters, seed)
-    with _one_thread():
-        kmeans.train(points, init_centroids=first)
-    codebook = Codebook(np.asarray(kmeans.centroids, np.float32), offset, projection)
+    centroids = _lloyd(points, num_clusters, iterations, seed, first)
+    codebook = Codebook(centroids, offset, projection)
     assignment, distances = _nearest(codebook.centroids, points)
     sizes = np.bincount(assignment, minlength=num_clusters).astype(np.int32)
     return Clustering(codebook, assignment, float(distances.mean(dtype=np.float64)), sizes)
+
+
+def _lloyd(
+    points: FloatArray, num_clusters: int, iterations: int, seed: int, first: FloatArray | None
+) -> FloatArray:
+    """Return the centroids (clusters, depth) that Lloyd's algorithm finds.
+
+    One iteration at a time, which gives the same numbers: signals are answered between them.
+    """
+    kmeans = faiss.Kmeans(
+        points.shape[1],
+        num_clusters,
+        niter=1,
+        seed=seed,
+        # the sample is what the caller wants clustered: neither cut it nor warn of its size
+        max_points_per_centroid=len(points),
+        min_points_per_centroid=1,
+    )
+    for _ in range(iterations):
+        interrupts.check()
+        with _one_thread():
+            kmeans.train(points, init_centroids=first)
+        first = np.array(kmeans.centroids, np.float32)
+    return np.asarray(first, np.float32)
 
 
 def cluster_means(

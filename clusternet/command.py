@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import NoReturn
 
 from clusternet.errors import ClusterNetError, OutputError
 from clusternet.foreign_errors import describe, is_foreign, reason
+from clusternet.interrupts import STATUS, interrupts
 from clusternet.messages import MOST, printable, short
 from clusternet.process_setup import prepare_process, quiet_stderr
 
@@ -34,15 +33,15 @@ def run_command(command: Callable[[], None]) -> None:
     """
     prepare_process()
     _log_to_stderr()
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         command()
         _flush()
     except ClusterNetError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted.", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as stop:
+        print(_interrupted(str(stop)), file=sys.stderr)
+        interrupts.leave()
+        raise SystemExit(STATUS) from None
     except BrokenPipeError:
         _discard_stdout()
         raise SystemExit(1) from None
@@ -105,6 +104,5 @@ def _log_to_stderr() -> None:
     logging.getLogger("clusternet").setLevel(logging.INFO)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    # SIGTERM (a shutdown, a batch system's time limit) gets the same clean end as Ctrl-C.
-    raise KeyboardInterrupt
+def _interrupted(state: str) -> str:
+    return f"interrupted; {short(printable(state), MOST)}" if state else "interrupted."

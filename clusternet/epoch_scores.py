@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.class_list import ClassList
 from clusternet.errors import LabelError, RunError
@@ -23,6 +22,7 @@ from clusternet.metrics import (
     nmi,
 )
 from clusternet.pairing import Pair, pair_files
+from clusternet.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.labels import open_labels_onto
 from clusternet.run import MAPS_FOLDER
@@ -65,7 +65,7 @@ def evaluate_epochs(
     rules = settle_labels(label_files, options, advice="--ignore_label 255 if 255 means no label")
     patches = _Patches(_resized_shape(run), rules)
     scores: list[EpochScores] = []
-    with tqdm(total=total, unit="map", desc="evaluating epochs", disable=None) as bar:
+    with Progress(total=total, unit="map", desc="evaluating epochs") as bar:
         for epoch, files in pairs.items():
             table = patches.table(files, bar.update)
             if not table.any():

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.summary import Writer
-from tqdm import tqdm
 
 from clusternet.alternation import Alternation
 from clusternet.augmentation import augment
@@ -21,9 +20,9 @@ from clusternet.batches import BatchLoader
 from clusternet.clustering import Clustering
 from clusternet.errors import RunError
 from clusternet.files import new_folder
-from clusternet.interrupts import finish_first
 from clusternet.metrics import contingency_table, nmi
 from clusternet.previews import epoch_name, preview_choice, write_patch_maps, write_preview
+from clusternet.progress import Progress
 from clusternet.pseudo_labels import (
     Labelled,
     cluster_features,
@@ -65,14 +64,36 @@ class Training:
     test_loader: BatchLoader | None = None
     test_maps: Path = Path("test_maps")
     replaces_maps: bool = False
+    is_saved: bool = False
+    """True once the run folder holds the work so far."""
+
+    def complete(self, checkpoint: Checkpoint | None, *, overwrite: bool) -> None:
+        """Start, or go on from a checkpoint, and run the epochs that are left.
+
+        Raises:
+            KeyboardInterrupt: if a signal has asked to stop, with words on what is saved.
+        """
+        try:
+            if checkpoint is None:
+                self.start(overwrite=overwrite)
+            else:
+                self.restore(checkpoint)
+            self.run()
+        except KeyboardInterrupt:
+            if not self.is_saved:
+                raise
+            raise KeyboardInterrupt(
+                f"{self.output} holds epoch {self.epochs_done}, and --resume goes on from there."
+            ) from None
 
     def start(self, *, overwrite: bool) -> None:
         """Cluster the features of the first weights, and create the run folder."""
         sample = self._embed(self._plan(self.epochs_done))
         self._take_over(cluster_features(sample, self.settings), sample)
-        with finish_first(), new_folder(self.output, kind=RUN, overwrite=overwrite) as part:
+        with new_folder(self.output, kind=RUN, overwrite=overwrite) as part:
             save_description(part, self.settings, self.survey.bands)
             self._save(part)
+        self.is_saved = True
         self._show()
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -92,27 +113,23 @@ class Training:
         self.epochs_done, self.history = checkpoint.epoch, list(checkpoint.history)
         self.stored = checkpoint.stored
         self.alternation.freeze(self.stored.codebook)
-        with finish_first():  # the last save may have been cut off after the checkpoint
-            save_description(self.output, self.settings, self.survey.bands)
-            save_result(self.output, self.alternation.network, self.stored, self.history)
+        # the last save may have been cut off after the checkpoint
+        save_description(self.output, self.settings, self.survey.bands)
+        save_result(self.output, self.alternation.network, self.stored, self.history)
+        self.is_saved = True
+        self._show()  # so may this; it is the same, or what another run left in its place
         logger.info("resumed after epoch %d", self.epochs_done)
 
     def run(self) -> None:
         """Run the epochs that are left."""
         tensorboard = Writer(str(self.output / TENSORBOARD))
         try:
+            if self.history:  # of a resumed run, whose last epoch may have been cut off before this
+                _tell(tensorboard, self.history[-1])
             while self.epochs_done < self.settings.num_epochs:
                 record = self.epoch(self.epochs_done + 1)
                 logger.info("epoch %d/%d: %s", record.epoch, self.settings.num_epochs, record)
-                for name in ("loss", "objective", "nmi", "smallest", "largest", "empty"):
-                    tensorboard.add_scalar(name, getattr(record, name), record.epoch)
-                tensorboard.flush()
-        except KeyboardInterrupt:
-            logger.warning(
-                "stopped; %s holds epoch %d, and --resume goes on from there.",
-                self.output, self.epochs_done,
-            )  # fmt: skip
-            raise
+                _tell(tensorboard, record)
         finally:
             tensorboard.close()
 
@@ -147,8 +164,7 @@ class Training:
             steps=len(losses),
         )
         self.history.append(record)
-        with finish_first():
-            self._save(self.output)
+        self._save(self.output)
         self._show()
         return record
 
@@ -163,7 +179,7 @@ class Training:
         watched: dict[int, IntArray] = {}
         losses: list[float] = []
         total = len(self._chosen(epoch))
-        bar = tqdm(total=total, desc=f"epoch {epoch}", unit="patch", disable=None, leave=False)
+        bar = Progress(total=total, desc=f"epoch {epoch}", unit="patch", leave=False)
         with bar:
             for batch, labels in self._labelled(epoch):
                 for place, patch in enumerate(batch.indexes.tolist()):
@@ -211,7 +227,7 @@ class Training:
     def _embed(self, plan: SamplePlan) -> Sample:
         """Return the features of the planned pixels."""
         total = len(plan.patches)
-        bar = tqdm(total=total, desc="embed", unit="patch", disable=None, leave=False)
+        bar = Progress(total=total, desc="embed", unit="patch", leave=False)
         parts = []
         with bar:
             for batch in self.loader.batches(plan.patches):
@@ -241,3 +257,9 @@ class Training:
             folder = self.test_maps / name
             label, overwrite = self.alternation.label, self.replaces_maps
             write_patch_maps(folder, self.test_loader, label, clusters, overwrite=overwrite)
+
+
+def _tell(tensorboard: Writer, record: EpochRecord) -> None:
+    for name in ("loss", "objective", "nmi", "smallest", "largest", "empty"):
+        tensorboard.add_scalar(name, getattr(record, name), record.epoch)
+    tensorboard.flush()

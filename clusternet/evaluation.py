@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.class_list import ClassList
 from clusternet.class_meeting import Statement
@@ -25,6 +24,7 @@ from clusternet.evaluation_report import (
     FileAgreement,
     Kind,
 )
+from clusternet.interrupts import interrupts
 from clusternet.label_files import mask_values, settle_labels
 from clusternet.label_inventory import DRAW_LARGER
 from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules
@@ -39,6 +39,7 @@ from clusternet.metrics import (
     one_to_one_mapping,
 )
 from clusternet.pairing import Pair, pair_files
+from clusternet.progress import Progress
 from clusternet.raster.categories import read_categories
 from clusternet.tally import (
     FileTally,
@@ -55,6 +56,7 @@ logger = logging.getLogger(__name__)
 _NUM_PICTURES = 6
 
 
+@interrupts.listening()
 def evaluate(
     maps: Path,
     labels: Path,
@@ -179,7 +181,7 @@ def _tally_all(
     tallies = []
     labelled = np.zeros((len(drawn), 1, 1), np.int64)
     total = sum(header.shape[0] * header.shape[1] for header in headers)
-    with tqdm(total=total, unit="px", unit_scale=True, desc="evaluating", disable=None) as bar:
+    with Progress(total=total, unit="px", unit_scale=True, desc="evaluating") as bar:
         for number, (header, (_, label_path)) in enumerate(zip(headers, pairs, strict=True)):
             onto = rules.meeting.onto(header.path, is_map=True) if kind == "classes" else None
             tally, part = tally_file(

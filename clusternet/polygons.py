@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.errors import SettingsError
 from clusternet.files import check_new, new_file
+from clusternet.interrupts import interrupts
 from clusternet.land_classes import LandClass
+from clusternet.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.styles import is_our_style, style_path, write_polygon_style
 from clusternet.raster.vectors import Polygons, polygonise
 from clusternet.side_files import check_side_file, new_side_file
 from clusternet.vectors import check_closed, geopackage_kind, layer_names, write_polygons
+
+_AT_ONCE = 50_000  # polygons that are written in about a second
 
 
 @dataclass(frozen=True)
@@ -88,23 +91,25 @@ def write_class_polygons(
     check_closed(path)
     named = list(zip(class_maps, layer_names(path.stem for path in class_maps), strict=True))
     with new_file(path, kind=POLYGONS, overwrite=overwrite) as part:
-        for class_map, layer in tqdm(named, desc="polygons", unit="map", disable=None):
+        for class_map, layer in Progress(named, desc="polygons", unit="map"):
             with open_raster(class_map, codes=True) as raster:
                 crs = raster.profile.crs
             windows = polygonise(
                 class_map, sieve=options.sieve, min_area=options.min_area, simplify=options.simplify
             )
-            for index, polygons in enumerate(windows):
+            pieces = (piece for polygons in windows for piece in polygons.split(_AT_ONCE))
+            for index, piece in enumerate(pieces):
+                interrupts.check()
                 write_polygons(
                     part,
                     layer,
-                    polygons.geometries,
-                    _fields(polygons, classes),
+                    piece.geometries,
+                    _fields(piece, classes),
                     None if crs is None else crs.to_wkt(),
                     tag="polygons",
                     append=index > 0,
                 )
-                count += len(polygons.classes)
+                count += len(piece.classes)
         style = new_side_file(
             style_path(path), is_ours=_is_our_style(path), overwrite=overwrite,
             lacks="QGIS shows the new polygons as it says",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.colours import palette
 from clusternet.errors import RasterError
 from clusternet.files import KIND_TAG, check_apart
+from clusternet.interrupts import interrupts
 from clusternet.map_outputs import MapOptions, WantedMaps, check_map_outputs
 from clusternet.predictor import Prediction, Predictor
+from clusternet.progress import Progress
 from clusternet.raster import (
     MapWriter,
     RasterProfile,
@@ -44,6 +45,7 @@ class PredictionReport:
         return f"{where if self.maps else 'nothing to do'}{skipped}"
 
 
+@interrupts.listening()
 def predict_rasters(
     predictor: Predictor,
     rasters: Sequence[Path],
@@ -82,6 +84,7 @@ def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
     return profiles
 
 
+@interrupts.listening()
 def predict_raster(
     predictor: Predictor, source: Path, output: Path, options: MapOptions | None = None
 ) -> None:
@@ -99,11 +102,12 @@ def predict_raster(
         writers = _create_maps(stack, predictor, raster.profile, output, options)
         rows, cols = raster.profile.shape
         bar = stack.enter_context(
-            tqdm(total=rows * cols, desc=source.name, unit="px", unit_scale=True, disable=None)
+            Progress(total=rows * cols, desc=source.name, unit="px", unit_scale=True)
         )
-        for part in predictor.windows(
+        windows = predictor.windows(
             raster, confidence=options.confidence, features=options.features
-        ):
+        )
+        for part in stack.enter_context(closing(windows)):  # before the raster they read
             _write(part, writers, predictor)
             bar.update(part.window.height * part.window.width)
 

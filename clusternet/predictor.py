@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -100,9 +100,9 @@ class Predictor:
         Returns:
             (rows, cols) int32.
         """
-        with self._open(source) as raster:
+        with self._open(source) as raster, closing(self.windows(raster)) as parts:
             result = np.full(raster.profile.shape, -1, np.int32)
-            for part in self.windows(raster):
+            for part in parts:
                 result[part.window.slices()] = np.where(part.valid, part.labels, -1)
         return result
 
@@ -115,10 +115,13 @@ class Predictor:
         Returns:
             (rows, cols, features) float32.
         """
-        with self._open(source) as raster:
+        with (
+            self._open(source) as raster,
+            closing(self.windows(raster, features=True)) as parts,
+        ):
             shape = (*raster.profile.shape, self.num_features)
             result = np.full(shape, np.nan, np.float32)
-            for part in self.windows(raster, features=True):
+            for part in parts:
                 if part.features is not None:  # None for a window without data
                     result[part.window.slices()][part.valid] = part.features[part.valid]
         return result
@@ -130,8 +133,10 @@ class Predictor:
         confidence: bool = False,
         features: bool = False,
         only: Callable[[Window], bool] | None = None,
-    ) -> Iterator[Prediction]:
+    ) -> Generator[Prediction, None, None]:
         """Predict a raster window by window; reading overlaps with computing.
+
+        A thread reads ahead: close the generator before the raster.
 
         Args:
             raster: an open raster.

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+from clusternet.waiting import result_of
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -18,7 +20,11 @@ def prefetch(
     """Yield ``function(item)`` for each item, in order, computed up to ``ahead`` items early.
 
     A small pool of threads rather than Keras' own workers, which have been seen to hang after
-    an epoch. An exception of the function is raised where its result is due.
+    an epoch. An exception of the function is raised where its result is due. No thread is at work
+    any more when the generator has ended or was closed.
+
+    Raises:
+        KeyboardInterrupt: if a signal has asked to stop.
     """
     source = iter(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="prefetch") as pool:
@@ -26,7 +32,7 @@ def prefetch(
         try:
             waiting.extend(pool.submit(function, item) for item in islice(source, workers + ahead))
             while waiting:
-                result = waiting.popleft().result()
+                result = result_of(waiting.popleft())
                 waiting.extend(pool.submit(function, item) for item in islice(source, 1))
                 yield result
         finally:

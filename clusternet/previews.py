@@ -82,7 +82,7 @@ def write_patch_maps(
     """
     files = loader.patches.files
     with new_folder(folder, kind=EPOCH_MAPS, overwrite=overwrite) as part:
-        for batch in loader.batches(np.arange(len(files))):
+        for batch in loader.batches(np.arange(len(files))):  # which answers signals
             for index, labels in zip(batch.indexes.tolist(), label(batch), strict=False):
                 path = part / files[index].with_suffix(".png")
                 path.parent.mkdir(parents=True, exist_ok=True)

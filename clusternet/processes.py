@@ -1,4 +1,4 @@
-"""Spread work over processes that start afresh, end with their parent, and stop on Ctrl-C."""
+"""Spread work over processes that start afresh, and stop and end with their parent."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.process import BaseProcess
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from clusternet.errors import ClusterNetError, SettingsError
 from clusternet.foreign_errors import describe, is_foreign
+from clusternet.interrupts import SIGNALS, Flag, interrupts
 from clusternet.process_setup import prepare_process
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_LOOK_EVERY = 0.1  # seconds
+_LAST_STEP_SECONDS = 2.0  # that workers have to end by themselves
 
 
 def resolve_workers(workers: int | None) -> int:
@@ -40,6 +47,8 @@ def map_unordered(
     Raises:
         ClusterNetError: if a worker is ended from outside, or ``work`` raises what
             `clusternet.foreign_errors` lists; else what ``work`` raises.
+        KeyboardInterrupt: if a signal has asked to stop; ``work`` is asked to, too, where it
+            calls `Interrupts.check`.
     """
     workers = min(workers, len(items))
     if workers < 2:
@@ -47,10 +56,15 @@ def map_unordered(
         return
     # "spawn", because forking a process that has loaded TensorFlow or faiss hangs
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    stop = context.Event()
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(stop,)
+    )
     try:
-        places = {pool.submit(_call, work, item): place for place, item in enumerate(items)}
-        for future in as_completed(places):
+        with _signals_held_back():
+            places = {pool.submit(_call, work, item): place for place, item in enumerate(items)}
+        for future in _as_completed(places):
             yield places[future], future.result()
     except BrokenProcessPool as error:
         raise ClusterNetError(
@@ -58,7 +72,9 @@ def map_unordered(
             'script needs if __name__ == "__main__":); --workers 1 does without workers.'
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        stop.set()
+        with _killed_if_late(set(multiprocessing.active_children()) - others):
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _call(work: Callable[[Item], Result], item: Item) -> Result:
@@ -73,10 +89,58 @@ def _call(work: Callable[[Item], Result], item: Item) -> Result:
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
-def _start_worker() -> None:
+def _as_completed(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
+    """Yield futures as they are done; KeyboardInterrupt if a signal has asked to stop."""
+    done: SimpleQueue[Future[Result]] = SimpleQueue()
+    pending = 0
+    for future in futures:
+        future.add_done_callback(done.put)
+        pending += 1
+    while pending:
+        interrupts.check()
+        with suppress(Empty):
+            yield done.get(timeout=_LOOK_EVERY)
+            pending -= 1
+
+
+@contextmanager
+def _killed_if_late(workers: set[BaseProcess]) -> Iterator[None]:
+    """Give workers that were told to stop some seconds: they may be in a long call of a library."""
+
+    def kill() -> None:
+        for worker in workers:
+            worker.kill()
+
+    timer = threading.Timer(_LAST_STEP_SECONDS, kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Keep signals waiting while workers are started, who inherit that and so never get them.
+
+    Ctrl-C reaches all processes of a terminal, and one that is just starting would answer it with
+    a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_worker(stop: Flag) -> None:
     prepare_process()
-    # The parent alone answers Ctrl-C; and if it is killed, its workers must not stay behind.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The parent alone answers signals; and if it is killed, its workers must not stay behind.
+    interrupts.follow(stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

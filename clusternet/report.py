@@ -17,6 +17,7 @@ from clusternet.evaluation import evaluate
 from clusternet.evaluation_report import Agreement, EpochScores, EvaluationReport
 from clusternet.figures import confusion_png, epochs_png
 from clusternet.files import Kind, check_apart, check_new, check_writable, new_folder
+from clusternet.interrupts import interrupts
 from clusternet.metrics import Scores, Values
 from clusternet.report_page import TITLE, render_page, spread
 from clusternet.spreadsheet import as_cell
@@ -65,6 +66,7 @@ class WrittenEvaluation:
         return f"{'; '.join(parts)}; report: {self.folder / PAGE}"
 
 
+@interrupts.listening()
 def evaluate_to_folder(
     maps: Path | None,
     labels: Path,

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from clusternet.bands import BandMoments, Bands
 from clusternet.errors import PatchError
 from clusternet.patches import PatchFolder
 from clusternet.prefetch import prefetch
+from clusternet.progress import Progress
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window, centre
 
@@ -63,7 +63,7 @@ def survey_patches(
             return error
 
     found = prefetch(read, range(len(patches)), workers)
-    bar = tqdm(found, "survey", len(patches), unit="patch", disable=None, leave=False)
+    bar = Progress(found, "survey", len(patches), unit="patch", leave=False)
     for index, patch in enumerate(bar):
         if isinstance(patch, PatchError):
             if not skip_bad_files:

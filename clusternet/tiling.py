@@ -10,10 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from clusternet.errors import PatchError
 from clusternet.files import check_apart, check_new, check_writable, new_folder
+from clusternet.interrupts import interrupts
 from clusternet.patch_files import (
     PATCHES,
     Manifest,
@@ -22,6 +21,7 @@ from clusternet.patch_files import (
     write_manifest,
 )
 from clusternet.processes import map_unordered, resolve_workers
+from clusternet.progress import Progress
 from clusternet.settings import TilingSettings
 from clusternet.tiling_chunks import ONLY_NODATA, Chunk, Layer, Outcome, cut_chunk, split_windows
 from clusternet.tiling_inputs import TilingPair, find_inputs
@@ -54,6 +54,7 @@ class TilingReport:
         return f"{self.rasters} raster(s): {self.written} patches written, {total} skipped{why}"
 
 
+@interrupts.listening()
 def tile_rasters(
     source: Path,
     output_folder: Path,
@@ -173,7 +174,7 @@ def _cut_all(
     num_windows = sum(len(chunk.windows) for chunk in chunks)
     if num_windows * math.prod(settings.patch_shape) < _SMALL_JOB:
         workers = 1
-    with tqdm(total=num_windows, desc="tiling", unit="patch", disable=None) as progress:
+    with Progress(total=num_windows, desc="tiling", unit="patch") as progress:
         for place, result in map_unordered(cut_chunk, chunks, workers):
             outcomes[owners[place]].kept += result.kept
             outcomes[owners[place]].skipped += result.skipped

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from clusternet.interrupts import interrupts
 from clusternet.patch_files import patch_name, save_patch
 from clusternet.raster import Raster, open_raster
 from clusternet.settings import TilingSettings
@@ -82,6 +83,7 @@ def cut_chunk(chunk: Chunk) -> Outcome:
     with open_raster(pair.raster.path, choice) as raster, _open_label(pair) as label:
         raster.arrange(pair.raster.arrangement)
         for window in chunk.windows:
+            interrupts.check()
             pixels, valid = raster.read(window)
             reason = _reason_to_skip(window, valid, pair.raster.profile.shape, settings)
             if reason:

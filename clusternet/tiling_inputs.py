@@ -13,6 +13,7 @@ from clusternet.band_fit import fit_bands, report_fit
 from clusternet.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.errors import GridMismatchError, LabelError, RasterError
 from clusternet.folders import search_folder
+from clusternet.interrupts import interrupts
 from clusternet.nodata import Number
 from clusternet.patch_files import PatchFormat, choose_format
 from clusternet.raster import (
@@ -85,6 +86,7 @@ def find_inputs(
     warn_of_orientation([*paths, *(labels.files if labels is not None else ())])
     pairs, order = [], _CommonBands()
     for path, place, name in zip(paths, relative, raster_names(relative), strict=True):
+        interrupts.check()
         with open_raster(path, settings.nodata_choice) as raster:
             profile = raster.profile
         arrangement = order.add(profile)

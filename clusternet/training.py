@@ -12,6 +12,7 @@ from clusternet.bands import Bands
 from clusternet.batches import BatchLoader
 from clusternet.epochs import Training
 from clusternet.errors import PatchError, RunError, SettingsError
+from clusternet.interrupts import interrupts
 from clusternet.network_shape import check_shape
 from clusternet.patches import PatchFolder, open_patches
 from clusternet.run import (
@@ -31,6 +32,7 @@ _FEW_STEPS = 20  # in an epoch; the default settings make 30 of patches of up to
 _MAY_CHANGE = ("num_epochs", "workers")  # settings that a resumed run need not share
 
 
+@interrupts.listening()
 def train(
     patches: Path,
     output: Path,
@@ -64,6 +66,7 @@ def train(
 
     Raises:
         ClusterNetError: with one clear line, for anything that the caller can mend.
+        KeyboardInterrupt: between two steps, after Ctrl-C or another such signal.
     """
     settings = settings or TrainingSettings()
     if current_epoch < 0:
@@ -107,11 +110,7 @@ def train(
     training.test_loader = test_loader
     training.test_maps = out_pred_masks_test or output / MAPS_FOLDER
     training.replaces_maps = overwrite or resume
-    if checkpoint is None:
-        training.start(overwrite=overwrite)
-    else:
-        training.restore(checkpoint)
-    training.run()
+    training.complete(checkpoint, overwrite=overwrite)
     if out_weights_file is not None:
         alternation.save_weights(out_weights_file, overwrite=overwrite or resume)
     return output

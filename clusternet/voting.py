@@ -6,17 +6,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from clusternet.cluster_maps import ClusterMap, read_clusters
 from clusternet.errors import GridMismatchError, LabelError, SettingsError
 from clusternet.label_inventory import DRAW_LARGER
 from clusternet.label_rules import LabelRules
 from clusternet.metrics import Counts, contingency_table
+from clusternet.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.categories import read_categories
 from clusternet.raster.labels import Labels, open_labels_onto
@@ -130,9 +129,7 @@ def count_votes(
     classes = rules.meeting.classes
     votes = Votes(num_clusters, names=dict(classes.names), colours=dict(classes.colours))
     overlapping = 0
-    with tqdm(
-        total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px", disable=None
-    ) as bar:
+    with Progress(total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px") as bar:
         for cluster_map, path in pairs:
             with open_labels_onto(path, cluster_map.profile, rules) as labels:
                 overlapping += labels.overlaps
@@ -158,7 +155,7 @@ def count_votes(
 
 
 def _count_map(
-    votes: Votes, cluster_map: ClusterMap, labels: Labels, rules: LabelRules, bar: tqdm[Never]
+    votes: Votes, cluster_map: ClusterMap, labels: Labels, rules: LabelRules, bar: Progress
 ) -> None:
     labelled = 0
     with open_raster(cluster_map.path, codes=True) as raster:

@@ -42,14 +42,6 @@ def load_script(path: Path) -> ModuleType:
     return module
 
 
-@pytest.fixture(autouse=True)
-def _signal_handlers() -> Iterator[None]:
-    """Scripts that a test calls install their own."""
-    kept = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, kept)
-
-
 @pytest.fixture(scope="session")
 def alternations() -> Alternations:
     """Networks that are compiled once and come back as new."""

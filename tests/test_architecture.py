@@ -31,10 +31,12 @@ LAYERS = {
     "clusternet.prefetch": 0,
     "clusternet.process_setup": 0,
     "clusternet.processes": 0,
+    "clusternet.progress": 0,
     "clusternet.settings": 0,
     "clusternet.side_files": 0,
     "clusternet.spreadsheet": 0,
     "clusternet.types": 0,
+    "clusternet.waiting": 0,
     "clusternet.windows": 0,
     # one library or one kind of thing each
     "clusternet.augmentation": 1,
@@ -190,6 +192,7 @@ def test_imports_never_go_in_a_circle() -> None:
         ("faiss", "clusternet.clustering"),
         ("tensorflow", "clusternet.backend"),
         ("keras", "clusternet.backend"),
+        ("tqdm", "clusternet.progress"),  # whose bar answers signals
         ("jax", "clusternet.backend"),
         ("configargparse", "clusternet.options"),
     ],
@@ -267,6 +270,14 @@ def test_help_is_light(script: Path) -> None:
         "    assert not end.code\n"
     )
     assert "usage:" in printed and heavy == set()
+
+
+@scripts
+def test_a_script_answers_signals_before_it_imports_more(script: Path) -> None:
+    _, future, first, own, *_ = parsed(script).body
+    assert ast.unparse(future) == "from __future__ import annotations"
+    assert ast.unparse(first) == "from clusternet.interrupts import interrupts"
+    assert ast.unparse(own) == "if __name__ == '__main__':\n    interrupts.own_process()"
 
 
 @scripts

@@ -20,6 +20,7 @@ from random_run import make_run
 
 from clusternet.classes import assign_classes
 from clusternet.errors import OutputError
+from clusternet.interrupts import Interrupts
 from clusternet.land_classes import make_classes
 from clusternet.map_outputs import MapOptions
 from clusternet.polygons import PolygonOptions, write_class_polygons
@@ -138,6 +139,24 @@ def test_a_full_disk_leaves_no_file(job: Job, small_disk: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux'")
 def test_a_read_only_disk_is_refused(job: Job, read_only_disk: Path) -> None:
     assert_refused(job, read_only_disk, rf"{read_only_disk}.*: cannot be written \(")
+
+
+def test_a_signal_that_comes_half_way_leaves_no_file(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Every command asks for signals, and so stops, between two of its steps."""
+    out = tmp_path / "out"
+    calls = itertools.count(1)
+    steps = 1 if request.node.callspec.params["job"] in ("evaluation", "rasterization") else 2
+
+    def answer(_self: object) -> None:
+        if next(calls) >= steps:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Interrupts, "check", answer)
+    with pytest.raises(KeyboardInterrupt):
+        job(out)
+    assert [path.name for path in out.rglob("*") if path.is_file()] == []
 
 
 def test_a_write_that_fails_half_way_leaves_no_file(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,10 @@ def arrays(run: Path) -> dict[str, np.ndarray]:
         for name, value in read_arrays(run / "checkpoint" / "state.npz").items()
         if name != "history"  # holds times
     }
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def assert_same_result(first: Path, second: Path) -> None:
@@ -207,10 +212,13 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(
     output = tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(Stop):
         patch.setattr(Training, method, stop)
-        train(patches, output, SMALL)
-    train(patches, output, SMALL, resume=True)
+        train(patches, output, SMALL, test_img_folder=patches)
+    train(patches, output, SMALL, resume=True, test_img_folder=patches)
     assert_same_result(run, output)
     assert list(tmp_path.rglob(".*")) == []
+    # nor does any epoch lack what is made after it was saved
+    assert names(output / "previews") == [f"epoch_{epoch:03d}.png" for epoch in range(3)]
+    assert names(output / "test_maps") == ["epoch_001", "epoch_002"]
 
 
 def test_resume_with_more_epochs_goes_on(run: Path, patches: Path, tmp_path: Path) -> None:
@@ -307,7 +315,9 @@ def test_a_signal_ends_the_run_cleanly(patches: Path, tmp_path: Path, number: in
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "--resume goes on from there" in errors and "Traceback" not in errors
+    *lines, last = errors.splitlines()
+    assert re.fullmatch(r"interrupted; .*/run holds epoch \d+, and --resume goes on .*", last)
+    assert all(line.startswith("INFO: ") for line in lines)
     assert load_run(output) and list(tmp_path.rglob(".*")) == []
 
 

@@ -6,6 +6,11 @@ python tools/clusters2classes.py MAPS --legend CLASSES/legend.csv --output_folde
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 from collections.abc import Sequence
 from pathlib import Path
 

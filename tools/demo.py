@@ -8,7 +8,11 @@ Every command is printed as one would type it. Takes a few minutes on two CPU co
 
 from __future__ import annotations
 
-import subprocess
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +20,7 @@ from pathlib import Path
 
 from clusternet.files import check_new
 from clusternet.options import Parser, run_command
+from clusternet.waiting import run_command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/demo.yaml"
@@ -57,7 +62,8 @@ def demonstrate(folder: Path, num_epochs: int | None, *, overwrite: bool) -> Non
     step("tools/full_prediction.py", run, scene / "images", "--output_folder", maps, *again)
     step("tools/clusters2classes.py", maps, scene / "labels.gpkg",
          "--run", run, "--output_folder", classes, *again)  # fmt: skip
-    report(folder, scene, run, maps, classes, overwrite=overwrite)
+    with interrupts.listening():
+        report(folder, scene, run, maps, classes, overwrite=overwrite)
     print(f"done in {time.monotonic() - begin:.0f} s")
 
 
@@ -65,9 +71,9 @@ def step(script: str, *args: object) -> None:
     """Print a command as one would type it, and run it; end where it fails."""
     words = [script, *(str(arg) for arg in args)]
     print(f"\n$ python {' '.join(words)}", flush=True)
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, check=False)  # noqa: S603  our own
-    if done.returncode:
-        raise SystemExit(done.returncode)
+    status = run_command_line([sys.executable, *words], ROOT)
+    if status:
+        raise SystemExit(status)
 
 
 def report(

@@ -7,6 +7,11 @@ python tools/evaluation.py --history RUN LABELS
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -6,6 +6,11 @@ python tools/flag_table.py --check
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 import argparse
 import importlib.util
 import re
@@ -126,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.check and fresh != text:
             raise OutputError(f"{args.text}: flags are out of date; run tools/flag_table.py.")
         if fresh != text:
-            with new_file(args.text, overwrite=True) as part:
+            with interrupts.listening(), new_file(args.text, overwrite=True) as part:
                 part.write_text(fresh, encoding="utf-8")
         print(f"{args.text}: {'up to date' if fresh == text else 'flags written'}")
 

@@ -6,6 +6,11 @@ python tools/full_prediction.py RUN RASTERS --output_folder MAPS --confidence --
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -9,6 +9,11 @@ With --output no browser is needed: the class map is made from strokes that exis
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 from collections.abc import Sequence
 from pathlib import Path
 

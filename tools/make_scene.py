@@ -7,6 +7,11 @@ One scene is for training and one is never seen; each has five classes and a nod
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 from collections.abc import Sequence
 from pathlib import Path
 

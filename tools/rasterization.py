@@ -5,6 +5,11 @@ python tools/rasterization.py VECTORS REFERENCE_RASTER OUTPUT --class_field land
 
 from __future__ import annotations
 
+from clusternet.interrupts import interrupts
+
+if __name__ == "__main__":
+    interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
+
 from collections.abc import Sequence
 from pathlib import Path
 

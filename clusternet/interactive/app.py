@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
@@ -14,12 +15,18 @@ from clusternet.interactive.autosave import STROKES
 from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.interactive.rules import DEFAULT_RULE
 from clusternet.interactive.workspace import Workspace
+from clusternet.interrupts import interrupts
 from clusternet.raster.pyramid import build_pyramid
+
+if TYPE_CHECKING:
+    from clusternet.interactive.tiles import ImageTiles
 
 _Message = dict[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+
+_LOOK_EVERY = 0.2  # seconds
 
 
 def serve(
@@ -58,43 +65,72 @@ def serve(
         ClusterNetError: if run, raster and strokes do not fit each other, or another server works
             on the scene.
     """
-    try:
-        from nicegui import app, ui
+    _load_extra()
+    from clusternet.interactive.server import free_port
+    from clusternet.interactive.tiles import ImageTiles
 
-        from clusternet.interactive.page import build_page
-        from clusternet.interactive.server import add_routes, free_port
-        from clusternet.interactive.tiles import ImageTiles
+    with interrupts.listening():
+        workspace = Workspace(run, raster, rule=rule, smooth=smooth, cache_folder=cache_folder)
+        # Tiles are computed side by side; products of their small matrices in threads of their own
+        # would only get into each other's way.
+        limits = threadpool_limits(1)
+        try:
+            port = free_port(host, port)
+            if strokes is not None:
+                check_apart((workspace.folder / STROKES,), (strokes,))
+                workspace.load(strokes, class_field=class_field, layer=layer)
+            choice = workspace.run.bands.nodata_choice
+            images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
+            workspace.load_network()
+            address = f"http://{_shown(host)}:{port}"
+            workspace.lock.tell(address)
+            _run_server(workspace, images, host, port, browser, lambda: announce(address))
+        finally:
+            limits.restore_original_limits()
+            workspace.lock.release()
+
+
+def _load_extra() -> None:
+    try:
+        import clusternet.interactive.page
+        import clusternet.interactive.server
+        import clusternet.interactive.tiles  # noqa: F401
     except ImportError as error:
         raise SettingsError(
             f"The page needs a package that is not installed ({error.name}); "
             "pip install -e '.[interactive]'."
         ) from error
-    workspace = Workspace(run, raster, rule=rule, smooth=smooth, cache_folder=cache_folder)
-    # Tiles are computed side by side; products of their small matrices in threads of their own
-    # would only get into each other's way.
-    limits = threadpool_limits(1)
-    try:
-        port = free_port(host, port)
-        if strokes is not None:
-            check_apart((workspace.folder / STROKES,), (strokes,))
-            workspace.load(strokes, class_field=class_field, layer=layer)
-        choice = workspace.run.bands.nodata_choice
-        images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
-        workspace.load_network()
-        address = f"http://{_shown(host)}:{port}"
-        workspace.lock.tell(address)
-        add_routes(app, workspace, images)
-        app.add_middleware(_OnlyThisAddress, host=host)
-        app.on_startup(workspace.start)
-        app.on_startup(lambda: announce(address))
-        app.on_shutdown(workspace.stop)
-        ui.run(
-            lambda: build_page(workspace, images), host=host, port=port, show=browser, reload=False,
-            title=f"{raster.name} - ClusterNet", favicon="🛰️", show_welcome_message=False, dark=True,
-        )  # fmt: skip
-    finally:
-        limits.restore_original_limits()
-        workspace.lock.release()
+
+
+def _run_server(
+    workspace: Workspace,
+    images: ImageTiles,
+    host: str,
+    port: int,
+    browser: bool,
+    announce: Callable[[], object],
+) -> None:
+    from nicegui import app, ui
+
+    from clusternet.interactive.page import build_page
+    from clusternet.interactive.server import add_routes
+
+    async def end_when_asked() -> None:
+        while not interrupts.requested:  # the server knows Ctrl-C and SIGTERM, but not SIGHUP
+            await asyncio.sleep(_LOOK_EVERY)
+        app.shutdown()
+
+    add_routes(app, workspace, images)
+    app.add_middleware(_OnlyThisAddress, host=host)
+    app.on_startup(workspace.start)
+    app.on_startup(announce)
+    app.on_startup(end_when_asked)
+    app.on_shutdown(workspace.stop)
+    ui.run(
+        lambda: build_page(workspace, images), host=host, port=port, show=browser, reload=False,
+        title=f"{workspace.raster_path.name} - ClusterNet", favicon="🛰️",
+        show_welcome_message=False, dark=True,
+    )  # fmt: skip
 
 
 def _shown(host: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from clusternet.interactive.mapping import DEFAULT_SMOOTH, collect_samples, samp
 from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.stroke_files import Place, read_strokes
 from clusternet.interactive.strokes import Drawing
+from clusternet.interrupts import interrupts
 from clusternet.land_classes import LandClass
 from clusternet.legend import LEGEND_FILE
 from clusternet.polygons import check_new_polygons
@@ -72,6 +74,7 @@ class BatchReport:
         return f"{self.output}: {', '.join(parts)}; from {self.num_strokes} stroke(s)"
 
 
+@interrupts.listening()
 def apply_strokes(
     run_folder: Path,
     raster_path: Path,
@@ -115,10 +118,14 @@ def _apply(
         windows = cached_windows(cache, classifier, options.smooth)
         counts = _write(export, profile, windows, classes, run)
     else:
-        with open_raster(raster_path, run.bands.nodata_choice) as raster:
-            windows = streamed_windows(
-                predictor.get(), raster, cache.quantiser, classifier, options.smooth
-            )
+        with (
+            open_raster(raster_path, run.bands.nodata_choice) as raster,
+            closing(
+                streamed_windows(
+                    predictor.get(), raster, cache.quantiser, classifier, options.smooth
+                )
+            ) as windows,
+        ):
             counts = _write(export, profile, windows, classes, run)
     write_sides(export, make_legend(cache, classifier, classes, run), classes)
     return BatchReport(export.output, counts, classes, len(drawing.strokes), profile.pixel_area_ha)

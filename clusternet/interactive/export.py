@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.cluster_maps import RUN_TAG
 from clusternet.files import KIND_TAG
@@ -29,6 +29,7 @@ from clusternet.legend import Legend, LegendRow, write_legend
 from clusternet.polygons import PolygonOptions, write_class_polygons
 from clusternet.predictor import Prediction, Predictor
 from clusternet.prefetch import prefetch
+from clusternet.progress import Progress
 from clusternet.raster import Raster, RasterProfile, create_map
 from clusternet.raster.vectors import map_type
 from clusternet.run import Run
@@ -56,8 +57,10 @@ def streamed_windows(
     quantiser: Quantiser,
     classifier: Classifier,
     smooth: int = 1,
-) -> Iterator[tuple[Window, IntArray]]:
+) -> Generator[tuple[Window, IntArray], None, None]:
     """Yield the classes of another scene of the same run downwards; nothing is kept on disk.
+
+    A thread reads ahead: close the generator before the raster.
 
     Args:
         predictor: of the run.
@@ -67,21 +70,22 @@ def streamed_windows(
         smooth: see `clusternet.interactive.mapping.classify`.
     """
     radius = smoothing_radius(smooth, 1, follows_edges=quantiser.guide is not None)
-    parts = ((part, _stored(part, quantiser)) for part in predictor.windows(raster, features=True))
-    if radius:
-        sketches = (
-            (part.window,
-             draw_sketch(classifier, stored, part.labels, part.valid, quantiser.guide, GRID))
-            for part, stored in parts
-        )  # fmt: skip
-        yield from smoothed_strips(sketches, raster.profile.shape, classifier.numbers, radius)
-        return
-    for part, stored in parts:
-        classes = np.full(part.window.shape, NO_CLASS, np.int32)
-        if part.valid.any():
-            found = classifier.classify(stored[part.valid], part.labels[part.valid])
-            classes[part.valid] = found
-        yield part.window, classes
+    with closing(predictor.windows(raster, features=True)) as predictions:
+        parts = ((part, _stored(part, quantiser)) for part in predictions)
+        if radius:
+            sketches = (
+                (part.window,
+                 draw_sketch(classifier, stored, part.labels, part.valid, quantiser.guide, GRID))
+                for part, stored in parts
+            )  # fmt: skip
+            yield from smoothed_strips(sketches, raster.profile.shape, classifier.numbers, radius)
+            return
+        for part, stored in parts:
+            classes = np.full(part.window.shape, NO_CLASS, np.int32)
+            if part.valid.any():
+                found = classifier.classify(stored[part.valid], part.labels[part.valid])
+                classes[part.valid] = found
+            yield part.window, classes
 
 
 def _stored(part: Prediction, quantiser: Quantiser) -> UInt8Array:
@@ -165,7 +169,7 @@ def write_class_map(
         path, grid, dtype=dtype, nodata=nodata, colours=colours, names=names,
         tags={KIND_TAG: "classes", RUN_TAG: run}, overwrite=overwrite,
     ) as writer:  # fmt: skip
-        with tqdm(total=rows * cols, desc="class map", unit="px", disable=None) as bar:
+        with Progress(total=rows * cols, desc="class map", unit="px") as bar:
             for window, values in windows:
                 valid = values != NO_CLASS
                 counts += np.bincount(values[valid], minlength=len(counts))

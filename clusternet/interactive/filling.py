@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-
-from tqdm import tqdm
 
 from clusternet.interactive.cache import WINDOW, FeatureCache, Identity, Quantiser, open_cache
 from clusternet.predictor import Prediction, Predictor
+from clusternet.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.run import Run
 from clusternet.types import BoolArray
+from clusternet.windows import Window
 
 _FLUSH_EVERY = 16  # windows
 
@@ -55,9 +56,8 @@ def fill_cache(
     missing = ~cache.done
     total = len(places)
     progress(total - int(missing.sum()), total)
-    with tqdm(
+    with Progress(
         total=total, initial=total - int(missing.sum()), desc="features", unit="window",
-        disable=None,
     ) as bar:  # fmt: skip
         first = total - int(missing.sum()) + 1
         for count, part in enumerate(_missing(cache, raster_path, predictor, missing), first):
@@ -80,7 +80,12 @@ def _missing(
         return
     if predictor.window_size != WINDOW:
         raise ValueError(f"the predictor's windows must be {WINDOW} pixels")
-    with open_raster(raster_path, predictor.run.bands.nodata_choice) as raster:
-        yield from predictor.windows(
-            raster, features=True, only=lambda window: (window.row, window.col) in wanted
-        )
+
+    def is_wanted(window: Window) -> bool:
+        return (window.row, window.col) in wanted
+
+    with (
+        open_raster(raster_path, predictor.run.bands.nodata_choice) as raster,
+        closing(predictor.windows(raster, features=True, only=is_wanted)) as parts,
+    ):
+        yield from parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import rasterio
@@ -12,6 +13,7 @@ from rasterio.errors import RasterioError
 from clusternet.errors import OutputError
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.waiting import run_aside
 
 _SMALL = 2048  # pixels a side that are read from afar quickly enough as they are
 _WITHOUT_PLACES = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
@@ -44,20 +46,24 @@ def build_pyramid(source: Path, folder: Path) -> Path:
     factors = [2**power for power in range(1, (largest - 1).bit_length() - 8)]
     part = view.with_stem("part")
     try:
-        with quiet_georeferencing(), rasterio.Env(COMPRESS_OVERVIEW="DEFLATE"):
-            if copied:
-                rasterio.shutil.copy(
-                    source.resolve(), part, driver="GTiff", TILED="YES", BLOCKXSIZE=256,
-                    BLOCKYSIZE=256, COMPRESS="LZW", BIGTIFF="IF_SAFER",
-                )  # fmt: skip
-            else:
-                rasterio.shutil.copy(source.resolve(), part, driver="VRT")
-            with rasterio.open(part, "r+") as dataset:
-                method = Resampling.nearest if labels else Resampling.average
-                dataset.build_overviews(factors, method)
+        run_aside(partial(_build, source.resolve(), part, copied, factors, labels))
         part.replace(view)
         if not copied:
             part.with_name("part.vrt.ovr").replace(whole)
     except (RasterioError, OSError) as error:
         raise OutputError(f"{view}: cannot be written ({error}).") from error
     return view
+
+
+def _build(source: Path, part: Path, copied: bool, factors: list[int], labels: bool) -> None:
+    with quiet_georeferencing(), rasterio.Env(COMPRESS_OVERVIEW="DEFLATE"):
+        if copied:
+            rasterio.shutil.copy(
+                source, part, driver="GTiff", TILED="YES", BLOCKXSIZE=256, BLOCKYSIZE=256,
+                COMPRESS="LZW", BIGTIFF="IF_SAFER",
+            )  # fmt: skip
+        else:
+            rasterio.shutil.copy(source, part, driver="VRT")
+        with rasterio.open(part, "r+") as dataset:
+            method = Resampling.nearest if labels else Resampling.average
+            dataset.build_overviews(factors, method)

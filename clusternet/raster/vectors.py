@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 from rasterio.features import shapes as outlines
 from rasterio.features import sieve as sieve_array
 from shapely.geometry import shape as to_geometry
-from tqdm import tqdm
 
 from clusternet.class_list import ClassList
 from clusternet.colours import palette
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files import KIND_TAG, check_apart, check_writable
+from clusternet.interrupts import interrupts
 from clusternet.label_inventory import Fate, LabelInventory
 from clusternet.land_classes import MAX_CLASS
+from clusternet.progress import Progress
 from clusternet.raster.burning import BurntLabels
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
@@ -29,8 +31,9 @@ from clusternet.raster.orientation import warn_of_orientation
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
 from clusternet.raster.writing import create_map
-from clusternet.types import AnyArray, IntArray, UInt8Array
+from clusternet.types import AnyArray, BoolArray, IntArray, UInt8Array
 from clusternet.vectors import Shapes, read_shapes
+from clusternet.waiting import run_aside
 from clusternet.windows import Window, blocks
 
 logger = logging.getLogger(__name__)
@@ -60,6 +63,7 @@ class LabelRaster:
         return f"{self.path}: {self.share:.2%} of the pixels labelled ({', '.join(parts)})"
 
 
+@interrupts.listening()
 def rasterize_labels(
     vectors: Path,
     reference: Path,
@@ -149,7 +153,7 @@ def _burn(
         names=names if any(names) else None, tags={KIND_TAG: "labels"},
         overwrite=overwrite,
     ) as target:  # fmt: skip
-        with tqdm(total=grid.shape[0] * grid.shape[1], unit="px", disable=None) as bar:
+        with Progress(total=grid.shape[0] * grid.shape[1], unit="px") as bar:
             for window in blocks(grid.shape, _WINDOW):
                 values, valid = labels.read(window)
                 target.write(window, np.where(valid, values, nodata).astype(dtype))
@@ -195,6 +199,13 @@ class Polygons:
     area_ha: NDArray[np.float64] | None
     """(polygons,) hectares; None unless the CRS is projected."""
 
+    def split(self, size: int) -> Iterator[Polygons]:
+        """Yield parts of so many polygons at most; an empty one if there is none."""
+        for first in range(0, max(len(self.classes), 1), size):
+            place = slice(first, first + size)
+            hectares = None if self.area_ha is None else self.area_ha[place]
+            yield Polygons(self.geometries[place], self.classes[place], hectares)
+
 
 def polygonise(
     path: Path, *, sieve: int = 0, min_area: int = 0, simplify: float = 0.0
@@ -225,7 +236,21 @@ def _polygonise_window(
     raster: Raster, window: Window, sieve: int, min_area: int, simplify: float, whole: bool
 ) -> Polygons:
     pixels, valid = raster.read(window)
-    values = pixels[..., 0]
+    geometries, classes = run_aside(
+        partial(_outline, pixels[..., 0], valid, sieve, min_area, simplify, whole)
+    )
+    hectares = raster.profile.pixel_area_ha
+    return Polygons(
+        geometries=_to_coordinates(geometries, raster.profile, window),
+        classes=classes,
+        area_ha=None if hectares is None else np.asarray(shapely.area(geometries)) * hectares,
+    )
+
+
+def _outline(
+    values: AnyArray, valid: BoolArray, sieve: int, min_area: int, simplify: float, whole: bool
+) -> tuple[AnyArray, IntArray]:
+    """Return polygons (polygons,) in columns and rows, and the class of each (polygons,)."""
     if sieve > 1:
         values = sieve_array(values, sieve, mask=valid, connectivity=4)
     found = list(outlines(values, mask=valid, connectivity=4))
@@ -236,13 +261,7 @@ def _polygonise_window(
         # Before small ones go, so that their neighbours' borders are simplified all the same;
         # at the cut of a window borders stay as they are, to fit the next window's.
         geometries = shapely.coverage_simplify(geometries, simplify, simplify_boundary=whole)
-    geometries, classes = shapely.make_valid(geometries[large]), classes[large]
-    hectares = raster.profile.pixel_area_ha
-    return Polygons(
-        geometries=_to_coordinates(geometries, raster.profile, window),
-        classes=classes,
-        area_ha=None if hectares is None else np.asarray(shapely.area(geometries)) * hectares,
-    )
+    return shapely.make_valid(geometries[large]), classes[large]
 
 
 def _to_coordinates(geometries: AnyArray, grid: RasterProfile, window: Window) -> AnyArray:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from clusternet.raster.map_files import map_kind, map_side_files
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.types import AnyArray, BoolArray, UInt8Array
+from clusternet.waiting import run_aside
 from clusternet.windows import Window
 
 _BLOCK = 256  # pixels a side of the tiles of a map; a power of two, as GDAL and COG readers like
@@ -171,10 +173,12 @@ def _plain_sibling(part: Path) -> Iterator[Path]:
 def _convert_to_cog(plain: Path, part: Path, overview_method: str) -> None:
     # A COG is laid out only once all pixels are known, so it cannot be written window by window.
     source, target = plain_path(plain, OutputError), plain_path(part, OutputError)
-    rasterio.shutil.copy(
+    copy = partial(
+        rasterio.shutil.copy,
         source, target, driver="COG", compress="deflate", blocksize=_BLOCK * 2, bigtiff="if_safer",
         overview_resampling=overview_method, overview_compress="deflate", num_threads="all_cpus",
     )  # fmt: skip
+    run_aside(copy)  # GDAL lays out a large raster in minutes
     with rasterio.open(source) as before, rasterio.open(target) as after:
         same = before.colorinterp == after.colorinterp and before.nodatavals == after.nodatavals
         if not same:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from clusternet.files import Kind, new_folder
+from clusternet.interrupts import interrupts
+from clusternet.progress import Progress
 from clusternet.raster import create_map, make_profile
 from clusternet.scene.labels import write_label_polygons
 from clusternet.scene.making import CLASS_NAMES, Scene, make_scene
 from clusternet.types import BoolArray
+from clusternet.waiting import run_aside
 from clusternet.windows import Shape, Window
 
 CLASS_COLOURS = np.array(
@@ -52,6 +55,7 @@ DEMO = Kind("demo", lambda folder: SCENES.owns(folder / "scene"), lambda _: lamb
 """What tools/demo.py writes around its scenes; never replaced as a whole."""
 
 
+@interrupts.listening()
 def write_scenes(
     folder: Path, *, seed: int = 1, shape: Shape = (768, 1024), overwrite: bool = False
 ) -> list[Path]:
@@ -77,8 +81,9 @@ def write_scenes(
         OutputError: if the folder exists, or cannot be written.
     """
     with new_folder(folder, kind=SCENES, overwrite=overwrite) as part:
-        for number, name in enumerate(tqdm(_SCENES, desc="scenes", unit="scene", disable=None)):
-            scene = make_scene(2 * seed + number, shape)  # no two seeds share a scene
+        for number, name in enumerate(Progress(_SCENES, desc="scenes", unit="scene")):
+            # no two seeds share a scene
+            scene = run_aside(partial(make_scene, 2 * seed + number, shape))
             missing = _slanted_corner(shape, lower=number == 0)
             east = _ORIGIN[0] + number * (shape[1] + 200) * _PIXEL_SIZE
             _write_scene(part, name, scene, missing, (east, _ORIGIN[1]))
