@@ -71,6 +71,8 @@ class PatchFolder:
     identity: BandIdentity
     """What is known of the bands."""
     _read: _Read = field(repr=False, compare=False)
+    infinite: set[int] = field(default_factory=set, repr=False, compare=False)
+    """Indexes of the patches read so far that hold infinite values, which count as no data."""
 
     def __len__(self) -> int:
         """Return the number of patches."""
@@ -133,11 +135,12 @@ def open_patches(
         warn_of_orientation(folder / file for file in files)
     shape = img_shape or first.shape
     choice, markers = _nodata_choices(folder, files, nodata)
+    infinite: set[int] = set()
     if all(header.is_plain for header in headers):
         has_alpha = any(header.has_alpha for header in headers)
         read = _keras_reader(folder, files, shape, first.num_bands, has_alpha, markers)
     else:
-        read = _raster_reader(folder, files, shape, markers)
+        read = _raster_reader(folder, files, shape, markers, infinite)
     return PatchFolder(
         folder=folder,
         files=tuple(files),
@@ -147,6 +150,7 @@ def open_patches(
         choice=choice,
         identity=_common_identity(folder, files, headers),
         _read=read,
+        infinite=infinite,
     )
 
 
@@ -316,12 +320,18 @@ def _keras_reader(
 
 
 def _raster_reader(
-    folder: Path, files: Sequence[Path], shape: Shape, markers: Sequence[NodataChoice]
+    folder: Path,
+    files: Sequence[Path],
+    shape: Shape,
+    markers: Sequence[NodataChoice],
+    infinite: set[int],
 ) -> _Read:
     def read(index: int) -> tuple[AnyArray, BoolArray]:
         with open_raster(folder / files[index], markers[index]) as raster:
             own = raster.profile.shape
             pixels, valid = raster.read(Window(0, 0, *own))
+        if raster.num_infinite:
+            infinite.add(index)
         if own != shape:
             # the pixel under the centre of each new one, as Pillow's NEAREST in Keras does
             rows = ((np.arange(shape[0]) + 0.5) * own[0] / shape[0]).astype(int)

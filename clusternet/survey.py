@@ -76,6 +76,12 @@ def survey_patches(
         if count := int(valid[middle].sum()):
             usable.append(index)
             counts.append(count)
+    if patches.infinite:
+        first = patches.folder / patches.files[min(patches.infinite)]
+        logger.warning(
+            "infinite values count as no data, in %d patch(es), such as %s",
+            len(patches.infinite), first,
+        )  # fmt: skip
     if num_damaged == len(patches):
         raise PatchError(f"{patches.folder}: none of its {len(patches)} images can be read.")
     if not usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import rasterio
 from conftest import WriteRaster, four_textures
 from random_run import CLUSTERS, make_run
 
+from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import OutputError, RunError
 from clusternet.map_outputs import MapOptions, map_paths
+from clusternet.nodata import NodataRule
 from clusternet.prediction import predict_raster, predict_rasters
 from clusternet.prediction_grid import PredictionGrid
 from clusternet.predictor import Predictor, load
@@ -221,3 +224,46 @@ def test_features_of_a_window_without_data_are_nan(
     source = write_raster("scene.tif", pixels, nodata=0)
     features = load(runs["same"], window_size=32).features(source)
     assert np.isnan(features[:32]).all() and not np.isnan(features[32:]).any()
+
+
+@pytest.mark.parametrize(
+    ("given", "rule", "overrides", "missing"),
+    [
+        (None, None, False, [0, 1, 2, 3]),  # each band by its own value, NaN and infinity anyway
+        (7.0, None, False, [0, 1, 2, 3]),  # of other rasters: this one says something itself
+        (7.0, None, True, [2, 3, 4]),
+        (None, "all", False, [2, 3]),
+    ],
+)
+def test_maps_have_no_data_where_the_run_says_so(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    given: float | None, rule: NodataRule | None, overrides: bool, missing: list[int],
+) -> None:  # fmt: skip
+    run = make_run(tmp_path / "run", num_bands=2, dtype="float32")
+    bands = Bands.load(run / "bands.json")
+    replace(bands, nodata=given, nodata_rule=rule, nodata_overrides=overrides).save(
+        run / "bands.json"
+    )
+    pixels = np.random.default_rng(0).uniform(20, 90, (20, 24, 2)).astype(np.float32)
+    pixels[0, :5, 0] = -9999, 30, np.nan, 30, 7
+    pixels[0, :5, 1] = 30, -1, 30, np.inf, 30
+    pixels[1, :2, 0] = 0, -9999  # ordinary values of the other band, and of this one
+    pixels[1, :2, 1] = -9999, 0
+    for band in range(2):
+        write_raster(f"{band}.tif", pixels[..., band])
+    rows = "".join(
+        f'<VRTRasterBand dataType="Float32" band="{band + 1}"><NoDataValue>{value}</NoDataValue>'
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{band}.tif</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for band, value in enumerate((-9999, -1))
+    )
+    stack = tmp_path / "stack.vrt"
+    place = "<GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"
+    stack.write_text(f'<VRTDataset rasterXSize="24" rasterYSize="20">{place}{rows}</VRTDataset>')
+    predict_raster(load(run), stack, tmp_path / "stack_clusters.tif")
+    with rasterio.open(tmp_path / "stack_clusters.tif") as made:
+        found = made.read(1)
+    assert np.flatnonzero(found[0] == 255).tolist() == missing
+    assert (found[1, 1] == 255) == (1 in missing) and (found[2:] != 255).all()
+    assert found[1, 0] != 255
+    assert "stack.vrt: infinite values count as no data" in caplog.text

@@ -152,3 +152,13 @@ def test_whole_numbers_over_the_whole_range_are_taken(
     write_raster("p/a/1.tif", pixels)
     bands = survey_patches(open_patches(tmp_path / "p"), (2, 2)).bands
     np.testing.assert_allclose(bands.std, pixels.astype(float).std())
+
+
+def test_infinite_values_are_no_data_with_a_warning(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in "123":
+        pixels = np.array([[1, 2], [3, np.inf if name > "1" else np.nan]], np.float32)
+        write_raster(f"p/a/{name}.tif", pixels)
+    assert survey_patches(open_patches(tmp_path / "p"), (2, 2)).bands.mean == (2.0,)
+    assert "infinite values count as no data, in 2 patch(es), such as" in caplog.text

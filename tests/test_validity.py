@@ -16,6 +16,7 @@ from conftest import WriteRaster
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.rio.main import main_group
+from rasterio.transform import from_origin
 
 from clusternet.bands import Bands
 from clusternet.cluster_maps import read_clusters
@@ -497,3 +498,42 @@ def test_a_runs_value_that_a_raster_cannot_hold_marks_nothing_there(
 ) -> None:
     path = write_raster("a.tif", row([1, 2, 3], dtype="uint8"))
     assert invalid(path, NodataChoice(-9999)) == []  # that its type differs is said elsewhere
+
+
+@pytest.mark.parametrize("finer", [False, True])
+def test_labels_have_the_validity_of_their_file_on_any_grid(
+    write_raster: WriteRaster, finer: bool
+) -> None:
+    step, scale = (0.25, 2) if finer else (0.5, 1)
+    grid = write_raster("map.tif", np.zeros((2 * scale, 3 * scale), np.uint8),
+                        transform=from_origin(448_000, 5_412_000, step, step))  # fmt: skip
+    numbers = np.array([[1, 2, 3], [4, 5, 6]])
+    alpha = np.stack([numbers, [[255, 0, 1], [255, 255, 255]]], axis=-1).astype(np.uint8)
+    broken = np.where(numbers == 2, NAN, numbers).astype(np.float32)
+    mask = numbers != 2
+    files: dict[str, tuple[Any, Any]] = {
+        "a mask": (write_raster("a.tif", numbers.astype(np.int16), mask=mask), [2]),
+        "both": (write_raster("b.tif", numbers.astype(np.int16), mask=mask, nodata=6), [2, 6]),
+        "alpha": (write_raster("c.tif", alpha, alpha="YES"), [2]),
+        "NaN": (write_raster("d.tif", broken), [2]),
+        "NaN and a value": (write_raster("e.tif", broken, nodata=6), [2, 6]),
+        "a long value": (write_raster("f.tif", numbers, nodata=6), [6]),
+    }
+    for what, (path, expected) in files.items():
+        with open_raster(grid) as raster, open_labels_onto(path, raster.profile) as labels:
+            known = labels.read(Window(0, 0, *raster.profile.shape))[1][::scale, ::scale]
+        assert numbers[~known].tolist() == expected, what
+
+
+def test_advice_for_values_that_are_no_classes_works(write_raster: WriteRaster) -> None:
+    path = write_raster("labels.tif", np.array([[1, -1, -9999]], np.int16))
+    with open_raster(path) as raster:
+        grid = raster.profile
+    with open_labels_onto(path, grid) as labels, pytest.raises(LabelError) as refused:
+        labels.read(Window(0, 0, 1, 3))
+    advice = str(refused.value).partition("(")[2].partition(")")[0].split()
+    assert not CliRunner().invoke(main_group, advice[1:]).exception
+    with open_labels_onto(path, grid) as labels:
+        with pytest.raises(LabelError, match="change it to -9999"):
+            labels.read(Window(0, 0, 1, 3))
+        assert labels.read(Window(0, 2, 1, 1))[1].tolist() == [[False]]

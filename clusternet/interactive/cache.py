@@ -33,7 +33,7 @@ from clusternet.run import PAGE_FOLDER, Run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
 
-VERSION = 1
+VERSION = 2
 STEPS = (1, 4, 16)
 """Every how many pixels each stored copy has one: the coarser ones serve views from afar."""
 WINDOW = 512

@@ -89,7 +89,8 @@ def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Raster]:
                     height=grid.shape[0],
                     width=grid.shape[1],
                     resampling=Resampling.nearest,
-                    src_nodata=labels.nodata,
+                    # GDAL takes no mask where there is a value
+                    src_nodata=None if labels.has_mask else labels.nodata,
                     nodata=_OUTSIDE,
                     dtype=dtype,
                 )

@@ -18,6 +18,7 @@ from clusternet.class_meeting import Renumbering
 from clusternet.errors import LabelError
 from clusternet.label_rules import UNLABELLED, LabelRules
 from clusternet.land_classes import MAX_CLASS
+from clusternet.nodata import Number, declaring_hint
 from clusternet.raster.alignment import boxes_meet, on_same_grid, warped_onto
 from clusternet.raster.burning import NO_LABEL, BurntLabels
 from clusternet.raster.categories import check_lossless
@@ -117,6 +118,11 @@ class RasterLabels:
         self.path = profile.path
         self.overlaps = overlaps
         self._raster = raster
+        self._nodata = profile.nodata
+        # a view of a raster with a mask, which takes the place of its nodata value there
+        self._hidden_nodata = None
+        if file is not None and file.nodata is not None:
+            self._hidden_nodata = np.asarray(file.nodata).astype(file.dtype)
         self._onto = rules.meeting.onto(self.path)
         self._no_classes = rules.meeting.classes.no_classes
         self._inventory = rules.inventory
@@ -133,6 +139,8 @@ class RasterLabels:
         """See `Labels.read`."""
         pixels, valid = self._raster.read(window)
         values = pixels[..., 0]
+        if self._hidden_nodata is not None:
+            valid &= values != self._hidden_nodata
         if self._unlabelled is not None:
             valid &= values != self._unlabelled
         if self._by_convention:
@@ -152,7 +160,7 @@ class RasterLabels:
     def _common_numbers(self, values: AnyArray) -> IntArray:
         if not values.size:
             return values.astype(np.int32)
-        _check_class_numbers(self.path, values)
+        _check_class_numbers(self.path, values, self._nodata)
         numbers = values.astype(np.int32)
         if self._is_mask:
             numbers = np.minimum(numbers, 1)
@@ -164,7 +172,7 @@ def is_class_value(value: int, onto: Renumbering) -> bool:
     return value in onto.changes or (onto.shares_numbers and value in (onto.listed or ()))
 
 
-def _check_class_numbers(path: Path, values: AnyArray) -> None:
+def _check_class_numbers(path: Path, values: AnyArray, nodata: Number | None) -> None:
     if values.dtype.kind == "f" and (values % 1 != 0).any():
         raise LabelError(
             f"{path}: holds the value {values[values % 1 != 0][0]}; expected whole class numbers."
@@ -173,5 +181,5 @@ def _check_class_numbers(path: Path, values: AnyArray) -> None:
         if not 0 <= value <= MAX_CLASS:
             raise LabelError(
                 f"{path}: holds the label {int(value)}; expected 0 to {MAX_CLASS}. If it means "
-                f"no label, declare it as nodata (gdal_edit -a_nodata {int(value)})."
+                f"no label, {declaring_hint(path, int(value), nodata)}."
             )

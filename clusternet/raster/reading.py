@@ -73,7 +73,7 @@ class Raster:
         if len(kinds) > 1 or not kinds <= set(_DTYPES):
             raise RasterError(
                 f"{path}: expected one pixel type for all bands, one of {', '.join(_DTYPES)}; "
-                f"found {', '.join(sorted(kinds))}."
+                f"found {', '.join(sorted(kinds))}; bring all bands to one type."
             )
         return str(kinds.pop())
 
