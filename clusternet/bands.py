@@ -51,6 +51,8 @@ class Bands:
 
     identity: BandIdentity = NOTHING_STATED
     """What the training rasters said of their bands; nothing in runs of earlier versions."""
+    patches: str = ""
+    """Digest of the names and pixels of the patches; nothing in runs of earlier versions."""
 
     @property
     def nodata_choice(self) -> NodataChoice:
@@ -77,11 +79,12 @@ class Bands:
     def same_as(self, other: Bands) -> bool:
         """Tell whether both say the same; unlike ==, also with NaN as nodata value.
 
-        Of their identity they need not say the same, but must not contradict each other.
+        Of identity and patches they need not say the same, but must not contradict each other.
         """
-        names = [field.name for field in fields(self) if field.name != "identity"]
-        same = all(same_value(getattr(self, name), getattr(other, name)) for name in names)
-        return same and self.identity.agrees_with(other.identity)
+        known_by_all = {field.name for field in fields(self)} - {"identity", "patches"}
+        same = all(same_value(getattr(self, name), getattr(other, name)) for name in known_by_all)
+        digests = {self.patches, other.patches} - {""}
+        return same and len(digests) < 2 and self.identity.agrees_with(other.identity)
 
     def save(self, path: Path, **more: Any) -> None:
         """Write as JSON, with ``more`` facts for the reader."""
@@ -109,6 +112,7 @@ class Bands:
                 nodata_rule=check_rule(values.get("nodata_rule")),
                 nodata_overrides=bool(values.get("nodata_overrides", True)),
                 identity=BandIdentity.from_json(values.get("identity")),
+                patches=str(values.get("patches", "")),
             )
         except FileNotFoundError as error:
             raise RunError(f"{path}: missing; is {path.parent} a run folder?") from error

@@ -21,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import PatchError, RasterError
 from clusternet.folders import search_folder
+from clusternet.interrupts import interrupts
 from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patch_files import MANIFEST_NAME, read_manifest
 from clusternet.raster import open_raster, warn_of_orientation
@@ -230,6 +231,7 @@ def _read_headers(
 ) -> tuple[list[Path], list[PatchHeader]]:
     good, headers = [], []
     for file in files:
+        interrupts.check()
         try:
             headers.append(read_header(folder / file))
             good.append(file)

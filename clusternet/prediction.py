@@ -64,6 +64,7 @@ def predict_rasters(
     return predict_maps(predictor, wanted, options)
 
 
+@interrupts.listening()
 def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) -> PredictionReport:
     """Write the maps that `clusternet.map_outputs.check_map_outputs` found to be wanted."""
     warn_of_orientation(source for source, _ in wanted.jobs)
@@ -79,6 +80,7 @@ def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
     """Return the profiles of the rasters that can be read; of others its turn tells."""
     profiles = []
     for path in paths:
+        interrupts.check()
         with suppress(RasterError), open_raster(path) as raster:
             profiles.append(raster.profile)
     return profiles

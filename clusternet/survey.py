@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from dataclasses import dataclass
@@ -56,11 +57,14 @@ def survey_patches(
     moments = BandMoments(patches.num_bands)
     usable, counts, num_damaged = [], [], 0
 
-    def read(index: int) -> tuple[AnyArray, BoolArray] | PatchError:
+    all_patches = hashlib.sha256()
+
+    def read(index: int) -> tuple[AnyArray, BoolArray, bytes] | PatchError:
         try:
-            return patches.read(index)
+            pixels, valid = patches.read(index)
         except PatchError as error:
             return error
+        return pixels, valid, _digest(patches, index, pixels, valid)
 
     found = prefetch(read, range(len(patches)), workers)
     bar = Progress(found, "survey", len(patches), unit="patch", leave=False)
@@ -71,7 +75,8 @@ def survey_patches(
             logger.warning("left out: %s", patch)
             num_damaged += 1
             continue
-        pixels, valid = patch
+        pixels, valid, digest = patch
+        all_patches.update(digest)
         moments.add(pixels, valid)
         if count := int(valid[middle].sum()):
             usable.append(index)
@@ -87,12 +92,21 @@ def survey_patches(
     if not usable:
         raise PatchError(_no_data(patches))
     return Survey(
-        bands=_bands(patches, moments),
+        bands=_bands(patches, moments, all_patches.hexdigest()[:32]),
         usable=np.array(usable),
         valid_counts=np.array(counts),
         num_damaged=num_damaged,
         num_blank=len(patches) - num_damaged - len(usable),
     )
+
+
+def _digest(patches: PatchFolder, index: int, pixels: AnyArray, valid: BoolArray) -> bytes:
+    """Return a digest of a patch's name, size and content, wherever its folder lies."""
+    name = f"{patches.files[index].as_posix()} {pixels.shape}"
+    found = hashlib.sha256(name.encode(errors="surrogateescape"))
+    found.update(np.ascontiguousarray(pixels, patches.dtype).data)
+    found.update(np.packbits(valid).data)
+    return found.digest()
 
 
 def _check_numbers(patches: PatchFolder, moments: BandMoments) -> None:
@@ -129,7 +143,7 @@ def _no_data(patches: PatchFolder) -> str:
     )
 
 
-def _bands(patches: PatchFolder, moments: BandMoments) -> Bands:
+def _bands(patches: PatchFolder, moments: BandMoments, digest: str) -> Bands:
     _check_numbers(patches, moments)
     constant = [band for band, std in enumerate(moments.std, 1) if std == 0]
     if len(constant) == patches.num_bands:
@@ -148,4 +162,5 @@ def _bands(patches: PatchFolder, moments: BandMoments) -> Bands:
         nodata_rule=patches.choice.rule,
         nodata_overrides=patches.choice.overrides,
         identity=patches.identity,
+        patches=digest,
     )

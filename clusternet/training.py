@@ -95,7 +95,10 @@ def train(
         folder, labelled_shape, skip_bad_files=settings.skip_bad_files, workers=settings.workers
     )
     if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
-        raise RunError(f"{patches}: not the patches that {output} was trained on; cannot resume.")
+        raise RunError(
+            f"{patches}: not the patches that {output} was trained on, or changed since (names or "
+            "pixels); cannot resume. Put them back, or start a new run."
+        )
     warn_of_few_steps(settings, folder.shape, len(survey.usable))
     batch_size = settings.batch_size(folder.shape, len(survey.usable))
     loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from conftest import WriteRaster, four_textures
 from PIL import Image
 
+from clusternet.bands import Bands
 from clusternet.errors import PatchError
 from clusternet.patches import PatchFolder, open_patches
 from clusternet.survey import survey_patches
@@ -26,6 +29,53 @@ def patches(tmp_path: Path) -> Path:
         pixels[: {1: 16, 2: 8}.get(number, 0)] = 0
         Image.fromarray(pixels).save(tmp_path / f"patches/a/{number}.png")
     return tmp_path / "patches"
+
+
+def bands_of(folder: Path) -> Bands:
+    return survey_patches(open_patches(folder, nodata=0), SHAPE).bands
+
+
+def turn(path: Path) -> None:
+    with Image.open(path) as image:
+        pixels = np.asarray(image).copy()
+    Image.fromarray(pixels[::-1]).save(path)
+
+
+def swap(first: Path, second: Path) -> None:
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: turn(a / "0.png"),
+        lambda a: swap(a / "0.png", a / "3.png"),
+        lambda a: (a / "0.png").rename(a / "4.png"),
+    ],
+    ids=["pixels in another order", "contents swapped", "another name"],
+)
+def test_patches_changed_in_place_are_others_though_their_statistics_stay(
+    patches: Path, change: Callable[[Path], object]
+) -> None:
+    before = bands_of(patches)
+    change(patches / "a")
+    after = bands_of(patches)
+    np.testing.assert_allclose(after.mean, before.mean)
+    np.testing.assert_allclose(after.std, before.std)
+    assert not after.same_as(replace(before, mean=after.mean, std=after.std))
+    assert after.same_as(replace(before, mean=after.mean, std=after.std, patches=""))  # as earlier
+
+
+def test_the_same_patches_elsewhere_are_the_same(patches: Path, tmp_path: Path) -> None:
+    before = bands_of(patches)
+    (patches / "a" / "notes.txt").touch()
+    (tmp_path / "elsewhere" / "a").mkdir(parents=True)
+    for number in (3, 1, 0, 2):  # other times, perhaps another order in the folder
+        source = patches / "a" / f"{number}.png"
+        (tmp_path / "elsewhere" / "a" / source.name).write_bytes(source.read_bytes())
+    assert bands_of(tmp_path / "elsewhere") == before
 
 
 def pixels_of(folder: PatchFolder) -> np.ndarray:
