@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import numpy as np
-import pyogrio
 import shapely
 from pyproj.exceptions import ProjError
 
@@ -22,7 +19,7 @@ from clusternet.class_names import clean_name
 from clusternet.errors import GridMismatchError, LabelError, OutputError
 from clusternet.files import KIND_TAG, Kind
 from clusternet.foreign_errors import is_foreign, reason
-from clusternet.messages import one_line, short
+from clusternet.messages import short
 from clusternet.types import AnyArray, IntArray
 from clusternet.vector_classes import (
     ClassColumn,
@@ -32,6 +29,7 @@ from clusternet.vector_classes import (
     read_classes,
     report_form,
 )
+from clusternet.vector_files import layer_metadata, list_layers, read_layer, write_layer
 
 logger = logging.getLogger(__name__)
 
@@ -212,9 +210,8 @@ def geopackage_kind(tag: str) -> Kind:
     """
 
     def is_one(path: Path) -> bool:
-        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
-        found = [pyogrio.read_info(path, layer=layer)["layer_metadata"] for layer in layers]
-        return bool(found) and all((tags or {}).get(KIND_TAG) == tag for tags in found)
+        found = [layer_metadata(path, layer) for layer, _ in list_layers(path)]
+        return bool(found) and all(tags.get(KIND_TAG) == tag for tags in found)
 
     return Kind(f"GeoPackage of {tag}", is_one)
 
@@ -259,19 +256,11 @@ def write_polygons(
         OSError: if it cannot be written.
     """
     frame = geopandas.GeoDataFrame(dict(fields), geometry=geometries, crs=crs)
-    with warnings.catch_warnings():
-        # polygons of a map without CRS are welcome
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        try:
-            pyogrio.write_dataframe(
-                frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
-                promote_to_multi=True, append=append, layer_metadata={KIND_TAG: tag},
-                dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
-            )  # fmt: skip
-        except Exception as error:
-            if not is_foreign(error):
-                raise
-            raise OSError(reason(error)) from error
+    write_layer(
+        frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
+        promote_to_multi=True, append=append, layer_metadata={KIND_TAG: tag},
+        dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
+    )  # fmt: skip
 
 
 def layer_names(names: Iterable[str]) -> list[str]:
@@ -303,10 +292,9 @@ def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     if not path.exists():
         raise LabelError(f"{path}: no such file.")
     try:
-        with _logged_warnings(path):
-            layers = _layers(path)
-            _check_layer(path, layer, layers)
-            frame = geopandas.read_file(path, layer=layer or layers[0], engine="pyogrio")
+        layers = _layers(path)
+        _check_layer(path, layer, layers)
+        frame = read_layer(path, layer or layers[0])
     except Exception as error:
         if not (is_foreign(error) or isinstance(error, ValueError)):
             raise
@@ -326,18 +314,8 @@ def _layers(path: Path) -> list[str]:
 
     QGIS keeps styles that are saved in a GeoPackage in a table of their own.
     """
-    found = pyogrio.list_layers(path)
-    return [str(name) for name, kind in found if kind] or [str(name) for name, _ in found]
-
-
-@contextmanager
-def _logged_warnings(path: Path) -> Iterator[None]:
-    """Pass on what GDAL warns of, as log lines that name the file."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for warning in caught:
-        logger.warning("%s: %s", path, one_line(str(warning.message)))
+    found = list_layers(path)
+    return [name for name, kind in found if kind] or [name for name, _ in found]
 
 
 def _check_layer(path: Path, layer: str | None, layers: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ LAYERS = {
     "clusternet.files": 0,
     "clusternet.folders": 0,
     "clusternet.foreign_errors": 0,
+    "clusternet.gdal_messages": 0,
     "clusternet.interrupts": 0,
     "clusternet.messages": 0,
     "clusternet.network_shape": 0,
@@ -56,6 +57,7 @@ LAYERS = {
     "clusternet.raster": 1,
     "clusternet.sampling": 1,
     "clusternet.vector_classes": 1,
+    "clusternet.vector_files": 1,
     "clusternet.vectors": 1,
     # what is kept on disk, and parts of the work
     "clusternet.baselines": 2,
@@ -190,6 +192,7 @@ def test_imports_never_go_in_a_circle() -> None:
     [
         ("rasterio", "clusternet.raster"),
         ("faiss", "clusternet.clustering"),
+        ("pyogrio", "clusternet.vector_files"),
         ("tensorflow", "clusternet.backend"),
         ("keras", "clusternet.backend"),
         ("tqdm", "clusternet.progress"),  # whose bar answers signals

@@ -231,7 +231,7 @@ def test_strokes_that_cannot_be_written_are_an_output_error(tmp_path, monkeypatc
         raise DataSourceError("disk full")
 
     monkeypatch.setattr("pyogrio.write_dataframe", full)
-    with pytest.raises(OutputError, match=r"s\.gpkg: cannot be written \(disk full"):
+    with pytest.raises(OutputError, match=r"s\.gpkg: cannot be written \(GDAL: disk full"):
         write_strokes(tmp_path / "s.gpkg", DRAWING, place())
 
 

@@ -12,9 +12,9 @@ import pytest
 from conftest import WriteRaster
 
 from clusternet.errors import ClusterNetError, RasterError
+from clusternet.gdal_messages import gdal_complaints
 from clusternet.plain_paths import plain_path
 from clusternet.raster import create_map, open_raster
-from clusternet.raster.complaints import gdal_complaints
 from clusternet.windows import Window
 
 NAMES = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +11,8 @@ from typing import Any
 import geopandas
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 from affine import Affine
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files import KIND_TAG, Kind, new_file
@@ -23,6 +20,7 @@ from clusternet.interactive.strokes import Drawing, Stroke
 from clusternet.land_classes import RGB, LandClass, make_classes
 from clusternet.raster import RasterProfile
 from clusternet.types import AnyArray
+from clusternet.vector_files import read_layer, write_layer
 from clusternet.vectors import Shapes, geopackage_kind, read_shapes
 
 logger = logging.getLogger(__name__)
@@ -100,16 +98,12 @@ def write_strokes(
         crs=place.crs,
     )
     options = {"VERSION": "1.2"} if driver == "GPKG" else {}
-    with new_file(path, kind=kind, overwrite=overwrite) as part, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        try:
-            pyogrio.write_dataframe(
-                frame, part, layer=LAYER, driver=driver, geometry_type="Unknown",
-                dataset_options=options,
-                layer_metadata={KIND_TAG: "strokes"} if driver == "GPKG" else None,
-            )  # fmt: skip
-        except (DataSourceError, DataLayerError) as error:
-            raise OSError(str(error)) from error
+    with new_file(path, kind=kind, overwrite=overwrite) as part:
+        write_layer(
+            frame, part, layer=LAYER, driver=driver, geometry_type="Unknown",
+            dataset_options=options,
+            layer_metadata={KIND_TAG: "strokes"} if driver == "GPKG" else None,
+        )  # fmt: skip
 
 
 def read_strokes(
@@ -175,9 +169,7 @@ class _Details:
 def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Details:
     """Return what a file says beyond shapes and classes; only names if others wrote it."""
     details = _Details(dict(shapes.names), {}, np.zeros(len(shapes.classes)))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "More than one layer", UserWarning)  # styles of QGIS
-        frame = geopandas.read_file(shapes.path, layer=layer, engine="pyogrio")
+    frame = read_layer(shapes.path, layer, quiet=True)
     frame = frame.rename(columns=lambda c: c if c == frame.geometry.name else str(c).lower())
     if class_field is not None or not {"class", "name", "colour", "width"} <= set(frame.columns):
         return details

@@ -15,11 +15,11 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.foreign_errors import converted
+from clusternet.gdal_messages import gdal_complaints
 from clusternet.messages import one_line
 from clusternet.nodata import NodataChoice, Number
 from clusternet.plain_paths import plain_path
 from clusternet.raster.claims import check_num_bands, check_size
-from clusternet.raster.complaints import gdal_complaints
 from clusternet.raster.drivers import allowed_drivers
 from clusternet.raster.pages import check_pages
 from clusternet.raster.quiet import quiet_georeferencing

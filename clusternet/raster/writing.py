@@ -24,9 +24,9 @@ from clusternet.class_names import clean_name
 from clusternet.errors import OutputError
 from clusternet.files import KIND_TAG, new_file
 from clusternet.foreign_errors import reason, topic
+from clusternet.gdal_messages import gdal_complaints
 from clusternet.messages import one_line
 from clusternet.plain_paths import plain_path
-from clusternet.raster.complaints import gdal_complaints
 from clusternet.raster.map_files import map_kind, map_side_files
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
