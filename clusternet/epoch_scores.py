@@ -90,7 +90,7 @@ def find_epochs(run: Path) -> dict[int, Path]:
     if not root.is_dir():
         raise RunError(f"{run}: no such run folder.")
     found = {}
-    for folder in root.iterdir():
+    for folder in sorted(root.iterdir()):
         match = _EPOCH.fullmatch(folder.name)
         if match and folder.is_dir():
             found[int(match[1])] = folder

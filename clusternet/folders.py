@@ -37,7 +37,7 @@ def search_folder(folder: Path) -> Search:
             status = current.stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
-            entries = list(current.iterdir())
+            entries = sorted(current.iterdir())  # of two links to a folder the first counts
         except OSError:
             found.broken.append(current)
             continue

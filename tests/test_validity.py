@@ -298,6 +298,15 @@ def test_arrays_follow_the_same_rules() -> None:
         assert raster.read(Window(0, 0, 1, 3))[1].tolist() == [[False, True, False]]
 
 
+@pytest.mark.parametrize(("rule", "expected"), [(None, [0, 1, 3]), ("all", [0, 3])])
+def test_masked_arrays_are_read_by_their_mask(rule: Any, expected: list[int]) -> None:
+    masks = row([1, 1, 0, 0], [1, 0, 0, 0], dtype="bool")
+    pixels = np.ma.MaskedArray(row([1, 1, 1, 7], [1, 1, 1, 7]), masks)
+    with open_array(pixels, NodataChoice(7, rule)) as raster:
+        valid = raster.read(Window(0, 0, 1, 4))[1]
+    assert np.flatnonzero(~valid[0]).tolist() == expected
+
+
 # laws
 
 
@@ -344,8 +353,7 @@ def noise(dtype: str, bands: int) -> np.ndarray:
     return np.random.default_rng(bands).integers(0, 10, (20, 24, bands)).astype(dtype)
 
 
-@pytest.mark.parametrize("edge", ["shift", "pad"])
-@pytest.mark.parametrize("rule", [None, "any", "all"])
+@pytest.mark.parametrize(("rule", "edge"), [(None, "pad"), ("any", "shift"), ("all", "pad")])
 @pytest.mark.parametrize(
     ("dtype", "nodata"),
     [("uint8", (3, 3, 3)), ("uint8", (3, 4, 3)), ("uint8", (None, 4, None)), ("uint8", (3, 3)),
