@@ -68,3 +68,10 @@ def test_a_file_that_cannot_be_opened_is_refused_in_gdals_words(
     message = str(refused.value).replace(str(tmp_path), "")
     assert message.startswith(f"/{name}: cannot be read as a raster (") and said in message
     assert len(message) < 220
+
+
+def test_a_directory_at_a_place_that_no_file_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "far.tif"
+    path.write_bytes(b"II+\0" + struct.pack("<HHQ", 8, 0, 2**63 + 8))
+    with pytest.raises(RasterError, match=r"far\.tif: cannot be read as a raster"):
+        tile_rasters(path, tmp_path / "patches", workers=1)

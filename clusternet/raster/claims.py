@@ -24,19 +24,15 @@ _MOST_VALUES = {"JPEG": 2**16, "PNG": 2**14}
 _MOST_SPARSE = 2**18  # in other formats: a block that is missing takes 8 bytes
 
 
-def check_num_bands(dataset: DatasetReader) -> None:
-    """Raise RasterError if an open file claims more bands than one should ask anything of."""
-    if dataset.count > _MOST_BANDS:
-        raise RasterError(
-            f"{Path(dataset.name)}: claims {dataset.count} bands; expected at most {_MOST_BANDS}. "
-            "Its header seems to be damaged, or choose some bands: gdal_translate -b 1 -b 2."
-        )
-
-
-def check_size(dataset: DatasetReader) -> None:
-    """Raise RasterError if an open file cannot hold the pixels that it claims."""
+def check_claims(dataset: DatasetReader) -> None:
+    """Raise RasterError if an open file cannot hold what its header claims."""
     path = Path(dataset.name)  # without what `plain_path` put before it
     rows, cols = dataset.shape
+    if dataset.count > _MOST_BANDS:
+        raise RasterError(
+            f"{path}: claims {dataset.count} bands; expected at most {_MOST_BANDS}. Its header "
+            "seems to be damaged, or choose some bands: gdal_translate -b 1 -b 2."
+        )
     if _exceeds(rows * cols * dataset.count, dataset):
         raise RasterError(
             f"{path}: claims {rows} x {cols} pixels of {dataset.count} band(s), more than its "

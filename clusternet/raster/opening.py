@@ -10,16 +10,16 @@ from pathlib import Path
 
 import rasterio
 from rasterio._err import CPLE_BaseError  # what a property raises; rasterio.errors lacks it
-from rasterio.errors import RasterioError
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
-from clusternet.foreign_errors import converted
-from clusternet.gdal_messages import gdal_complaints
+from clusternet.foreign_errors import is_foreign
+from clusternet.gdal_messages import Complaint, gdal_complaints
 from clusternet.messages import one_line
 from clusternet.nodata import NodataChoice, Number
 from clusternet.plain_paths import plain_path
-from clusternet.raster.claims import check_num_bands, check_size
+from clusternet.raster.claims import check_claims
 from clusternet.raster.drivers import allowed_drivers
 from clusternet.raster.pages import check_pages
 from clusternet.raster.quiet import quiet_georeferencing
@@ -28,6 +28,24 @@ from clusternet.raster.reading import Raster
 logger = logging.getLogger(__name__)
 
 _ANOTHER_FORMAT = "not recognized as being in a supported file format"
+
+
+class _Reader(DatasetReader):  # type: ignore[misc]
+    """A dataset whose colours do not bring up what GDAL complained of before.
+
+    A complaint about a part that nobody needs, such as a CRS that PROJ does not know, stays
+    behind when GDAL goes on. rasterio takes the number of a band's colour for that of an error,
+    and raises the complaint there; a second try is answered.
+    """
+
+    @property
+    def colorinterp(self) -> tuple[ColorInterp, ...]:
+        """The colour of each band."""
+        try:
+            found = super().colorinterp
+        except CPLE_BaseError:
+            found = super().colorinterp
+        return tuple(found)
 
 
 @contextmanager
@@ -40,14 +58,15 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
     name, drivers = plain_path(path, RasterError), allowed_drivers(path)
     with quiet_georeferencing():
         try:
-            with rasterio.Env(), gdal_complaints():
-                dataset = DatasetReader(name, driver=drivers)
-        except (RasterioError, CPLE_BaseError) as error:
+            with rasterio.Env(), gdal_complaints() as heard:
+                dataset = _Reader(name, driver=drivers)
+        except Exception as error:
+            if not is_foreign(error):
+                raise
             raise RasterError(_why_not(path, error)) from error
         with dataset:
-            check_num_bands(dataset)
-            _settle(dataset, path)
-            check_size(dataset)
+            check_claims(dataset)
+            _warn_of_lost_crs(path, dataset, heard)
             yield dataset
 
 
@@ -83,22 +102,13 @@ def _why_not(path: Path, error: Exception) -> str:
     return f"{path}: cannot be read as a raster ({one_line(said)})."
 
 
-def _settle(dataset: DatasetReader, path: Path) -> None:
-    """Ask a new dataset something, so that what GDAL complained of in opening it is over.
-
-    A complaint about a part that nobody needs, such as a CRS that PROJ does not know, stays
-    behind when opening succeeds, and rasterio raises it at the first property that is read.
-    """
-    try:
-        _ = dataset.colorinterp
-    except CPLE_BaseError as complaint:
-        with converted(RasterError, f"{path}: cannot be read as a raster"):
-            _ = dataset.colorinterp
-        if str(complaint).startswith("PROJ") and dataset.crs is None:
-            _warn(
-                f"{path}: its CRS cannot be used ({one_line(str(complaint))}); it is read as one "
-                "without CRS. Set another: gdal_translate -a_srs."
-            )
+def _warn_of_lost_crs(path: Path, dataset: DatasetReader, heard: list[Complaint]) -> None:
+    said = next((c.text for c in heard if c.text.startswith("PROJ")), None)
+    if said is not None and dataset.crs is None:
+        _warn(
+            f"{path}: its CRS cannot be used ({one_line(said)}); it is read as one without CRS. "
+            "Set another: gdal_translate -a_srs."
+        )
 
 
 @lru_cache

@@ -50,7 +50,8 @@ def read_orientation(path: Path) -> int:
         with path.open("rb") as stream:
             start = _find_directory(stream)
             found = _UPRIGHT if start is None else _read_tag(stream, start)
-    except (OSError, struct.error):  # cut off: reading the pixels will say so
+    # cut off, or places that no file has: reading the pixels will say so
+    except (OSError, struct.error, ValueError, OverflowError):
         return _UPRIGHT
     return found if found in _ORIENTATIONS else _UPRIGHT
 
