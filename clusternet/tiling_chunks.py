@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from clusternet.interrupts import interrupts
@@ -16,7 +15,7 @@ from clusternet.raster import Raster, open_raster
 from clusternet.settings import TilingSettings
 from clusternet.tiling_inputs import TilingInput, TilingPair
 from clusternet.types import AnyArray, BoolArray
-from clusternet.windows import Shape, Window, centre
+from clusternet.windows import Grid, Shape, Window, centre
 
 ONLY_NODATA = "with nothing but nodata"
 """Why a window gives no patch, whatever the settings."""
@@ -48,7 +47,7 @@ class Chunk:
     """Some windows of one raster: what a process works on at a time."""
 
     pair: TilingPair
-    windows: list[Window]
+    windows: Grid
     layers: list[Layer]
     settings: TilingSettings
 
@@ -63,16 +62,12 @@ class Outcome:
     """Infinite values, which count as no data."""
 
 
-def split_windows(windows: list[Window], path: Path, shares: int) -> Iterator[list[Window]]:
+def split_windows(windows: Grid, path: Path, shares: int) -> Iterator[Grid]:
     """Yield parts of whole grid rows: windows side by side share the blocks they are read from."""
-    rows = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
-    if not rows:
-        return
-    size = max(1, _CHUNK_WINDOWS // len(rows[0]))
+    size = max(1, _CHUNK_WINDOWS // max(1, len(windows.cols)))
     if path.suffix.lower() in _SEQUENTIAL:
-        size = math.ceil(len(rows) / shares)
-    for start in range(0, len(rows), size):
-        yield [window for row in rows[start : start + size] for window in row]
+        size = max(1, math.ceil(len(windows.rows) / shares))
+    return windows.parts(size)
 
 
 def cut_chunk(chunk: Chunk) -> Outcome:

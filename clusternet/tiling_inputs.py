@@ -30,7 +30,7 @@ from clusternet.raster import (
 from clusternet.raster.finding import report_left_out
 from clusternet.raster.validity import check_nodata
 from clusternet.settings import TilingSettings
-from clusternet.windows import Window, grid, origins
+from clusternet.windows import Grid, grid, origins
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class TilingPair:
     raster: TilingInput
     label: TilingInput | None
 
-    def windows(self, settings: TilingSettings) -> list[Window]:
+    def windows(self, settings: TilingSettings) -> Grid:
         """Return the windows of the raster's patches, row by row."""
         shape = self.raster.profile.shape
         return grid(shape, settings.patch_shape, settings.full_stride, settings.edge)

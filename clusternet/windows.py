@@ -6,9 +6,9 @@ Sizes and positions are pixels, always (rows, cols).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, overload
 
 from clusternet.errors import SettingsError
 
@@ -59,7 +59,55 @@ class Window:
         return Window(self.row - rows, self.col - cols, self.height + rows, self.width + cols)
 
 
-def origins(size: int, patch: int, stride: int, edge: Edge = "shift") -> list[int]:
+@dataclass(frozen=True)
+class Origins(Sequence[int]):
+    """The first pixel of each window along one axis; takes no memory, however many there are."""
+
+    numbers: range
+    """Which windows of the axis."""
+    stride: int
+    last: int
+    """No window begins after this pixel."""
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> Origins: ...
+    def __getitem__(self, place: int | slice) -> int | Origins:
+        """Return the first pixel of one window, or the origins of some."""
+        if isinstance(place, slice):
+            return replace(self, numbers=self.numbers[place])
+        return min(self.numbers[place] * self.stride, self.last)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Windows of one size, row by row; takes no memory, however many there are."""
+
+    rows: Origins
+    cols: Origins
+    shape: Shape
+    """(rows, cols) of a window."""
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.rows) * len(self.cols)
+
+    def __iter__(self) -> Iterator[Window]:
+        """Yield the windows."""
+        return (Window(row, col, *self.shape) for row in self.rows for col in self.cols)
+
+    def parts(self, num_rows: int) -> Iterator[Grid]:
+        """Yield the grid in parts of ``num_rows`` of its rows, the last one perhaps of fewer."""
+        for start in range(0, len(self.rows) if self.cols else 0, num_rows):
+            yield replace(self, rows=self.rows[start : start + num_rows])
+
+
+def origins(size: int, patch: int, stride: int, edge: Edge = "shift") -> Origins:
     """Return the first pixel of each window along one axis.
 
     ``shift`` moves the last window back inside, ``min(i * stride, size - patch)``, so that every
@@ -71,21 +119,20 @@ def origins(size: int, patch: int, stride: int, edge: Edge = "shift") -> list[in
             f"Expected sizes and strides of at least 1 pixel, received size {size}, "
             f"patch {patch}, stride {stride}."
         )
+    beyond = max(0, size - patch)  # pixels that the first window leaves
     if edge == "drop":
-        return list(range(0, size - patch + 1, stride))
-    if size <= patch:
-        return [0]
-    count = math.ceil((size - patch) / stride) + 1
-    if edge == "pad":
-        return [i * stride for i in range(count)]
-    return [min(i * stride, size - patch) for i in range(count)]
+        count = beyond // stride + 1 if size >= patch else 0
+    else:
+        count = math.ceil(beyond / stride) + 1
+    last = beyond if edge == "shift" else max(0, count - 1) * stride
+    return Origins(range(count), stride, last)
 
 
-def grid(shape: Shape, patch_shape: Shape, stride: Shape, edge: Edge = "shift") -> list[Window]:
+def grid(shape: Shape, patch_shape: Shape, stride: Shape, edge: Edge = "shift") -> Grid:
     """Return the windows of ``patch_shape`` that cover a raster of ``shape``, row by row."""
     rows = origins(shape[0], patch_shape[0], stride[0], edge)
     cols = origins(shape[1], patch_shape[1], stride[1], edge)
-    return [Window(row, col, *patch_shape) for row in rows for col in cols]
+    return Grid(rows, cols, patch_shape)
 
 
 def blocks(shape: Shape, block_shape: Shape) -> Iterator[Window]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,7 +20,7 @@ PLACE = st.integers(-50, 150)
 WINDOW = st.builds(Window, PLACE, PLACE, SIZE, SIZE)
 
 
-def covered(starts: list[int], patch: int, size: int) -> np.ndarray:
+def covered(starts: Iterable[int], patch: int, size: int) -> np.ndarray:
     seen = np.zeros(size, bool)
     for start in starts:
         seen[start : start + patch] = True
@@ -27,7 +29,7 @@ def covered(starts: list[int], patch: int, size: int) -> np.ndarray:
 
 @given(SIZE, PATCH, STRIDE, EDGE)
 def test_origins_are_sorted_and_unique(size, patch, stride, edge):
-    starts = origins(size, patch, stride, edge)
+    starts = list(origins(size, patch, stride, edge))
     assert starts == sorted(set(starts))
 
 
@@ -44,7 +46,7 @@ def test_no_window_leaves_an_axis_that_holds_a_patch(size, patch, stride, edge):
 
 @given(SIZE, PATCH, STRIDE)
 def test_dropping_leaves_out_what_padding_adds(size, patch, stride):
-    dropped, padded = (origins(size, patch, stride, edge) for edge in ("drop", "pad"))
+    dropped, padded = (list(origins(size, patch, stride, edge)) for edge in ("drop", "pad"))
     assert padded[: len(dropped)] == dropped
     assert all(start + patch > size for start in padded[len(dropped) :])
 
@@ -56,11 +58,11 @@ def test_shifting_gives_as_many_windows_as_padding(size, patch, stride):
 
 @given(PATCH, STRIDE, EDGE)
 def test_an_axis_of_exactly_one_patch_gives_one_window(patch, stride, edge):
-    assert origins(patch, patch, stride, edge) == [0]
+    assert list(origins(patch, patch, stride, edge)) == [0]
 
 
 def test_the_last_window_is_shifted_back_inside():
-    assert origins(10, 4, 4, "shift") == [0, 4, 6]
+    assert list(origins(10, 4, 4, "shift")) == [0, 4, 6]
 
 
 @pytest.mark.parametrize("bad", [(0, 4, 4), (10, 0, 4), (10, 4, 0), (10, 4, -1)])
@@ -72,7 +74,24 @@ def test_a_size_below_one_pixel_is_refused(bad):
 @given(SIZE, SIZE, PATCH, EDGE)
 def test_a_grid_runs_row_by_row(rows, cols, patch, edge):
     windows = grid((rows, cols), (patch, patch), (patch, patch), edge)
-    assert windows == sorted(windows)
+    assert list(windows) == sorted(windows) and len(windows) == len(list(windows))
+
+
+@given(SIZE, SIZE, PATCH, EDGE, st.integers(1, 10))
+def test_a_grid_is_the_sum_of_its_parts(rows, cols, patch, edge, num_rows):
+    windows = grid((rows, cols), (patch, patch), (patch, patch), edge)
+    parts = list(windows.parts(num_rows))
+    assert [window for part in parts for window in part] == list(windows)
+    assert all(0 < len(part.rows) <= num_rows for part in parts)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_a_grid_takes_no_memory_however_many_windows_there_are(edge):
+    windows = grid((2**40, 2**40), (16, 16), (16, 16), edge)
+    assert len(windows.rows) == len(windows.cols) == 2**36
+    first, second = zip(range(2), windows, strict=False)
+    assert (first[1], second[1]) == (Window(0, 0, 16, 16), Window(0, 16, 16, 16))
+    assert len(next(windows.parts(1)).cols) == 2**36
 
 
 @given(WINDOW, SIZE, SIZE)
