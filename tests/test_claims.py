@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -149,3 +150,49 @@ def test_a_vrt_that_refers_to_itself_is_refused(tmp_path: Path, names: tuple[str
         (tmp_path / name).write_text(vrt(10, 10, source=source))
     with pytest.raises(RasterError, match=r"a\.vrt: "), open_raster(tmp_path / "a.vrt") as raster:
         raster.read(Window(0, 0, 10, 10))
+
+
+def named(path: Path, source: str, times: int = 1) -> None:
+    """Write a virtual raster that names ``source`` several times."""
+    name = (
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{source}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource>"
+    )
+    path.write_text(vrt(10, 10, source=name * times))
+
+
+def test_virtual_rasters_that_multiply_are_refused(tmp_path: Path, write_raster) -> None:
+    write_raster("pixels.tif", np.full((10, 10), 7, np.uint8))
+    for number in range(30):
+        following = f"{number + 1}.vrt" if number < 29 else "pixels.tif"
+        named(tmp_path / f"{number}.vrt", following, times=2)
+    with pytest.raises(RasterError, match=r"/0\.vrt: .* 60 sources would be read 1e\+09 times"):
+        with open_raster(tmp_path / "0.vrt"):
+            pass
+    with open_raster(tmp_path / "25.vrt") as raster:  # 32 times
+        assert (raster.read(Window(0, 0, 10, 10))[0] == 7).all()
+
+
+def test_a_long_chain_of_virtual_rasters_is_read_or_refused(tmp_path: Path, write_raster) -> None:
+    write_raster("pixels.tif", np.full((10, 10), 7, np.uint8))
+    for number in range(200):
+        named(tmp_path / f"{number}.vrt", f"{number + 1}.vrt" if number < 199 else "pixels.tif")
+    with open_raster(tmp_path / "190.vrt") as raster:
+        assert (raster.read(Window(0, 0, 10, 10))[0] == 7).all()
+    with open_raster(tmp_path / "0.vrt") as raster, pytest.raises(RasterError, match="ecursion"):
+        raster.read(Window(0, 0, 10, 10))
+
+
+def test_a_mosaic_of_many_tiles_and_bands_is_welcome(tmp_path: Path, write_raster) -> None:
+    write_raster("pixels.tif", np.full((10, 10), 7, np.uint8))
+    named(tmp_path / "inner.vrt", "pixels.tif", times=500)
+    named(tmp_path / "mosaic.vrt", "inner.vrt", times=20)
+    band = re.search(r"<SimpleSource>.*?</SimpleSource>", (tmp_path / "mosaic.vrt").read_text())
+    assert band is not None
+    (tmp_path / "stack.vrt").write_text(vrt(10, 10, 300, source=band[0]))
+    (tmp_path / "again.vrt").write_text(
+        vrt(10, 10, 300, source=band[0].replace("inner.vrt", "stack.vrt"))
+    )
+    for name in ("mosaic.vrt", "again.vrt"):
+        with open_raster(tmp_path / name) as raster:
+            assert raster.profile.shape == (10, 10)

@@ -21,6 +21,7 @@ from clusternet.nodata import NodataChoice, Number
 from clusternet.plain_paths import plain_path
 from clusternet.raster.claims import check_claims
 from clusternet.raster.drivers import allowed_drivers
+from clusternet.raster.nesting import check_nesting
 from clusternet.raster.pages import check_pages
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
@@ -66,6 +67,8 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
             raise RasterError(_why_not(path, error)) from error
         with dataset:
             check_claims(dataset)
+            if dataset.driver == "VRT":
+                check_nesting(path)
             _warn_of_lost_crs(path, dataset, heard)
             yield dataset
 
