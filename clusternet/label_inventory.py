@@ -61,6 +61,8 @@ class LabelInventory:
     """Pixels of each file that mean no label by convention only (255 in 8-bit rasters)."""
     lacking: Counter[str] = field(default_factory=Counter)
     """Pixels of each class whose name says that there is none."""
+    unused: str = "the maps have no data there"
+    """Why labels that were read do not count."""
     _fates: dict[Path, tuple[IntArray, NDArray[np.int8]]] = field(default_factory=dict)
     """Class of each shape (row) of a file, and what became of it; (rows,) both."""
 
@@ -89,6 +91,11 @@ class LabelInventory:
         """Add labels that count; (pixels,) classes."""
         _count(self.used, values)
 
+    def merge(self, other: LabelInventory) -> None:
+        """Add the pixels that another process counted."""
+        for name in ("read", "used", "undeclared", "lacking"):
+            getattr(self, name).update(getattr(other, name))
+
     def num_shapes(self, fate: Fate) -> int:
         """Return the number of shapes that had this fate."""
         return sum(fates[fate] for fates in self._shapes().values())
@@ -100,7 +107,7 @@ class LabelInventory:
         if lost:
             return f"{lost.total()} shape(s) read, {_lost(lost)}"
         if self.read:
-            return f"all {self.read.total():,} labelled pixels lie where the maps have no data"
+            return f"none of {self.read.total():,} labelled pixels counts: {self.unused}"
         if self.undeclared:
             pixels = f"{self.undeclared.total():,} pixels of value 255"
             return f"it holds nothing but nodata and {pixels}, which mean no label"
@@ -162,10 +169,10 @@ class LabelInventory:
             if lost:
                 text += f": {_lost(lost)}"
             else:
-                text += ": the maps have no data there"
+                text += f": {self.unused}"
             return f"{text}; {advice}." if lost[Fate.NO_CENTRE] and advice else f"{text}."
         pixels = f"{self.read[number]:,} labelled pixel(s)"
-        return f"class {name}: its {pixels} lie where the maps have no data."
+        return f"class {name}: none of its {pixels} counts: {self.unused}."
 
     def _name(self, number: int) -> str:
         return f"'{short_value(self.names[number], 40)}'" if number in self.names else str(number)

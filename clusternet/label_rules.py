@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusternet.class_list import ClassList
@@ -46,3 +46,8 @@ class LabelRules:
     """Counts what becomes of labels while they are read."""
     shapes: dict[Path, Shapes] = field(default_factory=dict)
     """The vector file that was read last: many maps may share it."""
+
+    def of_file(self, path: Path) -> LabelRules:
+        """Return the rules of one file, with an empty inventory: small enough to be sent around."""
+        meeting = replace(self.meeting, statements={path: self.meeting.statements[path]})
+        return LabelRules(self.options, meeting, self.is_mask, LabelInventory())

@@ -53,7 +53,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "a nodata value, since single zeros are common in dark places)"),
     # tools/patch_generator.py
     "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
-        "named as their rasters or with _mask appended; 255 will mark pixels without a label"),
+        "named as their rasters or with _mask appended; 255 will mark pixels without a label, "
+        "and classes.json names the classes"),
     "patch_shape": _SHAPE | dict(help="size of a patch in pixels"),
     "crop_shape": _SHAPE | dict(help="also write the centre of each patch, of this size; "
         "masks, if any, are cut to it too"),

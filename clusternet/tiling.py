@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections import Counter
@@ -10,9 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clusternet.errors import PatchError
+from clusternet.class_list import ClassList
+from clusternet.errors import LabelError, PatchError
 from clusternet.files import check_apart, check_new, check_writable, new_folder
 from clusternet.interrupts import interrupts
+from clusternet.label_files import CLASSES
+from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.patch_files import (
     PATCHES,
     Manifest,
@@ -61,6 +65,8 @@ def tile_rasters(
     settings: TilingSettings | None = None,
     *,
     masks_folder: Path | None = None,
+    classes: ClassList | None = None,
+    ignore_label: int | None = None,
     overwrite: bool = False,
     workers: int | None = None,
 ) -> TilingReport:
@@ -77,7 +83,10 @@ def tile_rasters(
         settings: sizes, stride and nodata; the defaults if None.
         masks_folder: label rasters, each named as its raster or with ``_mask`` appended. Label
             patches of the same windows go to ``<output_folder>_masks``, cut to ``crop_shape``
-            if there is one; 255 (in 8-bit labels) marks pixels without a label.
+            if there is one; 255 (in 8-bit labels) marks pixels without a label. Names of classes
+            go to ``classes.json`` there; rasters that name classes get common numbers.
+        classes: the classes that label rasters may hold; None takes what they state.
+        ignore_label: label value that means no label; None means 255 in 8-bit rasters.
         overwrite: replace folders that an earlier tiling wrote.
         workers: processes; None takes as many as there are cores.
 
@@ -91,8 +100,10 @@ def tile_rasters(
     workers = resolve_workers(workers)
     _warn_of_gaps(settings)
     layers = _layers(output_folder, settings, masks_folder)
-    _check_outputs(layers, [p for p in (source, masks_folder) if p is not None], overwrite)
-    pairs = find_inputs(source, settings, masks_folder)
+    options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
+    inputs = (source, masks_folder, options.classes.source)
+    _check_outputs(layers, [path for path in inputs if path is not None], overwrite)
+    pairs, rules = find_inputs(source, settings, masks_folder, options)
     with ExitStack() as stack:
         hidden = [
             replace(
@@ -108,7 +119,26 @@ def tile_rasters(
         report = _report(source, outcomes, settings)
         for layer in hidden:
             write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
+            if layer.of_labels:
+                _report_labels(layer, outcomes, rules)
     return report
+
+
+def _report_labels(layer: Layer, outcomes: list[Outcome], rules: LabelRules) -> None:
+    """Write the names of classes beside label patches, and say what became of labels."""
+    inventory = rules.inventory
+    inventory.unused = "no patch is cut there"
+    for outcome in outcomes:
+        inventory.merge(outcome.labels)
+    if not inventory.used:
+        path = min(rules.meeting.statements)
+        why = inventory.why_none() or "it holds nodata only"
+        raise LabelError(f"{path}: gives no patch a label, nor does any other label raster: {why}.")
+    inventory.report()
+    names = rules.meeting.classes.names
+    if names:
+        text = json.dumps(dict(sorted(names.items())), indent=1, ensure_ascii=False)
+        (layer.folder / CLASSES).write_text(text + "\n", encoding="utf-8")
 
 
 def _warn_of_gaps(settings: TilingSettings) -> None:
@@ -179,6 +209,7 @@ def _cut_all(
             outcomes[owners[place]].kept += result.kept
             outcomes[owners[place]].skipped += result.skipped
             outcomes[owners[place]].num_infinite += result.num_infinite
+            outcomes[owners[place]].labels.merge(result.labels)
             progress.update(len(chunks[place].windows))
     for outcome in outcomes:
         outcome.kept.sort()

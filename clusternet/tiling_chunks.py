@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from clusternet.interrupts import interrupts
+from clusternet.label_inventory import LabelInventory
 from clusternet.patch_files import patch_name, save_patch
-from clusternet.raster import Raster, open_raster
+from clusternet.raster import open_raster
+from clusternet.raster.labels import RasterLabels
 from clusternet.settings import TilingSettings
 from clusternet.tiling_inputs import TilingInput, TilingPair
 from clusternet.types import AnyArray, BoolArray
@@ -60,6 +64,8 @@ class Outcome:
     skipped: Counter[str] = field(default_factory=Counter)
     num_infinite: int = 0
     """Infinite values, which count as no data."""
+    labels: LabelInventory = field(default_factory=LabelInventory)
+    """Labels by class, those of windows that give no patch too."""
 
 
 def split_windows(windows: Grid, path: Path, shares: int) -> Iterator[Grid]:
@@ -75,7 +81,10 @@ def cut_chunk(chunk: Chunk) -> Outcome:
     pair, settings = chunk.pair, chunk.settings
     outcome = Outcome()
     choice = settings.nodata_choice
-    with open_raster(pair.raster.path, choice) as raster, _open_label(pair) as label:
+    with (
+        open_raster(pair.raster.path, choice) as raster,
+        _open_label(pair, outcome.labels) as label,
+    ):
         raster.arrange(pair.raster.arrangement)
         for window in chunk.windows:
             interrupts.check()
@@ -83,12 +92,14 @@ def cut_chunk(chunk: Chunk) -> Outcome:
             reason = _reason_to_skip(window, valid, pair.raster.profile.shape, settings)
             if reason:
                 outcome.skipped[reason] += 1
+                if label is not None:
+                    label.read(window)  # so that what they hold is counted
                 continue
             outcome.kept.append(window)
             for layer in chunk.layers:
                 part = centre(window, layer.shape)
                 if layer.of_labels:
-                    _save_labels(layer, pair, label, window, part)
+                    _save_labels(layer, pair, label, window, part, outcome.labels)
                 else:
                     place = part.slices((window.row, window.col))
                     _save(layer, pair.raster, window, part, pixels[place], valid[place])
@@ -97,13 +108,21 @@ def cut_chunk(chunk: Chunk) -> Outcome:
 
 
 def _save_labels(
-    layer: Layer, pair: TilingPair, label: Raster | None, window: Window, part: Window
+    layer: Layer,
+    pair: TilingPair,
+    label: RasterLabels | None,
+    window: Window,
+    part: Window,
+    inventory: LabelInventory,
 ) -> None:
     if label is None or pair.label is None:
         return
-    classes, known = label.read(part)
-    classes[~known] = pair.label.profile.nodata
-    _save(layer, pair.label, window, part, classes, known)
+    labels, known = label.read(part)
+    inventory.add_used(labels[known])
+    profile = pair.label.profile
+    classes = np.full(labels.shape, profile.nodata, profile.dtype)
+    classes[known] = labels[known]
+    _save(layer, pair.label, window, part, classes[..., np.newaxis], known)
 
 
 def _save(
@@ -118,10 +137,13 @@ def _save(
     save_patch(path, pixels, valid, item.patch_format, item.profile, part)
 
 
-def _open_label(pair: TilingPair) -> AbstractContextManager[Raster | None]:
-    if pair.label is None:
-        return nullcontext()
-    return open_raster(pair.label.path, codes=True)
+@contextmanager
+def _open_label(pair: TilingPair, inventory: LabelInventory) -> Iterator[RasterLabels | None]:
+    if pair.label is None or pair.label_rules is None:
+        yield None
+        return
+    with open_raster(pair.label.path, codes=True) as raster:
+        yield RasterLabels(raster, replace(pair.label_rules, inventory=inventory))
 
 
 def _reason_to_skip(

@@ -14,6 +14,8 @@ from clusternet.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.errors import GridMismatchError, LabelError, RasterError
 from clusternet.folders import search_folder
 from clusternet.interrupts import interrupts
+from clusternet.label_files import settle_labels
+from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.nodata import Number
 from clusternet.patch_files import PatchFormat, choose_format
 from clusternet.raster import (
@@ -28,7 +30,9 @@ from clusternet.raster import (
     warn_of_separate_bands,
 )
 from clusternet.raster.finding import report_left_out
+from clusternet.raster.labels import is_class_value
 from clusternet.raster.validity import check_nodata
+from clusternet.raster.vectors import map_type
 from clusternet.settings import TilingSettings
 from clusternet.windows import Grid, grid, origins
 
@@ -60,6 +64,8 @@ class TilingPair:
 
     raster: TilingInput
     label: TilingInput | None
+    label_rules: LabelRules | None = None
+    """How the labels are read."""
 
     def windows(self, settings: TilingSettings) -> Grid:
         """Return the windows of the raster's patches, row by row."""
@@ -68,9 +74,21 @@ class TilingPair:
 
 
 def find_inputs(
-    source: Path, settings: TilingSettings, masks_folder: Path | None = None
-) -> list[TilingPair]:
+    source: Path,
+    settings: TilingSettings,
+    masks_folder: Path | None = None,
+    options: LabelOptions | None = None,
+) -> tuple[list[TilingPair], LabelRules]:
     """Open every raster once, without reading pixels, and find its label raster.
+
+    Args:
+        source: see `clusternet.tiling.tile_rasters`.
+        settings: of the tiling.
+        masks_folder: of label rasters.
+        options: what the user says of labels.
+
+    Returns:
+        the pairs, and how all label rasters are read.
 
     Raises:
         RasterError: if there is no raster, or one cannot be read.
@@ -100,7 +118,9 @@ def find_inputs(
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)
     _warn_of_small_rasters(pairs, settings)
-    return pairs
+    files = [pair.label.path for pair in pairs if pair.label is not None]
+    rules = settle_labels(files, options, advice="--ignore_label 255 if 255 means no label")
+    return [_with_labels(pair, rules) for pair in pairs], rules
 
 
 class _CommonBands:
@@ -235,6 +255,19 @@ class _LabelFolder:
             f"{raster.path}: has no label raster in {self.folder}; expected {place.stem} or "
             f"{place.stem}_mask, ending in {', '.join(RASTER_SUFFIXES)}."
         )
+
+
+def _with_labels(pair: TilingPair, rules: LabelRules) -> TilingPair:
+    """Settle the pixel type of label patches: that of the labels, unless numbers change."""
+    if pair.label is None:
+        return pair
+    profile, onto = pair.label.profile, rules.meeting.onto(pair.label.path)
+    is_wide = profile.dtype == "uint8" and is_class_value(LABEL_IGNORE, onto)
+    if rules.is_mask or is_wide or not onto.shares_numbers:
+        dtype, nodata = map_type(max(rules.meeting.classes.names, default=1))
+        profile = replace(profile, dtype=dtype, nodata=nodata)
+    label = replace(pair.label, profile=profile, patch_format=choose_format(profile, padded=False))
+    return replace(pair, label=label, label_rules=rules.of_file(label.path))
 
 
 def ignore_value(profile: RasterProfile) -> Number:

@@ -356,6 +356,68 @@ def test_labels_of_other_types_are_lossless_geotiffs(
     assert valid.sum() == 5 * 9
 
 
+def tile_labels(write_raster, tmp_path, labels, **options):
+    """Tile rasters named like ``labels``: name -> (pixels, class names); return the folder."""
+    for name, (pixels, names) in labels.items():
+        write_raster(f"in/{name}.tif", picture(*pixels.shape))
+        path = write_raster(f"labels/{name}.tif", pixels)
+        if names:
+            entries = "".join(f"<Category>{text}</Category>" for text in names)
+            path.with_name(f"{path.name}.aux.xml").write_text(
+                "<PAMDataset><PAMRasterBand band='1'><CategoryNames>"
+                f"{entries}</CategoryNames></PAMRasterBand></PAMDataset>"
+            )
+    tile_rasters(
+        tmp_path / "in", tmp_path / "patches", SIXTEEN, masks_folder=tmp_path / "labels", **options
+    )
+    return tmp_path / "patches_masks"
+
+
+def test_label_patches_of_several_rasters_share_numbers_and_names(write_raster, tmp_path):
+    ones = np.ones((16, 16), np.uint8)
+    masks = tile_labels(
+        write_raster, tmp_path, {"a": (ones, ["field", "sea"]), "b": (ones, ["sea", "wood"])}
+    )
+    listed = json.loads((masks / "classes.json").read_text(encoding="utf-8"))
+    assert listed == {"0": "field", "1": "sea", "2": "wood"}
+    for name, number in (("a", 1), ("b", 2)):
+        patch = read_patch(masks / name / "00000_00000.png")[0]
+        assert (patch == number).all()
+
+
+def test_a_mask_of_0_and_255_gives_patches_of_0_and_1(write_raster, tmp_path, caplog):
+    mask = np.zeros((16, 16), np.uint8)
+    mask[4:9, 4:9] = 255
+    masks = tile_labels(write_raster, tmp_path, {"a": (mask, None)})
+    np.testing.assert_array_equal(read_patch(masks / "a" / "00000_00000.png")[0][..., 0], mask > 0)
+    assert "holds only 0 and 255, taken as the classes 0 and 1; --ignore_label 255" in caplog.text
+
+
+def test_the_advice_about_255_works(write_raster, tmp_path):
+    mask = np.zeros((16, 16), np.uint8)
+    mask[4:9, 4:9] = 255
+    masks = tile_labels(write_raster, tmp_path, {"a": (mask, None)}, ignore_label=255)
+    np.testing.assert_array_equal(read_patch(masks / "a" / "00000_00000.png")[0][..., 0], mask)
+
+
+def test_classes_of_windows_without_a_patch_are_named(write_raster, tmp_path, caplog):
+    pixels = picture(16, 32)
+    pixels[:, :16] = 0
+    write_raster("in/a.tif", pixels, nodata=0)
+    labels = np.ones((16, 32), np.uint8)
+    labels[3:5, 3:5] = 7
+    write_raster("labels/a.tif", labels)
+    tile_rasters(tmp_path / "in", tmp_path / "p", SIXTEEN, masks_folder=tmp_path / "labels")
+    assert "class 7: none of its 4 labelled pixel(s) counts: no patch is cut there." in caplog.text
+
+
+def test_label_rasters_without_a_label_are_refused(write_raster, tmp_path):
+    nothing = np.full((16, 16), 255, np.uint8)
+    with pytest.raises(LabelError, match=r"gives no patch a label.* 256 pixels of value 255"):
+        tile_labels(write_raster, tmp_path, {"a": (nothing, None)})
+    assert not (tmp_path / "patches").exists() and not (tmp_path / "patches_masks").exists()
+
+
 def test_a_label_image_with_a_colour_table_keeps_its_numbers(write_raster, tmp_path, patches):
     path = write_raster("in/a.tif", picture(16, 16))
     labels = np.arange(256, dtype=np.uint8).reshape(16, 16) % 3

@@ -33,7 +33,7 @@ def build_parser() -> Parser:
                         help="a raster, or a folder that is searched with all below")  # fmt: skip
     parser.add_config()
     parser.add(("output_folder",), required=True)
-    parser.add(("masks_folder",))
+    parser.add(("masks_folder", "classes", "ignore_label"))
     parser.add(tuple(SETTINGS), SETTINGS)
     parser.add(("workers", "overwrite"))
     return parser
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def command() -> None:
         check_apart((args.output_folder,), (args.config,))
         settings = TilingSettings.from_mapping({name: getattr(args, name) for name in SETTINGS})
+        from clusternet.class_list import read_class_list
         from clusternet.tiling import tile_rasters
 
         report = tile_rasters(
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.output_folder,
             settings,
             masks_folder=args.masks_folder,
+            classes=read_class_list(args.classes) if args.classes else None,
+            ignore_label=args.ignore_label,
             overwrite=args.overwrite,
             workers=args.workers,
         )

@@ -81,10 +81,10 @@ def prepare(args: argparse.Namespace, script: str) -> Benchmark:
     classes = read_classes(args.data)
     options = _common_options(args, script)
     scenes = find_scenes(
-        args.data, args.output_folder / "work", downscale=args.downscale,
+        args.data, args.output_folder / "work", classes, downscale=args.downscale,
         hold_out=args.hold_out, every=args.every,
     )  # fmt: skip
-    bench = Benchmark(args, scenes, classes)
+    bench = Benchmark(args, scenes, list(classes.names.values()))
     bench.check_labels()
     # from here on there is work to keep
     with new_file(args.output_folder / _OPTIONS, overwrite=True) as part:

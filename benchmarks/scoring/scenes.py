@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 
+from clusternet.class_list import ClassList, make_class_list
 from clusternet.errors import LabelError
 from clusternet.files import Kind, new_file, new_folder
+from clusternet.label_files import settle_labels
+from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules
 from clusternet.raster import RASTER_SUFFIXES, open_raster
+from clusternet.raster.labels import RasterLabels
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.windows import Shape, Window
-
-UNLABELLED = 255
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Scene:
     mask: Path
     held_out: bool
     """True if nothing may be learned from it, not even without labels."""
+    rules: LabelRules
+    """How masks are read."""
+    named_mask: Path
+    """The mask that states names of classes, where ``mask`` is a smaller copy of it."""
 
     def pixels(self) -> tuple[AnyArray, BoolArray]:
         """Return (rows, cols, bands) and which pixels are valid."""
@@ -41,47 +47,57 @@ class Scene:
     def truth(self, num_classes: int) -> IntArray:
         """Return (rows, cols) class numbers, -1 where there is no label or the image no data."""
         with open_raster(self.mask, codes=True) as raster:
-            values, valid = raster.read(Window(0, 0, *raster.profile.shape))
-        codes = values[..., 0].astype(np.int32)
+            file = replace(raster.profile, path=self.named_mask)
+            labels = RasterLabels(raster, self.rules.of_file(self.named_mask), file=file)
+            numbers, valid = labels.read(Window(0, 0, *raster.profile.shape))
         valid &= self.pixels()[1]
-        return np.where(valid & (codes < num_classes), codes, -1).astype(np.int32)
+        order = sorted(self.rules.options.classes.names)[:num_classes]
+        return np.where(valid, np.searchsorted(order, numbers), -1).astype(np.int32)
 
 
-def read_classes(data: Path) -> list[str]:
-    """Return the names of the classes, in the order of their numbers.
+def read_classes(data: Path) -> ClassList:
+    """Return the classes by number.
 
     Raises:
         LabelError: if there is no such list of two or more.
     """
     path = data / "classes.json"
     try:
-        names = _class_names(json.loads(path.read_text(encoding="utf-8")))
+        classes = make_class_list(_class_names(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabelError(f"{path}: expected {{'0': 'building', ...}}, found {error!r}.") from error
-    if len(names) < 2:
-        raise LabelError(f"{path}: expected two classes or more, found {len(names)}.")
-    return names
+    if len(classes.names) < 2:
+        raise LabelError(f"{path}: expected two classes or more, found {len(classes.names)}.")
+    return classes
 
 
-def _class_names(found: Any) -> list[str]:
+def _class_names(found: Any) -> dict[int, str]:
     entries = found.get("classes", found) if isinstance(found, dict) else found
     if isinstance(entries, dict):  # number -> name, or name -> number
         pairs = [
             (int(key), value) if str(key).isdigit() else (int(value), key)
             for key, value in entries.items()
         ]
-        return [str(name) for number, name in sorted(pairs) if number != UNLABELLED]
-    return [str(entry["name"] if isinstance(entry, dict) else entry) for entry in entries]
+        return {number: str(name) for number, name in pairs if number != UNLABELLED}
+    names = (entry["name"] if isinstance(entry, dict) else entry for entry in entries)
+    return dict(enumerate(map(str, names)))
 
 
 def find_scenes(
-    data: Path, work: Path, *, downscale: int = 1, hold_out: Sequence[str] = (), every: int = 1
+    data: Path,
+    work: Path,
+    classes: ClassList,
+    *,
+    downscale: int = 1,
+    hold_out: Sequence[str] = (),
+    every: int = 1,
 ) -> list[Scene]:
     """Return the scenes of a data folder, copied smaller if asked for.
 
     Args:
         data: the folder.
         work: where smaller copies go.
+        classes: that masks may hold; they meet by name where masks state names.
         downscale: pixels of an original on a side of one pixel; labels take the nearest.
         hold_out: beginnings of names of scenes that are kept from training.
         every: take every so many-th scene only.
@@ -101,6 +117,7 @@ def find_scenes(
     missing = [path.name for path in images if path.stem not in masks]
     if missing:
         raise LabelError(f"{data}: no mask for {', '.join(missing)}.")
+    rules = settle_labels((masks[image.stem] for image in images[::every]), LabelOptions(classes))
     scenes = []
     for image in images[::every]:
         mask = masks[image.stem]
@@ -120,7 +137,7 @@ def find_scenes(
                 _shrink(source, target, downscale, method)
             image, mask = shrink[0][1], shrink[1][1]
         kept = any(image.stem.startswith(start) for start in hold_out)
-        scenes.append(Scene(image.stem, image, mask, kept))
+        scenes.append(Scene(image.stem, image, mask, kept, rules, masks[image.stem]))
     unused = [start for start in hold_out if not any(s.name.startswith(start) for s in scenes)]
     if unused:
         raise LabelError(f"--hold_out {' '.join(unused)}: no scene of {data} is called so.")
