@@ -36,6 +36,7 @@ def settle_labels(
     *,
     maps: Sequence[Statement] = (),
     advice: str = "",
+    lists_beside: bool = True,
 ) -> LabelRules:
     """Find the common classes of label files, and what 255 means in them.
 
@@ -44,6 +45,7 @@ def settle_labels(
         options: what the user says of them.
         maps: what class maps state that labels are compared with.
         advice: what to do if 255 means no label in masks of only 0 and 255.
+        lists_beside: take names of label rasters that state none from ``classes.json`` beside.
 
     Raises:
         LabelError: if a file cannot serve as labels, or classes cannot be told apart.
@@ -51,7 +53,7 @@ def settle_labels(
     """
     options = options or LabelOptions()
     files = sorted(set(paths))
-    beside: dict[Path, dict[int, str]] = {}
+    beside: dict[Path, dict[int, str]] | None = {} if lists_beside else None
     statements = [_read_statement(path, options, beside) for path in files]
     named = [number for number in (options.background, options.ignore_label) if number is not None]
     if options.background is not None and not 0 <= options.background <= MAX_CLASS:
@@ -94,18 +96,20 @@ def classes_in(path: Path, rules: LabelRules) -> set[int]:
 
 
 def _read_statement(
-    path: Path, options: LabelOptions, beside: dict[Path, dict[int, str]]
+    path: Path, options: LabelOptions, beside: dict[Path, dict[int, str]] | None
 ) -> Statement:
-    """Return what a label file says of its classes; ``beside`` keeps lists that were read.
+    """Return what a label file says of its classes.
 
     Names of a raster's classes stand in it or in its side file, or else in ``classes.json`` in
-    its folder or in the folder above.
+    its folder or in the folder above: ``beside`` keeps those that were read, None reads none.
     """
     if is_vector(path):
         return read_statement(path, class_field=options.class_field, layer=options.layer)
     check_lossless(path)
     names = read_categories(path)[0]
-    for folder in () if names else (path.parent, path.parent.parent):
+    if names or beside is None:
+        return Statement(path, names)
+    for folder in (path.parent, path.parent.parent):
         if folder not in beside:
             beside[folder] = _listed_names(folder / CLASSES)
         names = names or beside[folder]

@@ -117,7 +117,8 @@ def find_scenes(
     missing = [path.name for path in images if path.stem not in masks]
     if missing:
         raise LabelError(f"{data}: no mask for {', '.join(missing)}.")
-    rules = settle_labels((masks[image.stem] for image in images[::every]), LabelOptions(classes))
+    chosen = [masks[image.stem] for image in images[::every]]
+    rules = settle_labels(chosen, LabelOptions(classes), lists_beside=False)
     scenes = []
     for image in images[::every]:
         mask = masks[image.stem]
