@@ -40,7 +40,7 @@ class Alternations:
         """Take the arguments of `Alternation`."""
         # what a network does not depend on
         alike = replace(
-            settings, num_epochs=1, cluster_scope="epoch", clust_batch_size=1, augment=False,
+            settings, num_epochs=1, learn_rate=1, cluster_scope="epoch", clust_batch_size=1, augment=False,
             train_batch_size=1, epoch_megapixels=1, samples_per_centroid=1, sample_patches=1,
             kmeans_iterations=1, workers=1, nodata=None, img_shape=None, skip_bad_files=False,
         )  # fmt: skip
@@ -50,6 +50,7 @@ class Alternations:
             self._made[key] = alternation, alternation.state()
         alternation, first = self._made[key]
         alternation.restore(first)
+        alternation._trainer.optimizer.learning_rate = settings.learn_rate
         return alternation
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT, WriteRaster, four_textures
+from memory_training import Alternations
 from PIL import Image
 
 import clusternet
@@ -51,6 +53,19 @@ def write_patches(folder: Path, count: int = 6, shape: tuple[int, int] = (32, 48
 @pytest.fixture(scope="module")
 def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_patches(tmp_path_factory.mktemp("data") / "patches")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shared_networks(alternations: Alternations) -> Iterator[None]:
+    """Compile networks once for all tests; `fresh_networks` for those that ask of new ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clusternet.training.Alternation", alternations)
+        yield
+
+
+@pytest.fixture
+def fresh_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusternet.training.Alternation", Alternation)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +127,7 @@ def test_the_run_predicts_what_it_was_trained_on(run: Path, patches: Path) -> No
     assert len(np.unique(labels)) > 2
 
 
+@pytest.mark.usefixtures("fresh_networks")
 def test_two_runs_are_identical(run: Path, patches: Path, tmp_path: Path) -> None:
     assert_same_result(run, train(patches, tmp_path / "again", SMALL))
 
@@ -321,23 +337,29 @@ def test_a_signal_ends_the_run_cleanly(patches: Path, tmp_path: Path, number: in
     assert load_run(output) and list(tmp_path.rglob(".*")) == []
 
 
+@pytest.mark.usefixtures("fresh_networks")
 def test_nothing_is_traced_after_the_first_epoch(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import clusternet.model as model
 
-    traces = []
-    real = model.masked_cross_entropy
+    traces, after_epochs = [], []
+    real, epoch = model.masked_cross_entropy, Training.epoch
 
     def counted(labels: object, logits: object) -> object:
         traces.append(1)
         return real(labels, logits)
 
+    def count_after(self: Training, number: int) -> object:
+        record = epoch(self, number)
+        after_epochs.append(len(traces))
+        return record
+
     monkeypatch.setattr("clusternet.alternation.masked_cross_entropy", counted)
-    train(patches, tmp_path / "run", replace(SMALL, num_epochs=1))
-    once = len(traces)
-    train(patches, tmp_path / "run", replace(SMALL, num_epochs=4), overwrite=True)
-    assert len(traces) == 2 * once
+    monkeypatch.setattr(Training, "epoch", count_after)
+    train(patches, tmp_path / "run", replace(SMALL, num_epochs=4))
+    assert len(after_epochs) == 4 and set(after_epochs) == {after_epochs[0]}
+    assert after_epochs[0] > 0
 
 
 # --- wrong input: one clear line, nothing left behind
