@@ -40,9 +40,10 @@ class Alternations:
         """Take the arguments of `Alternation`."""
         # what a network does not depend on
         alike = replace(
-            settings, num_epochs=1, learn_rate=1, cluster_scope="epoch", clust_batch_size=1, augment=False,
-            train_batch_size=1, epoch_megapixels=1, samples_per_centroid=1, sample_patches=1,
-            kmeans_iterations=1, workers=1, nodata=None, img_shape=None, skip_bad_files=False,
+            settings, num_epochs=1, learn_rate=1, cluster_scope="epoch", clust_batch_size=1,
+            augment=False, train_batch_size=1, epoch_megapixels=1, samples_per_centroid=1,
+            sample_patches=1, kmeans_iterations=1, workers=1, nodata=None, img_shape=None,
+            skip_bad_files=False,
         )  # fmt: skip
         key = (num_bands, shape, batch_size, alike)
         if key not in self._made:

@@ -111,6 +111,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_gradients_reach_the_first_layer() -> None:
     network = build_network(3, 5, shape=(32, 32), **SMALL)
     before = network.get_layer("down0_conv1").get_weights()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,20 +33,37 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
+Ready = Callable[..., Predictor]
+
+
+@pytest.fixture(scope="module")
+def ready(runs: dict[str, Path]) -> Ready:
+    """Return ``ready(name, window_size)``: a predictor, loaded and compiled once for all tests."""
+    loaded: dict[str, Predictor] = {}
+
+    def get(name: str, window_size: int = 768) -> Predictor:
+        if name not in loaded:
+            loaded[name] = load(runs[name], precision="float32")
+        loaded[name].window_size = window_size
+        return loaded[name]
+
+    return get
+
+
 @pytest.mark.parametrize("padding", RUNS)
-def test_the_map_does_not_depend_on_the_window_size(runs: dict[str, Path], padding: str) -> None:
-    pixels = four_textures(150, 210, 3)
-    whole = load(runs[padding], precision="float32", window_size=1024).predict(pixels)
+def test_the_map_does_not_depend_on_the_window_size(ready: Ready, padding: str) -> None:
+    pixels = four_textures(100, 130, 3)
+    whole = ready(padding).predict(pixels)
     for size in (32, 64, 112):
-        cut = load(runs[padding], precision="float32", window_size=size).predict(pixels)
+        cut = ready(padding, size).predict(pixels)
         # sums in another order may swap two centroids that are equally near
         assert (cut != whole).mean() < 1e-3
 
 
 @pytest.mark.parametrize("padding", RUNS)
-def test_a_crop_predicts_the_same_interior(runs: dict[str, Path], padding: str) -> None:
+def test_a_crop_predicts_the_same_interior(ready: Ready, padding: str) -> None:
     pixels = four_textures(352, 384, 3)
-    predictor = load(runs[padding], precision="float32", window_size=64)
+    predictor = ready(padding, 112)
     whole, crop = predictor.predict(pixels), predictor.predict(pixels[32:, 48:])
     inner = (slice(112, -1), slice(112, -1))
     assert (whole[32:, 48:][inner] != crop[inner])[:-112, :-112].mean() < 1e-3
@@ -53,10 +71,8 @@ def test_a_crop_predicts_the_same_interior(runs: dict[str, Path], padding: str) 
 
 @pytest.mark.parametrize("padding", RUNS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 5), (48, 48)])
-def test_small_rasters_are_covered(
-    runs: dict[str, Path], padding: str, shape: tuple[int, int]
-) -> None:
-    labels = load(runs[padding], window_size=64).predict(four_textures(*shape, 3))
+def test_small_rasters_are_covered(ready: Ready, padding: str, shape: tuple[int, int]) -> None:
+    labels = ready(padding, 64).predict(four_textures(*shape, 3))
     assert labels.shape == shape and labels.min() >= 0 and labels.max() < CLUSTERS
 
 
@@ -69,9 +85,9 @@ def test_kept_parts_cover_the_raster_once() -> None:
         assert (seen == 1).all()
 
 
-def test_labels_are_the_nearest_centroids_of_the_features(runs: dict[str, Path]) -> None:
+def test_labels_are_the_nearest_centroids_of_the_features(ready: Ready) -> None:
     pixels = four_textures(64, 80, 3)
-    predictor = load(runs["same"], precision="float32")
+    predictor = ready("same")
     features = predictor.features(pixels)
     codebook: Codebook = predictor.run.stored.codebook
     by_faiss = codebook.assign(features.reshape(-1, features.shape[-1])).reshape(64, 80)
@@ -79,12 +95,12 @@ def test_labels_are_the_nearest_centroids_of_the_features(runs: dict[str, Path])
 
 
 def test_the_map_lies_on_the_raster_s_grid(
-    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path
 ) -> None:
     pixels = four_textures(70, 90, 3)
     pixels[:12, :16] = 0
     source = write_raster("scene.tif", pixels, nodata=0)
-    predict_raster(load(runs["same"]), source, tmp_path / "maps" / "scene_clusters.tif")
+    predict_raster(ready("same"), source, tmp_path / "maps" / "scene_clusters.tif")
     with (
         rasterio.open(source) as scene,
         rasterio.open(tmp_path / "maps/scene_clusters.tif") as made,
@@ -107,13 +123,13 @@ def test_an_open_dataset_predicts_like_its_array(
 
 
 def test_confidence_and_features_are_bytes_with_nodata(
-    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path
 ) -> None:
     pixels = four_textures(40, 50, 3)
     pixels[:5] = 0
     source = write_raster("scene.tif", pixels, nodata=0)
     options = MapOptions(confidence=True, features=True)
-    predictor = load(runs["same"])
+    predictor = ready("same")
     predict_raster(predictor, source, tmp_path / "scene_clusters.tif", options)
     with rasterio.open(tmp_path / "scene_confidence.tif") as made:
         confidence = made.read(1)
@@ -130,11 +146,11 @@ def test_confidence_and_features_are_bytes_with_nodata(
 
 
 def test_a_cog_keeps_colours_nodata_and_labels(
-    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path
 ) -> None:
     source = write_raster("scene.tif", four_textures(600, 700, 3))
     plain, cog = tmp_path / "a_clusters.tif", tmp_path / "b_clusters.tif"
-    predictor = load(runs["same"])
+    predictor = ready("same")
     predict_raster(predictor, source, plain)
     predict_raster(predictor, source, cog, MapOptions(cog=True))
     with rasterio.open(plain) as first, rasterio.open(cog) as second:
@@ -154,21 +170,19 @@ def test_a_cog_keeps_colours_nodata_and_labels(
     ],
 )
 def test_other_bands_or_types_are_refused(
-    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path, pixels: np.ndarray, found: str
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path, pixels: np.ndarray, found: str
 ) -> None:
     source = write_raster("other.tif", pixels)
     output = tmp_path / "out" / "other_clusters.tif"
     with pytest.raises(RunError, match=rf"other.tif: expected 3 band\(s\) of uint8.*{found}"):
-        predict_raster(load(runs["same"]), source, output)
+        predict_raster(ready("same"), source, output)
     assert list(output.parent.iterdir()) == []
 
 
-def test_a_folder_is_gone_on_with(
-    runs: dict[str, Path], write_raster: WriteRaster, tmp_path: Path
-) -> None:
+def test_a_folder_is_gone_on_with(ready: Ready, write_raster: WriteRaster, tmp_path: Path) -> None:
     for name in ("in/a.tif", "in/sub/b.tif"):
         write_raster(name, four_textures(32, 32, 3))
-    predictor = load(runs["same"])
+    predictor = ready("same")
     maps = tmp_path / "maps"
     report = predict_rasters(predictor, [tmp_path / "in" / "a.tif"], maps)
     assert report.maps == (maps / "a_clusters.tif",)

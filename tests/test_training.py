@@ -26,6 +26,7 @@ from clusternet.alternation import Alternation
 from clusternet.batches import Batch
 from clusternet.epochs import Training
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
+from clusternet.model import masked_cross_entropy
 from clusternet.predictor import load
 from clusternet.run import Checkpoint, load_run, read_arrays, write_arrays
 from clusternet.sampling import Sample, SamplePlan, neighbours
@@ -128,21 +129,40 @@ def test_the_run_predicts_what_it_was_trained_on(run: Path, patches: Path) -> No
 
 
 @pytest.mark.usefixtures("fresh_networks")
-def test_two_runs_are_identical(run: Path, patches: Path, tmp_path: Path) -> None:
+def test_two_runs_are_identical_and_nothing_is_traced_after_the_first_epoch(
+    run: Path, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces, after_epochs = [], []
+    epoch = Training.epoch
+
+    def counted(labels: object, logits: object) -> object:
+        traces.append(1)
+        return masked_cross_entropy(labels, logits)
+
+    def count_after(self: Training, number: int) -> object:
+        record = epoch(self, number)
+        after_epochs.append(len(traces))
+        return record
+
+    monkeypatch.setattr("clusternet.alternation.masked_cross_entropy", counted)
+    monkeypatch.setattr(Training, "epoch", count_after)
     assert_same_result(run, train(patches, tmp_path / "again", SMALL))
+    first, second = after_epochs
+    assert 0 < first == second
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_another_seed_gives_another_codebook(run: Path, patches: Path, tmp_path: Path) -> None:
     other = train(patches, tmp_path / "other", replace(SMALL, seed=2, num_epochs=1))
-    assert not np.array_equal(arrays(run)["centroids"], arrays(other)["centroids"])
+    assert np.abs(arrays(run)["centroids"] - arrays(other)["centroids"]).max() > 0.01
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("scope", ["epoch", "batch"])
-def test_every_combination_trains(tmp_path: Path, padding: str, scope: str) -> None:
-    patches = write_patches(tmp_path / "patches", 3, (208, 224) if padding == "valid" else (32, 32))
+def test_the_valid_network_trains_in_both_orders(tmp_path: Path, scope: str) -> None:
+    patches = write_patches(tmp_path / "patches", 3, (208, 224))
     settings = replace(
-        SMALL, padding=padding, cluster_scope=scope, clust_batch_size=2, train_batch_size=2,
+        SMALL, padding="valid", cluster_scope=scope, clust_batch_size=2, train_batch_size=2,
         samples_per_centroid=0 if scope == "batch" else 40, num_epochs=1,
         feature_transform="none" if scope == "batch" else "neighbours",
     )  # fmt: skip
@@ -150,6 +170,7 @@ def test_every_combination_trains(tmp_path: Path, padding: str, scope: str) -> N
     assert stored.codebook.num_clusters == 8 and stored.sizes.sum() > 0
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_patches_of_many_bands_and_signed_16_bit_train(
     write_raster: WriteRaster, tmp_path: Path
 ) -> None:
@@ -175,6 +196,7 @@ def test_statistics_are_those_of_the_valid_pixels(patches: Path, tmp_path: Path)
     np.testing.assert_allclose(bands.std, valid.std(axis=0))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_img_shape_resizes_patches(patches: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, num_epochs=1, img_shape=(16, 32))
     assert load_run(train(patches, tmp_path / "run", settings)).bands.patch_shape == (16, 32)
@@ -245,10 +267,10 @@ def test_resume_with_more_epochs_goes_on(run: Path, patches: Path, tmp_path: Pat
 
 def test_a_run_with_nan_as_nodata_resumes(write_raster: WriteRaster, tmp_path: Path) -> None:
     for number in range(2):
-        pixels = four_textures(32, 32, 3, seed=number).astype(np.float32)
+        pixels = four_textures(32, 48, 3, seed=number).astype(np.float32)
         pixels[:5, :5] = np.nan
         write_raster(f"rasters/{number}.tif", pixels, nodata=np.nan)
-    tile_rasters(tmp_path / "rasters", tmp_path / "patches", TilingSettings((32, 32)))
+    tile_rasters(tmp_path / "rasters", tmp_path / "patches", TilingSettings((32, 48)))
     settings = replace(SMALL, num_epochs=1, nodata=np.nan)
     output = train(tmp_path / "patches", tmp_path / "run", settings)
     train(tmp_path / "patches", output, replace(settings, num_epochs=2), resume=True)
@@ -337,31 +359,6 @@ def test_a_signal_ends_the_run_cleanly(patches: Path, tmp_path: Path, number: in
     assert load_run(output) and list(tmp_path.rglob(".*")) == []
 
 
-@pytest.mark.usefixtures("fresh_networks")
-def test_nothing_is_traced_after_the_first_epoch(
-    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import clusternet.model as model
-
-    traces, after_epochs = [], []
-    real, epoch = model.masked_cross_entropy, Training.epoch
-
-    def counted(labels: object, logits: object) -> object:
-        traces.append(1)
-        return real(labels, logits)
-
-    def count_after(self: Training, number: int) -> object:
-        record = epoch(self, number)
-        after_epochs.append(len(traces))
-        return record
-
-    monkeypatch.setattr("clusternet.alternation.masked_cross_entropy", counted)
-    monkeypatch.setattr(Training, "epoch", count_after)
-    train(patches, tmp_path / "run", replace(SMALL, num_epochs=4))
-    assert len(after_epochs) == 4 and set(after_epochs) == {after_epochs[0]}
-    assert after_epochs[0] > 0
-
-
 # --- wrong input: one clear line, nothing left behind
 
 
@@ -404,7 +401,7 @@ def test_a_truncated_file_is_named_or_skipped(
 ) -> None:
     patches = tmp_path / "patches"
     for number in range(4):
-        write_raster(f"patches/scene/{number}{suffix}", four_textures(32, 32, 3, seed=number))
+        write_raster(f"patches/scene/{number}{suffix}", four_textures(32, 48, 3, seed=number))
     broken = patches / "scene" / f"2{suffix}"
     broken.write_bytes(broken.read_bytes()[:-1500])
     assert f"2{suffix}" in refused(patches, tmp_path)
@@ -431,13 +428,13 @@ def test_patches_of_different_types(write_raster: WriteRaster, tmp_path: Path) -
     assert "b.tif: expected" in refused(tmp_path / "patches", tmp_path)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_or_infinite_pixels(write_raster: WriteRaster, tmp_path: Path, value: float) -> None:
-    pixels = four_textures(32, 32, 3).astype(np.float32)
-    pixels[3, 4, 1] = value
+def test_nan_and_infinite_pixels_are_no_data(write_raster: WriteRaster, tmp_path: Path) -> None:
+    pixels = four_textures(32, 48, 3).astype(np.float32)
+    pixels[3, 4, 1], pixels[7, 8, 0] = np.nan, np.inf
     write_raster("patches/scene/a.tif", pixels)
-    message = refused(tmp_path / "patches", tmp_path)
-    assert "a.tif" in message and "NaN or infinite" in message
+    run = train(tmp_path / "patches", tmp_path / "run", replace(SMALL, num_epochs=1))
+    usable = np.isfinite(pixels).all(axis=2)
+    np.testing.assert_allclose(load_run(run).bands.mean, pixels[usable].mean(axis=0), rtol=1e-5)
 
 
 def test_everything_nodata(tmp_path: Path) -> None:
@@ -453,9 +450,12 @@ def test_a_constant_image(tmp_path: Path) -> None:
 
 
 def test_fewer_pixels_than_clusters(tmp_path: Path) -> None:
-    patches = write_patches(tmp_path / "patches", 1, (16, 16))
-    message = refused(patches, tmp_path, replace(SMALL, num_clusters=300))
-    assert "clusters (300), found 256" in message
+    (tmp_path / "patches" / "scene").mkdir(parents=True)
+    pixels = np.zeros((32, 48, 3), np.uint8)
+    pixels[0, :7] = four_textures(1, 7, 3)
+    Image.fromarray(pixels).save(tmp_path / "patches/scene/a.png")
+    message = refused(tmp_path / "patches", tmp_path, replace(SMALL, nodata=0))
+    assert "clusters (8), found 7" in message
 
 
 def test_a_shape_that_the_valid_network_cannot_take(patches: Path, tmp_path: Path) -> None:
@@ -514,6 +514,7 @@ def test_test_patches_of_another_kind(
         train(patches, tmp_path / "run", SMALL, test_img_folder=tmp_path / "test")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)
@@ -533,18 +534,15 @@ def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatc
             np.testing.assert_allclose(value, parts[name], atol=2e-4, err_msg=name)
 
 
-def test_an_epoch_is_as_large_as_asked(tmp_path: Path) -> None:
-    patches = write_patches(tmp_path / "patches", 6, (32, 32))
-    settings = replace(SMALL, train_batch_size=2, num_epochs=1, epoch_megapixels=0.0021)
-    run = train(patches, tmp_path / "run", settings)
+def test_an_epoch_is_as_large_as_asked(patches: Path, tmp_path: Path) -> None:
+    run = train(patches, tmp_path / "run", replace(SMALL, num_epochs=1, epoch_megapixels=0.0031))
     (record,) = Checkpoint.load(run).history
-    # 2,100 pixels are three patches; the pass is a part of the epoch
+    # 3,100 pixels are three patches; the pass is a part of the epoch
     assert record.patches_per_second * record.seconds >= 3
-    assert record.steps == 2
+    assert record.steps == 3
 
 
-def test_no_epochs_leave_an_untrained_run(tmp_path: Path) -> None:
-    patches = write_patches(tmp_path / "patches", 4, (32, 32))
+def test_no_epochs_leave_an_untrained_run(patches: Path, tmp_path: Path) -> None:
     run = train(patches, tmp_path / "run", replace(SMALL, num_epochs=0))
     found = clusternet.load(run).predict(np.zeros((40, 40, 3), np.uint8))
     assert found.shape == (40, 40)
@@ -642,7 +640,6 @@ def test_what_may_be_nothing_may_not_be_less(name: str) -> None:
             TrainingSettings(**{name: value})
 
 
-def test_an_epoch_without_end_takes_all_patches(tmp_path: Path) -> None:
-    patches = write_patches(tmp_path / "patches", 4, (32, 32))
+def test_an_epoch_without_end_takes_all_patches(patches: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, num_epochs=1, epoch_megapixels=float("inf"))
     assert (train(patches, tmp_path / "run", settings) / "history.csv").exists()
