@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _LOOK_EVERY = 0.1  # seconds
-_LAST_STEP_SECONDS = 2.0  # that workers have to end by themselves
+_LAST_STEP_SECONDS = 0.5  # that workers have to end by themselves
 
 
 def resolve_workers(workers: int | None) -> int:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from clusternet.interrupts import interrupts
 from clusternet.metrics import Scores, Values
 from clusternet.report_page import TITLE, render_page, spread
 from clusternet.spreadsheet import as_cell
+from clusternet.waiting import run_aside
 
 PAGE = "report.html"
 _FILES = (
@@ -131,11 +133,12 @@ def write_report(
             (part / "scores.json").write_text(text + "\n", encoding="utf-8")
             _write_csv(part / "scores.csv", _score_rows(report))
             _write_csv(part / "confusion.csv", _confusion_rows(report))
-            (part / "confusion.png").write_bytes(confusion_png(report))
+            (part / "confusion.png").write_bytes(run_aside(partial(confusion_png, report)))
         if epochs:
             _write_csv(part / "history.csv", _epoch_rows(epochs))
-            (part / "history.png").write_bytes(epochs_png(epochs))
-        (part / PAGE).write_text(render_page(report, epochs), encoding="utf-8")
+            (part / "history.png").write_bytes(run_aside(partial(epochs_png, epochs)))
+        page = run_aside(partial(render_page, report, epochs))  # seconds, as the pictures
+        (part / PAGE).write_text(page, encoding="utf-8")
 
 
 def _name(path: Path) -> str:
