@@ -28,6 +28,8 @@ from clusternet.nodata import (
     encode_number,
 )
 from clusternet.raster import RasterProfile, write_patch
+from clusternet.raster.control import Control
+from clusternet.raster.crs import same_crs_text
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Edge, Shape, Window
 
@@ -101,6 +103,7 @@ def save_patch(
         nodata=profile.nodata if is_tagged else None,
         crs=profile.crs,
         transform=profile.window_transform(window) if profile.is_georeferenced else None,
+        control=None if profile.control is None else profile.control.of_window(window),
         bands=profile.bands,
     )
 
@@ -131,6 +134,8 @@ class PatchSource:
     """Nodata value of each band of the raster, where they differ; a mask marks the pixels."""
     identity: BandIdentity = NOTHING_STATED
     """What the raster says of its bands, in the order in which they stand in the patches."""
+    control: Control | None = None
+    """What places the raster beside or instead of the transform, None if nothing does."""
 
     @classmethod
     def from_profile(
@@ -140,7 +145,7 @@ class PatchSource:
         return cls(
             name=name,
             source=source,
-            crs=None if profile.crs is None else profile.crs.to_string(),
+            crs=None if profile.crs is None else same_crs_text(profile.crs),
             transform=tuple(profile.transform)[:6],
             shape=profile.shape,
             num_bands=profile.num_bands,
@@ -150,6 +155,7 @@ class PatchSource:
             nodata_rule=profile.nodata_rule,
             band_nodata=profile.band_nodata if profile.has_uneven_nodata else None,
             identity=profile.bands,
+            control=profile.control,
         )
 
 
@@ -249,6 +255,7 @@ def _source_values(source: PatchSource) -> dict[str, Any]:
     values = vars(source) | {
         "nodata": encode_number(source.nodata),
         "identity": source.identity.to_json(),
+        "control": None if source.control is None else source.control.to_json(),
     }
     if source.band_nodata is not None:
         values["band_nodata"] = [encode_number(value) for value in source.band_nodata]
@@ -285,7 +292,7 @@ def _parse_given(values: dict[str, Any] | None) -> NodataChoice | None:
 
 
 def _parse_source(values: dict[str, Any]) -> PatchSource:
-    band_nodata = values.get("band_nodata")
+    band_nodata, control = values.get("band_nodata"), values.get("control")
     known = {field.name for field in fields(PatchSource)}  # a later version may say more
     return PatchSource(
         **{name: value for name, value in values.items() if name in known}
@@ -296,6 +303,7 @@ def _parse_source(values: dict[str, Any]) -> PatchSource:
             "nodata_rule": check_rule(values.get("nodata_rule")),
             "band_nodata": band_nodata and tuple(map(decode_number, band_nodata)),
             "identity": BandIdentity.from_json(values.get("identity")),
+            "control": control and Control.from_json(control),
         }
     )
 

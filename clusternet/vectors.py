@@ -12,14 +12,13 @@ from typing import Any
 import geopandas
 import numpy as np
 import shapely
-from pyproj.exceptions import ProjError
 
 from clusternet.class_list import ClassList
 from clusternet.class_meeting import Meeting, Renumbering, Statement, meet
 from clusternet.class_names import clean_name
 from clusternet.errors import GridMismatchError, LabelError, OutputError
 from clusternet.files import KIND_TAG, Kind
-from clusternet.foreign_errors import is_foreign, reason
+from clusternet.foreign_errors import converted, is_foreign, reason
 from clusternet.messages import short
 from clusternet.types import AnyArray, IntArray
 from clusternet.vector_classes import (
@@ -68,33 +67,15 @@ class Shapes:
         left, bottom, right, top = shapely.total_bounds(self.geometries)
         return float(left), float(bottom), float(right), float(top)
 
-    def onto(self, crs: str | None, name: str) -> Shapes:
-        """Return the shapes in another CRS, that of a raster called ``name``.
+    def onto(self, crs: str, name: str) -> Shapes:
+        """Return the shapes, which have a CRS, in another one, that of a raster called ``name``.
 
         Raises:
-            GridMismatchError: if one side has a CRS and the other has none.
+            GridMismatchError: if no way leads from the one to the other.
         """
-        if self.crs is None or crs is None:
-            _check_both_lack_crs(self, crs, name)
-            return self
-        series = geopandas.GeoSeries(self.geometries, crs=self.crs)
-        try:
-            moved = series.to_crs(crs)
-        except ProjError as error:
-            raise GridMismatchError(
-                f"{self.path}: cannot be brought into the CRS of {name} ({error})."
-            ) from error
+        with converted(GridMismatchError, f"{self.path}: cannot be brought into the CRS of {name}"):
+            moved = geopandas.GeoSeries(self.geometries, crs=self.crs).to_crs(crs)
         return replace(self, geometries=moved.to_numpy(), crs=crs)
-
-
-def _check_both_lack_crs(shapes: Shapes, crs: str | None, name: str) -> None:
-    if shapes.crs is None and crs is None:
-        return
-    without, given = (name, shapes.path) if crs is None else (shapes.path, name)
-    raise GridMismatchError(
-        f"{without}: has no CRS but {given} has one, so they cannot be laid over each other; "
-        "set the CRS of the first (in QGIS: Set Layer CRS or Assign Projection)."
-    )
 
 
 def is_vector(path: Path) -> bool:

@@ -19,6 +19,7 @@ from clusternet.files import KIND_TAG, Kind, new_file
 from clusternet.interactive.strokes import Drawing, Stroke
 from clusternet.land_classes import RGB, LandClass, make_classes
 from clusternet.raster import RasterProfile
+from clusternet.raster.placing import Ground, box_around, shapes_onto
 from clusternet.types import AnyArray
 from clusternet.vector_files import read_layer, write_layer
 from clusternet.vectors import Shapes, geopackage_kind, read_shapes
@@ -42,13 +43,29 @@ class Place:
     name: str
     """Of the raster, for messages."""
     is_georeferenced: bool = True
+    control: str = ""
+    """What places the raster if no transform does."""
+    warp_command: str = ""
+    """What gives it a transform then."""
 
     @classmethod
     def of(cls, profile: RasterProfile) -> Place:
         """Take it from a raster; without georeference GIS programs let y grow upwards."""
         flipped = profile.transform if profile.is_georeferenced else Affine.scale(1, -1)
         crs = None if profile.crs is None else profile.crs.to_wkt()
-        return cls(profile.shape, flipped, crs, str(profile.path), profile.is_georeferenced)
+        ground = Ground.of(profile)
+        return cls(
+            profile.shape, flipped, crs, ground.name, profile.is_georeferenced, ground.control,
+            ground.warp_command,
+        )  # fmt: skip
+
+    @property
+    def ground(self) -> Ground:
+        """What strokes of other files are brought onto."""
+        bounds = box_around(self.transform, self.shape)
+        return Ground(
+            self.name, self.crs, bounds, self.is_georeferenced, self.control, self.warp_command
+        )
 
     @property
     def pixel_size(self) -> float:
@@ -128,10 +145,8 @@ def read_strokes(
         GridMismatchError: if none lies on the raster.
     """
     shapes = read_shapes(path, class_field=class_field, layer=layer)
-    if place.crs is None and _DRIVERS.get(path.suffix.lower()) == "GeoJSON":
-        shapes = replace(shapes, crs=None)  # GeoJSON cannot say that it has none
     details = _details(shapes, layer, class_field)
-    onto = shapes.onto(place.crs, place.name)
+    onto = shapes_onto(shapes, place.ground, copies=False)
     back = ~place.transform
     if not place.is_georeferenced and shapes.bounds[1] + shapes.bounds[3] > 0:
         back = Affine.scale(1, -1) @ back  # drawn downwards, as images are
@@ -195,12 +210,18 @@ def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, place: Place) -> 
         left, bottom, right, top = shapes.bounds
         side = max(right - left, top - bottom, float(widths.max()), 1e-9) / 1000
         spot = shapely.Point((left + right) / 2, (bottom + top) / 2).buffer(side)
-        moved = replace(shapes, geometries=np.array([spot], object)).onto(place.crs, place.name)
+        moved = shapes_onto(_one(shapes, spot), place.ground, copies=False)
         wider = float((moved.geometries[0].area / spot.area) ** 0.5) * scale
         # copies reprojected elsewhere still hold the widths of the original
         if widths.max() * wider < max(place.shape):
             scale = wider
     return [float(width) for width in widths * scale]
+
+
+def _one(shapes: Shapes, geometry: Any) -> Shapes:
+    """Return shapes of the same file that are a single geometry."""
+    one = np.array([geometry], object)
+    return replace(shapes, geometries=one, classes=shapes.classes[:1], rows=shapes.rows[:1])
 
 
 def as_hex(colour: RGB) -> str:

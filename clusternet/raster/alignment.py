@@ -1,54 +1,94 @@
-"""Whether two rasters, or shapes and a raster, lie on each other, and how one is brought there."""
+"""Whether two rasters lie on each other, and how one is brought onto the other's grid."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, Protocol
 
 import numpy as np
-import rasterio
-import shapely
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
 
 from clusternet.errors import GridMismatchError
-from clusternet.foreign_errors import converted, is_foreign
+from clusternet.foreign_errors import converted
+from clusternet.raster.crs import (
+    crs_name,
+    full_turn,
+    horizontal,
+    is_local,
+    is_on_earth,
+    moved_points,
+    near_turn,
+    stated,
+    turns_between,
+)
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
-from clusternet.vectors import Bounds, Shapes
+from clusternet.types import AnyArray, BoolArray
+from clusternet.windows import Window
+
+logger = logging.getLogger(__name__)
 
 _OUTSIDE = -(2**31)  # no class number, so it marks what a warped raster does not cover
+_TOLERANCE = 0.01  # pixels; text world files round more than numbers do
+_CONTROL_TOLERANCE = 0.5  # pixels; control points are measured
+_LATTICE = 21  # points a side that tell whether two rasters meet
+
+
+class Readable(Protocol):
+    """Anything that reads windows as a `Raster` does."""
+
+    @property
+    def profile(self) -> RasterProfile:
+        """Of the raster."""
+
+    def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
+        """Read a window, see `Raster.read`."""
 
 
 def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
     """Raise GridMismatchError unless both rasters have the same size and lie in the same place.
 
-    Position is compared only where both files state one; corners may differ by a hundredth of
-    a pixel, which is what text world files round away.
+    Position is compared only where both files state one. What counts is where pixels lie, not how
+    a CRS is written; corners may differ by a hundredth of a pixel. A local CRS cannot be compared
+    with another one: equal numbers are then taken for the same place, with a warning.
     """
     if first.shape != second.shape:
         raise GridMismatchError(
             f"{second.path}: expected {first.shape[0]} x {first.shape[1]} pixels like "
             f"{first.path}, found {second.shape[0]} x {second.shape[1]}."
         )
-    if not (first.is_georeferenced and second.is_georeferenced):
+    if not (_is_placed(first) and _is_placed(second)):
         return
-    if first.crs and second.crs and first.crs != second.crs:
+    if not (first.is_georeferenced and second.is_georeferenced):
+        _check_control(first, second)
+        return
+    nodes = _lattice(second.shape, 3)
+    there = _on_grid(nodes, second, first)
+    if (np.abs(there - nodes) > _TOLERANCE).any() or not np.isfinite(there).all():
+        command = shlex.join(
+            ["rio", "warp", str(second.path), f"{second.path.stem}_aligned.tif", "--like",
+             str(first.path)]
+        )  # fmt: skip
         raise GridMismatchError(
-            f"{second.path}: expected the CRS of {first.path} ({first.crs}), found {second.crs}."
+            f"{second.path}: its grid ({crs_name(second.crs)}) is shifted or scaled against "
+            f"{first.path} ({crs_name(first.crs)}); resample it: {command}"
         )
-    rows, cols = first.shape
-    for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows)):
-        col, row = ~first.transform @ (second.transform @ corner)
-        if max(abs(col - corner[0]), abs(row - corner[1])) > 0.01:
-            raise GridMismatchError(
-                f"{second.path}: its grid is shifted or scaled against {first.path}; "
-                "resample one onto the other (gdalwarp, or Align rasters in QGIS)."
-            )
+    if is_local(first.crs) != is_local(second.crs) and first.crs and second.crs:
+        logger.warning(
+            "%s: a local CRS cannot be compared with another one (%s, %s); its grid has the same "
+            "numbers as that of %s and is taken for the same.",
+            second.path, crs_name(second.crs), crs_name(first.crs), first.path,
+        )  # fmt: skip
 
 
 def on_same_grid(labels: RasterProfile, grid: RasterProfile) -> bool:
@@ -56,77 +96,227 @@ def on_same_grid(labels: RasterProfile, grid: RasterProfile) -> bool:
     try:
         check_same_grid(grid, labels)
     except GridMismatchError:
-        if (labels.crs is None) != (grid.crs is None):
-            without, given = (labels, grid) if labels.crs is None else (grid, labels)
-            raise GridMismatchError(
-                f"{without.path}: has no CRS but {given.path} has one, and they do not share "
-                "their grid; set the CRS of the first (gdal_edit -a_srs, or Assign Projection "
-                "in QGIS)."
-            ) from None
+        for profile in (labels, grid):
+            if profile.control is not None and not profile.is_georeferenced:
+                refuse_control(profile.path, str(profile.control), profile.warp_command)
         if not (labels.is_georeferenced and grid.is_georeferenced):
             raise
+        check_comparable(Side(str(labels.path), labels.crs), Side(str(grid.path), grid.crs))
         return False
     return True
 
 
+@dataclass(frozen=True)
+class Side:
+    """One of two files that are to be laid over each other."""
+
+    name: str
+    """The file."""
+    crs: CRS | None
+    has_place: bool = True
+    """False for an image in pixel coordinates."""
+
+
+def check_comparable(first: Side, second: Side) -> None:
+    """Raise GridMismatchError if coordinates of one file mean nothing in the other.
+
+    Two files without CRS lie on one plane, as do one without and one with a local CRS.
+    """
+    if is_on_earth(first.crs) and is_on_earth(second.crs):
+        return
+    if is_on_earth(first.crs) or is_on_earth(second.crs):
+        without, given = (second, first) if is_on_earth(first.crs) else (first, second)
+        raise GridMismatchError(_one_on_earth(without, given))
+    own, other = stated(first.crs), stated(second.crs)
+    if own is not None and other is not None and own != other:
+        raise GridMismatchError(
+            f"{first.name}: its local CRS {crs_name(own)} cannot be brought to that of "
+            f"{second.name}, {crs_name(other)}; state the same CRS for both."
+        )
+
+
+def _one_on_earth(without: Side, given: Side) -> str:
+    """Say that only one of two files lies on Earth, and what to do."""
+    crs = given.crs
+    number = crs_name(crs) if crs is not None and crs.to_epsg() else "EPSG:NUMBER"
+    start = f"{without.name}: has no CRS but {given.name} has one"
+    if stated(without.crs) is not None:
+        start = f"{without.name}: has the local CRS {crs_name(without.crs)} but {given.name} lies"
+    start += f" in {crs_name(crs)}" if stated(without.crs) is not None else f" ({crs_name(crs)})"
+    if not without.has_place:
+        target = f"{Path(without.name).stem}_placed.tif"
+        command = shlex.join(["gdal_translate", "-a_srs", number, "-a_ullr"])
+        return (
+            f"{start}; draw the labels on the image itself, or give it a place: {command} LEFT TOP "
+            f"RIGHT BOTTOM {shlex.join([without.name, target])}"
+        )
+    return f"{start}; state the CRS of the first: {_assign_command(without.name, number)}"
+
+
+def _assign_command(path: str, number: str) -> str:
+    if Path(path).suffix.lower() in (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml"):
+        assigned = f"{Path(path).stem}_crs.gpkg"
+        return shlex.join(["ogr2ogr", "-a_srs", number, assigned, path])
+    return shlex.join(["rio", "edit-info", "--crs", number, path])
+
+
+def refuse_control(path: Path | str, what: str, command: str) -> NoReturn:
+    """Raise GridMismatchError: a raster without a transform must get one first."""
+    raise GridMismatchError(
+        f"{path}: is placed by {what} only, so nothing can be laid over it; warp it first, and "
+        f"use the result: {command}"
+    )
+
+
 @contextmanager
-def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Raster]:
+def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Readable]:
     """Show a raster on another grid, nearest neighbour, as a view that is read in windows."""
-    # a marker beside the values must fit too
-    dtype = "int32" if np.can_cast(labels.dtype, "int32") else "float64"
-    failed = f"{labels.path}: cannot be brought onto the grid of {grid.path}"
+    failed = (
+        f"{labels.path}: cannot be brought from {crs_name(labels.crs)} onto the grid of "
+        f"{grid.path}, {crs_name(grid.crs)}"
+    )
     with ExitStack() as stack:
         with converted(GridMismatchError, failed):
-            # stands in where neither side states a CRS: only moves pixels
-            any_plane = CRS.from_epsg(3857)
             source = stack.enter_context(open_dataset(labels.path))
-            view = stack.enter_context(
-                WarpedVRT(
-                    source,
-                    src_crs=labels.crs or any_plane,
-                    crs=grid.crs or any_plane,
-                    transform=grid.transform,
-                    height=grid.shape[0],
-                    width=grid.shape[1],
-                    resampling=Resampling.nearest,
-                    # GDAL takes no mask where there is a value
-                    src_nodata=None if labels.has_mask else labels.nodata,
-                    nodata=_OUTSIDE,
-                    dtype=dtype,
-                )
-            )
-        yield Raster(view, codes=True)
+            views = [
+                Raster(stack.enter_context(_view(source, labels, grid, turn)), codes=True)
+                for turn in _turns(labels, grid)
+            ]
+        yield views[0] if len(views) == 1 else _Joined(views)
 
 
-def _bounds(profile: RasterProfile) -> Bounds:
-    rows, cols = profile.shape
-    ends = ((0, 0), (cols, 0), (0, rows), (cols, rows))
-    corners = [profile.transform @ end for end in ends]
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
+def _view(
+    source: DatasetReader, labels: RasterProfile, grid: RasterProfile, turn: float
+) -> WarpedVRT:
+    """Open a view of labels, whose longitudes are moved by ``turn``, on the grid."""
+    plane = CRS.from_epsg(3857)  # stands in where neither is on Earth: it only moves pixels
+    both = is_on_earth(labels.crs) and is_on_earth(grid.crs)
+    # a marker beside the values must fit too
+    dtype = "int32" if np.can_cast(labels.dtype, "int32") else "float64"
+    moved = {"src_transform": Affine.translation(turn, 0) @ labels.transform} if turn else {}
+    return WarpedVRT(
+        source,
+        src_crs=horizontal(labels.crs) if both and labels.crs else plane,
+        crs=horizontal(grid.crs) if both and grid.crs else plane,
+        transform=grid.transform,
+        height=grid.shape[0],
+        width=grid.shape[1],
+        resampling=Resampling.nearest,
+        # GDAL takes no mask where there is a value
+        src_nodata=None if labels.has_mask else labels.nodata,
+        nodata=_OUTSIDE,
+        dtype=dtype,
+        **moved,
+    )
+
+
+class _Joined:
+    """Views of one raster that show different parts of it."""
+
+    def __init__(self, views: Sequence[Raster]) -> None:
+        self._views = views
+
+    @property
+    def profile(self) -> RasterProfile:
+        return self._views[0].profile
+
+    def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
+        pixels, valid = self._views[0].read(window)
+        for view in self._views[1:]:
+            others, more = view.read(window)
+            pixels[more & ~valid] = others[more & ~valid]
+            valid |= more
+        return pixels, valid
+
+
+def _turns(labels: RasterProfile, grid: RasterProfile) -> list[float]:
+    """Return what may have to be added to the longitudes of labels.
+
+    Longitudes count from -180 or from 0, and beyond either end. A program that resamples does not
+    see that 190 degrees east are 170 degrees west.
+    """
+    turn = full_turn(labels.crs)
+    if turn is None:
+        return [0.0]
+    longitudes = np.array([-turn / 2, turn / 2])  # what a projected place comes to
+    if full_turn(grid.crs) is not None:
+        longitudes = _corners(grid)[:, 0]
+    return turns_between(_corners(labels)[:, 0], longitudes, turn) or [0.0]
 
 
 def boxes_meet(first: RasterProfile, second: RasterProfile) -> bool:
-    """Tell whether the boxes around two rasters meet, in the CRS of the second."""
-    box = _bounds(first)
-    if first.crs and second.crs:
-        try:
-            with rasterio.Env():  # or GDAL prints what it complains of
-                box = transform_bounds(first.crs, second.crs, *box)
-        except Exception as error:
-            if not is_foreign(error):
-                raise
-            return False  # outside the CRS's area of use, so surely not on the map
-    return bool(shapely.box(*box).intersects(shapely.box(*_bounds(second))))
+    """Tell whether two rasters that can be compared lie on each other somewhere."""
+    pairs = ((first, second), (second, first))
+    return any(_reaches_into(one, other) for one, other in pairs)
 
 
-def drawing_transform(shapes: Shapes, grid: RasterProfile) -> Affine:
-    """Return the transform from pixels to the coordinates that shapes are drawn in.
+def _reaches_into(first: RasterProfile, second: RasterProfile) -> bool:
+    there = _on_grid(_lattice(first.shape, _LATTICE), first, second)
+    rows, cols = second.shape
+    return bool(((there >= 0) & (there <= (cols, rows))).all(axis=1).any())
 
-    On a raster without georeference these are pixels; GIS programs let y grow upwards there, so
-    what is drawn in one lies at negative y.
+
+def _is_placed(profile: RasterProfile) -> bool:
+    return profile.is_georeferenced or profile.control is not None
+
+
+def _lattice(shape: tuple[int, int], side: int) -> AnyArray:
+    """Return points over a raster, its corners among them; (points, 2) of col and row."""
+    rows, cols = (np.linspace(0, size, side) for size in shape)
+    return np.stack(np.meshgrid(cols, rows), axis=-1).reshape(-1, 2)
+
+
+def _applied(transform: Affine, points: AnyArray) -> AnyArray:
+    x, y = points.T
+    with np.errstate(invalid="ignore"):  # points without a place are infinite
+        moved = [
+            transform.a * x + transform.b * y + transform.c,
+            transform.d * x + transform.e * y + transform.f,
+        ]
+    return np.stack(moved, axis=1)
+
+
+def _corners(profile: RasterProfile) -> AnyArray:
+    return _applied(profile.transform, _lattice(profile.shape, 2))
+
+
+def _on_grid(points: AnyArray, first: RasterProfile, second: RasterProfile) -> AnyArray:
+    """Return where points (col, row) of the first raster lie on the grid of the second.
+
+    Coordinates are compared as they stand unless both lie on Earth; infinite where a point has no
+    place in the other CRS.
     """
-    if grid.is_georeferenced:
-        return grid.transform
-    bottom, top = shapes.bounds[1], shapes.bounds[3]
-    return Affine.scale(1, -1) if bottom + top < 0 else Affine.identity()
+    places = _applied(first.transform, points)
+    if first.crs and second.crs and is_on_earth(first.crs) and is_on_earth(second.crs):
+        places = moved_points(places, first.crs, second.crs)
+        turn = full_turn(second.crs)
+        if turn is not None:
+            middle = second.transform @ (second.shape[1] / 2, second.shape[0] / 2)
+            places[:, 0] = near_turn(places[:, 0], middle[0], turn)
+    return _applied(~second.transform, places)
+
+
+def _check_control(first: RasterProfile, second: RasterProfile) -> None:
+    """Raise GridMismatchError if control points or polynomials place two rasters differently."""
+    if _is_same_control(first, second):
+        return
+    for profile in (first, second):
+        if profile.control is not None and not profile.is_georeferenced:
+            refuse_control(profile.path, str(profile.control), profile.warp_command)
+
+
+def _is_same_control(first: RasterProfile, second: RasterProfile) -> bool:
+    one, other = first.control, second.control
+    if one is not None and other is not None and not second.is_georeferenced:
+        same = (one.points, one.rpcs) == (other.points, other.rpcs)
+        return same and not first.is_georeferenced
+    placed, controlled = (first, second) if first.is_georeferenced else (second, first)
+    if controlled.control is None or not controlled.control.points:
+        return False
+    points = np.array(controlled.control.points)
+    crs = controlled.control.crs
+    places = points[:, 2:4]
+    if crs and placed.crs and is_on_earth(crs) and is_on_earth(placed.crs):
+        places = moved_points(places, crs, placed.crs)
+    there = _applied(~placed.transform, places)
+    return bool((np.abs(there - points[:, 1::-1]) <= _CONTROL_TOLERANCE).all())

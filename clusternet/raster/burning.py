@@ -10,7 +10,7 @@ from affine import Affine
 from rasterio.features import rasterize
 
 from clusternet.label_inventory import Fate, LabelInventory
-from clusternet.raster.alignment import drawing_transform
+from clusternet.raster.placing import Ground, drawing_transform, shapes_onto
 from clusternet.raster.profile import RasterProfile
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.vectors import Shapes
@@ -47,8 +47,7 @@ class BurntLabels:
             lacking: numbers and names of classes that say that there is none.
             inventory: counts what becomes of labels.
         """
-        crs = None if grid.crs is None else grid.crs.to_wkt()
-        shapes = shapes.onto(crs, str(grid.path))
+        shapes = shapes_onto(shapes, Ground.of(grid))
         self.path = shapes.path
         self._shapes = shapes
         self.grid = grid

@@ -1,4 +1,4 @@
-"""Names of pixel values in GDAL's side file (``.aux.xml``), for which GeoTIFF has no place."""
+"""GDAL's side file (``.aux.xml``) of our maps: what GeoTIFF has no place for."""
 
 from __future__ import annotations
 
@@ -17,23 +17,33 @@ def side_file_path(path: Path) -> Path:
     return path.with_name(path.name + ".aux.xml")
 
 
-def write_category_names(path: Path, of: Path, names: Sequence[str]) -> None:
-    """Write the names of the values of the raster ``of``, from 0 on.
+def write_side_file(
+    path: Path, of: Path, names: Sequence[str] | None, reference: Sequence[Element] = ()
+) -> None:
+    """Write what the raster ``of`` cannot hold itself.
 
     Without an XML declaration: behind one GDAL does not read the file.
+
+    Args:
+        path: the side file.
+        of: the raster.
+        names: of its values, from 0 on; None for none.
+        reference: see `clusternet.raster.side_reference.lost_reference`.
     """
     dataset = Element("PAMDataset")
-    band = SubElement(dataset, "PAMRasterBand", band="1")
-    categories = SubElement(band, "CategoryNames")
-    for name in names:
-        SubElement(categories, "Category").text = name
+    dataset.extend(reference)
+    if names is not None:
+        band = SubElement(dataset, "PAMRasterBand", band="1")
+        categories = SubElement(band, "CategoryNames")
+        for name in names:
+            SubElement(categories, "Category").text = name
     metadata = SubElement(dataset, "Metadata", domain=_DOMAIN)
     SubElement(metadata, "MDI", key=_KEY).text = _signature(of, dataset)
     path.write_bytes(tostring(dataset, encoding="utf-8") + b"\n")
 
 
 def is_our_side_file(path: Path, of: Path, *, unsigned: bool = False) -> bool:
-    """Tell whether a side file holds nothing but names that we gave ``of``, unchanged.
+    """Tell whether a side file holds nothing but what we gave ``of``, unchanged.
 
     Statistics and histograms, which GDAL puts there when a map is looked at, may stand beside
     them.
@@ -55,11 +65,16 @@ def is_our_side_file(path: Path, of: Path, *, unsigned: bool = False) -> bool:
 
 def _signature(of: Path, dataset: Element) -> str:
     found = dataset.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
-    return signature(of, "\n".join(item.text or "" for item in found).encode())
+    texts = [item.text or "" for item in found]
+    texts += [item.text or "" for item in dataset.findall("SRS")]
+    texts += [item.get("Projection", "") for item in dataset.findall("GCPList")]
+    return signature(of, "\n".join(texts).encode())
 
 
 def _is_usual(child: Element) -> bool:
     """Tell whether a part of the file is ours, or was computed from the pixels."""
+    if child.tag in ("SRS", "GCPList"):
+        return True
     if child.tag == "Metadata":
         return child.get("domain") == _DOMAIN or all(map(_is_computed, child))
     return child.tag == "PAMRasterBand" and all(

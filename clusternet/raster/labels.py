@@ -19,12 +19,11 @@ from clusternet.errors import LabelError
 from clusternet.label_rules import UNLABELLED, LabelRules
 from clusternet.land_classes import MAX_CLASS
 from clusternet.nodata import Number, declaring_hint
-from clusternet.raster.alignment import boxes_meet, on_same_grid, warped_onto
+from clusternet.raster.alignment import Readable, boxes_meet, on_same_grid, warped_onto
 from clusternet.raster.burning import NO_LABEL, BurntLabels
 from clusternet.raster.categories import check_lossless
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile
-from clusternet.raster.reading import Raster
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.vectors import Shapes, is_vector, read_shapes
 from clusternet.windows import Window
@@ -106,7 +105,7 @@ class RasterLabels:
 
     def __init__(
         self,
-        raster: Raster,
+        raster: Readable,
         rules: LabelRules | None = None,
         *,
         file: RasterProfile | None = None,

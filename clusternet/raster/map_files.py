@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 from clusternet.files import KIND_TAG, Kind, check_new, readable_os_errors
 from clusternet.raster.category_names import (
     is_our_side_file,
     side_file_path,
-    write_category_names,
+    write_side_file,
 )
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.styles import Entry, is_our_style, style_path, write_raster_style
@@ -62,23 +63,26 @@ def map_side_files(
     kind: Kind,
     colours: UInt8Array | None,
     names: Sequence[str] | None,
+    reference: Sequence[Element],
     *,
     overwrite: bool,
 ) -> Iterator[None]:
     """Write what lies beside a map; it appears just before the map does.
 
-    Category names go to GDAL's side file, since GeoTIFF has no place for them. Our side file of
-    a map that is replaced would speak of the old one, so it goes in any case.
+    Category names go to GDAL's side file, since GeoTIFF has no place for them, and so does a
+    ``reference`` (see `clusternet.raster.side_reference`) that it would lose. Our side file of a
+    map that is replaced would speak of the old one, so it goes in any case.
     """
     (names_path, names_ours), (style_file, style_ours) = _side_files(path, kind)
+    side_file = None
     with ExitStack() as stack:
-        if names is not None:
+        if names is not None or reference:
+            also = "the CRS and " if reference else ""
             new = new_side_file(
                 names_path, is_ours=names_ours, overwrite=overwrite,
-                lacks="programs show what it says, not the names of the new map",
+                lacks=f"programs show what it says, not {also}the names of the new map",
             )  # fmt: skip
-            if (part := stack.enter_context(new)) is not None:
-                write_category_names(part, path, names)
+            side_file = stack.enter_context(new)
         if colours is not None:
             new = new_side_file(
                 style_file, is_ours=style_ours, overwrite=overwrite,
@@ -88,7 +92,9 @@ def map_side_files(
                 write_raster_style(part, path, _style_entries(colours, names))
         with readable_os_errors(path):  # not those of the map under these files' names
             yield
-    if names is None and names_ours:
+        if side_file is not None:  # last: while the map is written GDAL may take it for its own
+            write_side_file(side_file, path, names, reference)
+    if names is None and not reference and names_ours:
         names_path.unlink(missing_ok=True)
 
 

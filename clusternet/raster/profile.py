@@ -11,6 +11,7 @@ from rasterio.io import DatasetReader
 
 from clusternet.band_identity import NOTHING_STATED, Arrangement, BandIdentity
 from clusternet.nodata import NodataRule, Number, default_rule
+from clusternet.raster.control import Control
 from clusternet.windows import Shape, Window
 
 
@@ -41,6 +42,8 @@ class RasterProfile:
     """In how many bands data must be missing for a pixel to have none."""
     bands: BandIdentity = NOTHING_STATED
     """What the file says of its bands."""
+    control: Control | None = None
+    """What places the raster beside or instead of the transform, None if nothing does."""
     num_other_images: int = 0
     """Pages of the file that are not read, such as thumbnails."""
 
@@ -60,6 +63,11 @@ class RasterProfile:
     def is_georeferenced(self) -> bool:
         """True if pixels have a place on Earth or at least on a plane."""
         return self.crs is not None or self.transform != Affine.identity()
+
+    @property
+    def warp_command(self) -> str:
+        """The command that gives the raster a transform where control points place it."""
+        return "" if self.control is None else self.control.warp_command(self.path)
 
     @property
     def pixel_area_ha(self) -> float | None:

@@ -13,6 +13,7 @@ from clusternet.errors import RasterError
 from clusternet.gdal_messages import whole_read
 from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.band_statements import read_band_identity
+from clusternet.raster.control import read_control
 from clusternet.raster.pages import count_other_images
 from clusternet.raster.palette import Palette, read_palette
 from clusternet.raster.profile import RasterProfile, read_transform
@@ -60,6 +61,7 @@ class Raster:
             has_mask=self._validity.has_mask or hides_pixels,
             band_nodata=self._validity.markers,
             nodata_rule=self._validity.rule,
+            control=read_control(dataset),
             num_other_images=count_other_images(dataset),
             bands=_SHOWN if shows_palette else read_band_identity(dataset, self._indexes),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,12 @@ from clusternet.foreign_errors import reason, topic
 from clusternet.gdal_messages import gdal_complaints
 from clusternet.messages import one_line
 from clusternet.plain_paths import plain_path
+from clusternet.raster.category_names import side_file_path, write_side_file
+from clusternet.raster.control import Control
 from clusternet.raster.map_files import map_kind, map_side_files
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.side_reference import lost_reference
 from clusternet.types import AnyArray, BoolArray, UInt8Array
 from clusternet.waiting import run_aside
 from clusternet.windows import Window
@@ -45,6 +48,7 @@ def write_patch(
     nodata: float | None = None,
     crs: CRS | None = None,
     transform: Affine | None = None,
+    control: Control | None = None,
     bands: BandIdentity = NOTHING_STATED,
 ) -> None:
     """Write a small raster whole, losslessly, as GeoTIFF.
@@ -57,6 +61,7 @@ def write_patch(
         nodata: the marker value to record, None for none.
         crs: coordinate reference system.
         transform: of the patch's own first pixel.
+        control: what places the patch instead of a transform.
         bands: what is known of its bands; descriptions and scales are written.
     """
     rows, cols, count = pixels.shape
@@ -67,16 +72,21 @@ def write_patch(
     )  # fmt: skip
     with quiet_georeferencing(), _readable_rasterio_errors(path):
         # In memory first: GDAL may close a file on a full disk without a word, Python does not.
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
+        settings = dict(GDAL_TIFF_INTERNAL_MASK=True, GDAL_PAM_ENABLED=False)
+        with rasterio.Env(**settings), MemoryFile() as memory:
             with memory.open(**options) as dst:
                 dst.write(np.moveaxis(pixels, -1, 0))
                 if bands.descriptions:
                     dst.descriptions = bands.descriptions
                 if bands.scales:
                     dst.scales, dst.offsets = bands.scales, bands.offsets
+                if control is not None:
+                    control.write(dst)
                 if valid is not None:
                     dst.write_mask(valid)
             path.write_bytes(memory.read())
+    if reference := lost_reference(crs, control):
+        write_side_file(side_file_path(path), path, None, reference)
 
 
 @dataclass
@@ -144,7 +154,10 @@ def create_map(
     names = None if names is None else [clean_name(name, path) for name in names]
     kind = map_kind((tags or {}).get(KIND_TAG, ""))
     with new_file(path, kind=kind, overwrite=overwrite) as part, ExitStack() as stack:
-        stack.enter_context(map_side_files(path, kind, colours, names, overwrite=overwrite))
+        reference = lost_reference(grid.crs, grid.control)
+        side_files = map_side_files(path, kind, colours, names, reference, overwrite=overwrite)
+        stack.enter_context(side_files)
+        stack.callback(_remove_side_file, part)  # of the hidden name: GDAL writes it by itself
         plain = stack.enter_context(_plain_sibling(part)) if cog else part
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
@@ -155,6 +168,8 @@ def create_map(
                 dataset.write_colormap(1, _colour_table(colours, nodata))
             if scale is not None:
                 dataset.scales, dataset.offsets = scale
+            if grid.control is not None:
+                grid.control.write(dataset)
             yield MapWriter(path, dataset)
         _check_complete(plain, path)
         if cog:
@@ -168,6 +183,12 @@ def _plain_sibling(part: Path) -> Iterator[Path]:
         yield plain
     finally:
         plain.unlink(missing_ok=True)
+        _remove_side_file(plain)
+
+
+def _remove_side_file(part: Path) -> None:
+    with suppress(OSError):
+        side_file_path(part).unlink()
 
 
 def _convert_to_cog(plain: Path, part: Path, overview_method: str) -> None:

@@ -1,0 +1,217 @@
+"""Bring shapes onto a raster, whatever CRS either is in and wherever its longitudes begin."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from affine import Affine
+from rasterio.crs import CRS
+
+from clusternet.errors import GridMismatchError, LabelError
+from clusternet.foreign_errors import converted
+from clusternet.raster.alignment import Side, check_comparable, refuse_control
+from clusternet.raster.crs import (
+    crs_name,
+    full_turn,
+    horizontal,
+    is_on_earth,
+    moved_points,
+    near_turn,
+    stated,
+    turns_between,
+    wkt_of,
+)
+from clusternet.raster.profile import RasterProfile
+from clusternet.types import AnyArray, BoolArray
+from clusternet.vectors import Bounds, Shapes
+
+logger = logging.getLogger(__name__)
+
+_GEOJSON = (".geojson", ".json")
+_LATTICE = 21  # points a side that tell where a raster lies
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What shapes are brought onto."""
+
+    name: str
+    """Of the raster."""
+    crs: str | None
+    """As WKT."""
+    bounds: Bounds
+    """In units of the CRS."""
+    has_place: bool = True
+    """False for an image in pixel coordinates."""
+    control: str = ""
+    """What places the raster if no transform does."""
+    warp_command: str = ""
+    """What gives it a transform then."""
+
+    @classmethod
+    def of(cls, profile: RasterProfile) -> Ground:
+        """Take it from a raster."""
+        control = "" if profile.control is None else str(profile.control)
+        return cls(
+            str(profile.path),
+            None if profile.crs is None else wkt_of(profile.crs),
+            box_around(profile.transform, profile.shape),
+            profile.is_georeferenced,
+            "" if profile.is_georeferenced else control,
+            profile.warp_command,
+        )
+
+
+def box_around(transform: Affine, shape: tuple[int, int]) -> Bounds:
+    """Return the box around a raster: left, bottom, right, top."""
+    rows, cols = shape
+    xs, ys = zip(
+        *(transform @ corner for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows))),
+        strict=True,
+    )
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def shapes_onto(shapes: Shapes, ground: Ground, *, copies: bool = True) -> Shapes:
+    """Return shapes in the CRS of a raster.
+
+    Coordinates are taken as they stand where neither side has a CRS, or one has none and the other
+    a local one. GeoJSON has no way to say that it has none: without a raster that lies on Earth,
+    one that states no CRS is taken to be drawn in the raster's own coordinates.
+
+    Args:
+        shapes: from a file.
+        ground: what they are brought onto.
+        copies: show a shape twice that meets the raster twice, going around the Earth.
+
+    Raises:
+        GridMismatchError: if coordinates of the one mean nothing in the other.
+    """
+    with converted(LabelError, f"{shapes.path}: its CRS cannot be used"):
+        own = None if shapes.crs is None else stated(CRS.from_wkt(shapes.crs))
+    target = None if ground.crs is None else stated(CRS.from_wkt(ground.crs))
+    if own is not None and not is_on_earth(target) and _states_no_crs(shapes.path):
+        logger.info("%s: states no CRS, and neither does %s; it is taken to be drawn in its "
+                    "coordinates.", shapes.path, ground.name)  # fmt: skip
+        own = None
+    if ground.control and is_on_earth(own):
+        refuse_control(ground.name, ground.control, ground.warp_command)
+    check_comparable(Side(str(shapes.path), own), Side(ground.name, target, ground.has_place))
+    if own is None or target is None or not is_on_earth(target):
+        return replace(shapes, crs=ground.crs)
+    far = _far_away(shapes, own, target, ground.bounds)
+    if far.any():
+        geometries = shapes.geometries.copy()
+        geometries[far] = shapely.Point()
+        shapes = replace(shapes, geometries=geometries)
+    moved = _moved(shapes, own, target, ground.name)
+    turn = full_turn(target)
+    return moved if turn is None else _around(moved, ground.bounds, turn, own, copies=copies)
+
+
+def _states_no_crs(path: Path) -> bool:
+    """Tell whether a file is GeoJSON that does not name its CRS, which then is that of GPS."""
+    if path.suffix.lower() not in _GEOJSON:
+        return False
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("crs") is None
+
+
+def _far_away(shapes: Shapes, own: CRS, target: CRS, box: Bounds) -> BoolArray:
+    """Tell which shapes, in degrees, lie far from a raster of a projected CRS.
+
+    A projection may fold the other side of the Earth onto the place that it is meant for.
+    """
+    turn = full_turn(own)
+    if turn is None or full_turn(target) is not None:
+        return np.zeros(len(shapes.geometries), bool)
+    xs, ys = np.meshgrid(*(np.linspace(box[i], box[i + 2], _LATTICE) for i in (0, 1)))
+    there = moved_points(np.stack([xs.ravel(), ys.ravel()], axis=1), target, own)
+    there = there[np.isfinite(there).all(axis=1)]
+    if not len(there):
+        return np.zeros(len(shapes.geometries), bool)
+    there[:, 0] = near_turn(there[:, 0], there[0, 0], turn)
+    low, high = there.min(axis=0), there.max(axis=0)
+    margin = 0.1 * (high - low).max()
+    around_pole = high[0] - low[0] > turn / 2
+    left, bottom, right, top = shapely.bounds(shapes.geometries).T
+    middle, half = (low[0] + high[0]) / 2, (high[0] - low[0]) / 2 + margin
+    apart = np.abs(near_turn((left + right) / 2, middle, turn) - middle)
+    beside = (apart > half + (right - left) / 2) & ~around_pole
+    return np.asarray(beside | (top < low[1] - margin) | (bottom > high[1] + margin))
+
+
+def _moved(shapes: Shapes, own: CRS, target: CRS, name: str) -> Shapes:
+    own, target = horizontal(own), horizontal(target)
+    if own == target:
+        return replace(shapes, crs=wkt_of(target))
+    moved = replace(shapes, crs=wkt_of(own)).onto(wkt_of(target), name)
+    if not np.isfinite(shapely.bounds(moved.geometries)).all(axis=1).any():
+        raise GridMismatchError(
+            f"{shapes.path}: none of its shapes has a place in the CRS of {name} "
+            f"({crs_name(own)} to {crs_name(target)}); is the CRS of both stated correctly?"
+        )
+    return moved
+
+
+def _around(shapes: Shapes, box: Bounds, turn: float, own: CRS, *, copies: bool) -> Shapes:
+    """Add full turns to longitudes, so that shapes lie where the raster counts them.
+
+    With ``copies`` a shape that meets the raster twice, such as one around the Earth, is there
+    twice.
+    """
+    geometries = shapes.geometries
+    if full_turn(own) is None:  # projected shapes have no gap where longitudes start anew
+        geometries = _mended(geometries, turn)
+    frame, bounds = shapely.box(*box), shapely.bounds(geometries)
+    finite = np.isfinite(bounds).all(axis=1)
+    turns = turns_between(bounds[:, [0, 2]], np.array([box[0], box[2]]), turn)
+    shifts = np.array(sorted({0.0, *turns}, key=abs))
+    meets = np.zeros((len(geometries), len(shifts)), bool)
+    for place, shift in enumerate(shifts):
+        boxes = shapely.box(*(bounds[finite] + (shift, 0, shift, 0)).T)
+        meets[finite, place] = shapely.intersects(frame, boxes)
+    meets[~meets.any(axis=1), 0] = True  # it stays off the raster
+    if not copies:
+        meets &= meets.cumsum(axis=1) == 1
+    index, chosen = np.nonzero(meets)
+    lengths = shapely.get_num_coordinates(geometries[index])
+    added = np.repeat(shifts[chosen], lengths)
+    placed = shapely.transform(
+        geometries[index], lambda p: np.stack([p[:, 0] + added, p[:, 1]], axis=1)
+    )
+    return replace(
+        shapes, geometries=placed, classes=shapes.classes[index], rows=shapes.rows[index]
+    )
+
+
+def _mended(geometries: AnyArray, turn: float) -> AnyArray:
+    """Return geometries whose longitudes do not jump where they start anew."""
+    bounds = shapely.bounds(geometries)
+    torn = bounds[:, 2] - bounds[:, 0] > turn / 2
+    mended = geometries.copy()
+    mended[torn] = shapely.transform(
+        geometries[torn],
+        lambda p: np.stack([near_turn(p[:, 0], turn / 2, turn), p[:, 1]], axis=1),
+    )
+    return mended
+
+
+def drawing_transform(shapes: Shapes, grid: RasterProfile) -> Affine:
+    """Return the transform from pixels to the coordinates that shapes are drawn in.
+
+    On a raster without georeference these are pixels; GIS programs let y grow upwards there, so
+    what is drawn in one lies at negative y.
+    """
+    if grid.is_georeferenced:
+        return grid.transform
+    bottom, top = shapes.bounds[1], shapes.bounds[3]
+    return Affine.scale(1, -1) if bottom + top < 0 else Affine.identity()
