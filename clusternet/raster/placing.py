@@ -12,11 +12,10 @@ import shapely
 from affine import Affine
 from rasterio.crs import CRS
 
-from clusternet.errors import GridMismatchError, LabelError
+from clusternet.errors import LabelError
 from clusternet.foreign_errors import converted
 from clusternet.raster.alignment import Side, check_comparable, refuse_control
 from clusternet.raster.crs import (
-    crs_name,
     full_turn,
     horizontal,
     is_on_earth,
@@ -153,13 +152,7 @@ def _moved(shapes: Shapes, own: CRS, target: CRS, name: str) -> Shapes:
     own, target = horizontal(own), horizontal(target)
     if own == target:
         return replace(shapes, crs=wkt_of(target))
-    moved = replace(shapes, crs=wkt_of(own)).onto(wkt_of(target), name)
-    if not np.isfinite(shapely.bounds(moved.geometries)).all(axis=1).any():
-        raise GridMismatchError(
-            f"{shapes.path}: none of its shapes has a place in the CRS of {name} "
-            f"({crs_name(own)} to {crs_name(target)}); is the CRS of both stated correctly?"
-        )
-    return moved
+    return replace(shapes, crs=wkt_of(own)).onto(wkt_of(target), name)
 
 
 def _around(shapes: Shapes, box: Bounds, turn: float, own: CRS, *, copies: bool) -> Shapes:
