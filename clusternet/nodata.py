@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -51,7 +52,7 @@ def declaring_hint(path: object, value: Number, declared: Number | None) -> str:
     """Return what to do about a value that means no data but is not declared, for a message."""
     if declared is not None:  # a band has one value, and declaring another would lose this one
         return f"change it to {declared}, the nodata value of the file"
-    return f"declare it (rio edit-info --nodata {value} {path})"
+    return f"declare it (rio edit-info --nodata {value} {shlex.quote(str(path))})"
 
 
 def number(text: str) -> Number:

@@ -113,10 +113,13 @@ def _check_numbers(patches: PatchFolder, moments: BandMoments) -> None:
     """Refuse values whose differences 64-bit floats do not hold."""
     for band, (largest, std) in enumerate(zip(moments.largest, moments.std, strict=True), 1):
         if not math.isfinite(std):
+            # another --nodata would make data of what has the present value
+            known = patches.nodata
+            hint = f"change it to {known}" if known is not None else "give the value with --nodata"
             raise PatchError(
                 f"{patches.folder}: band {band} holds values as large as {largest:.3g}, too large "
-                "for a mean and a deviation; if they mark nodata, give the value with --nodata, "
-                "else scale the raster down and tile it again."
+                f"for a mean and a deviation; if that marks nodata, {hint}, else scale the raster "
+                "down and tile it again."
             )
         if np.dtype(patches.dtype).itemsize == 8 and np.dtype(patches.dtype).kind in "iu":
             _check_integers(patches, band, largest, std)

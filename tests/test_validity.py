@@ -545,3 +545,18 @@ def test_advice_for_values_that_are_no_classes_works(write_raster: WriteRaster) 
         with pytest.raises(LabelError, match="change it to -9999"):
             labels.read(Window(0, 0, 1, 3))
         assert labels.read(Window(0, 2, 1, 1))[1].tolist() == [[False]]
+
+
+@pytest.mark.parametrize(("nodata", "stands_for"), [(None, NAN), (-9999, -9999), (NAN, NAN)])
+def test_label_patches_have_no_label_where_labels_are_nan(
+    write_raster: WriteRaster, tmp_path: Path, nodata: Any, stands_for: float
+) -> None:
+    labels = np.ones((20, 24), np.float32)
+    labels[3, 4], labels[5, 6] = NAN, NAN if nodata is None else nodata
+    image = write_raster("images/a.tif", noise("uint8", 3))
+    write_raster("labels/a.tif", labels, nodata=nodata)
+    tile_rasters(image, tmp_path / "p", TilingSettings((20, 24)), masks_folder=tmp_path / "labels")
+    pixels, valid, profile = read_all(tmp_path / "p_masks/a/00000_00000.tif")
+    assert np.argwhere(~valid).tolist() == [[3, 4], [5, 6]]
+    assert str(profile.nodata) == str(float(stands_for))
+    np.testing.assert_array_equal(pixels[~valid][:, 0], [stands_for] * 2)
