@@ -17,10 +17,11 @@ from conftest import ROOT
 from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_scene, truth
 
 from clusternet.errors import RunError
-from clusternet.interactive.batch import LazyPredictor, full_cache
+from clusternet.interactive.batch import LazyPredictor, fit_drawing, full_cache, read_profile
 from clusternet.interactive.cache import Quantiser
 from clusternet.interactive.rules import RULES
 from clusternet.interactive.session import Session
+from clusternet.interactive.stroke_files import Place, read_strokes
 from clusternet.interactive.strokes import Stroke, make_line
 from clusternet.interactive.workspace import Workspace
 from clusternet.legend import read_legend
@@ -228,6 +229,23 @@ def test_strokes_on_nodata_only_are_refused(tmp_path, scene, capsys):
     message = refused(capsys, *scene, "--strokes", tmp_path / "s.gpkg", "--output",
                       tmp_path / "o.tif")  # fmt: skip
     assert "touch no pixel with data" in message
+
+
+def test_what_becomes_of_the_strokes_of_each_class_is_said(tmp_path, scene, caplog):
+    run, raster = scene
+    ends = {"crop": (448_010, 20), "bare": (448_020, 118), "far": (449_000, 20)}
+    lines = [
+        shapely.LineString([(x, 5_412_000 - down), (x + 20, 5_412_000 - down)])
+        for x, down in ends.values()
+    ]
+    frame = geopandas.GeoDataFrame({"class": list(ends)}, geometry=lines, crs=32631)
+    frame.to_file(tmp_path / "s.gpkg")
+    drawing = read_strokes(tmp_path / "s.gpkg", Place.of(read_profile(raster, load_run(run))))
+    cache = full_cache(load_run(run), raster, LazyPredictor(run), None)
+    fit_drawing(cache, drawing, "perceptron")
+    assert "no stroke of the class 'far' lies on" in caplog.text
+    assert "class 'bare': none of its 1 stroke(s) gives a label" in caplog.text
+    assert "'crop'" not in "".join(r.getMessage() for r in caplog.records if r.levelname != "INFO")
 
 
 @pytest.mark.parametrize(

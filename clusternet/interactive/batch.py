@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +32,13 @@ from clusternet.interactive.strokes import Drawing
 from clusternet.interrupts import interrupts
 from clusternet.land_classes import LandClass
 from clusternet.legend import LEGEND_FILE
+from clusternet.messages import short
 from clusternet.polygons import check_new_polygons
 from clusternet.predictor import Predictor, load
 from clusternet.raster import RasterProfile, check_new_map, open_raster, warn_of_orientation
 from clusternet.run import Run, load_run
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,24 @@ def fit_drawing(cache: FeatureCache, drawing: Drawing, rule: str) -> Classifier:
     samples = collect_samples(cache, drawing.strokes)
     if not len(samples.classes):
         raise LabelError("The strokes touch no pixel with data; draw some where the raster has it.")
+    _report(drawing, Counter(samples.classes.tolist()))
     return fit_rule(rule, samples, sample_scene(cache))
+
+
+def _report(drawing: Drawing, samples: Mapping[int, int]) -> None:
+    """Say how many strokes and pixels of each class are used; a class without any is warned of."""
+    strokes = Counter(stroke.land_class for stroke in drawing.strokes)
+    parts = []
+    for land_class in drawing.classes:
+        drawn, used = strokes[land_class.number], samples.get(land_class.number, 0)
+        if used:
+            parts.append(f"'{land_class.name}' {used:,} px of {drawn} stroke(s)")
+        elif drawn:
+            logger.warning(
+                "class '%s': none of its %d stroke(s) gives a label: the raster has no data there, "
+                "or later strokes lie over them.", land_class.name, drawn,
+            )  # fmt: skip
+    logger.info("labels used: %s.", short(", ".join(parts), 240))
 
 
 def _write(

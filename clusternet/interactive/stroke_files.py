@@ -170,6 +170,9 @@ def read_strokes(
                        path, len(strokes) - len(inside), len(strokes), place.name)  # fmt: skip
     classes = make_classes(set(shapes.classes.tolist()), details.names, details.colours)
     classes |= {number: names[number] for number in classes if names and number in names}
+    for number in classes.keys() - {stroke.land_class for stroke in inside}:
+        logger.warning("%s: no stroke of the class '%s' lies on %s.",
+                       path, classes[number].name, place.name)  # fmt: skip
     return Drawing(tuple(sorted(classes.values(), key=lambda c: c.number)), inside)
 
 
@@ -188,10 +191,7 @@ def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Det
     frame = frame.rename(columns=lambda c: c if c == frame.geometry.name else str(c).lower())
     if class_field is not None or not {"class", "name", "colour", "width"} <= set(frame.columns):
         return details
-    # the same rows that became shapes
-    has_class = frame["class"].notna() & (frame["class"].astype(str).str.strip() != "")
-    has_shape = ~(frame.geometry.isna() | frame.geometry.is_empty)
-    frame = frame[has_class & has_shape].explode()
+    frame = frame.iloc[shapes.rows]
     for number, name, colour in zip(
         shapes.classes.tolist(), frame["name"], frame["colour"], strict=True
     ):
