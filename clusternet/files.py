@@ -7,7 +7,6 @@ whatever in it is not ours.
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -17,15 +16,23 @@ from pathlib import Path
 
 from clusternet.errors import ClusterNetError, OutputError
 from clusternet.foreign_errors import is_foreign
-
-logger = logging.getLogger(__name__)
+from clusternet.placing import (
+    fill,
+    fills_in_place,
+    hand_on,
+    hidden_sibling,
+    is_mount,
+    own_entries,
+    put_folder,
+    sync_file,
+    sync_folder,
+    sync_tree,
+)
 
 KIND_TAG = "CLUSTERNET_KIND"
 """Metadata of maps and GeoPackages: what they are of, and that ClusterNet wrote them."""
 
 _SHOWN = 3  # names of what was found, in a message
-_NOBODYS = {".DS_Store", "Thumbs.db", "desktop.ini"}
-"""What file managers leave behind in every folder that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,9 @@ def check_new(
     with readable_os_errors(path):
         if not path.exists():
             return
-        if kind.is_folder and path.is_dir() and not any(path.iterdir()):
+        if kind.is_folder and path.is_dir() and not any(own_entries(path)):
             return
+        _check_replaceable(path, kind)
         if not kind.owns(path):
             raise OutputError(
                 f"{path}: exists already and is no {kind.name} that ClusterNet wrote "
@@ -81,11 +89,25 @@ def check_new(
         raise OutputError(f"{path}: exists already; choose another output ({hint}).")
 
 
+def _check_replaceable(path: Path, kind: Kind) -> None:
+    """Refuse what can be added to, but not replaced as a whole."""
+    place = Path(os.path.realpath(path))
+    if kind.is_folder and fills_in_place(place):
+        raise OutputError(
+            f"{path}: is mounted, or the folder above it cannot be written, so it cannot be "
+            f"replaced as a whole; empty it by hand, or name a folder inside it."
+        )
+    if not kind.is_folder and place.is_file() and is_mount(place):
+        raise OutputError(
+            f"{path}: is mounted as a file, which cannot be replaced; mount its folder instead."
+        )
+
+
 def _describe(path: Path) -> str:
     """Say what lies at a path that exists."""
     if not path.is_dir():
         return f"a file of {path.stat().st_size:,} bytes"
-    names = sorted(entry.name for entry in path.iterdir())
+    names = sorted(entry.name for entry in own_entries(path))
     if not names:
         return "an empty folder"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -183,114 +205,82 @@ def new_file(path: Path, *, kind: Kind | None = None, overwrite: bool = False) -
     check_new(path, kind=kind or _ANY_FILE, overwrite=overwrite)
     place = Path(os.path.realpath(path))
     make_parent(place)
-    part = _hidden_sibling(place)
+    part = hidden_sibling(place)
     try:
         with readable_os_errors(path):
             yield part
+            sync_file(part)
             part.replace(place)
+            sync_folder(place.parent)
     finally:
         with suppress(OSError):  # a read-only disk refuses to delete even what is not there
             part.unlink()
 
 
-@contextmanager
-def new_folder(path: Path, *, kind: Kind, overwrite: bool = False) -> Iterator[Path]:
-    """Yield an empty hidden sibling of ``path`` to fill; it takes its name when all went well.
+class NewFolder:
+    """A folder that is written beside its place, and takes it when it is complete.
 
     A symbolic link stays, and what it leads to is written. Files in a folder that is replaced
-    that ClusterNet did not write are there again in the new one.
+    that ClusterNet did not write are there again in the new one. A folder that something is
+    mounted at is filled.
+    """
 
-    Args:
-        path: the folder.
-        kind: what ``overwrite`` may replace.
-        overwrite: replace an existing folder.
+    def __init__(self, path: Path, *, kind: Kind, overwrite: bool = False) -> None:
+        """Make an empty hidden folder, ``part``.
+
+        Args:
+            path: the folder.
+            kind: what ``overwrite`` may replace.
+            overwrite: replace an existing folder.
+
+        Raises:
+            OutputError: if ``path`` exists and may not be replaced, or writing fails.
+        """
+        self.path, self._kind, self._overwrite = path, kind, overwrite
+        check_new(path, kind=kind, overwrite=overwrite)
+        place = Path(os.path.realpath(path))
+        make_parent(place)
+        self._fills = fills_in_place(place)
+        self._place = place
+        self.part = hidden_sibling(place / place.name if self._fills else place)
+        with readable_os_errors(path):
+            self.part.mkdir()
+
+    def put(self) -> None:
+        """Give it its name, in place of what it replaces.
+
+        Raises:
+            OutputError: if something else came there meanwhile, or it cannot be written.
+        """
+        with readable_os_errors(self.path):
+            check_new(self.path, kind=self._kind, overwrite=self._overwrite)
+            if self._place.is_dir() and self._kind.made is not None and not self._fills:
+                hand_on(self._place, self.part, self._kind.made(self._place))
+            sync_tree(self.part)
+            if self._fills:
+                fill(self.part, self._place)
+            else:
+                put_folder(self.part, self._place)
+
+    def discard(self) -> None:
+        """Remove what was written, if it was not put in place."""
+        shutil.rmtree(self.part, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(path: Path, *, kind: Kind, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty hidden folder to fill; see `NewFolder`, which is put when all went well.
 
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
-    check_new(path, kind=kind, overwrite=overwrite)
-    place = Path(os.path.realpath(path))
-    make_parent(place)
-    part = _hidden_sibling(place)
+    new = NewFolder(path, kind=kind, overwrite=overwrite)
     try:
         with readable_os_errors(path):
-            part.mkdir()
-            yield part
-            check_new(path, kind=kind, overwrite=overwrite)  # what came there meanwhile
-            _put_in_place(part, place, kind)
+            yield new.part
+        new.put()
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _put_in_place(part: Path, place: Path, kind: Kind) -> None:
-    if not place.exists():
-        part.rename(place)
-        return
-    if kind.made is not None:
-        _hand_on(place, part, kind.made(place))
-    old = _hidden_sibling(place, "old")
-    place.rename(old)
-    part.rename(place)
-    shutil.rmtree(old)
-
-
-def _hand_on(old: Path, new: Path, is_made: Callable[[str], bool]) -> None:
-    """Bring into a new folder what is in the old one and not ours: as links, so nothing moves.
-
-    Raises:
-        OutputError: if a name of it is needed for something of ours.
-    """
-    kept = [
-        place
-        for place in _files_below(old)
-        if place.name not in _NOBODYS and not is_made(place.as_posix())
-    ]
-    for place in kept:
-        try:
-            (new / place).parent.mkdir(parents=True, exist_ok=True)
-            _link(old / place, new / place)
-        except (FileExistsError, NotADirectoryError):
-            raise OutputError(
-                f"{old / place}: is not of ClusterNet, and in the way of a new file; move it away."
-            ) from None
-    if kept:
-        shown = ", ".join(place.as_posix() for place in kept[:_SHOWN])
-        more = f" and {len(kept) - _SHOWN} more" if len(kept) > _SHOWN else ""
-        logger.warning("%s: kept %s%s, which ClusterNet did not write.", old, shown, more)
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder, relative to it; links as they are, empty folders too."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for above, folders, files in os.walk(folder, onerror=fail):
-        here = Path(above)
-        linked = [name for name in folders if (here / name).is_symlink()]
-        if not folders and not files and here != folder:
-            yield here.relative_to(folder)
-        for name in sorted([*files, *linked]):
-            yield (here / name).relative_to(folder)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the disk knows no such thing."""
-    if source.is_dir() and not source.is_symlink():
-        target.mkdir(exist_ok=True)
-        return
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except FileExistsError:
-        raise
-    except (OSError, NotImplementedError):
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _hidden_sibling(path: Path, kind: str = "part") -> Path:
-    # The process id keeps two commands that write the same place apart; the name stays last
-    # because several libraries choose the format by its ending.
-    return path.with_name(f".{kind}{os.getpid()}.{path.name}")
+        new.discard()
 
 
 def check_writable(path: Path) -> None:
@@ -308,10 +298,11 @@ def check_open_folder(path: Path) -> None:
 
 def _probe(path: Path, place: Path) -> None:
     make_parent(place)
-    probe = _hidden_sibling(place, "probe")
+    probe = hidden_sibling(place / place.name if fills_in_place(place) else place, "probe")
     with readable_os_errors(path):
         probe.mkdir()
-        probe.rmdir()
+        with suppress(FileNotFoundError):  # whoever has the lock clears up
+            probe.rmdir()
 
 
 _ANY_FILE = Kind("file", lambda path: True)

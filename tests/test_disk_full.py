@@ -86,8 +86,10 @@ def job(request: pytest.FixtureRequest, run: Path, write_raster: WriteRaster, sh
     }[request.param]
 
 
-def mount(folder: Path, options: str) -> None:
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+def mount(folder: Path, options: str, source: str = "") -> None:
+    """Mount a disk in memory, or with ``bind`` another folder or file."""
+    kind = ["--bind", source] if source else ["-t", "tmpfs", "-o", options, "tmpfs"]
+    command = ["mount", *kind, str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except OSError:
