@@ -8,6 +8,7 @@ fails, prints a traceback, and forgets that there was an error at all.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,8 +23,12 @@ from clusternet.messages import one_line
 _LOGGERS = ("rasterio._env", "rasterio._err")  # of the callbacks that GDAL calls
 _LOST = ("corrupt", "premature", "truncat")
 """Parts of GDAL's warnings, in lower case, that speak of pixels which are not there."""
-_HARMLESS = "extraneous bytes before marker 0xd9"
-"""What cameras leave at the end of a JPEG."""
+_HARMLESS = re.compile(r"extraneous bytes before marker 0x(?!d[0-7])", re.I)
+"""Programs leave bytes between the parts of a JPEG, which only inside its pixels are pixels."""
+_UNKNOWN = re.compile(r"unsupported|not supported|missing codec|not implemented|unhandled", re.I)
+"""Parts of GDAL's errors that speak of what it does not know rather than of damage."""
+_AROUND = re.compile(r"^CPLE_\w+(:| in )\s*|\s*\(this (error|warning) can be turned [^)]*\)")
+"""What stands around some messages and tells a user nothing."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Complaint:
     def costs_pixels(self) -> bool:
         """True if what is read while GDAL says this cannot be relied on."""
         text = self.text.lower()
-        lost = any(part in text for part in _LOST) and _HARMLESS not in text
+        lost = any(part in text for part in _LOST) and not _HARMLESS.search(text)
         return self.is_error or lost
 
 
@@ -144,8 +149,20 @@ def whole_read(message: str, advice: str) -> Iterator[None]:
         except Exception as error:
             if isinstance(error, ClusterNetError) or not is_foreign(error):
                 raise
-            said = next((one_line(c.text) for c in heard if c.costs_pixels), reason(error))
-            raise RasterError(f"{message} ({said}); {advice}") from error
+            said = next((c.text for c in heard if c.costs_pixels), reason(error))
+            raise RasterError(_unread(message, said, advice)) from error
     lost = next((c for c in heard if c.costs_pixels), None)
     if lost is not None:
-        raise RasterError(f"{message} ({one_line(lost.text)}); {advice}")
+        raise RasterError(_unread(message, lost.text, advice))
+
+
+def _unread(message: str, said: str, advice: str) -> str:
+    said = plain_words(said)
+    if _UNKNOWN.search(said):
+        advice = "convert it with a program that reads it, such as the one that wrote it."
+    return f"{message} ({said}); {advice}"
+
+
+def plain_words(text: str) -> str:
+    """Return what GDAL says without its own advice, as a part of a line of ours."""
+    return one_line(_AROUND.sub("", text))

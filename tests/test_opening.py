@@ -12,9 +12,11 @@ from conftest import WriteRaster
 from rasterio.crs import CRS
 
 from clusternet.errors import RasterError
+from clusternet.gdal_messages import Complaint, plain_words
 from clusternet.raster import open_raster
 from clusternet.settings import TilingSettings
 from clusternet.tiling import tile_rasters
+from clusternet.windows import Window
 
 MERCATOR = (
     'PROJCS["m",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
@@ -75,3 +77,22 @@ def test_a_directory_at_a_place_that_no_file_has_is_refused(tmp_path: Path) -> N
     path.write_bytes(b"II+\0" + struct.pack("<HHQ", 8, 0, 2**63 + 8))
     with pytest.raises(RasterError, match=r"far\.tif: cannot be read as a raster"):
         tile_rasters(path, tmp_path / "patches", workers=1)
+
+
+@pytest.mark.parametrize(("marker", "is_read"), [(0xE1, True), (0xD9, True), (0xD0, False)])
+def test_bytes_between_the_parts_of_a_jpeg_cost_no_pixels(marker: int, is_read: bool) -> None:
+    said = (
+        f"CPLE_AppDefined in libjpeg: Corrupt JPEG data: 16 extraneous bytes before marker "
+        f"{marker:#x} (this warning can be turned as an error by setting X to TRUE)"
+    )
+    assert Complaint(said, is_error=False).costs_pixels is not is_read
+    assert plain_words(said).startswith("libjpeg: ") and plain_words(said).endswith(f"{marker:#x}")
+
+
+def test_a_jpeg_with_bytes_between_its_parts_is_read(write_raster: WriteRaster) -> None:
+    path = write_raster("photo.jpg", np.full((16, 16, 3), 90, np.uint8))
+    content = path.read_bytes()
+    place = content.index(b"\xff\xdb")
+    path.write_bytes(content[:place] + bytes(16) + content[place:])
+    with open_raster(path) as raster:
+        assert (abs(raster.read(Window(0, 0, 16, 16))[0].astype(int) - 90) < 3).all()

@@ -37,7 +37,7 @@ def check_claims(dataset: DatasetReader) -> None:
         raise RasterError(
             f"{path}: claims {rows} x {cols} pixels of {dataset.count} band(s), more than its "
             f"{_size(dataset)} bytes can hold. Its header seems to be damaged; if it is almost "
-            "empty, cut out the part with data: gdal_translate -projwin."
+            "empty, cut out the part with data: gdal_translate -srcwin."
         )
     if (block := _block_bytes(dataset)) > _MOST_BLOCK:
         raise RasterError(

@@ -15,8 +15,7 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.foreign_errors import is_foreign
-from clusternet.gdal_messages import Complaint, gdal_complaints
-from clusternet.messages import one_line
+from clusternet.gdal_messages import Complaint, gdal_complaints, plain_words
 from clusternet.nodata import NodataChoice, Number
 from clusternet.plain_paths import plain_path
 from clusternet.raster.claims import check_claims
@@ -102,14 +101,14 @@ def _why_not(path: Path, error: Exception) -> str:
     if _ANOTHER_FORMAT in str(error):
         return f"{path}: cannot be read as a raster (damaged, cut off, or another format)."
     said = str(error).removeprefix(f"{Path(path).name}: ")
-    return f"{path}: cannot be read as a raster ({one_line(said)})."
+    return f"{path}: cannot be read as a raster ({plain_words(said)})."
 
 
 def _warn_of_lost_crs(path: Path, dataset: DatasetReader, heard: list[Complaint]) -> None:
     said = next((c.text for c in heard if c.text.startswith("PROJ")), None)
     if said is not None and dataset.crs is None:
         _warn(
-            f"{path}: its CRS cannot be used ({one_line(said)}); it is read as one without CRS. "
+            f"{path}: its CRS cannot be used ({plain_words(said)}); it is read as one without CRS. "
             "Set another: gdal_translate -a_srs."
         )
 
