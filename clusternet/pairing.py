@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from clusternet.errors import LabelError
-from clusternet.folders import search_folder
+from clusternet.folders import first_names, search_folder
 from clusternet.raster import RASTER_SUFFIXES, find_rasters, warn_of_orientation
 from clusternet.raster.finding import report_left_out
 
@@ -60,6 +60,7 @@ def pair_files(maps: Path, labels: Path) -> list[Pair]:
     pairs = [(path, label) for path, label in found.items() if label is not None]
     warn_of_orientation(path for pair in pairs for path in pair)
     _report_unmatched([path for path, label in found.items() if label is None], maps, labels)
+    _report_unused(index.files - {label for _, label in pairs}, labels)
     return pairs
 
 
@@ -102,6 +103,11 @@ class _LabelIndex:
         if not self._by_base:
             endings = ", ".join(RASTER_SUFFIXES + _VECTOR_SUFFIXES)
             raise LabelError(f"{folder}: no label file found; expected files ending in {endings}.")
+
+    @property
+    def files(self) -> set[Path]:
+        """All label files."""
+        return {path for paths in self._by_base.values() for path in paths}
 
     def find(self, map_path: Path) -> Path | None:
         """Return the label file with the base name of a map (given relative to its folder)."""
@@ -151,3 +157,9 @@ def _report_unmatched(unmatched: list[Path], maps: Path, labels: Path) -> None:
         "%d of %d maps have no labels in %s and are left out: %s",
         len(unmatched), total, labels, names,
     )  # fmt: skip
+
+
+def _report_unused(unused: set[Path], labels: Path) -> None:
+    if unused:
+        logger.info("%s: %d label file(s) belong to none of the maps and are left out: %s",
+                    labels, len(unused), first_names(sorted(unused), labels))  # fmt: skip

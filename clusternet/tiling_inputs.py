@@ -12,7 +12,7 @@ import numpy as np
 from clusternet.band_fit import fit_bands, report_fit
 from clusternet.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.errors import GridMismatchError, LabelError, RasterError
-from clusternet.folders import search_folder
+from clusternet.folders import first_names, search_folder
 from clusternet.interrupts import interrupts
 from clusternet.label_files import settle_labels
 from clusternet.label_rules import LabelOptions, LabelRules
@@ -25,6 +25,7 @@ from clusternet.raster import (
     find_rasters,
     find_scenes,
     open_raster,
+    warn_of_lost_places,
     warn_of_orientation,
     warn_of_other_images,
     warn_of_separate_bands,
@@ -117,6 +118,9 @@ def find_inputs(
     profiles = [pair.raster.profile for pair in pairs]
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)
+    warn_of_lost_places(profiles)
+    if labels is not None:
+        labels.report_unused(pairs)
     _warn_of_small_rasters(pairs, settings)
     files = [pair.label.path for pair in pairs if pair.label is not None]
     rules = settle_labels(files, options, advice="--ignore_label 255 if 255 means no label")
@@ -220,6 +224,16 @@ class _LabelFolder:
         self.files = find_rasters(folder)
         if folder.is_dir():
             report_left_out(folder, search_folder(folder))
+
+    def report_unused(self, pairs: list[TilingPair]) -> None:
+        """Say which label rasters belong to none of the rasters."""
+        used = {pair.label.path for pair in pairs if pair.label is not None}
+        unused = [path for path in self.files if path not in used]
+        if unused and self.folder.is_dir():
+            logger.info(
+                "%s: %d label raster(s) belong to none of the rasters and are left out: %s",
+                self.folder, len(unused), first_names(unused, self.folder),
+            )  # fmt: skip
 
     def open(self, raster: TilingInput, place: Path) -> TilingInput:
         """Return the label raster of ``raster``, which lies at ``place`` in its folder."""

@@ -1,7 +1,9 @@
 """Rasters on disk. This package alone uses rasterio (and through it GDAL and PROJ)."""
 
 from clusternet.raster.alignment import check_same_grid
-from clusternet.raster.finding import RASTER_SUFFIXES, find_rasters, find_scenes
+from clusternet.raster.endings import RASTER_SUFFIXES
+from clusternet.raster.finding import find_rasters, find_scenes
+from clusternet.raster.lost_places import warn_of_lost_places
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
 from clusternet.raster.opening import open_raster
@@ -25,6 +27,7 @@ __all__ = [
     "make_profile",
     "open_array",
     "open_raster",
+    "warn_of_lost_places",
     "warn_of_orientation",
     "warn_of_other_images",
     "warn_of_separate_bands",

@@ -75,13 +75,9 @@ def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
     nodes = _lattice(second.shape, 3)
     there = _on_grid(nodes, second, first)
     if (np.abs(there - nodes) > _TOLERANCE).any() or not np.isfinite(there).all():
-        command = shlex.join(
-            ["rio", "warp", str(second.path), f"{second.path.stem}_aligned.tif", "--like",
-             str(first.path)]
-        )  # fmt: skip
         raise GridMismatchError(
             f"{second.path}: its grid ({crs_name(second.crs)}) is shifted or scaled against "
-            f"{first.path} ({crs_name(first.crs)}); resample it: {command}"
+            f"{first.path} ({crs_name(first.crs)}); resample it: {_resample_command(first, second)}"
         )
     if is_local(first.crs) != is_local(second.crs) and first.crs and second.crs:
         logger.warning(
@@ -89,6 +85,15 @@ def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
             "numbers as that of %s and is taken for the same.",
             second.path, crs_name(second.crs), crs_name(first.crs), first.path,
         )  # fmt: skip
+
+
+def _resample_command(grid: RasterProfile, labels: RasterProfile) -> str:
+    """Return the command that brings labels onto a grid; it invents no class where they end."""
+    words = ["rio", "warp", str(labels.path), f"{labels.path.stem}_aligned.tif"]
+    words += ["--like", str(grid.path)]
+    if labels.nodata is None and labels.dtype == "uint8":
+        words += ["--src-nodata", "254", "--dst-nodata", "254"]
+    return shlex.join(words)
 
 
 def on_same_grid(labels: RasterProfile, grid: RasterProfile) -> bool:

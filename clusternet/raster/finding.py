@@ -12,32 +12,17 @@ import rasterio
 from clusternet.errors import RasterError
 from clusternet.folders import Search, endings, first_names, same_file_groups, search_folder
 from clusternet.foreign_errors import is_foreign
+from clusternet.raster.endings import (
+    ARCHIVES,
+    NO_RASTERS,
+    OTHER_RASTERS,
+    PARTS,
+    RASTER_SUFFIXES,
+)
 from clusternet.raster.mosaics import repeated_pixels
 
 logger = logging.getLogger(__name__)
 
-RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
-
-
-def _endings(text: str) -> frozenset[str]:
-    return frozenset(f".{ending}" for ending in text.split())
-
-
-_ARCHIVES = _endings("7z gz rar tar tgz zip")
-_OTHER_RASTERS = _endings(
-    "adf asc avif bag bil bip bmp bsq bt cub dem dng dt0 dt1 dt2 ecw ers flt gif grb grb2 grd grib "
-    "grib2 h4 h5 hdf hdf4 hdf5 he5 heic heif hgt img j2c j2k jfif jpc jpe jpf jpx jxl kea mbtiles "
-    "mrf nc nc4 nitf ntf pgm pix pnm ppm psd sdat sid webp xyz"
-)
-"""Endings of rasters that are not read from folders."""
-_PARTS = _endings("aux hdr j2w jgw msk ovr pgw prj rpb rrd tfw tifw wld")
-"""Endings of files that belong to a raster beside them."""
-_NO_RASTERS = _endings(
-    "bat cfg cpg css csv db dbf doc docx fgb geojson gml gpx htm html ini ipynb js json keras kml "
-    "las laz lock log lyr md npy npz ods odt parquet pdf py qgs qgz qmd qml qpj r sbn sbx sh shp "
-    "shx sld toml txt xls xlsx xml yaml yml"
-)
-"""Endings of files that are not opened to see whether they hold a raster."""
 _MOST_OPENED = 200  # files of unknown ending that are
 
 
@@ -105,7 +90,7 @@ def report_left_out(
 
 
 def _remedy(others: Sequence[Path]) -> str:
-    files = [path for path in others if path.suffix.lower() not in _ARCHIVES]
+    files = [path for path in others if path.suffix.lower() not in ARCHIVES]
     if not files:
         return "unpack archives"
     return f"convert what is to be read (gdal_translate {files[0].name} {files[0].stem}.tif)"
@@ -140,9 +125,9 @@ def _other_rasters(search: Search, suffixes: Sequence[str] = RASTER_SUFFIXES) ->
         suffix = path.suffix.lower()
         if suffix in suffixes:
             continue
-        if suffix in _OTHER_RASTERS or suffix in _ARCHIVES or suffix in RASTER_SUFFIXES:
+        if suffix in OTHER_RASTERS or suffix in ARCHIVES or suffix in RASTER_SUFFIXES:
             found.append(path)
-        elif suffix not in _PARTS and suffix not in _NO_RASTERS:
+        elif suffix not in PARTS and suffix not in NO_RASTERS:
             unknown.append(path)
     return sorted(found + [path for path in unknown[:_MOST_OPENED] if _holds_a_raster(path)])
 

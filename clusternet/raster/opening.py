@@ -20,6 +20,7 @@ from clusternet.nodata import NodataChoice, Number
 from clusternet.plain_paths import plain_path
 from clusternet.raster.claims import check_claims
 from clusternet.raster.drivers import allowed_drivers
+from clusternet.raster.endings import ARCHIVES
 from clusternet.raster.nesting import check_nesting
 from clusternet.raster.pages import check_pages
 from clusternet.raster.quiet import quiet_georeferencing
@@ -98,6 +99,8 @@ def _why_not(path: Path, error: Exception) -> str:
     """Say why a file was not opened, in GDAL's words where they say more than that."""
     if not Path(path).exists():
         return f"{path}: no such file."
+    if path.suffix.lower() in ARCHIVES:
+        return f"{path}: is an archive; unpack it, and give what it holds."
     if _ANOTHER_FORMAT in str(error):
         return f"{path}: cannot be read as a raster (damaged, cut off, or another format)."
     said = str(error).removeprefix(f"{Path(path).name}: ")
