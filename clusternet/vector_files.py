@@ -19,6 +19,8 @@ from typing import Any
 
 import pandas as pd
 import pyogrio
+import pyogrio.raw
+import shapely
 
 from clusternet.errors import LabelError, OutputError
 from clusternet.foreign_errors import is_foreign, reason, topic
@@ -100,11 +102,33 @@ def write_layer(frame: pd.DataFrame, path: Path, **options: Any) -> None:
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         try:
             with _writable(path) as target:
-                pyogrio.write_dataframe(frame, target, **options)
+                _write(frame, target, **options)
         except Exception as error:
             if not is_foreign(error):
                 raise
             raise OSError(reason(error)) from error
+
+
+def _write(frame: pd.DataFrame, target: str, **options: Any) -> None:
+    if frame.crs is None or _has_old_form(frame.crs):
+        pyogrio.write_dataframe(frame, target, **options)
+        return
+    # write_dataframe knows the old form only, and so no rotated pole
+    shapes = frame.geometry.name
+    fields = [str(column) for column in frame.columns if column != shapes]
+    values = [frame[field].to_numpy() for field in fields]
+    geometries = shapely.to_wkb(frame.geometry.to_numpy())
+    pyogrio.raw.write(target, geometries, values, fields, crs=frame.crs.to_wkt(), **options)
+
+
+def _has_old_form(crs: Any) -> bool:
+    """Tell whether a CRS can be written as the WKT of 2001."""
+    try:
+        return bool(crs.to_wkt("WKT1_GDAL"))
+    except Exception as error:
+        if is_foreign(error):
+            return False
+        raise
 
 
 @contextmanager

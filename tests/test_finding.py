@@ -308,3 +308,22 @@ def test_pages_of_another_size_are_named(tmp_path: Path, caplog: pytest.LogCaptu
     path = write_pages(tmp_path / "a.tif", PIXELS, PIXELS[::2, ::2])
     find_inputs(path, TilingSettings(patch_shape=(4, 4)))
     assert f"{path} holds 1 more image(s) of another size" in caplog.text
+
+
+def test_an_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with pytest.raises(RasterError, match=r"a\.zip: is an archive; unpack it"):
+        with open_raster(tmp_path / "a.zip"):
+            pass
+
+
+def test_label_files_of_no_map_are_named(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for name in ("maps/a_clusters.tif", "labels/a.png", "labels/b.png", "in/a.tif"):
+        write_raster(name, PIXELS)
+    pair_files(tmp_path / "maps", tmp_path / "labels")
+    find_inputs(tmp_path / "in", TilingSettings(patch_shape=(4, 4)), tmp_path / "labels")
+    assert "1 label file(s) belong to none of the maps and are left out: b.png" in caplog.text
+    assert "1 label raster(s) belong to none of the rasters" in caplog.text

@@ -22,7 +22,9 @@ from rasterio.warp import transform
 
 from clusternet.errors import GridMismatchError
 from clusternet.interactive.stroke_files import Place, read_strokes
+from clusternet.land_classes import LandClass
 from clusternet.patch_files import read_manifest
+from clusternet.polygons import PolygonOptions, write_class_polygons
 from clusternet.raster import RasterProfile, check_same_grid, create_map, open_raster
 from clusternet.raster.labels import NO_LABEL, open_labels_onto
 from clusternet.raster.quiet import quiet_georeferencing
@@ -436,3 +438,45 @@ def test_a_projected_map_may_cross_the_antimeridian(world):
                      transform=Affine(0.025, 0, start, 0, -0.0025, 10.02))  # fmt: skip
         found = read_onto(shapes, map_) == 5
         assert found.any() and found[:, 16:24].any(axis=0).all() and not found[:, [0, -1]].any()
+
+
+@pytest.mark.parametrize("start", [-3.0, 177.0])
+def test_labels_are_laid_over_a_rotated_pole(write, tmp_path, start):
+    """Two halves beside a meridian of the rotated system, also where its longitudes start anew."""
+    rotated = CRS.from_user_input(ROTATED_POLE)
+    grid = write("map.tif", np.zeros((6, 12), np.uint8), crs=ROTATED_POLE,
+                 transform=Affine(0.5, 0, start, 0, -0.5, 1.5))  # fmt: skip
+    x, y = np.meshgrid(start + 0.05 * np.arange(121), np.linspace(1.4, -1.4, 60))
+    lon, lat = transform(rotated, CRS.from_epsg(4326), x.ravel().tolist(), y.ravel().tolist())
+    halves = [np.array(x.ravel() < start + 3), np.array(x.ravel() >= start + 3)]
+    shapes = {
+        i: shapely.MultiPoint(np.stack([lon, lat], axis=1)[half]).convex_hull
+        for i, half in enumerate(halves, 1)
+    }
+    vectors = write_shapes(tmp_path / "a.gpkg", shapes, "EPSG:4326")
+    found = read_onto(vectors, grid)
+    assert (found[1:-1, 1:5] == 1).all() and (found[1:-1, 7:11] == 2).all()
+    degrees = Affine(0.01, 0, min(lon), 0, -0.01, max(lat))
+    raster = rasterize_labels(
+        vectors, write("deg.tif", np.zeros((400, 1300), np.uint8), crs="EPSG:4326",
+                       transform=degrees), tmp_path / "labels.tif",
+    )  # fmt: skip
+    again = read_onto(raster.path, grid)
+    assert (again[1:-1, 1:5] == 1).all() and (again[1:-1, 7:11] == 2).all()
+
+
+def test_polygons_of_a_map_keep_its_crs(write, tmp_path):
+    scene = write("scene.tif", crs=ROTATED_POLE, transform=Affine(0.1, 0, 10, 0, -0.1, 50))
+    grid = profile_of(scene)
+    path, classes = write_map(tmp_path / "map.tif", grid), {0: LandClass(0, "a", (1, 2, 3))}
+    write_class_polygons(tmp_path / "a.gpkg", [path], classes, PolygonOptions())
+    found = geopandas.read_file(tmp_path / "a.gpkg")
+    assert CRS.from_wkt(found.crs.to_wkt()) == grid.crs and len(found) == 1
+
+
+def test_a_raster_of_geolocation_arrays_is_named(write, tmp_path, caplog):
+    path = write("swath.tif", crs=None, transform=Affine.identity())
+    with quiet_georeferencing(), rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(ns="GEOLOCATION", X_DATASET="lon.tif", Y_DATASET="lat.tif")
+    tile_rasters(path, tmp_path / "patches", TilingSettings(patch_shape=(6, 8)))
+    assert "geolocation arrays, which outputs cannot carry; warp it first: gdalwarp" in caplog.text

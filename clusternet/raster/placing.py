@@ -110,7 +110,10 @@ def shapes_onto(shapes: Shapes, ground: Ground, *, copies: bool = True) -> Shape
         shapes = replace(shapes, geometries=geometries)
     moved = _moved(shapes, own, target, ground.name)
     turn = full_turn(target)
-    return moved if turn is None else _around(moved, ground.bounds, turn, own, copies=copies)
+    if turn is None:
+        return moved
+    geometries = _mended(moved.geometries, turn, shapes.geometries, full_turn(own))
+    return _around(replace(moved, geometries=geometries), ground.bounds, turn, copies=copies)
 
 
 def _states_no_crs(path: Path) -> bool:
@@ -155,15 +158,13 @@ def _moved(shapes: Shapes, own: CRS, target: CRS, name: str) -> Shapes:
     return replace(shapes, crs=wkt_of(own)).onto(wkt_of(target), name)
 
 
-def _around(shapes: Shapes, box: Bounds, turn: float, own: CRS, *, copies: bool) -> Shapes:
+def _around(shapes: Shapes, box: Bounds, turn: float, *, copies: bool) -> Shapes:
     """Add full turns to longitudes, so that shapes lie where the raster counts them.
 
     With ``copies`` a shape that meets the raster twice, such as one around the Earth, is there
     twice.
     """
     geometries = shapes.geometries
-    if full_turn(own) is None:  # projected shapes have no gap where longitudes start anew
-        geometries = _mended(geometries, turn)
     frame, bounds = shapely.box(*box), shapely.bounds(geometries)
     finite = np.isfinite(bounds).all(axis=1)
     turns = turns_between(bounds[:, [0, 2]], np.array([box[0], box[2]]), turn)
@@ -186,16 +187,31 @@ def _around(shapes: Shapes, box: Bounds, turn: float, own: CRS, *, copies: bool)
     )
 
 
-def _mended(geometries: AnyArray, turn: float) -> AnyArray:
-    """Return geometries whose longitudes do not jump where they start anew."""
-    bounds = shapely.bounds(geometries)
-    torn = bounds[:, 2] - bounds[:, 0] > turn / 2
+def _mended(
+    geometries: AnyArray, turn: float, before: AnyArray, turn_before: float | None
+) -> AnyArray:
+    """Return geometries whose longitudes do not jump where they start anew.
+
+    Args:
+        geometries: in the CRS of the raster.
+        turn: 360 degrees there.
+        before: the same in their own CRS.
+        turn_before: 360 degrees there, None if it is projected and has no such place.
+    """
+    torn = _widths(geometries) > turn / 2
+    if turn_before is not None:
+        torn &= _widths(before) < turn_before / 2
     mended = geometries.copy()
     mended[torn] = shapely.transform(
         geometries[torn],
         lambda p: np.stack([near_turn(p[:, 0], turn / 2, turn), p[:, 1]], axis=1),
     )
     return mended
+
+
+def _widths(geometries: AnyArray) -> AnyArray:
+    bounds = shapely.bounds(geometries)
+    return np.asarray(bounds[:, 2] - bounds[:, 0])
 
 
 def drawing_transform(shapes: Shapes, grid: RasterProfile) -> Affine:
