@@ -101,7 +101,7 @@ def save_patch(
         pixels,
         valid=valid if patch_format.with_valid else None,
         nodata=profile.nodata if is_tagged else None,
-        crs=profile.crs,
+        crs=profile.output_crs,
         transform=profile.window_transform(window) if profile.is_georeferenced else None,
         control=None if profile.control is None else profile.control.of_window(window),
         bands=profile.bands,

@@ -480,3 +480,40 @@ def test_a_raster_of_geolocation_arrays_is_named(write, tmp_path, caplog):
         dataset.update_tags(ns="GEOLOCATION", X_DATASET="lon.tif", Y_DATASET="lat.tif")
     tile_rasters(path, tmp_path / "patches", TilingSettings(patch_shape=(6, 8)))
     assert "geolocation arrays, which outputs cannot carry; warp it first: gdalwarp" in caplog.text
+
+
+def test_control_points_count_where_a_crs_stands_beside_them(write, tmp_path):
+    write("pixels.tif", crs=None, transform=Affine.identity())
+    points = "".join(
+        f"<GCP Pixel='{col}' Line='{row}' X='{x}' Y='{y}'/>" for row, col, x, y in POINTS
+    )
+    scene = tmp_path / "scene.vrt"
+    scene.write_text(
+        f"<VRTDataset rasterXSize='{COLS}' rasterYSize='{ROWS}'><SRS>EPSG:32632</SRS>"
+        f"<GCPList Projection='EPSG:4326'>{points}</GCPList>"
+        "<VRTRasterBand dataType='Byte' band='1'>"
+        "<SimpleSource><SourceFilename relativeToVRT='1'>pixels.tif</SourceFilename>"
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    grid = profile_of(scene)
+    assert not grid.is_georeferenced and grid.pixel_area_ha is None
+    path = write_map(tmp_path / "map.tif", grid)
+    assert controlled(path)[:2] == (POINTS, CRS.from_epsg(4326))
+
+
+@pytest.mark.parametrize("name", ["Undefined Cartesian SRS", "Undefined SRS"])
+def test_an_undefined_crs_is_none(write, tmp_path, name):
+    undefined = ENGINEERING.replace('"site"', f'"{name}"', 1)
+    shapes = write_shapes(tmp_path / "a.gpkg", {3: shapely.box(2, -5, 6, -1)}, undefined)
+    assert (read_onto(shapes, write("image.png")) == 3).sum() == 16
+
+
+def test_heights_do_not_matter_for_where_a_pixel_lies(write, tmp_path):
+    degrees = Affine(0.1, 0, 10, 0, -0.1, 50)
+    flat = write("flat.tif", crs="EPSG:4326", transform=degrees)
+    high = write("high.tif", LABELS[:-1], crs="EPSG:4979", transform=degrees)
+    box = shapely.box(10.2, 49.6, 10.6, 49.8)
+    shapes = write_shapes(tmp_path / "a.gpkg", {3: box}, "EPSG:4979")
+    for grid in (flat, high):
+        assert (read_onto(shapes, grid) == 3).sum() == 8
+    np.testing.assert_array_equal(read_onto(flat, high), _as_labels(LABELS)[:-1])

@@ -30,7 +30,7 @@ class Control:
     points: tuple[Point, ...] = ()
     """Ground control points."""
     crs: CRS | None = None
-    """Of the points."""
+    """Of the points, None where they are on no known system."""
     rpcs: RPC | None = None
     """Rational polynomial coefficients, as satellite scenes come with."""
     has_geolocation: bool = False

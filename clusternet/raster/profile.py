@@ -61,8 +61,16 @@ class RasterProfile:
 
     @property
     def is_georeferenced(self) -> bool:
-        """True if pixels have a place on Earth or at least on a plane."""
+        """True if a transform gives pixels a place on Earth or at least on a plane."""
+        if self.control is not None and self.transform == Affine.identity():
+            return False
         return self.crs is not None or self.transform != Affine.identity()
+
+    @property
+    def output_crs(self) -> CRS | None:
+        """The CRS that outputs state; where control points place them, theirs counts."""
+        by_points = self.control is not None and bool(self.control.points)
+        return None if by_points and not self.is_georeferenced else self.crs
 
     @property
     def warp_command(self) -> str:
@@ -72,7 +80,7 @@ class RasterProfile:
     @property
     def pixel_area_ha(self) -> float | None:
         """Area of a pixel in hectares; None unless the CRS is projected."""
-        if self.crs is None or not self.crs.is_projected:
+        if self.crs is None or not self.crs.is_projected or not self.is_georeferenced:
             return None
         metres = float(self.crs.linear_units_factor[1])
         return abs(self.transform.determinant) * metres**2 / 10_000

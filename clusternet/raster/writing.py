@@ -145,7 +145,7 @@ def create_map(
     """
     options: dict[str, Any] = dict(
         driver="GTiff", height=grid.shape[0], width=grid.shape[1], count=num_bands, dtype=dtype,
-        crs=grid.crs, transform=grid.transform, nodata=nodata, tiled=True, blockxsize=_BLOCK,
+        crs=grid.output_crs, transform=grid.transform, nodata=nodata, tiled=True, blockxsize=_BLOCK,
         blockysize=_BLOCK, compress="deflate", bigtiff="if_safer",
         predictor=1 if colours is not None or np.dtype(dtype).kind == "f" else 2,
     )  # fmt: skip
@@ -154,7 +154,7 @@ def create_map(
     names = None if names is None else [clean_name(name, path) for name in names]
     kind = map_kind((tags or {}).get(KIND_TAG, ""))
     with new_file(path, kind=kind, overwrite=overwrite) as part, ExitStack() as stack:
-        reference = lost_reference(grid.crs, grid.control)
+        reference = lost_reference(grid.output_crs, grid.control)
         side_files = map_side_files(path, kind, colours, names, reference, overwrite=overwrite)
         stack.enter_context(side_files)
         stack.callback(_remove_side_file, part)  # of the hidden name: GDAL writes it by itself
