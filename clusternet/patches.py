@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import PatchError, RasterError
@@ -26,6 +26,7 @@ from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patch_files import MANIFEST_NAME, read_manifest
 from clusternet.raster import open_raster, warn_of_orientation
 from clusternet.raster.finding import report_left_out
+from clusternet.raster.quiet import quiet_warnings
 from clusternet.raster.validity import check_nodata, fitting, valid_pixels
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
@@ -197,7 +198,8 @@ def read_header(path: Path) -> PatchHeader:
     """
     if path.suffix.lower() not in (".tif", ".tiff"):
         try:
-            with Image.open(path) as image:
+            # of many pixels Pillow warns, and of twice as many it raises what is no OSError
+            with quiet_warnings(Image.DecompressionBombWarning), Image.open(path) as image:
                 mode = image.mode
                 if mode in _EIGHT_BIT_MODES:
                     return PatchHeader(
@@ -207,7 +209,7 @@ def read_header(path: Path) -> PatchHeader:
                         has_alpha="A" in mode or "transparency" in image.info,
                         is_plain=mode != "LA",
                     )
-        except (OSError, SyntaxError, UnidentifiedImageError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise PatchError(_damaged(path)) from error
     try:
         with open_raster(path) as raster:

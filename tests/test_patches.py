@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import struct
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -285,11 +287,18 @@ def test_damage_behind_the_header_is_named_when_it_is_read(tmp_path: Path, suffi
         open_patches(tmp_path).read(0)
 
 
+def claiming(side: int) -> bytes:
+    """Return the beginning of a PNG that claims many pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", crc32(header))
+
+
+@pytest.mark.parametrize("content", [b"", claiming(30_000)], ids=["empty", "gigapixel"])
 def test_damaged_headers_are_skipped_on_demand(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     save(tmp_path / "a/2.png", four_textures(8, 8, 3))
-    (tmp_path / "a/1.png").write_bytes(b"")
+    (tmp_path / "a/1.png").write_bytes(content)
     with pytest.raises(PatchError, match=r"a/1\.png: cannot be read.*--skip_bad_files"):
         open_patches(tmp_path)
     with caplog.at_level(logging.WARNING):
