@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -560,3 +561,11 @@ def test_label_patches_have_no_label_where_labels_are_nan(
     assert np.argwhere(~valid).tolist() == [[3, 4], [5, 6]]
     assert str(profile.nodata) == str(float(stands_for))
     np.testing.assert_array_equal(pixels[~valid][:, 0], [stands_for] * 2)
+
+
+def test_thousands_of_bands_are_opened_at_once(write_raster: WriteRaster) -> None:
+    path = write_raster("many.tif", np.ones((2, 2, 3000), np.uint8), nodata=3)
+    start = time.process_time()
+    with open_raster(path) as raster:
+        assert raster.profile.num_bands == 3000
+    assert time.process_time() - start < 3  # half a minute where each band asks for all

@@ -21,12 +21,15 @@ _TO_NM = {
 
 def read_band_identity(dataset: DatasetReader, indexes: Sequence[int]) -> BandIdentity:
     """Read what a file says of the bands ``indexes``, numbered from 1."""
-    scales = tuple(float(dataset.scales[i - 1]) for i in indexes)
-    offsets = tuple(float(dataset.offsets[i - 1]) for i in indexes)
+    # once, since rasterio asks all bands at each use
+    all_scales, all_offsets, all_texts = dataset.scales, dataset.offsets, dataset.descriptions
+    all_colours = dataset.colorinterp
+    scales = tuple(float(all_scales[i - 1]) for i in indexes)
+    offsets = tuple(float(all_offsets[i - 1]) for i in indexes)
     is_scaled = any(scale != 1 for scale in scales) or any(offsets)
-    colours = [dataset.colorinterp[i - 1] for i in indexes]
+    colours = [all_colours[i - 1] for i in indexes]
     return BandIdentity(
-        descriptions=_stated(dataset.descriptions[i - 1] or None for i in indexes),
+        descriptions=_stated(all_texts[i - 1] or None for i in indexes),
         wavelengths_nm=_stated(_wavelength(dataset, i) for i in indexes),
         colours=_stated(None if colour in _SILENT else colour.name for colour in colours),
         scales=scales if is_scaled else (),

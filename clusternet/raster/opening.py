@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import rasterio
@@ -39,7 +39,7 @@ class _Reader(DatasetReader):  # type: ignore[misc]
     and raises the complaint there; a second try is answered.
     """
 
-    @property
+    @cached_property  # of many bands each is asked for
     def colorinterp(self) -> tuple[ColorInterp, ...]:
         """The colour of each band."""
         try:

@@ -88,10 +88,11 @@ def find_validity(
     """
     alpha = alpha_bands(dataset)
     numbers = [i for i in dataset.indexes if i not in alpha]
-    flags = [dataset.mask_flag_enums[i - 1] for i in numbers]
+    all_flags, all_values = dataset.mask_flag_enums, dataset.nodatavals  # once: made at each use
+    flags = [all_flags[i - 1] for i in numbers]
     common = next((i for i, f in zip(numbers, flags, strict=True) if _is_common_mask(f)), None)
     own_masks = {place: i for place, i in enumerate(numbers) if not flags[place]}
-    values = [fitting(dataset.nodatavals[i - 1], dtype) for i in numbers]
+    values = [fitting(all_values[i - 1], dtype) for i in numbers]
     if common is not None and MaskFlags.nodata in flags[numbers.index(common)]:
         values = [None] * len(numbers)  # one colour is transparent: that is the mask
     says_nothing = not alpha and all(MaskFlags.all_valid in f for f in flags)
