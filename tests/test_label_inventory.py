@@ -260,6 +260,15 @@ def test_names_in_a_raster_attribute_table_count(write_raster) -> None:
     assert read_categories(path)[0] == {1: "forest", 2: "water"}
 
 
+def test_a_class_lost_between_pixel_centres_is_named(write_raster, tmp_path, lines) -> None:
+    fine = CLUSTERS.repeat(4, 0).repeat(4, 1)
+    fine[40, 40] = 7
+    finer = rasterio.Affine(PIXEL / 4, 0, LEFT, 0, -PIXEL / 4, TOP)
+    labels = write_raster("fine.tif", fine, transform=finer)
+    evaluate(write_raster("scene.tif", CLUSTERS), labels, clusters=True)
+    assert "WARNING no pixel of the maps has one of these labels: 7." in lines()
+
+
 # --- meeting by name, through files --------------------------------------------------------------
 
 

@@ -255,6 +255,18 @@ def boxes_meet(first: RasterProfile, second: RasterProfile) -> bool:
     return any(_reaches_into(one, other) for one, other in pairs)
 
 
+def window_around(first: RasterProfile, second: RasterProfile) -> Window:
+    """Return the window of ``first`` that holds ``second``, as far as it lies on it."""
+    there = _on_grid(_lattice(second.shape, _LATTICE), second, first)
+    there = there[np.isfinite(there).all(axis=1)]
+    if not len(there):
+        return Window(0, 0, 0, 0)
+    limits = np.array(first.shape[::-1])
+    left, top = np.clip(np.floor(there.min(axis=0)), 0, limits).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(there.max(axis=0)), 0, limits).astype(int).tolist()
+    return Window(top, left, bottom - top, right - left)
+
+
 def _reaches_into(first: RasterProfile, second: RasterProfile) -> bool:
     there = _on_grid(_lattice(first.shape, _LATTICE), first, second)
     rows, cols = second.shape

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,19 +17,30 @@ import numpy as np
 
 from clusternet.class_meeting import Renumbering
 from clusternet.errors import LabelError
+from clusternet.label_inventory import LabelInventory
 from clusternet.label_rules import UNLABELLED, LabelRules
 from clusternet.land_classes import MAX_CLASS
 from clusternet.nodata import Number, declaring_hint
-from clusternet.raster.alignment import Readable, boxes_meet, on_same_grid, warped_onto
+from clusternet.raster.alignment import (
+    Readable,
+    boxes_meet,
+    on_same_grid,
+    warped_onto,
+    window_around,
+)
 from clusternet.raster.burning import NO_LABEL, BurntLabels
 from clusternet.raster.categories import check_lossless
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile
+from clusternet.raster.reading import Raster
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.vectors import Shapes, is_vector, read_shapes
-from clusternet.windows import Window
+from clusternet.windows import Window, blocks
 
 __all__ = ["NO_LABEL", "Labels", "RasterLabels", "is_class_value", "open_labels_onto"]
+
+_NOTED_WINDOW = (2048, 2048)
+_MOST_NOTED = 100_000_000  # pixels of labels around a map that are looked through: some seconds
 
 
 class Labels(Protocol):
@@ -86,6 +98,22 @@ def open_labels_onto(
             return
         with warped_onto(profile, grid) as view:
             yield RasterLabels(view, rules, file=profile, overlaps=boxes_meet(profile, grid))
+        _note_classes(raster, window_around(profile, grid), rules)
+
+
+def _note_classes(raster: Raster, around: Window, rules: LabelRules) -> None:
+    """Note the classes that a label raster holds around a map on another grid.
+
+    Small objects may lie between the pixel centres of the map, so that a class vanishes.
+    """
+    if around.height * around.width > _MOST_NOTED:
+        return
+    labels = RasterLabels(raster, replace(rules, inventory=LabelInventory()))
+    for part in blocks(around.shape, _NOTED_WINDOW):
+        values, valid = labels.read(
+            Window(around.row + part.row, around.col + part.col, *part.shape)
+        )
+        rules.inventory.known.update(np.unique(values[valid]).tolist())
 
 
 def _read_once(path: Path, rules: LabelRules) -> Shapes:
