@@ -39,8 +39,8 @@ class Statement:
 
     @property
     def is_nameless(self) -> bool:
-        """True if only numbers tell its classes apart."""
-        return not self.names and not self.loose_names
+        """True if only numbers tell its classes apart; ``unknown`` and the like name none."""
+        return all(map(is_no_class, (*self.names.values(), *self.loose_names)))
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def _check_numbers_mean_something(
     nameless = [file for file in files if file.is_nameless]
     if not nameless:
         return
-    numbered = any(file.names for file in files)
+    numbered = any(file.names and not file.is_nameless for file in files)
     loose = [file for file in files if file.loose_names and not file.numbers]
     if loose and not numbered:
         raise LabelError(

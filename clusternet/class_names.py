@@ -26,7 +26,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _INVISIBLE = "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
-def clean_name(text: str, source: object = "class names") -> str:
+def clean_name(text: str, source: object = "class names", *, quiet: bool = False) -> str:
     """Return a class name as it is compared, shown and written; perhaps empty.
 
     White space around it does not count, a line break or tab inside becomes a space, and letters
@@ -36,6 +36,7 @@ def clean_name(text: str, source: object = "class names") -> str:
     Args:
         text: the name as a file or a person states it.
         source: where it stands, for messages.
+        quiet: leave the warning out.
 
     Raises:
         LabelError: if it is longer than ``MAX_NAME``.
@@ -47,7 +48,7 @@ def clean_name(text: str, source: object = "class names") -> str:
             f"{len(name)} ({short_value(name, 40)}); shorten it."
         )
     written = _UNWRITABLE.sub(_REPLACEMENT, name)
-    if written != name:
+    if written != name and not quiet:
         logger.warning(
             "%s: the class name %s holds control characters; it is written '%s'.",
             source, ascii(name), written,

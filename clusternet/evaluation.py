@@ -227,7 +227,9 @@ def _file_agreement(
     if picture is not None:
         lookup = np.append(mapping, NO_CLASS)  # the last entry serves the -1 of nodata
         known = np.where(picture.predicted < len(mapping), picture.predicted, -1)
-        picture = Picture(lookup[known], picture.truth)
+        # labels where the map has no data may have classes that no other pixel has
+        truth = np.where(picture.truth < num_classes, picture.truth, -1)
+        picture = Picture(lookup[known], truth)
     agreement = _agreement([tally], table, mapping[: len(table)], kind)
     return FileAgreement(tally.map_path, tally.label_path, agreement, picture)
 

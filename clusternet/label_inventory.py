@@ -100,6 +100,16 @@ class LabelInventory:
         """Return the number of shapes that had this fate."""
         return sum(fates[fate] for fates in self._shapes().values())
 
+    def add_undeclared(self, path: Path, pixels: int) -> None:
+        """Add pixels of a file that mean no label by convention only."""
+        if pixels:
+            self.undeclared[path] += pixels
+
+    def add_lacking(self, name: str, pixels: int) -> None:
+        """Add pixels of a class whose name says that there is none."""
+        if pixels:
+            self.lacking[name] += pixels
+
     def why_none(self) -> str:
         """Say why no pixel has a label, as the end of a message; empty if nothing is known."""
         shapes = self._shapes()
@@ -136,7 +146,7 @@ class LabelInventory:
                 )  # fmt: skip
         absent = sorted(self.known - shapes.keys() - self.read.keys())
         if absent:
-            listed = short(", ".join(map(self._name, absent)), 200)
+            listed = short(", ".join(map(self._called, absent)), 200)
             logger.warning("no pixel of the maps has one of these labels: %s%s.",
                            listed, left_out and f" ({left_out})")  # fmt: skip
 
@@ -145,17 +155,16 @@ class LabelInventory:
         for number, pixels in sorted(self.used.items()):
             count = shapes[number].total() if number in shapes else 0
             drawn = f" of {count} shape(s)" if count else ""
-            parts.append(f"{self._name(number)} {pixels:,} px{drawn}")
+            parts.append(f"{self._called(number)} {pixels:,} px{drawn}")
         if parts:
             shown = parts if len(parts) <= 12 else [*parts[:10], f"{len(parts) - 10} more"]
             logger.info("labels used: %s.", short(", ".join(shown), 240))
-        for path, pixels in self.undeclared.items():
-            if pixels and len(self.undeclared) == 1:
-                logger.info("%s: %s pixels of value 255 are taken as unlabelled.",
-                            path, f"{pixels:,}")  # fmt: skip
-        if len(self.undeclared) > 1:
-            logger.info("%s pixels of value 255 in %d label files are taken as unlabelled.",
-                        f"{self.undeclared.total():,}", len(self.undeclared))  # fmt: skip
+        if self.undeclared:
+            first, others = min(self.undeclared), len(self.undeclared) - 1
+            logger.info(
+                "%s%s: %s pixels of value 255 are taken as unlabelled.", first,
+                f" (and {others} more)" if others else "", f"{self.undeclared.total():,}",
+            )  # fmt: skip
         for name, pixels in self.lacking.items():
             logger.info("the class '%s' (%s px) is taken as no label, as its name says.",
                         short_value(name, 40), f"{pixels:,}")  # fmt: skip
@@ -176,6 +185,9 @@ class LabelInventory:
 
     def _name(self, number: int) -> str:
         return f"'{short_value(self.names[number], 40)}'" if number in self.names else str(number)
+
+    def _called(self, number: int) -> str:
+        return self._name(number) if number in self.names else f"class {number}"
 
     def _shapes(self) -> dict[int, Counter[Fate]]:
         """Return the shapes of each class by what became of them."""

@@ -53,7 +53,9 @@ class ClassColumn:
         )
 
 
-def read_classes(path: Path, frame: pd.DataFrame, class_field: str | None) -> ClassColumn:
+def read_classes(
+    path: Path, frame: pd.DataFrame, class_field: str | None, *, quiet: bool = False
+) -> ClassColumn:
     """Return the class of each row of a table.
 
     Args:
@@ -61,6 +63,7 @@ def read_classes(path: Path, frame: pd.DataFrame, class_field: str | None) -> Cl
         frame: its fields.
         class_field: the field that holds the class; None takes ``class``. A file without any
             field is all class 1.
+        quiet: say nothing of names that hold control characters.
 
     Raises:
         LabelError: if there is no such field, or it holds fractions or numbers out of range.
@@ -69,7 +72,13 @@ def read_classes(path: Path, frame: pd.DataFrame, class_field: str | None) -> Cl
     if name is None:
         return ClassColumn([1] * len(frame), {}, False)
     values = frame[name]
-    found = {value: _key(path, value) for value in values.dropna().unique()}
+    try:
+        distinct_values = values.dropna().unique()
+    except TypeError:  # of GeoJSON, whose values may be lists and objects
+        raise LabelError(
+            f"{path}: field '{name}' holds lists; expected class numbers or names."
+        ) from None
+    found = {value: _key(path, value, quiet) for value in distinct_values}
     _check(path, name, list(found.values()))
     distinct = {value: key for value, key in found.items() if not isinstance(key, float)}
     keys = [None if pd.isna(value) else distinct[value] for value in values]
@@ -116,13 +125,13 @@ def _class_field(path: Path, frame: pd.DataFrame, name: str | None) -> str | Non
     return None
 
 
-def _key(path: Path, value: Any) -> Key | float | None:
+def _key(path: Path, value: Any, quiet: bool) -> Key | float | None:
     """Return a value as a number or a name; a float if it is a fraction, None if it is empty."""
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
         return int(value) if float(value).is_integer() else float(value)
-    name = clean_name(str(value), path)
+    name = clean_name(str(value), path, quiet=quiet)
     if name in _TRUTH:
         return _TRUTH[name]
     if whole := _WHOLE.fullmatch(name):
@@ -165,7 +174,7 @@ def _second_names(
     if class_field.lower() != CLASS_FIELD or not {"name"} <= columns.keys() <= _OUR_FIELDS:
         return {}
     pairs = {
-        (key, clean_name(name, path))
+        (key, clean_name(name, path, quiet=True))
         for key, name in zip(keys, frame[columns["name"]], strict=True)
         if isinstance(key, int) and isinstance(name, str)
     }

@@ -60,6 +60,8 @@ class Shapes:
     """Their CRS as WKT, None where the file has none."""
     rows: IntArray
     """(parts,) the row of the file that each is a part of: its shape."""
+    stated: frozenset[int] = frozenset()
+    """All classes of the file, those whose shapes have no geometry too."""
 
     @property
     def bounds(self) -> Bounds:
@@ -114,8 +116,8 @@ def read_shapes(
     """
     frame = _read_frame(path, layer)
     column = _class_column(path, frame, class_field, burn_value)
+    report_form(path, column, class_field)
     if not isinstance(classes, Meeting):
-        report_form(path, column, class_field)
         classes = meet([column.statement(path)], given=classes, reserved=reserved)
     numbers = _common_numbers(column, classes.onto(path), classes)
     frame = frame.assign(**{_ROW: np.arange(len(frame)), _NUMBER: numbers})
@@ -126,24 +128,28 @@ def read_shapes(
     used = _usable(path, frame)
     parts = _parts(used)
     found = parts[_NUMBER].to_numpy(np.int32)
-    present = set(found.tolist())
+    stated = set(numbers.tolist()) - {_NO_CLASS}
     return Shapes(
         path=path,
         geometries=parts.geometry.to_numpy(),
         classes=found,
-        names={n: name for n, name in classes.classes.names.items() if n in present},
+        names={n: name for n, name in classes.classes.names.items() if n in stated},
         crs=None if frame.crs is None else frame.crs.to_wkt(),
         rows=parts[_ROW].to_numpy(np.int32),
+        stated=frozenset(stated),
     )
 
 
 def read_statement(
     path: Path, *, class_field: str | None = None, layer: str | None = None
 ) -> Statement:
-    """Return what a vector file says of its classes; errors as of `read_shapes`."""
-    column = _class_column(path, _read_frame(path, layer), class_field, None)
-    report_form(path, column, class_field)
-    return column.statement(path)
+    """Return what a vector file says of its classes; errors as of `read_shapes`.
+
+    Nothing is warned of: that is left to whoever reads the shapes.
+    """
+    frame = _read_frame(path, layer, quiet=True)
+    fields = frame.drop(columns=frame.geometry.name)
+    return read_classes(path, fields, class_field, quiet=True).statement(path)
 
 
 def _class_column(
@@ -271,14 +277,14 @@ def _layer_name(name: str) -> str:
     return f"map_{name}"
 
 
-def _read_frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
+def _read_frame(path: Path, layer: str | None, *, quiet: bool = False) -> geopandas.GeoDataFrame:
     if not path.exists():
         raise LabelError(f"{path}: no such file.")
     try:
         layers = _layers(path)
         _check_layer(path, layer, layers)
         # GDAL reads a million shapes in seconds
-        frame = run_aside(partial(read_layer, path, layer or layers[0]))
+        frame = run_aside(partial(read_layer, path, layer or layers[0], quiet=quiet))
     except Exception as error:
         if not (is_foreign(error) or isinstance(error, ValueError)):
             raise

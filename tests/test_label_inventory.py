@@ -266,7 +266,7 @@ def test_a_class_lost_between_pixel_centres_is_named(write_raster, tmp_path, lin
     finer = rasterio.Affine(PIXEL / 4, 0, LEFT, 0, -PIXEL / 4, TOP)
     labels = write_raster("fine.tif", fine, transform=finer)
     evaluate(write_raster("scene.tif", CLUSTERS), labels, clusters=True)
-    assert "WARNING no pixel of the maps has one of these labels: 7." in lines()
+    assert "WARNING no pixel of the maps has one of these labels: class 7." in lines()
 
 
 # --- meeting by name, through files --------------------------------------------------------------
@@ -308,6 +308,41 @@ def test_numbers_names_and_colours_come_from_a_list(draw, clusters, tmp_path) ->
     with pytest.raises(LabelError, match="the class 'lake', which is not in the class list"):
         rasterize_labels(draw([("lake", FOREST[1])]), clusters, path, classes=classes,
                          overwrite=True)  # fmt: skip
+
+
+def test_a_class_whose_shapes_have_no_geometry_is_named(draw, clusters, tmp_path, lines) -> None:
+    rasterize_labels(draw([FOREST, ("bog", None), ("bog", shapely.Point())]), clusters,
+                     tmp_path / "l.tif")  # fmt: skip
+    assert "WARNING no pixel of the maps has one of these labels: 'bog'." in lines()
+    assert "2 of 3 shapes have no geometry and are left out" in lines()
+
+
+def test_a_list_as_class_is_refused(tmp_path, clusters) -> None:
+    feature = {"type": "Feature", "properties": {"class": ["a"]}}
+    feature["geometry"] = shapely.geometry.mapping(FOREST[1])
+    path = tmp_path / "l.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(LabelError, match="field 'class' holds lists; expected class numbers"):
+        rasterize_labels(path, clusters, tmp_path / "l.tif")
+
+
+def test_a_map_that_names_only_unknown_is_told_apart_by_number(draw, clusters, tmp_path) -> None:
+    numbers = draw([(0, FOREST[1]), (1, WATER[1])])
+    assign_classes(clusters, numbers, tmp_path / "out", unlabelled="unknown")
+    names = draw([FOREST, WATER], "names.gpkg")
+    perfect = tmp_path / "out" / "scene_classes.tif"
+    with pytest.raises(LabelError, match=r"holds class numbers, but .* holds names .*--classes"):
+        evaluate(perfect, names)
+    listed = make_class_list({0: "forest", 1: "water"})
+    assert evaluate(perfect, names, classes=listed).accuracy == 1
+
+
+def test_many_shapes_without_a_label_take_no_time(draw, clusters, tmp_path, lines) -> None:
+    specks = [("tree", box(i % 20 + 0.6, i // 20 % 28 + 0.6, 0.2, 0.2)) for i in range(2000)]
+    stacked = [("under", box(4, 22, 1, 1))] * 20 + [("over", box(4, 22, 1, 1))]
+    rasterize_labels(draw([*specks, *stacked]), clusters, tmp_path / "l.tif")
+    assert "class 'under': none of its 20 shape(s) gives a label: 20 wholly under" in lines()
+    assert "class 'tree': none of its 2000 shape(s) gives a label: 2000 covering no" in lines()
 
 
 def test_numbers_as_text_are_said_and_stray_names_warned_of(

@@ -19,7 +19,7 @@ from clusternet.windows import Window, blocks
 NO_LABEL = -1
 """The value of pixels without a label in the arrays that are read."""
 _NO_SHAPE = -1
-_BURN_ALONE = (1024, 1024)  # pixels at a time of a shape that is burnt by itself
+_WINDOW = (2048, 2048)
 
 
 class BurntLabels:
@@ -72,7 +72,7 @@ class BurntLabels:
         labels: IntArray = table[parts]
         labels[labels == self._unlabelled] = NO_LABEL
         for number, name in self._lacking.items():
-            self._inventory.lacking[name] += int((labels == number).sum())
+            self._inventory.add_lacking(name, int((labels == number).sum()))
             labels[labels == number] = NO_LABEL
         valid = labels != NO_LABEL
         self._inventory.add_read(labels[valid])
@@ -90,28 +90,34 @@ class BurntLabels:
         rows, cols = self.grid.shape
         corners = [self._transform @ c for c in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
         valid = shapely.make_valid(self._shapes.geometries[unseen])
-        for index in unseen[shapely.intersects(valid, shapely.Polygon(corners))]:
-            fates[index] = Fate.HIDDEN if self._covers_centre(index) else Fate.NO_CENTRE
+        on_map = unseen[shapely.intersects(valid, shapely.Polygon(corners))]
+        fates[on_map] = Fate.NO_CENTRE
+        fates[self._hidden(on_map)] = Fate.HIDDEN
         fates[np.isin(self._shapes.classes, [self._unlabelled, *self._lacking])] = Fate.ABSENT
         return fates
 
-    def _covers_centre(self, index: int) -> bool:
-        """Tell whether a shape would give a label if it lay on top."""
-        around = self._pixels_around(index)
-        for part in blocks(around.shape, _BURN_ALONE):
-            place = Window(around.row + part.row, around.col + part.col, *part.shape)
-            if (self._burn(np.array([index]), place) != _NO_SHAPE).any():
-                return True
-        return False
+    def _hidden(self, indexes: AnyArray) -> AnyArray:
+        """Return those shapes that would give labels if they lay on top.
 
-    def _pixels_around(self, index: int) -> Window:
-        """Return the window of the map that holds a shape."""
-        left, bottom, right, top = shapely.bounds(self._shapes.geometries[index])
-        ends = [~self._transform @ (x, y) for x in (left, right) for y in (bottom, top)]
-        cols, rows = np.array(ends).T
-        row, col = int(np.floor(rows.min())) - 1, int(np.floor(cols.min())) - 1
-        height, width = int(np.ceil(rows.max())) + 1 - row, int(np.ceil(cols.max())) + 1 - col
-        return Window(row, col, height, width).inside(self.grid.shape)
+        They are burnt by themselves; of those that hide each other some appear each time.
+        """
+        left, found = indexes, [np.empty(0, int)]
+        while left.size:
+            shown = [np.empty(0, int)]
+            for window in blocks(self.grid.shape, _WINDOW):
+                under = np.intersect1d(left, self._under(window))
+                if under.size:
+                    shown.append(np.unique(self._burn(under, window)))
+            new = np.intersect1d(left, np.concatenate(shown))
+            found.append(new)
+            left = self._beside(np.setdiff1d(left, new), new)
+        return np.concatenate(found)
+
+    def _beside(self, indexes: AnyArray, others: AnyArray) -> AnyArray:
+        """Return those shapes that others may lie over."""
+        tree = shapely.STRtree(self._shapes.geometries[indexes])
+        found: AnyArray = indexes[np.unique(tree.query(self._shapes.geometries[others])[1])]
+        return found
 
     def _burn(self, indexes: AnyArray, window: Window) -> IntArray:
         """Return the shape on top of each pixel, ``_NO_SHAPE`` where there is none."""

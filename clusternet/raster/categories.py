@@ -102,8 +102,8 @@ def check_lossless(path: Path, what: str = "labels") -> None:
         lossy = _lossy_compression(dataset)
     if lossy:
         raise LabelError(
-            f"{path}: cannot serve as {what}: {lossy} compression changes class numbers. Save "
-            f"the {what} anew from where they were made, as PNG or as GeoTIFF with deflate."
+            f"{path}: cannot serve as {what}: {lossy} compression changes class numbers. Save the "
+            "original anew as PNG or as GeoTIFF with deflate."
         )
 
 

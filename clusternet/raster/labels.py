@@ -172,13 +172,13 @@ class RasterLabels:
             valid &= values != self._unlabelled
         if self._by_convention:
             marked = valid & (values == UNLABELLED)
-            self._inventory.undeclared[self.path] += int(marked.sum())
+            self._inventory.add_undeclared(self.path, int(marked.sum()))
             valid &= ~marked
         labels = np.full(window.shape, NO_LABEL, np.int32)
         labels[valid] = self._common_numbers(values[valid])
         for number, name in self._no_classes.items():
             lacking = labels == number
-            self._inventory.lacking[name] += int(lacking.sum())
+            self._inventory.add_lacking(name, int(lacking.sum()))
             labels[lacking] = NO_LABEL
         valid = labels != NO_LABEL
         self._inventory.add_read(labels[valid])
@@ -200,9 +200,11 @@ def is_class_value(value: int, onto: Renumbering) -> bool:
 
 
 def _check_class_numbers(path: Path, values: AnyArray, nodata: Number | None) -> None:
-    if values.dtype.kind == "f" and (values % 1 != 0).any():
+    fractions = values[values % 1 != 0] if values.dtype.kind == "f" else values[:0]
+    if fractions.size:
         raise LabelError(
-            f"{path}: holds the value {values[values % 1 != 0][0]}; expected whole class numbers."
+            f"{path}: holds the value {fractions[0]:g}; expected whole class numbers. "
+            "Are these measurements, or labels resampled by averaging (take nearest neighbours)?"
         )
     for value in (values.min(), values.max()):
         if not 0 <= value <= MAX_CLASS:

@@ -114,7 +114,8 @@ def rasterize_labels(
     warn_of_orientation([reference])
     with open_raster(reference, codes=True) as raster:
         grid = raster.profile
-    inventory = LabelInventory({**classes.names, **shapes.names}, set(classes.names))
+    known = {*classes.names, *shapes.stated}
+    inventory = LabelInventory({**classes.names, **shapes.names}, known)
     labels = BurntLabels(
         shapes, grid, background=background, all_touched=all_touched, inventory=inventory
     )
