@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = args.output or Path("runs") / args.patches.resolve().name
 
     def command() -> None:
-        from clusternet.run_outputs import check_run_outputs
+        from clusternet.run_outputs import RunOutputs
 
         if args.resume:
             from clusternet.run import saved_settings
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings = training_settings(args)
         options = {name: getattr(args, name) for name in _OPTIONS}
         epochs = range(args.current_epoch + 1, settings.num_epochs + 1)
-        check_run_outputs(args.patches, output, epochs=epochs, **options)
+        RunOutputs(args.patches, output, epochs, **options).check()
         load_network_library()
         from clusternet.training import train
 

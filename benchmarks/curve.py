@@ -104,19 +104,19 @@ def measure(args: argparse.Namespace) -> None:
         ClusterNetError: if data or settings cannot be used, or results cannot be written.
     """
     plans = plans_to_compare(args)
-    bench = prepare(args, "curve.py")
-    rows = load_rows(args.output_folder)
-    for seed in args.seeds:
-        for name, (settings, change) in plans.items():
-            seeded = dataclasses.replace(settings, seed=seed)
-            rows = [row for row in rows if (row["method"], row["seed"]) != (name, seed)]
-            with change.in_force():
-                for found in curve_rows(bench, name, seeded):
-                    rows += found
-                    rows.sort(key=lambda row: (row["method"], row["steps"], row["seed"]))
-                    save_rows(args.output_folder, rows, facts(args), _LINE)
-                    save_curve(args.output_folder / "curve.png", rows)
-    print(format_tables(rows, _LINE))
+    with prepare(args, "curve.py") as bench:
+        rows = load_rows(args.output_folder)
+        for seed in args.seeds:
+            for name, (settings, change) in plans.items():
+                seeded = dataclasses.replace(settings, seed=seed)
+                rows = [row for row in rows if (row["method"], row["seed"]) != (name, seed)]
+                with change.in_force():
+                    for found in curve_rows(bench, name, seeded):
+                        rows += found
+                        rows.sort(key=lambda row: (row["method"], row["steps"], row["seed"]))
+                        save_rows(args.output_folder, rows, facts(args), _LINE)
+                        save_curve(args.output_folder / "curve.png", rows)
+        print(format_tables(rows, _LINE))
 
 
 def main() -> None:

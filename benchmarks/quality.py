@@ -67,18 +67,18 @@ def measure(args: argparse.Namespace) -> None:
     """
     for method in args.methods:
         check_patch_size(args, method)
-    bench = prepare(args, "quality.py")
-    rows = load_rows(args.output_folder)
-    for method in args.methods:
-        found = method_rows(bench, method)
-        rows = [row for row in rows if row["method"] != method] + found
-        rows.sort(key=lambda row: METHODS.index(row["method"]))
-        save_rows(args.output_folder, rows, facts(args))
-    for index in bench.shown:
-        scene, count = bench.scenes[index], len(bench.classes)
-        maps = {name: found[index] for name, found in bench.maps.items()}
-        save_picture(args.output_folder / "maps", scene, scene.truth(count), maps, count)
-    print(format_tables(rows))
+    with prepare(args, "quality.py") as bench:
+        rows = load_rows(args.output_folder)
+        for method in args.methods:
+            found = method_rows(bench, method)
+            rows = [row for row in rows if row["method"] != method] + found
+            rows.sort(key=lambda row: METHODS.index(row["method"]))
+            save_rows(args.output_folder, rows, facts(args))
+        for index in bench.shown:
+            scene, count = bench.scenes[index], len(bench.classes)
+            maps = {name: found[index] for name, found in bench.maps.items()}
+            save_picture(args.output_folder / "maps", scene, scene.truth(count), maps, count)
+        print(format_tables(rows))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from measures.start import measure_start
 
 from clusternet.errors import OutputError
 from clusternet.files import check_new
+from clusternet.locks import claimed
 
 PARTS = ("start", "limit", "epoch", "prediction", "growth")
 
@@ -156,12 +157,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     scale = TINY if args.tiny else Scale()
     if args.patches:
         scale = replace(scale, patches=args.patches)
-    sizes = args.sizes or ([208] if args.tiny else [256, 512])
-
     try:
-        check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
+        with claimed(args.output_folder):
+            check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
+            _measure_all(args, scale, args.sizes or ([208] if args.tiny else [256, 512]))
     except OutputError as error:
         parser.error(str(error))
+    print(f"{args.output_folder}: tables.md, results.json and growth.png written")
+
+
+def _measure_all(args: argparse.Namespace, scale: Scale, sizes: Sequence[int]) -> None:
     results = load(args.output_folder) | {"machine": machine()}
     results["commands"] = [*results.get("commands", []), " ".join(sys.argv)]
     with tempfile.TemporaryDirectory() as work:
@@ -172,7 +177,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 results[key] = merge(results.get(key), value)
             save(results, args.output_folder)
     print(tables(results))
-    print(f"{args.output_folder}: tables.md, results.json and growth.png written")
 
 
 def _measure(

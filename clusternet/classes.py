@@ -30,6 +30,7 @@ from clusternet.interrupts import interrupts
 from clusternet.label_files import classes_in, settle_labels
 from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
+from clusternet.locks import claimed
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
 from clusternet.pairing import find_maps, pair_files
 from clusternet.polygons import PolygonOptions, check_new_polygons, write_class_polygons
@@ -147,30 +148,33 @@ def assign_classes(
     named = None if classes is None else classes.source
     # the legend goes into the run, too: it is the run's own
     check_apart((*targets, *legends, polygons), (maps, labels, legend, run, named))
-    for path in legends:
-        check_new(path, kind=LEGEND_FILE, overwrite=overwrite)
-    _check_outputs(targets, polygons, overwrite)
-    votes, basis = None, ""
-    if legend is not None and labels is None:
-        naming = Naming(_fitting_legend(legend, cluster_maps), 0, "")
-    elif labels is not None and legend is None:
-        options = LabelOptions(classes or ClassList(), class_field, layer, background, ignore_label)
-        votes, rules = _votes(cluster_maps, maps, labels, gt_fraction, seed, options)
-        basis = rules.meeting.basis() if len(rules.meeting.statements) > 1 else ""
-        naming = _named(votes, naming_options, options.classes, run, common_run(cluster_maps))
-    else:
-        raise SettingsError(
-            "Expected either labels or a legend (--legend), received both or neither."
-        )
-    _write_class_maps(cluster_maps, targets, naming.legend, overwrite)
-    if not edited:
-        write_legend(legend_path, naming.legend, overwrite=overwrite)
-    if polygons is not None:
-        write_class_polygons(
-            polygons, targets, naming.legend.classes, outline_options, overwrite=overwrite
-        )
-    if run is not None and votes is not None:
-        _keep_in_run(run, naming.legend, overwrite)
+    with claimed(output_folder, polygons):
+        for path in legends:
+            check_new(path, kind=LEGEND_FILE, overwrite=overwrite)
+        _check_outputs(targets, polygons, overwrite)
+        votes, basis = None, ""
+        if legend is not None and labels is None:
+            naming = Naming(_fitting_legend(legend, cluster_maps), 0, "")
+        elif labels is not None and legend is None:
+            options = LabelOptions(
+                classes or ClassList(), class_field, layer, background, ignore_label
+            )
+            votes, rules = _votes(cluster_maps, maps, labels, gt_fraction, seed, options)
+            basis = rules.meeting.basis() if len(rules.meeting.statements) > 1 else ""
+            naming = _named(votes, naming_options, options.classes, run, common_run(cluster_maps))
+        else:
+            raise SettingsError(
+                "Expected either labels or a legend (--legend), received both or neither."
+            )
+        _write_class_maps(cluster_maps, targets, naming.legend, overwrite)
+        if not edited:
+            write_legend(legend_path, naming.legend, overwrite=overwrite)
+        if polygons is not None:
+            write_class_polygons(
+                polygons, targets, naming.legend.classes, outline_options, overwrite=overwrite
+            )
+        if run is not None and votes is not None:
+            _keep_in_run(run, naming.legend, overwrite)
     return ClassReport(
         class_maps=tuple(targets),
         legend_path=legend_path,

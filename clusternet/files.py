@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,16 +124,21 @@ def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -
         OutputError: naming the first such output and its input.
     """
     read = [(path, _Place(path)) for path in inputs if path is not None]
+    itself = {name: path for path, place in read for name in place.itself}
+    above = {name: path for path, place in read for name in place.above}
     for output in outputs:
         if output is None:
             continue
-        ours = _Place(output)
-        for taken, theirs in read:
-            relation = ours.relation(theirs)
-            if relation:
+        place = _Place(output)
+        for names, theirs, relation in (
+            (place.itself, itself, "is"),
+            (place.itself, above, "holds"),
+            (place.above, itself, "lies inside"),
+        ):
+            for name in names & theirs.keys():
                 raise OutputError(
-                    f"{output}: {relation} the input {taken}; choose another output, so that "
-                    "neither holds the other."
+                    f"{output}: {relation} the input {theirs[name]}; choose another output, so "
+                    "that neither holds the other."
                 )
 
 
@@ -142,18 +147,8 @@ class _Place:
 
     def __init__(self, path: Path) -> None:
         real = Path(os.path.realpath(path))
-        self._itself = _names(real)
-        self._above = set().union(*map(_names, real.parents))
-
-    def relation(self, other: _Place) -> str:
-        """Say in words how this one lies to another one; nothing if they are apart."""
-        if self._itself & other._itself:
-            return "is"
-        if self._itself & other._above:
-            return "holds"
-        if self._above & other._itself:
-            return "lies inside"
-        return ""
+        self.itself = _names(real)
+        self.above = set().union(*map(_names, real.parents))
 
 
 def _names(path: Path) -> set[object]:
@@ -165,15 +160,21 @@ def _names(path: Path) -> set[object]:
     return {str(path), (status.st_dev, status.st_ino)} if status.st_ino else {str(path)}
 
 
-def make_parent(path: Path) -> None:
-    """Create the folders above ``path``, as an OutputError if that is not allowed."""
-    with readable_os_errors(path):
+def make_parent(path: Path, shown: Path | None = None) -> None:
+    """Create the folders above ``path``, as an OutputError if that is not allowed.
+
+    Args:
+        path: the file or folder to come.
+        shown: what messages name instead.
+    """
+    shown = shown or path
+    with readable_os_errors(shown):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             taken = next(above for above in path.parents if os.path.lexists(above))
             raise OutputError(
-                f"{path}: cannot be written (Not a directory); {taken} is a file."
+                f"{shown}: cannot be written (Not a directory); {taken} is a file."
             ) from None
 
 
@@ -204,7 +205,7 @@ def new_file(path: Path, *, kind: Kind | None = None, overwrite: bool = False) -
     """
     check_new(path, kind=kind or _ANY_FILE, overwrite=overwrite)
     place = Path(os.path.realpath(path))
-    make_parent(place)
+    make_parent(place, path)
     part = hidden_sibling(place)
     try:
         with readable_os_errors(path):
@@ -239,24 +240,32 @@ class NewFolder:
         self.path, self._kind, self._overwrite = path, kind, overwrite
         check_new(path, kind=kind, overwrite=overwrite)
         place = Path(os.path.realpath(path))
-        make_parent(place)
+        make_parent(place, path)
         self._fills = fills_in_place(place)
         self._place = place
         self.part = hidden_sibling(place / place.name if self._fills else place)
         with readable_os_errors(path):
             self.part.mkdir()
 
-    def put(self) -> None:
-        """Give it its name, in place of what it replaces.
+    def prepare(self) -> None:
+        """Put on the disk what was written, with all that is handed on to it.
 
         Raises:
-            OutputError: if something else came there meanwhile, or it cannot be written.
+            OutputError: if something else came to its place meanwhile, or it cannot be written.
         """
         with readable_os_errors(self.path):
             check_new(self.path, kind=self._kind, overwrite=self._overwrite)
             if self._place.is_dir() and self._kind.made is not None and not self._fills:
                 hand_on(self._place, self.part, self._kind.made(self._place))
             sync_tree(self.part)
+
+    def put(self) -> None:
+        """Give it its name, in place of what it replaces, once it is prepared.
+
+        Raises:
+            OutputError: if that cannot be done.
+        """
+        with readable_os_errors(self.path):
             if self._fills:
                 fill(self.part, self._place)
             else:
@@ -274,13 +283,32 @@ def new_folder(path: Path, *, kind: Kind, overwrite: bool = False) -> Iterator[P
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
-    new = NewFolder(path, kind=kind, overwrite=overwrite)
+    with new_folders([path], kind=kind, overwrite=overwrite) as parts:
+        yield parts[0]
+
+
+@contextmanager
+def new_folders(
+    paths: Sequence[Path], *, kind: Kind, overwrite: bool = False
+) -> Iterator[list[Path]]:
+    """Yield an empty hidden folder for each path; they are put one right after the other.
+
+    Raises:
+        OutputError: if one exists and may not be replaced, or writing fails.
+    """
+    folders: list[NewFolder] = []
     try:
-        with readable_os_errors(path):
-            yield new.part
-        new.put()
+        for path in paths:
+            folders.append(NewFolder(path, kind=kind, overwrite=overwrite))
+        with readable_os_errors(paths[0]):
+            yield [folder.part for folder in folders]
+        for folder in folders:
+            folder.prepare()
+        for folder in folders:
+            folder.put()
     finally:
-        new.discard()
+        for folder in folders:
+            folder.discard()
 
 
 def check_writable(path: Path) -> None:
@@ -297,7 +325,7 @@ def check_open_folder(path: Path) -> None:
 
 
 def _probe(path: Path, place: Path) -> None:
-    make_parent(place)
+    make_parent(place, path)
     probe = hidden_sibling(place / place.name if fills_in_place(place) else place, "probe")
     with readable_os_errors(path):
         probe.mkdir()

@@ -94,7 +94,7 @@ class OutputLock:
         """
         self._path, self._output = path, output
         self._advice = advice or "wait until it has ended, or choose another output"
-        make_parent(path)
+        make_parent(path, output)
         with readable_os_errors(output):
             self._stream: IO[bytes] | None = self._take()
         self._note = _Note(Owner.this(), socket.gethostname(), time.strftime("%Y-%m-%d %H:%M:%S"))
@@ -204,7 +204,7 @@ def tidy(place: Path) -> None:
         elif what != "old" and (is_of_it or _is_abandoned(entry, owner)):
             _remove(entry)
     if place.is_dir():
-        _tidy_inside(place)
+        tidy_inside(place)
 
 
 def _put_back(old: Path, place: Path, *, is_needed: bool) -> None:
@@ -219,7 +219,8 @@ def _put_back(old: Path, place: Path, *, is_needed: bool) -> None:
     logger.warning("%s: put back; a command that replaced it was killed.", place)
 
 
-def _tidy_inside(folder: Path) -> None:
+def tidy_inside(folder: Path) -> None:
+    """Remove what killed processes left in a folder, and finish what one began to fill it with."""
     for above, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             entry = Path(above, name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from clusternet.errors import RunError
 from clusternet.files import check_apart, check_open_folder
+from clusternet.locks import claimed
 from clusternet.raster import check_new_map, find_scenes
 
 Jobs = list[tuple[Path, Path]]
@@ -71,22 +73,25 @@ class WantedMaps:
     """Maps that exist and are left alone."""
 
 
-def check_map_outputs(
+@contextmanager
+def claim_maps(
     run: Path, rasters: Sequence[Path], output_folder: Path, options: MapOptions
-) -> WantedMaps:
-    """Find out which maps are wanted; refuse those that exist, are inputs, or cannot be written.
+) -> Iterator[WantedMaps]:
+    """Find out which maps are wanted, and keep their folder for this process until they are there.
 
     Raises:
-        ClusterNetError: naming the raster or the map.
+        ClusterNetError: naming the raster, or a map that exists, is an input, or cannot be written.
     """
     jobs = map_paths(rasters, output_folder)
-    check_apart((output for _, output in jobs), (run, *rasters))
-    wanted = jobs
-    if options.skip_existing:
-        wanted = [(source, output) for source, output in jobs if not output.exists()]
-    for _, output in wanted if not options.skip_existing else ():
-        for path, tag in map_files(output, options):
-            check_new_map(path, tag, overwrite=options.overwrite, hint=_HINT)
-    if wanted:
-        check_open_folder(output_folder)
-    return WantedMaps(wanted, len(jobs) - len(wanted))
+    read = [*rasters, *(source for source, _ in jobs)]
+    check_apart((output for _, output in jobs), (run, *read))
+    with claimed(output_folder):
+        wanted = jobs
+        if options.skip_existing:
+            wanted = [(source, output) for source, output in jobs if not output.exists()]
+        for _, output in wanted if not options.skip_existing else ():
+            for path, tag in map_files(output, options):
+                check_new_map(path, tag, overwrite=options.overwrite, hint=_HINT)
+        if wanted:
+            check_open_folder(output_folder)
+        yield WantedMaps(wanted, len(jobs) - len(wanted))

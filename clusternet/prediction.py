@@ -14,7 +14,7 @@ from clusternet.colours import palette
 from clusternet.errors import RasterError
 from clusternet.files import KIND_TAG, check_apart
 from clusternet.interrupts import interrupts
-from clusternet.map_outputs import MapOptions, WantedMaps, check_map_outputs
+from clusternet.map_outputs import MapOptions, WantedMaps, claim_maps
 from clusternet.predictor import Prediction, Predictor
 from clusternet.progress import Progress
 from clusternet.raster import (
@@ -61,13 +61,13 @@ def predict_rasters(
         ClusterNetError: with one clear line; maps completed before stay.
     """
     options = options or MapOptions()
-    wanted = check_map_outputs(predictor.run.folder, rasters, output_folder, options)
-    return predict_maps(predictor, wanted, options)
+    with claim_maps(predictor.run.folder, rasters, output_folder, options) as wanted:
+        return predict_maps(predictor, wanted, options)
 
 
 @interrupts.listening()
 def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) -> PredictionReport:
-    """Write the maps that `clusternet.map_outputs.check_map_outputs` found to be wanted."""
+    """Write the maps that `clusternet.map_outputs.claim_maps` found to be wanted."""
     warn_of_orientation(source for source, _ in wanted.jobs)
     profiles = _read_profiles([source for source, _ in wanted.jobs])
     warn_of_other_images(profiles)

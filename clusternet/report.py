@@ -19,6 +19,7 @@ from clusternet.evaluation_report import Agreement, EpochScores, EvaluationRepor
 from clusternet.figures import confusion_png, epochs_png
 from clusternet.files import Kind, check_apart, check_new, check_writable, new_folder
 from clusternet.interrupts import interrupts
+from clusternet.locks import claimed
 from clusternet.metrics import Scores, Values
 from clusternet.report_page import TITLE, render_page, spread
 from clusternet.spreadsheet import as_cell
@@ -101,15 +102,16 @@ def evaluate_to_folder(
         raise SettingsError("Expected maps to score, or a run folder (--history), or both.")
     folder = output_folder or source.resolve().with_name(f"{_name(source)}_evaluation")
     check_apart((folder,), (maps, labels, history, classes))
-    check_new(folder, kind=REPORT, overwrite=overwrite)
-    check_writable(folder)
-    class_list = read_class_list(classes) if classes else None
-    common: dict[str, Any] = dict(classes=class_list, ignore_label=ignore_label)
-    if history is not None:
-        find_epochs(history)  # before the long part
-    report = evaluate(maps, labels, **common, **options) if maps is not None else None
-    epochs = tuple(evaluate_epochs(history, labels, **common)) if history is not None else ()
-    write_report(folder, report, epochs, overwrite=overwrite)
+    with claimed(folder):
+        check_new(folder, kind=REPORT, overwrite=overwrite)
+        check_writable(folder)
+        class_list = read_class_list(classes) if classes else None
+        common: dict[str, Any] = dict(classes=class_list, ignore_label=ignore_label)
+        if history is not None:
+            find_epochs(history)  # before the long part
+        report = evaluate(maps, labels, **common, **options) if maps is not None else None
+        epochs = tuple(evaluate_epochs(history, labels, **common)) if history is not None else ()
+        write_report(folder, report, epochs, overwrite=overwrite)
     return WrittenEvaluation(folder, report, epochs)
 
 

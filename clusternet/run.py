@@ -45,6 +45,7 @@ SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras",
 HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
 TENSORBOARD = "tensorboard"
 LEGEND, MAPS_FOLDER, PAGE_FOLDER = "legend.csv", "test_maps", "interactive"
+PAGE_LOCK = "in_use.lock"
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
 )  # fmt: skip

@@ -6,17 +6,16 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusternet.class_list import ClassList
 from clusternet.errors import LabelError, PatchError
-from clusternet.files import check_apart, check_new, check_writable, new_folder
+from clusternet.files import check_apart, check_new, check_writable, new_folders
 from clusternet.interrupts import interrupts
 from clusternet.label_files import CLASSES
 from clusternet.label_rules import LabelOptions, LabelRules
+from clusternet.locks import claimed
 from clusternet.patch_files import (
     PATCHES,
     Manifest,
@@ -101,26 +100,22 @@ def tile_rasters(
     _warn_of_gaps(settings)
     layers = _layers(output_folder, settings, masks_folder)
     options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
-    inputs = (source, masks_folder, options.classes.source)
-    _check_outputs(layers, [path for path in inputs if path is not None], overwrite)
-    pairs, rules = find_inputs(source, settings, masks_folder, options)
-    with ExitStack() as stack:
-        hidden = [
-            replace(
-                layer,
-                folder=stack.enter_context(
-                    new_folder(layer.folder, kind=PATCHES, overwrite=overwrite)
-                ),
-            )
-            for layer in layers
-        ]
-        outcomes = _cut_all(pairs, hidden, settings, workers)
-        _warn_of_infinite(pairs, outcomes)
-        report = _report(source, outcomes, settings)
-        for layer in hidden:
-            write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
-            if layer.of_labels:
-                _report_labels(layer, outcomes, rules)
+    folders = [layer.folder for layer in layers]
+    check_apart(folders, (source, masks_folder, options.classes.source))
+    with claimed(*folders):
+        _check_outputs(folders, overwrite)
+        pairs, rules = find_inputs(source, settings, masks_folder, options)
+        with new_folders(folders, kind=PATCHES, overwrite=overwrite) as parts:
+            hidden = [
+                replace(layer, folder=part) for layer, part in zip(layers, parts, strict=True)
+            ]
+            outcomes = _cut_all(pairs, hidden, settings, workers)
+            _warn_of_infinite(pairs, outcomes)
+            report = _report(source, outcomes, settings)
+            for layer in hidden:
+                write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
+                if layer.of_labels:
+                    _report_labels(layer, outcomes, rules)
     return report
 
 
@@ -175,10 +170,8 @@ def _layers(
     return layers
 
 
-def _check_outputs(layers: list[Layer], inputs: Sequence[Path], overwrite: bool) -> None:
-    """Refuse outputs that exist, that no tiling wrote, or that lie among the inputs."""
-    folders = [layer.folder for layer in layers]
-    check_apart(folders, inputs)
+def _check_outputs(folders: list[Path], overwrite: bool) -> None:
+    """Refuse outputs that exist, or that no tiling wrote."""
     for folder in folders:
         check_new(folder, kind=PATCHES, overwrite=overwrite)
         check_writable(folder)

@@ -21,7 +21,7 @@ from clusternet.run import (
     SETTINGS,
     Checkpoint,
 )
-from clusternet.run_outputs import check_run_outputs
+from clusternet.run_outputs import RunOutputs
 from clusternet.settings import TrainingSettings, read_yaml, same_value
 from clusternet.survey import survey_patches
 from clusternet.windows import Shape
@@ -71,10 +71,10 @@ def train(
     settings = settings or TrainingSettings()
     if current_epoch < 0:
         raise SettingsError(f"Setting current_epoch: expected 0 or more, received {current_epoch}.")
-    resume = check_run_outputs(
+    outputs = RunOutputs(
         patches,
         output,
-        epochs=range(current_epoch + 1, settings.num_epochs + 1),
+        range(current_epoch + 1, settings.num_epochs + 1),
         overwrite=overwrite,
         resume=resume,
         pretrained_weights=pretrained_weights,
@@ -82,7 +82,20 @@ def train(
         test_img_folder=test_img_folder,
         out_pred_masks_test=out_pred_masks_test,
     )
-    checkpoint = _load_checkpoint(output, settings) if resume else None
+    with outputs.claimed():
+        training, checkpoint = _prepare(outputs, settings, current_epoch)
+        training.complete(checkpoint, overwrite=overwrite)
+        if out_weights_file is not None:
+            training.alternation.save_weights(out_weights_file, overwrite=outputs.replaces)
+    return output
+
+
+def _prepare(
+    outputs: RunOutputs, settings: TrainingSettings, current_epoch: int
+) -> tuple[Training, Checkpoint | None]:
+    """Open and look through the patches, build the network, and read what is to be gone on with."""
+    patches, output = outputs.patches, outputs.output
+    checkpoint = _load_checkpoint(output, settings) if outputs.resumes else None
 
     folder = open_patches(
         patches,
@@ -103,20 +116,17 @@ def train(
     batch_size = settings.batch_size(folder.shape, len(survey.usable))
     loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)
     test_loader = None
-    if test_img_folder is not None:
-        test_loader = replace(loader, patches=_open_test(test_img_folder, folder, settings))
+    if outputs.test_img_folder is not None:
+        test_loader = replace(loader, patches=_open_test(outputs.test_img_folder, folder, settings))
 
     alternation = Alternation(folder.num_bands, folder.shape, settings, batch_size)
-    if pretrained_weights is not None and checkpoint is None:
-        alternation.load_weights(pretrained_weights)
+    if outputs.pretrained_weights is not None and checkpoint is None:
+        alternation.load_weights(outputs.pretrained_weights)
     training = Training(output, settings, loader, survey, alternation, current_epoch)
     training.test_loader = test_loader
-    training.test_maps = out_pred_masks_test or output / MAPS_FOLDER
-    training.replaces_maps = overwrite or resume
-    training.complete(checkpoint, overwrite=overwrite)
-    if out_weights_file is not None:
-        alternation.save_weights(out_weights_file, overwrite=overwrite or resume)
-    return output
+    training.test_maps = outputs.out_pred_masks_test or output / MAPS_FOLDER
+    training.replaces_maps = outputs.replaces
+    return training, checkpoint
 
 
 def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:

@@ -339,8 +339,8 @@ def _benchmark(inputs: list[Path], outputs: dict[str, Path], *, overwrite: bool)
     args = make_parser(None, "quality").parse_args(words)
 
     def command() -> None:
-        prepare(args, "quality.py")
-        save_rows(args.output_folder, [{"method": "m", "seed": 1, "scenes": "all"}], {})
+        with prepare(args, "quality.py"):
+            save_rows(args.output_folder, [{"method": "m", "seed": 1, "scenes": "all"}], {})
 
     run_command(command)
 

@@ -336,7 +336,8 @@ def test_scene_of_another_server_is_refused(scene, capsys):
     first = Workspace(*scene)
     first.lock.tell("http://127.0.0.1:8080")
     message = refused(capsys, *scene, "--port", "0", "--no-browser")
-    assert "another server works on this scene, at http://127.0.0.1:8080" in message
+    assert "is being written by another process" in message
+    assert "at http://127.0.0.1:8080); draw there" in message
     first.stop()
 
 

@@ -11,15 +11,15 @@ from conftest import ROOT
 from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
 from clusternet.errors import OutputError
-from clusternet.interactive.lock import SceneLock
+from clusternet.interactive.lock import lock_scene
 from clusternet.interactive.session import Session
 from clusternet.interactive.workspace import Workspace
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from clusternet.interactive.lock import SceneLock
-lock = SceneLock(Path(sys.argv[1]))
+from clusternet.interactive.lock import lock_scene
+lock = lock_scene(Path(sys.argv[1]))
 lock.tell("http://127.0.0.1:1234")
 print("held", flush=True)
 time.sleep(60)
@@ -38,32 +38,33 @@ def holder(tmp_path: Path):
 
 
 def test_scene_held_by_another_process_is_refused_with_its_address(tmp_path, holder):
-    with pytest.raises(OutputError, match=r"another server.*at http://127\.0\.0\.1:1234; draw"):
-        SceneLock(tmp_path)
+    with pytest.raises(OutputError, match=r"another process .*at http://127\.0\.0\.1:1234\); draw"):
+        lock_scene(tmp_path)
 
 
 def test_lock_of_a_killed_process_is_taken_over(tmp_path, holder):
     holder.kill()
     holder.wait()
-    lock = SceneLock(tmp_path)
-    with pytest.raises(OutputError, match=r"works on this scene; draw"):  # no stale address
-        SceneLock(tmp_path)
+    lock = lock_scene(tmp_path)
+    with pytest.raises(OutputError, match=r"since [0-9: -]+\); draw"):  # no stale address
+        lock_scene(tmp_path)
     lock.release()
 
 
-def test_released_lock_can_be_taken_again_and_leaves_no_address(tmp_path):
-    lock = SceneLock(tmp_path)
+def test_released_lock_can_be_taken_again_and_leaves_nothing(tmp_path):
+    lock = lock_scene(tmp_path)
     lock.tell("http://127.0.0.1:1")
     lock.release()
     lock.release()
-    SceneLock(tmp_path).release()
-    assert not (tmp_path / "in_use.txt").exists()
+    lock_scene(tmp_path).release()
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_locked_is_said_in_one_line(tmp_path):
-    (tmp_path / "in_use.lock").write_text("no database" * 100)
-    with pytest.raises(OutputError, match=r"cannot be kept for one server .*--cache_folder"):
-        SceneLock(tmp_path)
+def test_a_folder_of_others_gets_no_lock(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(OutputError, match=r"no folder of a scene's features that ClusterNet wrote"):
+        lock_scene(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_second_workspace_of_a_scene_is_refused_until_the_first_stops(tmp_path):
@@ -71,7 +72,7 @@ def test_second_workspace_of_a_scene_is_refused_until_the_first_stops(tmp_path):
     fill_cache_with_colours(run, raster)
     first = Workspace(run, raster)
     first.change(Session.add_class)
-    with pytest.raises(OutputError, match="another server"):
+    with pytest.raises(OutputError, match="another process"):
         Workspace(run, raster)
     elsewhere = Workspace(run, raster, cache_folder=tmp_path / "other")
     elsewhere.stop()

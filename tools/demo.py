@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.files import check_new
+from clusternet.locks import claimed
 from clusternet.options import Parser, run_command
 from clusternet.waiting import run_command_line
 
@@ -47,11 +48,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 def demonstrate(folder: Path, num_epochs: int | None, *, overwrite: bool) -> None:
     """Run the commands of the README in ``folder``."""
     folder = folder if Path.cwd() == ROOT else folder.resolve()
-    scene, patches, run = folder / "scene", folder / "patches", folder / "run"
-    maps, classes = folder / "maps", folder / "classes"
     from clusternet.scene import DEMO
 
-    check_new(folder, kind=DEMO, overwrite=overwrite, hint="make clean, or --overwrite")
+    with claimed(folder):
+        check_new(folder, kind=DEMO, overwrite=overwrite, hint="make clean, or --overwrite")
+        run_all(folder, num_epochs, overwrite=overwrite)
+
+
+def run_all(folder: Path, num_epochs: int | None, *, overwrite: bool) -> None:
+    """Run the commands one after the other."""
+    scene, patches, run = folder / "scene", folder / "patches", folder / "run"
+    maps, classes = folder / "maps", folder / "classes"
     begin = time.monotonic()
     again = ["--overwrite"] if overwrite else []
     epochs = [] if num_epochs is None else ["--num_epochs", num_epochs]

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
-        from clusternet.map_outputs import MapOptions, check_map_outputs
+        from clusternet.map_outputs import MapOptions, claim_maps
 
         options = MapOptions(
             confidence=args.confidence,
@@ -48,15 +48,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             overwrite=args.overwrite,
             skip_existing=args.skip_existing,
         )
-        wanted = check_map_outputs(args.run, args.rasters, args.output_folder, options)
-        load_network_library()
-        from clusternet.prediction import predict_maps
-        from clusternet.predictor import load
+        with claim_maps(args.run, args.rasters, args.output_folder, options) as wanted:
+            load_network_library()
+            from clusternet.prediction import predict_maps
+            from clusternet.predictor import load
 
-        predictor = load(
-            args.run, assign=args.assign, precision=args.precision, window_size=args.window_size
-        )
-        say(predict_maps(predictor, wanted, options).summary())
+            predictor = load(
+                args.run, assign=args.assign, precision=args.precision,
+                window_size=args.window_size,
+            )  # fmt: skip
+            say(predict_maps(predictor, wanted, options).summary())
 
     run_command(command)
 

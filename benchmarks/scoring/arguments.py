@@ -6,6 +6,8 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from measures.isolation import CORES
 from clusternet.backend import keras
 from clusternet.errors import OutputError
 from clusternet.files import Kind, check_apart, check_new, new_file
+from clusternet.locks import claimed
 from clusternet.run import library_versions
 from scoring.rows import Benchmark
 from scoring.scenes import find_scenes, read_classes
@@ -65,8 +68,9 @@ def make_parser(description: str | None, output: str) -> argparse.ArgumentParser
     return parser
 
 
-def prepare(args: argparse.Namespace, script: str) -> Benchmark:
-    """Find the scenes, and claim the output folder for them.
+@contextmanager
+def prepare(args: argparse.Namespace, script: str) -> Iterator[Benchmark]:
+    """Find the scenes, and keep the output folder for their results until the block ends.
 
     Args:
         args: of the command line.
@@ -77,19 +81,20 @@ def prepare(args: argparse.Namespace, script: str) -> Benchmark:
             same scenes.
     """
     check_apart((args.output_folder,), (args.data, *getattr(args, "configs", ())))
-    check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
-    classes = read_classes(args.data)
-    options = _common_options(args, script)
-    scenes = find_scenes(
-        args.data, args.output_folder / "work", classes, downscale=args.downscale,
-        hold_out=args.hold_out, every=args.every,
-    )  # fmt: skip
-    bench = Benchmark(args, scenes, list(classes.names.values()))
-    bench.check_labels()
-    # from here on there is work to keep
-    with new_file(args.output_folder / _OPTIONS, overwrite=True) as part:
-        part.write_text(options, encoding="utf-8")
-    return bench
+    with claimed(args.output_folder):
+        check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
+        classes = read_classes(args.data)
+        options = _common_options(args, script)
+        scenes = find_scenes(
+            args.data, args.output_folder / "work", classes, downscale=args.downscale,
+            hold_out=args.hold_out, every=args.every,
+        )  # fmt: skip
+        bench = Benchmark(args, scenes, list(classes.names.values()))
+        bench.check_labels()
+        # from here on there is work to keep
+        with new_file(args.output_folder / _OPTIONS, overwrite=True) as part:
+            part.write_text(options, encoding="utf-8")
+        yield bench
 
 
 def _common_options(args: argparse.Namespace, script: str) -> str:

@@ -24,7 +24,8 @@ from clusternet.interactive.export import (
     write_class_map,
     write_sides,
 )
-from clusternet.interactive.filling import fill_cache, prepare_cache
+from clusternet.interactive.filling import complete_cache, fill_cache, prepare_cache
+from clusternet.interactive.lock import lock_scene
 from clusternet.interactive.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.interactive.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.interactive.stroke_files import Place, read_strokes
@@ -32,6 +33,7 @@ from clusternet.interactive.strokes import Drawing
 from clusternet.interrupts import interrupts
 from clusternet.land_classes import LandClass
 from clusternet.legend import LEGEND_FILE
+from clusternet.locks import claimed
 from clusternet.messages import short
 from clusternet.polygons import check_new_polygons
 from clusternet.predictor import Predictor, load
@@ -109,7 +111,14 @@ def _apply(
     rasters = (raster_path, options.drawn_on)
     check_apart((export.output, export.polygons, export.legend), (run_folder, strokes, *rasters))
     check_apart((folder,), rasters)  # it lies in the run, and may hold the strokes
-    _check_outputs(export)
+    with claimed(export.output, export.polygons):
+        _check_outputs(export)
+        return _write_all(run_folder, raster_path, strokes, export, options)
+
+
+def _write_all(
+    run_folder: Path, raster_path: Path, strokes: Path, export: Export, options: BatchOptions
+) -> BatchReport:
     run = load_run(run_folder)
     profile = read_profile(raster_path, run)
     drawn_on = options.drawn_on or raster_path
@@ -165,9 +174,15 @@ def full_cache(
 ) -> FeatureCache:
     """Return the complete features of a raster, computed where they are missing."""
     folder = scene_folder(run.folder, raster_path, root)
-    cache, _ = prepare_cache(folder, raster_path, run)
-    if not cache.is_complete:
-        fill_cache(cache, raster_path, predictor.get())
+    cache = complete_cache(folder, raster_path, run)
+    if cache is None:
+        lock = lock_scene(folder)
+        try:
+            cache, _ = prepare_cache(folder, raster_path, run)
+            if not cache.is_complete:
+                fill_cache(cache, raster_path, predictor.get())
+        finally:
+            lock.release()
     return cache
 
 

@@ -29,7 +29,7 @@ from clusternet.errors import OutputError, RunError
 from clusternet.files import Kind, check_new, make_parent, new_file, readable_os_errors
 from clusternet.interactive.guide import edge_axes
 from clusternet.raster import RasterProfile
-from clusternet.run import PAGE_FOLDER, Run
+from clusternet.run import PAGE_FOLDER, PAGE_LOCK, Run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
 
@@ -39,7 +39,7 @@ STEPS = (1, 4, 16)
 WINDOW = 512
 """Side of the windows that are computed at once, in pixels; a multiple of every step."""
 _LEVELS = 254  # steps of a byte, as in the feature maps of tools/full_prediction.py
-_IDENTITY = "identity.json"
+IDENTITY = "identity.json"
 _SPARE = 64 * 2**20  # bytes left free on the disk
 
 
@@ -141,7 +141,7 @@ class Identity:
 
 
 def _is_scene_folder(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (_IDENTITY, "features_1.npy", "in_use.lock"))
+    return any((folder / name).is_file() for name in (IDENTITY, "features_1.npy", PAGE_LOCK))
 
 
 FEATURES = Kind("folder of a scene's features", _is_scene_folder, lambda _: lambda _: False)
@@ -237,7 +237,7 @@ def open_cache(folder: Path, identity: Identity, quantiser: Quantiser) -> tuple[
             written.
     """
     check_new(folder, kind=FEATURES, overwrite=True)
-    path = folder / _IDENTITY
+    path = folder / IDENTITY
     differences = identity.differences(path)
     reason = ""
     if not differences:
@@ -259,9 +259,9 @@ def disk_bytes(shape: Shape, depth: int) -> int:
 
 def _start(folder: Path, identity: Identity) -> None:
     """Create the files of an empty cache, the identity last."""
-    make_parent(folder / _IDENTITY)
+    make_parent(folder / IDENTITY)
     arrays = [f"{what}_{step}.npy" for what in ("features", "clusters") for step in STEPS]
-    for name in (_IDENTITY, *arrays, "done.npy"):
+    for name in (IDENTITY, *arrays, "done.npy"):
         (folder / name).unlink(missing_ok=True)
     needed = disk_bytes(identity.shape, identity.depth)
     free = shutil.disk_usage(folder).free
@@ -279,7 +279,7 @@ def _start(folder: Path, identity: Identity) -> None:
             _create(folder / f"features_{step}.npy", (*size, identity.depth), "uint8")
             _create(folder / f"clusters_{step}.npy", size, "uint16")
         _create(folder / "done.npy", (windows,), "bool")
-    with new_file(folder / _IDENTITY, overwrite=True) as part:
+    with new_file(folder / IDENTITY, overwrite=True) as part:
         part.write_text(json.dumps(asdict(identity), indent=1) + "\n", encoding="utf-8")
 
 

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from clusternet.interactive.cache import WINDOW, FeatureCache, Identity, Quantiser, open_cache
+from clusternet.interactive.cache import (
+    IDENTITY,
+    WINDOW,
+    FeatureCache,
+    Identity,
+    Quantiser,
+    open_cache,
+)
 from clusternet.predictor import Prediction, Predictor
 from clusternet.progress import Progress
 from clusternet.raster import open_raster
@@ -27,12 +34,31 @@ def prepare_cache(folder: Path, raster_path: Path, run: Run) -> tuple[FeatureCac
         RunError: if the raster's bands or pixel type differ from the run's.
         OutputError: if the disk has too little room.
     """
+    return open_cache(folder, *_needed(raster_path, run))
+
+
+def complete_cache(folder: Path, raster_path: Path, run: Run) -> FeatureCache | None:
+    """Return the cache of a raster if all of it is there; nothing is written.
+
+    Raises:
+        RunError: if the raster's bands or pixel type differ from the run's.
+    """
+    identity, quantiser = _needed(raster_path, run)
+    if identity.differences(folder / IDENTITY):
+        return None
+    try:
+        cache = FeatureCache(folder, identity.shape, quantiser)
+    except (OSError, ValueError):
+        return None
+    return cache if cache.is_complete else None
+
+
+def _needed(raster_path: Path, run: Run) -> tuple[Identity, Quantiser]:
     with open_raster(raster_path, run.bands.nodata_choice) as raster:
         profile = raster.profile
     run.check_fits(profile)
     quantiser = Quantiser.of_run(run)
-    identity = Identity.of(profile, run, len(quantiser.kept))
-    return open_cache(folder, identity, quantiser)
+    return Identity.of(profile, run, len(quantiser.kept)), quantiser
 
 
 def fill_cache(

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError
-from clusternet.files import check_apart, check_new
+from clusternet.files import check_apart
 from clusternet.interactive.autosave import load_drawing, save_drawing
 from clusternet.interactive.batch import LazyPredictor, read_profile
-from clusternet.interactive.cache import FEATURES, WINDOW, scene_folder
+from clusternet.interactive.cache import WINDOW, scene_folder
 from clusternet.interactive.classifiers import Classifier, Scene
 from clusternet.interactive.export import (
     Export,
@@ -23,7 +23,7 @@ from clusternet.interactive.export import (
     write_sides,
 )
 from clusternet.interactive.filling import fill_cache, prepare_cache
-from clusternet.interactive.lock import SceneLock
+from clusternet.interactive.lock import lock_scene
 from clusternet.interactive.mapping import (
     DEFAULT_SMOOTH,
     add_counts,
@@ -92,10 +92,9 @@ class Workspace:
         self.profile = read_profile(raster_path, self.run)
         self.folder = scene_folder(run_folder, raster_path, cache_folder)
         check_apart((self.folder,), (raster_path,))
-        check_new(self.folder, kind=FEATURES, overwrite=True)  # before the lock goes into it
         self.place = Place.of(self.profile)
         self.rule, self.smooth = rule, smooth
-        self.lock = SceneLock(self.folder)
+        self.lock = lock_scene(self.folder)
         try:
             self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
             self.session = Session(load_drawing(self.folder, self.place))

@@ -23,6 +23,7 @@ from clusternet.files import KIND_TAG, check_apart, check_writable
 from clusternet.interrupts import interrupts
 from clusternet.label_inventory import Fate, LabelInventory
 from clusternet.land_classes import MAX_CLASS
+from clusternet.locks import claimed
 from clusternet.progress import Progress
 from clusternet.raster.burning import BurntLabels
 from clusternet.raster.map_files import check_new_map
@@ -102,35 +103,39 @@ def rasterize_labels(
     """
     classes = classes or ClassList()
     check_apart((output,), (vectors, reference, classes.source))
-    check_new_map(output, "labels", overwrite=overwrite)
-    check_writable(output)
-    if background is not None and not 0 <= background <= MAX_CLASS:
-        raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
-    reserved = () if background is None else (background,)
-    shapes = read_shapes(
-        vectors, class_field=class_field, layer=layer, order_field=order_field,
-        burn_value=burn_value, classes=classes, reserved=reserved,
-    )  # fmt: skip
-    warn_of_orientation([reference])
-    with open_raster(reference, codes=True) as raster:
-        grid = raster.profile
-    known = {*classes.names, *shapes.stated}
-    inventory = LabelInventory({**classes.names, **shapes.names}, known)
-    labels = BurntLabels(
-        shapes, grid, background=background, all_touched=all_touched, inventory=inventory
-    )
-    if not labels.overlaps:
-        raise GridMismatchError(
-            f"{vectors}: none of its {len(set(shapes.rows.tolist()))} shapes lies on {reference}; "
-            "is the CRS of both stated correctly?"
+    with claimed(output):
+        check_new_map(output, "labels", overwrite=overwrite)
+        check_writable(output)
+        if background is not None and not 0 <= background <= MAX_CLASS:
+            raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
+        reserved = () if background is None else (background,)
+        shapes = read_shapes(
+            vectors, class_field=class_field, layer=layer, order_field=order_field,
+            burn_value=burn_value, classes=classes, reserved=reserved,
+        )  # fmt: skip
+        warn_of_orientation([reference])
+        with open_raster(reference, codes=True) as raster:
+            grid = raster.profile
+        known = {*classes.names, *shapes.stated}
+        inventory = LabelInventory({**classes.names, **shapes.names}, known)
+        labels = BurntLabels(
+            shapes, grid, background=background, all_touched=all_touched, inventory=inventory
         )
-    _burn(labels, shapes, classes, inventory, output, background, overwrite)
-    inventory.used = inventory.read
-    inventory.report(advice="" if all_touched else _ADVICE)
-    found = dict(sorted(inventory.read.items()))
-    return LabelRaster(
-        output, found, dict(inventory.names), sum(found.values()) / (grid.shape[0] * grid.shape[1])
-    )
+        if not labels.overlaps:
+            raise GridMismatchError(
+                f"{vectors}: none of its {len(set(shapes.rows.tolist()))} shapes lies on "
+                f"{reference}; is the CRS of both stated correctly?"
+            )
+        _burn(labels, shapes, classes, inventory, output, background, overwrite)
+        inventory.used = inventory.read
+        inventory.report(advice="" if all_touched else _ADVICE)
+        found = dict(sorted(inventory.read.items()))
+        return LabelRaster(
+            output,
+            found,
+            dict(inventory.names),
+            sum(found.values()) / (grid.shape[0] * grid.shape[1]),
+        )
 
 
 def _burn(

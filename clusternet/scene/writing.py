@@ -10,6 +10,7 @@ import numpy as np
 
 from clusternet.files import Kind, new_folder
 from clusternet.interrupts import interrupts
+from clusternet.locks import claimed
 from clusternet.progress import Progress
 from clusternet.raster import create_map, make_profile
 from clusternet.scene.labels import write_label_polygons
@@ -80,7 +81,7 @@ def write_scenes(
         SettingsError: if the shape is too small.
         OutputError: if the folder exists, or cannot be written.
     """
-    with new_folder(folder, kind=SCENES, overwrite=overwrite) as part:
+    with claimed(folder), new_folder(folder, kind=SCENES, overwrite=overwrite) as part:
         for number, name in enumerate(Progress(_SCENES, desc="scenes", unit="scene")):
             # no two seeds share a scene
             scene = run_aside(partial(make_scene, 2 * seed + number, shape))
