@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# First, because TensorFlow brings a SQLite without r-trees along: GDAL would take it for its own,
+# and GeoPackages would be written without spatial index.
+import clusternet.vector_files  # noqa: F401
+
+# isort: split
 import keras
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 

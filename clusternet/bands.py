@@ -21,6 +21,7 @@ from clusternet.nodata import (
     encode_number,
 )
 from clusternet.settings import same_value
+from clusternet.text_files import read_json, taken_apart
 from clusternet.types import AnyArray, BoolArray, FloatArray
 from clusternet.windows import Shape
 
@@ -100,8 +101,10 @@ class Bands:
         Raises:
             RunError: if the file is missing or not such a file.
         """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+        if not path.is_file():
+            raise RunError(f"{path}: missing; is {path.parent} a run folder?")
+        values = read_json(path, RunError)
+        with taken_apart(RunError, f"{path}: is not the bands.json of a run"):
             return cls(
                 num_bands=int(values["num_bands"]),
                 dtype=str(values["dtype"]),
@@ -114,10 +117,6 @@ class Bands:
                 identity=BandIdentity.from_json(values.get("identity")),
                 patches=str(values.get("patches", "")),
             )
-        except FileNotFoundError as error:
-            raise RunError(f"{path}: missing; is {path.parent} a run folder?") from error
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise RunError(f"{path}: is not the bands.json of a run ({error}).") from error
 
 
 class BandMoments:

@@ -110,6 +110,13 @@ def describe(error: BaseException) -> str:
     return f"{line}; {advice}." if advice else f"{line}."
 
 
+def mistake(error: BaseException) -> str | None:
+    """Return the line for a person in which an exception ends; None if it is a fault of ours."""
+    if isinstance(error, ClusterNetError):
+        return str(error)
+    return describe(error) if is_foreign(error) else None
+
+
 @contextmanager
 def converted(kind: type[ClusterNetError], message: str | Callable[[], str]) -> Iterator[None]:
     """Turn listed exceptions of the block into ``kind``: ``message``, then the reason.

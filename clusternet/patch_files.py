@@ -19,6 +19,7 @@ from PIL import Image
 from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import PatchError
 from clusternet.files import Kind
+from clusternet.messages import short_value
 from clusternet.nodata import (
     NodataChoice,
     NodataRule,
@@ -30,11 +31,13 @@ from clusternet.nodata import (
 from clusternet.raster import RasterProfile, write_patch
 from clusternet.raster.control import Control
 from clusternet.raster.crs import same_crs_text
+from clusternet.text_files import read_json, taken_apart
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Edge, Shape, Window
 
 MANIFEST_NAME = "patches.json"
 _FORMAT = 1
+_TILE_AGAIN = "tile the rasters again, or remove this file and give --nodata by hand."
 _MIN_DIGITS = 5  # file names of rasters up to 99,999 pixels a side all look alike
 
 
@@ -236,19 +239,14 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST_NAME
     if not path.is_file():
         return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_json(path, PatchError)
+    with taken_apart(PatchError, f"{path}: cannot be read as a list of patches", _TILE_AGAIN):
         if values["format"] != _FORMAT:
             raise PatchError(
-                f"{path}: expected format {_FORMAT}, found {values['format']}; "
+                f"{path}: expected format {_FORMAT}, found {short_value(values['format'])}; "
                 "tile the rasters again with this version."
             )
         return _parse_manifest(values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PatchError(
-            f"{path}: cannot be read as a list of patches (damaged or edited); tile the rasters "
-            "again, or remove this file and give --nodata by hand."
-        ) from error
 
 
 def _source_values(source: PatchSource) -> dict[str, Any]:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 PATCH_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 _EIGHT_BIT_MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
+# of Pillow: none that starts another program, as EPS does
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "PPM", "GIF", "WEBP", "TIFF")
 _Read = Callable[[int], tuple[AnyArray, BoolArray]]
 
 
@@ -199,7 +201,10 @@ def read_header(path: Path) -> PatchHeader:
     if path.suffix.lower() not in (".tif", ".tiff"):
         try:
             # of many pixels Pillow warns, and of twice as many it raises what is no OSError
-            with quiet_warnings(Image.DecompressionBombWarning), Image.open(path) as image:
+            with (
+                quiet_warnings(Image.DecompressionBombWarning),
+                Image.open(path, formats=_FORMATS) as image,
+            ):
                 mode = image.mode
                 if mode in _EIGHT_BIT_MODES:
                     return PatchHeader(
@@ -209,7 +214,7 @@ def read_header(path: Path) -> PatchHeader:
                         has_alpha="A" in mode or "transparency" in image.info,
                         is_plain=mode != "LA",
                     )
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except Exception as error:  # Pillow raises of every kind on damaged files
             raise PatchError(_damaged(path)) from error
     try:
         with open_raster(path) as raster:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -84,6 +83,8 @@ def _fits(value: str, own: tuple[int, ...] | None) -> bool:
 @lru_cache
 def _layout(folder: Path) -> tuple[int, ...] | None:
     """Return the version of the layout of ``proj.db``, None where it cannot be read."""
+    import sqlite3  # here, because hardly any process needs it
+
     address = f"{(folder / 'proj.db').absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:

@@ -35,10 +35,13 @@ from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError, SettingsError
 from clusternet.files import KIND_TAG, Kind, new_file
+from clusternet.foreign_errors import is_foreign, reason
 from clusternet.legend import LEGEND_FILE
+from clusternet.messages import one_line
 from clusternet.pictures import is_our_png
 from clusternet.raster import RasterProfile
 from clusternet.settings import TrainingSettings, read_yaml, write_yaml
+from clusternet.text_files import taken_apart
 from clusternet.types import AnyArray, FloatArray, IntArray
 
 SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
@@ -287,8 +290,12 @@ def read_arrays(path: Path) -> dict[str, AnyArray]:
             if not isinstance(values, Mapping):
                 raise ValueError("a single array, expected an npz file")
             return dict(values)
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: cannot be read ({error}).") from error
+    except (ValueError, LookupError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: cannot be read ({one_line(str(error))}).") from error
+    except Exception as error:
+        if not is_foreign(error):
+            raise
+        raise RunError(f"{path}: cannot be read ({reason(error)}).") from error
 
 
 @dataclass(frozen=True)
@@ -317,7 +324,7 @@ class Checkpoint:
             RunError: if the file is damaged or foreign.
         """
         values = read_arrays(folder / STATE)
-        try:
+        with taken_apart(RunError, f"{folder / STATE}: is not the checkpoint of a run"):
             history = json.loads(str(values["history"]))
             return cls(
                 epoch=int(values["epoch"]),
@@ -329,10 +336,6 @@ class Checkpoint:
                 stored=StoredCodebook.from_arrays(values),
                 history=tuple(EpochRecord(**row) for row in history),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"{folder / STATE}: is not the checkpoint of a run ({error})."
-            ) from error
 
 
 def library_versions() -> dict[str, str]:

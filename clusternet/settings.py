@@ -19,6 +19,7 @@ import yaml
 
 from clusternet.errors import SettingsError
 from clusternet.nodata import NODATA_RULES, NodataChoice, NodataRule, Number
+from clusternet.text_files import read_text, taken_apart
 from clusternet.windows import EDGES, Edge, Shape
 
 Padding = Literal["same", "valid"]
@@ -264,11 +265,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: if the file is missing, not YAML, or not a mapping.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).replace("\n", " ")
-        raise SettingsError(f"{path}: cannot be read as YAML ({reason}).") from error
+    text = read_text(path, SettingsError)
+    # PyYAML raises of every kind where a value is not what its form promises (2026-13-45)
+    with taken_apart(SettingsError, f"{path}: cannot be read as YAML"):
+        values = yaml.safe_load(text)
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -39,6 +39,7 @@ LAYERS = {
     "clusternet.settings": 0,
     "clusternet.side_files": 0,
     "clusternet.spreadsheet": 0,
+    "clusternet.text_files": 0,
     "clusternet.types": 0,
     "clusternet.waiting": 0,
     "clusternet.windows": 0,

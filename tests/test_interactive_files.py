@@ -266,6 +266,47 @@ def test_unreadable_autosave_is_set_aside(tmp_path):
     assert (tmp_path / "unreadable_2_classes.json").read_text() == "also bad"
 
 
+GOOD = {"number": 1, "name": "grass", "colour": "#0ac81e"}
+EDITED = {
+    "a number as colour": [GOOD | {"colour": 7}],
+    "a list as colour": [GOOD | {"colour": [10, 200, 30]}],
+    "no colour": [{"number": 1, "name": "grass"}],
+    "another colour": [GOOD | {"colour": "green"}],
+    "NaN as number": [GOOD | {"number": float("nan")}],
+    "infinity as number": [GOOD | {"number": float("inf")}],
+    "text as number": [GOOD | {"number": "1"}],
+    "true as number": [GOOD | {"number": True}],
+    "a number too large": [GOOD | {"number": 10**30}],
+    "a negative number": [GOOD | {"number": -1}],
+    "nothing as name": [GOOD | {"name": None}],
+    "an empty name": [GOOD | {"name": " "}],
+    "an object as name": [GOOD | {"name": {"en": "grass"}}],
+    "a very long name": [GOOD | {"name": "x" * 10_000}],
+    "two classes of one name": [GOOD, GOOD | {"number": 2}],
+    "two classes of one number": [GOOD, GOOD | {"name": "road"}],
+    "a list for a class": [[1, "grass", "#0ac81e"]],
+    "nothing for a class": [None],
+    "an object for the list": {"1": "grass"},
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_edited_classes_are_set_aside_in_one_line(tmp_path, caplog, what):
+    (tmp_path / "classes.json").write_text(json.dumps(EDITED[what]))
+    assert load_drawing(tmp_path, place()) is None
+    (line,) = caplog.messages
+    assert "classes.json" in line and "unreadable_1_classes.json" in line
+    assert len(line.replace(str(tmp_path), "")) < 250 and "\n" not in line
+    assert [path.name for path in tmp_path.iterdir()] == ["unreadable_1_classes.json"]
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_classes_saved_by_an_editor_are_read(tmp_path, start):
+    (tmp_path / "classes.json").write_bytes(start + json.dumps([GOOD]).encode())
+    assert load_drawing(tmp_path, place()) == Drawing(CLASSES[:1])
+
+
 def test_small_raster_needs_no_pyramid(tmp_path, write_raster):
     source = write_raster("small.tif", np.ones((40, 50), np.uint8))
     assert build_pyramid(source, tmp_path) == source

@@ -320,13 +320,13 @@ def test_map_changes_at_once(page: Page) -> None:
 def test_polygons_legend_and_strokes_are_exported(page: Page) -> None:
     draw_two_classes(page)
     folder = page.folder / "exports"
-    wanted = {"Polygons": "scene_classes.gpkg", "Legend": "scene_legend.csv",
+    wanted = {"Polygons": "scene_polygons.gpkg", "Legend": "scene_legend.csv",
               "Strokes (": "scene_strokes.gpkg"}  # fmt: skip
     for button, name in wanted.items():
         (folder / name).unlink(missing_ok=True)
         page.press(button)
         page.until((folder / name).exists)
-    polygons = pyogrio.read_dataframe(folder / "scene_classes.gpkg")
+    polygons = pyogrio.read_dataframe(folder / "scene_polygons.gpkg")
     assert set(polygons["class"]) == {1, 2} and polygons.crs.to_epsg() == 32631
     rows, cols = SHAPE
     assert polygons.area.sum() == pytest.approx((rows - 10) * cols / 4)  # all but nodata

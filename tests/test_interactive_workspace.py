@@ -13,7 +13,9 @@ import shapely
 from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
 from clusternet.errors import OutputError
+from clusternet.interactive import saving
 from clusternet.interactive import workspace as workspace_module
+from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.export import Export
 from clusternet.interactive.session import Session
 from clusternet.interactive.strokes import Stroke, make_line
@@ -50,7 +52,7 @@ def test_failed_save_is_shown_and_made_up_for_by_the_next_change(workspace, monk
             raise broken[0]
         saved.append(drawing)
 
-    monkeypatch.setattr(workspace_module, "save_drawing", save)
+    monkeypatch.setattr(saving, "save_drawing", save)
     workspace.start()
     until(lambda: workspace.trouble == "Your last changes are not saved: disk full")
     broken.clear()
@@ -70,7 +72,7 @@ def test_any_failure_of_the_features_reaches_the_page(tmp_path, caplog):
         opened.start()
         until(lambda: opened.progress.message != "")
         opened.stop()
-    assert opened.progress.message == "Features cannot be computed: too small"
+    assert opened.progress.message == "Features cannot be computed: memory ran out: too small"
 
 
 def test_new_class_is_not_hidden_because_a_removed_one_was(workspace):
@@ -101,6 +103,8 @@ def test_exports_asked_for_at_once_all_succeed(workspace, tmp_path):
         try:
             target = tmp_path / "out"
             workspace.export(Export(target / "c.tif", polygons=target / "c.gpkg", overwrite=True))
+            workspace.save(target / "s.gpkg", overwrite=True)
+            workspace.export_legend(target / "l.csv", overwrite=True)
         except BaseException as error:
             failures.append(error)
 
@@ -110,7 +114,33 @@ def test_exports_asked_for_at_once_all_succeed(workspace, tmp_path):
     for thread in threads:
         thread.join()
     assert not failures
-    assert {p.name for p in (tmp_path / "out").iterdir()} >= {"c.tif", "c.gpkg"}
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert written >= {"c.tif", "c.gpkg", "s.gpkg", "l.csv"}
+
+
+def test_saving_at_once_keeps_the_last_drawing_whole(workspace):
+    """As at the end of a server, whose threads still save while it does."""
+    threads = [threading.Thread(target=workspace._save) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    workspace.change(Session.add_class)
+    for thread in threads:
+        thread.join()
+    workspace._save()
+    assert workspace.trouble == ""
+    assert load_drawing(workspace.folder, workspace.place).classes == workspace.drawing.classes
+
+
+def test_a_fault_while_areas_are_counted_does_not_stop_the_saving(workspace, monkeypatch, caplog):
+    saved = []
+    monkeypatch.setattr(
+        saving, "save_drawing", lambda folder, drawing, place: saved.append(drawing)
+    )
+    monkeypatch.setattr(workspace, "_count_areas", lambda: 1 / 0)
+    workspace.start()
+    until(lambda: bool(saved) and "please report" in caplog.text)
+    workspace.change(Session.add_class)
+    until(lambda: saved[-1] == workspace.drawing)
 
 
 def test_field_and_layer_of_strokes_can_be_named(workspace, tmp_path):

@@ -121,7 +121,7 @@ REFUSED = [
     ("PATCHES --config patches.yaml", "patches.yaml: 'patches' belongs on the command line"),
     ("PATCHES --config overwrite.yaml", "overwrite.yaml: 'overwrite' belongs on the command"),
     ("PATCHES --config broken.yaml", "broken.yaml: cannot be read as YAML"),
-    ("PATCHES --config binary.yaml", "binary.yaml: cannot be read as YAML"),
+    ("PATCHES --config binary.yaml", "binary.yaml: is no UTF-8 text"),
 ]  # fmt: skip
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
 from clusternet.errors import SettingsError
 from clusternet.files import check_apart
+from clusternet.interactive.access import Access, Guard
 from clusternet.interactive.autosave import STROKES
 from clusternet.interactive.mapping import DEFAULT_SMOOTH
 from clusternet.interactive.rules import DEFAULT_RULE
@@ -21,12 +22,7 @@ from clusternet.raster.pyramid import build_pyramid
 if TYPE_CHECKING:
     from clusternet.interactive.tiles import ImageTiles
 
-_Message = dict[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
-
-_LOOK_EVERY = 0.2  # seconds
+_LOOK_EVERY = 0.2  # seconds: how often the server asks whether it is to end
 
 
 def serve(
@@ -82,9 +78,10 @@ def serve(
             choice = workspace.run.bands.nodata_choice
             images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
             workspace.load_network()
-            address = f"http://{_shown(host)}:{port}"
-            workspace.lock.tell(address)
-            _run_server(workspace, images, host, port, browser, lambda: announce(address))
+            access = Access.at(host, port)
+            workspace.lock.tell(access.address)  # which others may read
+            opened = f"{access.address}{access.entrance}".removesuffix("/")
+            _run_server(workspace, images, access, browser, lambda: announce(opened))
         finally:
             limits.restore_original_limits()
             workspace.lock.release()
@@ -105,8 +102,7 @@ def _load_extra() -> None:
 def _run_server(
     workspace: Workspace,
     images: ImageTiles,
-    host: str,
-    port: int,
+    access: Access,
     browser: bool,
     announce: Callable[[], object],
 ) -> None:
@@ -121,47 +117,14 @@ def _run_server(
         app.shutdown()
 
     add_routes(app, workspace, images)
-    app.add_middleware(_OnlyThisAddress, host=host)
+    app.add_middleware(Guard, access=access)
     app.on_startup(workspace.start)
     app.on_startup(announce)
     app.on_startup(end_when_asked)
     app.on_shutdown(workspace.stop)
     ui.run(
-        lambda: build_page(workspace, images), host=host, port=port, show=browser, reload=False,
+        lambda: build_page(workspace, images), host=access.host, port=access.port,
+        show=access.entrance if browser else False, reload=False,
         title=f"{workspace.raster_path.name} - ClusterNet", favicon="🛰️",
         show_welcome_message=False, dark=True,
     )  # fmt: skip
-
-
-def _shown(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
-
-
-class _OnlyThisAddress:
-    """Answers only requests that name this server.
-
-    A foreign page open in the same browser could otherwise reach it under a name of its own
-    that points here (DNS rebinding).
-    """
-
-    def __init__(self, app: _Application, host: str) -> None:
-        self._app = app
-        local = host in ("127.0.0.1", "localhost", "::1")
-        self._allowed = {"127.0.0.1", "localhost", "[::1]", host} if local else None
-
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
-        if self._allowed is not None and scope["type"] in ("http", "websocket"):
-            headers = dict(scope["headers"])
-            host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
-            origin = headers.get(b"origin", b"").decode("latin-1")
-            name = origin.split("://", 1)[-1].rsplit(":", 1)[0] if origin else host
-            if host not in self._allowed or name not in self._allowed:
-                if scope["type"] == "http":
-                    await send({"type": "http.response.start", "status": 403, "headers": []})
-                    await send({"type": "http.response.body", "body": b"not here"})
-                else:
-                    await send({"type": "websocket.close", "code": 1008})
-                return
-        await self._app(scope, receive, send)

@@ -6,8 +6,9 @@ import json
 import logging
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-from clusternet.errors import ClusterNetError
+from clusternet.errors import ClusterNetError, LabelError
 from clusternet.files import new_file, readable_os_errors
 from clusternet.interactive.stroke_files import (
     Place,
@@ -17,7 +18,9 @@ from clusternet.interactive.stroke_files import (
     write_strokes,
 )
 from clusternet.interactive.strokes import Drawing
-from clusternet.land_classes import LandClass
+from clusternet.land_classes import MAX_CLASS, LandClass
+from clusternet.messages import short_value
+from clusternet.text_files import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +47,15 @@ def load_drawing(folder: Path, place: Place) -> Drawing | None:
 
     What cannot be read is set aside under another name, never written over.
     """
-    try:
-        rows = json.loads((folder / CLASSES).read_text(encoding="utf-8"))
-        classes = tuple(
-            LandClass(int(row["number"]), str(row["name"]), from_hex(row["colour"]) or (0, 0, 0))
-            for row in rows
-        )
-    except FileNotFoundError:
-        if not (folder / STROKES).exists():
+    if (folder / CLASSES).exists():
+        try:
+            classes = _read_classes(folder / CLASSES)
+        except ClusterNetError as error:
+            _set_aside(folder, str(error))
             return None
+    elif (folder / STROKES).exists():
         classes = ()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        _set_aside(folder, str(error))
+    else:
         return None
     if not (folder / STROKES).exists():
         return Drawing(classes)
@@ -69,10 +69,42 @@ def load_drawing(folder: Path, place: Place) -> Drawing | None:
     return Drawing((*classes, *extra), found.strokes)
 
 
+def _read_classes(path: Path) -> tuple[LandClass, ...]:
+    """Read the classes that `save_drawing` kept; people edit such files."""
+    rows = read_json(path, LabelError)
+    if not isinstance(rows, list):
+        raise LabelError(f"{path.name}: expected a list of classes, found {short_value(rows)}")
+    classes = tuple(_read_class(f"{path.name}, class {i}", row) for i, row in enumerate(rows, 1))
+    for what in ("number", "name"):
+        if len({getattr(found, what) for found in classes}) < len(classes):
+            raise LabelError(f"{path.name}: two classes have the same {what}")
+    return classes
+
+
+def _read_class(where: str, row: Any) -> LandClass:
+    values = row if isinstance(row, dict) else {}
+    number, name, colour = (values.get(key) for key in ("number", "name", "colour"))
+    if type(number) is not int or not 0 <= number <= MAX_CLASS:
+        raise LabelError(
+            f"{where}: expected a number from 0 to {MAX_CLASS}, found {short_value(number)}"
+        )
+    if not isinstance(name, str) or not name.strip():
+        raise LabelError(f"{where}: expected a name, found {short_value(name)}")
+    rgb = from_hex(colour) if isinstance(colour, str) else None
+    if rgb is None:
+        raise LabelError(f"{where}: expected a colour such as #3cb44b, found {short_value(colour)}")
+    return LandClass(number, name, rgb)
+
+
 def _set_aside(folder: Path, reason: str) -> None:
-    for name in (STROKES, CLASSES):
-        path = folder / name
+    kept = []
+    for path in (folder / STROKES, folder / CLASSES):
         if path.exists():
-            kept = (path.with_name(f"unreadable_{n}_{name}") for n in count(1))
-            path.replace(next(free for free in kept if not free.exists()))
-    logger.warning("%s: the saved strokes cannot be read (%s) and were set aside.", folder, reason)
+            free = (path.with_name(f"unreadable_{n}_{path.name}") for n in count(1))
+            place = next(place for place in free if not place.exists())
+            path.replace(place)
+            kept.append(place.name)
+    logger.warning(
+        "%s: the saved strokes cannot be read (%s); they are set aside as %s.",
+        folder, reason.rstrip("."), " and ".join(kept),
+    )  # fmt: skip

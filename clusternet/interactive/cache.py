@@ -30,6 +30,7 @@ from clusternet.files import Kind, check_new, make_parent, new_file, readable_os
 from clusternet.interactive.guide import edge_axes
 from clusternet.raster import RasterProfile
 from clusternet.run import PAGE_FOLDER, PAGE_LOCK, Run
+from clusternet.text_files import read_json
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
 
@@ -131,8 +132,8 @@ class Identity:
     def differences(self, path: Path) -> list[str]:
         """Return which fields of an identity file differ; all if it cannot be read."""
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            stored = read_json(path, OutputError)
+        except OutputError:
             return ["everything"]
         own = json.loads(json.dumps(asdict(self)))
         if not isinstance(stored, dict):

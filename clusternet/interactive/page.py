@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import shapely
 from nicegui import run, ui
 from nicegui.events import GenericEventArguments
 
-from clusternet.errors import ClusterNetError
+from clusternet.errors import LabelError
+from clusternet.foreign_errors import mistake
 from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap
 from clusternet.interactive.session import Session
@@ -17,6 +19,7 @@ from clusternet.interactive.stroke_files import as_hex
 from clusternet.interactive.strokes import Stroke, make_line
 from clusternet.interactive.tiles import ImageTiles
 from clusternet.interactive.workspace import Workspace
+from clusternet.messages import MOST, printable, short
 
 _STYLE = Path(__file__).with_name("page.css")
 _TOOLS = {"draw": ("brush", "Draw (D)"), "erase": ("cleaning_services", "Erase (E)"),
@@ -134,12 +137,32 @@ class Page:
 
     async def change(self, step: Any) -> bool:
         """Change the drawing and show the new map; False if it could not be done."""
-        try:
-            await run.io_bound(self.workspace.change, step)
-        except ClusterNetError as error:
-            ui.notify(str(error), type="warning")
+        if not await self.attempt(self.workspace.change, step):
             return False
         self.refresh()
+        return True
+
+    async def attempt(
+        self, work: Callable[..., object], *given: object, called: str = "", **more: object
+    ) -> bool:
+        """Do work in another thread; what cannot be done is said on the page.
+
+        Args:
+            work: what to do.
+            given: its arguments.
+            called: what the file that is its first argument is called on the page, if not so.
+            more: its other arguments.
+        """
+        try:
+            await run.io_bound(work, *given, **more)
+        except Exception as error:
+            line = mistake(error)
+            if line is None:
+                raise
+            if called:
+                line = line.replace(str(given[0]), called)
+            ui.notify(short(printable(line), MOST), type="warning")
+            return False
         return True
 
     async def suggest(self) -> None:
@@ -156,7 +179,11 @@ class Page:
         self.map.run_method("goTo", window.row, window.col, window.height, window.width)
 
     async def _stroke(self, event: GenericEventArguments) -> None:
-        line, width = make_line(event.args["points"]), float(event.args["width"])
+        try:
+            line, width = make_line(event.args["points"]), float(event.args["width"])
+        except LabelError as error:
+            ui.notify(str(error), type="warning")
+            return
         if event.args["erase"]:
             await self.change(lambda session: session.rub_out(Stroke(line, 0, width)))
             return

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nicegui import events, run, ui
+from nicegui import events, ui
 
-from clusternet.errors import ClusterNetError
+from clusternet.interactive.access import MOST_BYTES
 from clusternet.interactive.export import Export
 from clusternet.interactive.session import Session
-from clusternet.interactive.stroke_files import as_hex, from_hex
+from clusternet.interactive.stroke_files import STROKE_SUFFIXES, as_hex, from_hex
 from clusternet.land_classes import LandClass
 
 if TYPE_CHECKING:
@@ -123,9 +123,9 @@ class Panel:
                     "flat dense no-caps align=left color=grey-4"
                 ).classes("wide").mark(f"export-{what}")
             upload = ui.upload(
-                on_upload=self._load, auto_upload=True, max_files=1,
-                on_rejected=lambda: ui.notify("Choose a .gpkg or .geojson file.", type="warning"),
-            ).props('accept=".gpkg,.geojson,.json"')  # fmt: skip
+                on_upload=self._load, auto_upload=True, max_files=1, max_file_size=MOST_BYTES,
+                on_rejected=self._refuse_upload,
+            ).props(f'accept="{",".join(STROKE_SUFFIXES)}"')  # fmt: skip
             upload.classes("hidden")  # one that NiceGUI itself hides takes no files
             ui.button(
                 "Load strokes", icon="upload", on_click=lambda: upload.run_method("pickFiles")
@@ -177,32 +177,37 @@ class Panel:
         waiting = ui.notification("Writing ...", spinner=True, timeout=None)
         try:
             if what == "strokes":
-                await run.io_bound(workspace.save, path, overwrite=True)
+                done = await self._page.attempt(workspace.save, path, overwrite=True)
             elif what == "legend":
-                await run.io_bound(workspace.export_legend, path, overwrite=True)
+                done = await self._page.attempt(workspace.export_legend, path, overwrite=True)
             else:
-                await run.io_bound(workspace.export, export)
-        except ClusterNetError as error:
-            ui.notify(str(error), type="warning")
-            return
+                done = await self._page.attempt(workspace.export, export)
         finally:
             waiting.dismiss()
+        if not done:
+            return
         ui.notify(f"Written: {path.name}", type="positive")
         ui.download.file(path)
 
     async def _load(self, event: events.UploadEventArguments) -> None:
+        if Path(event.file.name).suffix.lower() not in STROKE_SUFFIXES:
+            self._refuse_upload()
+            return
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / Path(event.file.name).name
+            # the name is the browser's to choose, so only its ending is taken over
+            path = Path(folder) / f"strokes{Path(event.file.name).suffix.lower()}"
             await event.file.save(path)
-            try:
-                drawing = await run.io_bound(self._workspace.load, path)
-            except ClusterNetError as error:
-                ui.notify(str(error).replace(f"{folder}/", ""), type="warning")
-                return
-            finally:
-                event.sender.reset()
-        ui.notify(f"{len(drawing.strokes)} strokes loaded; Undo brings the old ones back.")
-        self._page.refresh()
+            done = await self._page.attempt(self._workspace.load, path, called=event.file.name)
+            event.sender.reset()
+        if done:
+            number = len(self._workspace.drawing.strokes)
+            ui.notify(f"{number} strokes loaded; Undo brings the old ones back.")
+            self._page.refresh()
+
+    @staticmethod
+    def _refuse_upload() -> None:
+        most = f"{MOST_BYTES // 2**20} MiB"
+        ui.notify(f"Choose a .gpkg or .geojson file of at most {most}.", type="warning")
 
     # --- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:

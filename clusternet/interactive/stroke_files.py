@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 LAYER = "strokes"
 _DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
+STROKE_SUFFIXES = tuple(_DRIVERS)
+"""Endings of the files that strokes are kept in."""
 _MIN_WIDTH = 1.0  # pixels
 
 

@@ -71,7 +71,17 @@ class Drawing:
 
 
 def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:
-    """Return the geometry of a stroke through (col, row) points, without needless vertices."""
+    """Return the geometry of a stroke through (col, row) points, without needless vertices.
+
+    Raises:
+        LabelError: if they are no points, as a page that is not ours may send.
+    """
+    try:
+        places = np.asarray(points, float)
+    except (TypeError, ValueError):
+        places = np.empty(0)
+    if places.ndim != 2 or places.shape[1] != 2 or not np.isfinite(places).all():
+        raise LabelError("Expected a stroke as a list of points (column, row).")
     rounded = [tuple(round(value, 3) for value in point) for point in points]
     distinct = [point for last, point in zip([None, *rounded], rounded, strict=False)
                 if point != last]  # fmt: skip

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from clusternet.errors import ClusterNetError
 from clusternet.files import check_apart
-from clusternet.interactive.autosave import load_drawing, save_drawing
+from clusternet.foreign_errors import mistake, reason
+from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.batch import LazyPredictor, read_profile
 from clusternet.interactive.cache import WINDOW, scene_folder
 from clusternet.interactive.classifiers import Classifier, Scene
@@ -36,6 +37,7 @@ from clusternet.interactive.mapping import (
 )
 from clusternet.interactive.pace import Pace
 from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
+from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
 from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
 from clusternet.interactive.strokes import Drawing
@@ -112,8 +114,7 @@ class Workspace:
         """Grows with every change of the class map's pixels or colours."""
         self.update_seconds = 0.0
         """What the last fit took."""
-        self.trouble = ""
-        """Why the last changes are not saved, empty if they are."""
+        self._saver = Saver(self.folder, self.place)
         done = int(self.cache.done.sum())
         self.progress = Progress(done, len(self.cache.windows))
         self._predictor = LazyPredictor(self.run.folder)
@@ -154,6 +155,11 @@ class Workspace:
             thread.join(timeout=60)
         self._save()
         self.lock.release()
+
+    @property
+    def trouble(self) -> str:
+        """Why the last changes are not saved, empty if they are."""
+        return self._saver.trouble
 
     @property
     def drawing(self) -> Drawing:
@@ -216,7 +222,8 @@ class Workspace:
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the strokes as GeoPackage or GeoJSON."""
-        write_strokes(path, self.drawing, self.place, overwrite=overwrite)
+        with self._exporting:
+            write_strokes(path, self.drawing, self.place, overwrite=overwrite)
 
     def export(self, export: Export) -> dict[int, int]:
         """Write the class map of the whole scene, and what else is asked for.
@@ -291,12 +298,12 @@ class Workspace:
         try:
             fill_cache(self.cache, self.raster_path, self._predictor.get(),
                        stop=self._stop.is_set, progress=progress)  # fmt: skip
-        except ClusterNetError as error:
-            logger.error("%s", error)
-            self.progress = replace(self.progress, message=str(error))
         except Exception as error:  # the page must not wait for ever
-            logger.exception("Features cannot be computed.")
-            self.progress = replace(self.progress, message=f"Features cannot be computed: {error}")
+            line = str(error)
+            if not isinstance(error, ClusterNetError):
+                line = f"Features cannot be computed: {reason(error)}"
+            logger.error("%s", line, exc_info=mistake(error) is None)
+            self.progress = replace(self.progress, message=line)
         self._touch()
 
     def _work_behind(self) -> None:
@@ -307,18 +314,13 @@ class Workspace:
             self.pace.make_way(_MOST_REST_SECONDS, self._stop)
             self._changed.clear()
             self._save()
-            self._count_areas()
+            try:
+                self._count_areas()
+            except Exception:  # the next change must be saved all the same
+                logger.exception("Areas cannot be counted; please report this.")
 
     def _save(self) -> None:
-        """Save the drawing; what goes wrong is shown, and tried again after the next change."""
-        try:
-            save_drawing(self.folder, self.drawing, self.place)
-            trouble = ""
-        except ClusterNetError as error:
-            trouble = f"Your last changes are not saved: {error}"
-            logger.error("%s", trouble)
-        if trouble != self.trouble:
-            self.trouble = trouble
+        if self._saver.save(lambda: self.drawing):
             self._touch()
 
     def _count_areas(self) -> None:

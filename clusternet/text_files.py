@@ -1,0 +1,62 @@
+"""Files of text that people may have edited or saved in another way: read, or one clear line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clusternet.errors import ClusterNetError
+from clusternet.foreign_errors import is_foreign, reason
+from clusternet.messages import one_line
+
+_WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What taking values apart raises that are not of the form expected, infinite numbers included."""
+
+
+def read_text(path: Path, kind: type[ClusterNetError]) -> str:
+    """Read a UTF-8 text, with or without a mark of its encoding at the start.
+
+    Raises:
+        ClusterNetError: of ``kind``, if it cannot be read or is encoded otherwise.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise kind(f"{path}: is no UTF-8 text; save it in that encoding.") from error
+    except OSError as error:
+        raise kind(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+def read_json(path: Path, kind: type[ClusterNetError]) -> Any:
+    """Read a JSON file; errors as of `read_text`, also for what is no JSON."""
+    text = read_text(path, kind)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise kind(f"{path}: is no JSON that can be read (nested too deeply).") from error
+    except ValueError as error:
+        raise kind(f"{path}: is no JSON ({one_line(str(error))}).") from error
+
+
+@contextmanager
+def taken_apart(kind: type[ClusterNetError], message: str, advice: str = "") -> Iterator[None]:
+    """Raise ``kind`` if values of a file turn out in a block not to be of the form expected.
+
+    Args:
+        kind: the error to raise.
+        message: says what the file should be, without full stop; the reason follows it.
+        advice: what to do, after the reason.
+    """
+    try:
+        yield
+    except ClusterNetError:
+        raise
+    except Exception as error:
+        if not (isinstance(error, _WRONG_VALUES) or is_foreign(error)):
+            raise
+        said = f"{type(error).__name__}: {one_line(str(error), 80)}"
+        end = f"; {advice}" if advice else "."
+        raise kind(f"{message} ({said}){end}") from error
