@@ -23,13 +23,12 @@ from PIL import Image
 
 import clusternet
 from clusternet.alternation import Alternation
-from clusternet.batches import Batch
 from clusternet.epochs import Training
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
 from clusternet.model import masked_cross_entropy
 from clusternet.predictor import load
 from clusternet.run import Checkpoint, load_run, read_arrays, write_arrays
-from clusternet.sampling import Sample, SamplePlan, neighbours
+from clusternet.sampling import Sample
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling import tile_rasters
 from clusternet.training import train, warn_of_few_steps
@@ -514,26 +513,6 @@ def test_test_patches_of_another_kind(
         train(patches, tmp_path / "run", SMALL, test_img_folder=tmp_path / "test")
 
 
-@pytest.mark.usefixtures("eagerly")
-def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    pixels = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)
-    labels = rng.integers(-1, 8, (4, 32, 32)).astype(np.int32)
-    labels[0, :20] = labels[3] = -1  # parts of unequal weight, one of none
-    results = []
-    for largest in (10**9, 18 * 2 * 32 * 32):
-        monkeypatch.setattr("clusternet.alternation._LARGEST_PART", largest)
-        alternation = Alternation(3, (32, 32), SMALL, 4)
-        losses = [alternation.train(pixels, labels) for _ in range(3)]
-        results.append((losses, alternation.state()))
-    (one, whole), (other, parts) = results
-    np.testing.assert_allclose(one, other, rtol=1e-4)
-    assert whole.keys() == parts.keys()
-    for name, value in whole.items():
-        if value.ndim:  # the count of steps counts parts
-            np.testing.assert_allclose(value, parts[name], atol=2e-4, err_msg=name)
-
-
 def test_an_epoch_is_as_large_as_asked(patches: Path, tmp_path: Path) -> None:
     run = train(patches, tmp_path / "run", replace(SMALL, num_epochs=1, epoch_megapixels=0.0031))
     (record,) = Checkpoint.load(run).history
@@ -546,27 +525,6 @@ def test_no_epochs_leave_an_untrained_run(patches: Path, tmp_path: Path) -> None
     run = train(patches, tmp_path / "run", replace(SMALL, num_epochs=0))
     found = clusternet.load(run).predict(np.zeros((40, 40, 3), np.uint8))
     assert found.shape == (40, 40)
-
-
-def test_a_sample_holds_features_and_what_they_differ_by_from_neighbours() -> None:
-    rng = np.random.default_rng(2)
-    valid = rng.random((2, 32, 48)) < 0.7
-    pixels = rng.normal(size=(2, 32, 48, 3)).astype(np.float32) * valid[..., None]
-    batch = Batch(np.array([4, 9]), pixels, valid)
-    alternation = Alternation(3, (32, 48), SMALL, 2)
-    plan = SamplePlan({4: 50, 9: 70}, (1,))
-    sample = alternation.embed_sample(batch, plan)
-    everywhere = np.full((2, 32 * 48, sample.features.shape[1]), np.nan, np.float32)
-    everywhere[valid.reshape(2, -1)] = alternation.embed(batch)
-    features, differences = [], []
-    for place, patch in enumerate((4, 9)):
-        chosen = plan.positions(patch, valid[place])
-        here, there = neighbours(chosen, valid[place])
-        features.append(everywhere[place, chosen])
-        differences.append(everywhere[place, here] - everywhere[place, there])
-    np.testing.assert_allclose(sample.features, np.concatenate(features), atol=1e-5)
-    np.testing.assert_allclose(sample.differences, np.concatenate(differences), atol=1e-5)
-    assert len(sample.differences) > 50
 
 
 @pytest.mark.parametrize(
