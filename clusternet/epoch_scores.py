@@ -29,6 +29,7 @@ from clusternet.run import MAPS_FOLDER
 from clusternet.settings import read_yaml
 from clusternet.tally import added, read_header
 from clusternet.types import BoolArray, IntArray
+from clusternet.vectors import is_vector
 from clusternet.windows import Shape, Window, centre
 
 _EPOCH = re.compile(r"epoch_(\d+)")
@@ -138,6 +139,11 @@ class _Patches:
 
     def _read_labels(self, path: Path, map_path: Path, shape: Shape) -> tuple[IntArray, BoolArray]:
         """Read labels; a network with valid padding maps only the centre of a patch."""
+        if is_vector(path):
+            raise LabelError(
+                f"{path}: holds shapes; expected label rasters that were cut like the test patches "
+                "(tools/patch_generator.py --masks_folder)."
+            )
         with open_raster(path, codes=True) as raster:
             profile = raster.profile
         rows, cols = profile.shape

@@ -38,6 +38,7 @@ from clusternet.metrics import (
     nmi,
     one_to_one_mapping,
 )
+from clusternet.nodata import declaring_hint
 from clusternet.pairing import Pair, pair_files
 from clusternet.progress import Progress
 from clusternet.raster.categories import read_categories
@@ -154,8 +155,11 @@ def _settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
         found |= values
     if found != {0, UNLABELLED}:
         return list(headers)
-    logger.warning("%s: the maps hold only 0 and 255, taken as the classes 0 and 1.",
-                   headers[0].path)  # fmt: skip
+    first = headers[0].path
+    logger.warning(
+        "%s: the maps hold only 0 and 255, taken as the classes 0 and 1; if 255 means no data, %s.",
+        first, declaring_hint(first, UNLABELLED, None),
+    )  # fmt: skip
     return [replace(header, nodata=None, is_mask=True) for header in headers]
 
 

@@ -14,8 +14,8 @@ from clusternet.class_meeting import Meeting, Statement, meet
 from clusternet.class_names import is_made_up
 from clusternet.errors import LabelError
 from clusternet.label_inventory import LabelInventory
-from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules
-from clusternet.land_classes import MAX_CLASS, read_class_names
+from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules, check_background
+from clusternet.land_classes import read_class_names
 from clusternet.patch_files import MANIFEST_NAME
 from clusternet.raster import open_raster
 from clusternet.raster.categories import check_lossless, read_categories
@@ -56,8 +56,7 @@ def settle_labels(
     beside: dict[Path, dict[int, str]] | None = {} if lists_beside else None
     statements = [_read_statement(path, options, beside) for path in files]
     named = [number for number in (options.background, options.ignore_label) if number is not None]
-    if options.background is not None and not 0 <= options.background <= MAX_CLASS:
-        raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {options.background}.")
+    check_background(options.background, options.classes)
     meeting = meet(statements, maps=maps, given=options.classes, reserved=named)
     is_mask = _hold_masks(files, statements, options)
     if is_mask:

@@ -7,11 +7,27 @@ from pathlib import Path
 
 from clusternet.class_list import ClassList
 from clusternet.class_meeting import Meeting, meet
+from clusternet.errors import LabelError
 from clusternet.label_inventory import LabelInventory
+from clusternet.land_classes import MAX_CLASS
+from clusternet.messages import short
 from clusternet.vectors import Shapes
 
 UNLABELLED = 255
 """The value of 8-bit label rasters that means no label, whether or not the file declares it."""
+
+
+def check_background(background: int | None, classes: ClassList) -> None:
+    """Raise LabelError if pixels under no shape cannot have this class."""
+    if background is None:
+        return
+    if not 0 <= background <= MAX_CLASS:
+        raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
+    if classes and background not in {**classes.names, **classes.no_classes}:
+        raise LabelError(
+            f"--background: class {background} is not in the class list "
+            f"({short(str(classes), 90)}); add it there."
+        )
 
 
 @dataclass(frozen=True)

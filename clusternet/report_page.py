@@ -72,7 +72,7 @@ def _report_parts(report: EvaluationReport) -> list[str]:
         f"{report.pooled.unlabelled_share:.1%} of the rest has no label. Neither is counted.</p>"
     ]
     if report.basis:
-        parts.append(f'<p class="soft">{escape(report.basis.capitalize())}.</p>')
+        parts.append(f'<p class="soft">{escape(report.basis[0].upper() + report.basis[1:])}.</p>')
     if report.draws:
         parts += _draw_parts(report.draws)
     if report.kind == "clusters":

@@ -298,6 +298,30 @@ def test_a_background_is_no_named_class(draw, clusters, tmp_path) -> None:
     assert (found.counts[1], found.names[1]) == (36, "forest")
 
 
+def test_a_background_that_is_not_listed_is_refused(draw, clusters, tmp_path) -> None:
+    classes = make_class_list({4: "forest"})
+    with pytest.raises(LabelError, match=r"--background: class 0 is not in the class list \(4 for"):
+        rasterize_labels(draw([FOREST]), clusters, tmp_path / "l.tif", classes=classes,
+                         background=0)  # fmt: skip
+
+
+def test_class_maps_of_two_legends_meet_by_name(draw, write_raster, tmp_path) -> None:
+    for name, kinds in (("a", ("bog", "forest", "sea")), ("b", ("forest", "sea", "well"))):
+        path = write_raster(f"maps/{name}_clusters.tif", CLUSTERS)
+        areas = [(kind, box(1, 10 * k + 1, 20, 8)) for k, kind in enumerate(kinds)]
+        labels = draw(areas, f"{name}.gpkg")
+        assign_classes(path, labels, tmp_path / f"out_{name}")
+        target = tmp_path / "classes" / f"{name}.tif"
+        target.parent.mkdir(exist_ok=True)
+        for ending in ("", ".aux.xml"):
+            (tmp_path / f"out_{name}" / f"{name}_classes.tif{ending}").rename(f"{target}{ending}")
+        (tmp_path / "truth").mkdir(exist_ok=True)
+        labels.rename(tmp_path / "truth" / labels.name)
+    report = evaluate(tmp_path / "classes", tmp_path / "truth")
+    assert report.accuracy == 1
+    assert set(report.class_names) == {"bog", "forest", "sea", "well"}
+
+
 def test_numbers_names_and_colours_come_from_a_list(draw, clusters, tmp_path) -> None:
     classes = make_class_list({4: "forest", 9: "water"}, {4: (1, 2, 3)})
     path = tmp_path / "l.tif"

@@ -22,7 +22,7 @@ from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files import KIND_TAG, check_apart, check_writable
 from clusternet.interrupts import interrupts
 from clusternet.label_inventory import Fate, LabelInventory
-from clusternet.land_classes import MAX_CLASS
+from clusternet.label_rules import check_background
 from clusternet.locks import claimed
 from clusternet.progress import Progress
 from clusternet.raster.burning import BurntLabels
@@ -106,8 +106,7 @@ def rasterize_labels(
     with claimed(output):
         check_new_map(output, "labels", overwrite=overwrite)
         check_writable(output)
-        if background is not None and not 0 <= background <= MAX_CLASS:
-            raise LabelError(f"--background: expected 0 to {MAX_CLASS}, received {background}.")
+        check_background(background, classes)
         reserved = () if background is None else (background,)
         shapes = read_shapes(
             vectors, class_field=class_field, layer=layer, order_field=order_field,
