@@ -6,7 +6,7 @@ import json
 import logging
 import struct
 from pathlib import Path
-from zlib import crc32
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -289,8 +289,12 @@ def test_damage_behind_the_header_is_named_when_it_is_read(tmp_path: Path, suffi
 
 def claiming(side: int) -> bytes:
     """Return the beginning of a PNG that claims many pixels."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", crc32(header))
+
+    def chunk(text: bytes) -> bytes:
+        return struct.pack(">I", len(text) - 4) + text + struct.pack(">I", crc32(text))
+
+    header = chunk(b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT" + compress(bytes(100)))
 
 
 @pytest.mark.parametrize("content", [b"", claiming(30_000)], ids=["empty", "gigapixel"])
