@@ -27,7 +27,9 @@ _HARMLESS = re.compile(r"extraneous bytes before marker 0x(?!d[0-7])", re.I)
 """Programs leave bytes between the parts of a JPEG, which only inside its pixels are pixels."""
 _UNKNOWN = re.compile(r"unsupported|not supported|missing codec|not implemented|unhandled", re.I)
 """Parts of GDAL's errors that speak of what it does not know rather than of damage."""
-_AROUND = re.compile(r"^CPLE_\w+(:| in )\s*|\s*\(this (error|warning) can be turned [^)]*\)")
+_AROUND = re.compile(
+    r"^CPLE_\w+(:| in )\s*|\s*\(this (error|warning) can be turned [^)]*\)|(\\n|\s)+$"
+)
 """What stands around some messages and tells a user nothing."""
 
 

@@ -82,7 +82,7 @@ LIES: dict[str, Callable[[Path], bytes]] = {
     "bands.tif": lambda _: tiff(10, 10, bands=65_535),
     "bands_of_many_pixels.tif": lambda _: tiff(1000, 1000, bands=4000),
     "tile.tif": lambda _: tiff(100, 100, **tiles(65_536)),
-    "tile_of_half_a_gigabyte.tif": lambda _: tiff(100, 100, **tiles(24_576)),
+    "tile_of_a_quarter_gigabyte.tif": lambda _: tiff(100, 100, **tiles(16_384)),
     "pixels.png": lambda _: png(30_000, 30_000),
     "pixels.bmp": lambda _: bmp(2_000_000, 3_000_000),
     "pixels.jpg": lambda folder: jpeg(folder, 65_500, 65_500),

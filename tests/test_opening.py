@@ -83,7 +83,7 @@ def test_a_directory_at_a_place_that_no_file_has_is_refused(tmp_path: Path) -> N
 def test_bytes_between_the_parts_of_a_jpeg_cost_no_pixels(marker: int, is_read: bool) -> None:
     said = (
         f"CPLE_AppDefined in libjpeg: Corrupt JPEG data: 16 extraneous bytes before marker "
-        f"{marker:#x} (this warning can be turned as an error by setting X to TRUE)"
+        f"{marker:#x} (this warning can be turned as an error by setting X to TRUE)\\n"
     )
     assert Complaint(said, is_error=False).costs_pixels is not is_read
     assert plain_words(said).startswith("libjpeg: ") and plain_words(said).endswith(f"{marker:#x}")

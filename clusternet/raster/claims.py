@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader
 from clusternet.errors import RasterError
 
 _MOST_BANDS = 4096  # more than any sensor; a pixel of as many is no image
-_MOST_BLOCK = 400 * 10**6  # bytes; GDAL decodes a block whole, and holds it twice for a while
+_MOST_BLOCK = 240 * 10**6  # bytes: what GDAL keeps of a file, or each window decodes all anew
 _FREE = 2**28  # values that anybody may claim: 16,384 x 16,384 pixels
 _MOST_VALUES = {"JPEG": 2**16, "PNG": 2**14}
 """Values that a byte can stand for at most in formats that cannot leave pixels out."""
