@@ -21,7 +21,7 @@ from clusternet.model import (
     reset_optimizer,
     set_codebook,
 )
-from clusternet.run import WEIGHTS, mark_weights
+from clusternet.run_files import WEIGHTS, mark_weights
 from clusternet.sampling import Sample, SamplePlan, join_samples, neighbours
 from clusternet.settings import TrainingSettings
 from clusternet.types import AnyArray, FloatArray, IntArray

@@ -37,7 +37,7 @@ from clusternet.polygons import PolygonOptions, check_new_polygons, write_class_
 from clusternet.progress import Progress
 from clusternet.raster import check_new_map, create_map, open_raster
 from clusternet.raster.vectors import map_type
-from clusternet.run import LEGEND
+from clusternet.run_files import LEGEND
 from clusternet.voting import Votes, count_votes, draw_labels
 
 logger = logging.getLogger(__name__)

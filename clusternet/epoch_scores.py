@@ -25,7 +25,7 @@ from clusternet.pairing import Pair, pair_files
 from clusternet.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.labels import open_labels_onto
-from clusternet.run import MAPS_FOLDER
+from clusternet.run_files import MAPS_FOLDER
 from clusternet.settings import read_yaml
 from clusternet.tally import added, read_header
 from clusternet.types import BoolArray, IntArray

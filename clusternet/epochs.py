@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from clusternet.augmentation import augment
 from clusternet.batches import BatchLoader
 from clusternet.clustering import Clustering
 from clusternet.errors import RunError
-from clusternet.files import new_folder
+from clusternet.files import NewFolder, readable_os_errors
 from clusternet.metrics import contingency_table, nmi
 from clusternet.previews import epoch_name, preview_choice, write_patch_maps, write_preview
 from clusternet.progress import Progress
@@ -29,16 +30,9 @@ from clusternet.pseudo_labels import (
     codebook_labels,
     group_labels,
 )
-from clusternet.run import (
-    PREVIEWS,
-    RUN,
-    TENSORBOARD,
-    Checkpoint,
-    EpochRecord,
-    StoredCodebook,
-    save_description,
-    save_result,
-)
+from clusternet.run import Checkpoint, EpochRecord, StoredCodebook, save_description, save_result
+from clusternet.run_files import PREVIEWS, RUN, TENSORBOARD
+from clusternet.run_identity import new_identity
 from clusternet.sampling import Sample, SamplePlan, join_samples, plan_sample
 from clusternet.settings import TrainingSettings
 from clusternet.survey import Survey
@@ -66,6 +60,15 @@ class Training:
     replaces_maps: bool = False
     is_saved: bool = False
     """True once the run folder holds the work so far."""
+    identity: str = field(default_factory=new_identity)
+    """What all files of the run state."""
+    waiting: NewFolder | None = None
+    """The run folder until it takes the place of an earlier run: once an epoch is complete."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return self.output if self.waiting is None else self.waiting.part
 
     def complete(self, checkpoint: Checkpoint | None, *, overwrite: bool) -> None:
         """Start, or go on from a checkpoint, and run the epochs that are left.
@@ -80,21 +83,39 @@ class Training:
                 self.restore(checkpoint)
             self.run()
         except KeyboardInterrupt:
+            if self.waiting is not None:
+                raise KeyboardInterrupt(
+                    f"the new run has no complete epoch; {self.output} holds the earlier run."
+                ) from None
             if not self.is_saved:
                 raise
             raise KeyboardInterrupt(
                 f"{self.output} holds epoch {self.epochs_done}, and --resume goes on from there."
             ) from None
+        finally:
+            if self.waiting is not None:
+                self.waiting.discard()
 
     def start(self, *, overwrite: bool) -> None:
         """Cluster the features of the first weights, and create the run folder."""
         sample = self._embed(self._plan(self.epochs_done))
         self._take_over(cluster_features(sample, self.settings), sample)
-        with new_folder(self.output, kind=RUN, overwrite=overwrite) as part:
-            save_description(part, self.settings, self.survey.bands)
-            self._save(part)
+        replaces = overwrite and RUN.owns(self.output)
+        self.waiting = NewFolder(self.output, kind=RUN, overwrite=overwrite)
+        with readable_os_errors(self.output):
+            save_description(self.folder, self.settings, self.survey.bands, self.identity)
+            self._save()
+            if not replaces or self.epochs_done >= self.settings.num_epochs:
+                self._appear()
+            self._show()
+
+    def _appear(self) -> None:
+        """Put the run folder in its place, if it is not there yet."""
+        if self.waiting is not None:
+            self.waiting.prepare()
+            self.waiting.put()
+            self.waiting = None
         self.is_saved = True
-        self._show()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the end of the epoch that a checkpoint was written after.
@@ -111,27 +132,33 @@ class Training:
                 "cannot be resumed. Start a new run, or replace this one with --overwrite."
             ) from error
         self.epochs_done, self.history = checkpoint.epoch, list(checkpoint.history)
-        self.stored = checkpoint.stored
+        self.stored, self.identity = checkpoint.stored, checkpoint.identity or self.identity
         self.alternation.freeze(self.stored.codebook)
         # the last save may have been cut off after the checkpoint
-        save_description(self.output, self.settings, self.survey.bands)
-        save_result(self.output, self.alternation.network, self.stored, self.history)
+        save_description(self.output, self.settings, self.survey.bands, self.identity)
+        network = self.alternation.network
+        save_result(self.output, network, self.stored, self.history, self.identity)
         self.is_saved = True
         self._show()  # so may this; it is the same, or what another run left in its place
         logger.info("resumed after epoch %d", self.epochs_done)
 
     def run(self) -> None:
         """Run the epochs that are left."""
+        if self.waiting is not None:  # or its figures would go to the earlier run
+            self._report(self.epoch(self.epochs_done + 1))
         tensorboard = Writer(str(self.output / TENSORBOARD))
         try:
             if self.history:  # of a resumed run, whose last epoch may have been cut off before this
                 _tell(tensorboard, self.history[-1])
             while self.epochs_done < self.settings.num_epochs:
                 record = self.epoch(self.epochs_done + 1)
-                logger.info("epoch %d/%d: %s", record.epoch, self.settings.num_epochs, record)
+                self._report(record)
                 _tell(tensorboard, record)
         finally:
             tensorboard.close()
+
+    def _report(self, record: EpochRecord) -> None:
+        logger.info("epoch %d/%d: %s", record.epoch, self.settings.num_epochs, record)
 
     def epoch(self, epoch: int) -> EpochRecord:
         """Run one alternation and save what it leaves.
@@ -164,8 +191,9 @@ class Training:
             steps=len(losses),
         )
         self.history.append(record)
-        self._save(self.output)
+        self._save()
         self._show()
+        self._appear()
         return record
 
     def _retrain(self, epoch: int, plan: SamplePlan) -> tuple[list[float], IntArray]:
@@ -241,22 +269,30 @@ class Training:
         self.stored = StoredCodebook(found.codebook, found.sizes, feature_range)
         self.alternation.freeze(found.codebook)
 
-    def _save(self, folder: Path) -> None:
+    def _save(self) -> None:
         # the checkpoint first: everything after it can be written again from it
-        arrays = self.alternation.state()
-        Checkpoint(self.epochs_done, arrays, self.stored, tuple(self.history)).save(folder)
-        save_result(folder, self.alternation.network, self.stored, self.history)
+        arrays, history = self.alternation.state(), tuple(self.history)
+        moment = Checkpoint(self.epochs_done, arrays, self.stored, history, self.identity)
+        moment.save(self.folder)
+        network = self.alternation.network
+        save_result(self.folder, network, self.stored, history, self.identity)
 
     def _show(self) -> None:
         """Write the preview and the maps of the test patches."""
         clusters, name = self.settings.num_clusters, epoch_name(self.epochs_done)
         choice = preview_choice(self.survey.usable)
-        path = self.output / PREVIEWS / f"{name}.png"
+        path = self.folder / PREVIEWS / f"{name}.png"
         write_preview(path, self.loader, choice, self.alternation.label, clusters)
         if self.test_loader is not None and self.epochs_done:
-            folder = self.test_maps / name
+            folder = self._maps_folder() / name
             label, overwrite = self.alternation.label, self.replaces_maps
             write_patch_maps(folder, self.test_loader, label, clusters, overwrite=overwrite)
+
+    def _maps_folder(self) -> Path:
+        """Return where maps of the test patches go: perhaps into the run, wherever that is."""
+        maps, output = (Path(os.path.realpath(path)) for path in (self.test_maps, self.output))
+        inside = maps.is_relative_to(output)
+        return self.folder / maps.relative_to(output) if inside else self.test_maps
 
 
 def _tell(tensorboard: Writer, record: EpochRecord) -> None:

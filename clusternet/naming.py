@@ -116,7 +116,8 @@ def read_centroids(run: Path, identity: str | None, num_clusters: int) -> FloatA
     Raises:
         RunError: if the run folder is incomplete, or another than that of the maps.
     """
-    from clusternet.run import CODEBOOK, read_codebook  # loads faiss: only where it is needed
+    from clusternet.run import read_codebook  # loads faiss: only where it is needed
+    from clusternet.run_files import CODEBOOK
 
     stored = read_codebook(run / CODEBOOK)[0]
     centroids = stored.codebook.centroids

@@ -20,7 +20,7 @@ from clusternet.pictures import (
     signature,
     stretch,
 )
-from clusternet.run import RUN
+from clusternet.run_files import RUN
 from clusternet.types import IntArray, UInt8Array
 from clusternet.windows import Window, centre
 

@@ -18,15 +18,13 @@ import csv
 import dataclasses
 import hashlib
 import json
-import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from clusternet.band_fit import fit_bands
@@ -34,65 +32,19 @@ from clusternet.band_identity import Arrangement
 from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError, SettingsError
-from clusternet.files import KIND_TAG, Kind, new_file
+from clusternet.files import new_file
 from clusternet.foreign_errors import is_foreign, reason
-from clusternet.legend import LEGEND_FILE
 from clusternet.messages import one_line
-from clusternet.pictures import is_our_png
 from clusternet.raster import RasterProfile
+from clusternet.run_files import BANDS, CODEBOOK, HISTORY, MODEL, SETTINGS, STATE
+from clusternet.run_identity import COLUMN, as_comment, check_identity
 from clusternet.settings import TrainingSettings, read_yaml, write_yaml
 from clusternet.text_files import taken_apart
 from clusternet.types import AnyArray, FloatArray, IntArray
 
-SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
-HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
-TENSORBOARD = "tensorboard"
-LEGEND, MAPS_FOLDER, PAGE_FOLDER = "legend.csv", "test_maps", "interactive"
-PAGE_LOCK = "in_use.lock"
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
 )  # fmt: skip
-
-
-_FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE}
-_MANY = re.compile(
-    rf"{PREVIEWS}/epoch_\d+\.png|{TENSORBOARD}/events\.out\.tfevents\.[^/]*"
-    # features that the page computed; what was drawn on it is the user's
-    rf"|{PAGE_FOLDER}/[^/]+/(identity\.json|(features|clusters)_\d+\.npy|done\.npy|in_use\.\w+)"
-)
-_EPOCH_MAP = re.compile(rf"{MAPS_FOLDER}/epoch_\d+/.*\.png")
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / SETTINGS).is_file() and bool(Bands.load(folder / BANDS))
-
-
-def _made_in_run(folder: Path) -> Callable[[str], bool]:
-    def is_made(place: str) -> bool:
-        if place == LEGEND:
-            return LEGEND_FILE.owns(folder / place)
-        if _EPOCH_MAP.fullmatch(place):
-            return is_our_png(folder / place, unsigned=True)
-        return place in _FILES or _MANY.fullmatch(place) is not None
-
-    return is_made
-
-
-RUN = Kind("run folder", _is_run, _made_in_run)
-
-
-def _is_weights_file(path: Path) -> bool:
-    with h5py.File(path, "r") as file:
-        return KIND_TAG in file.attrs
-
-
-WEIGHTS = Kind("weights file", _is_weights_file)
-
-
-def mark_weights(path: Path) -> None:
-    """Say in a .weights.h5 file that it is ours."""
-    with h5py.File(path, "r+") as file:
-        file.attrs[KIND_TAG] = "weights"
 
 
 @dataclass(frozen=True)
@@ -206,6 +158,7 @@ def load_run(folder: Path) -> Run:
         raise RunError(f"{folder / SETTINGS}: {error}") from error
     bands = Bands.load(folder / BANDS)
     stored, model_digest = read_codebook(folder / CODEBOOK)
+    check_identity(folder, (SETTINGS, BANDS, CODEBOOK, HISTORY))
     if model_digest != _digest(folder / MODEL):
         raise RunError(
             f"{folder}: {MODEL} and {CODEBOOK} are of different epochs or runs; if the run was "
@@ -226,16 +179,22 @@ def saved_settings(folder: Path) -> dict[str, Any]:
     return read_yaml(folder / SETTINGS)
 
 
-def save_description(folder: Path, settings: TrainingSettings, bands: Bands) -> None:
+def save_description(
+    folder: Path, settings: TrainingSettings, bands: Bands, identity: str = ""
+) -> None:
     """Write what stays the same over the run: settings and band statistics."""
     with new_file(folder / SETTINGS, overwrite=True) as part:
-        write_yaml(part, settings.to_mapping())
+        write_yaml(part, settings.to_mapping(), start=as_comment(identity))
     with new_file(folder / BANDS, overwrite=True) as part:
-        bands.save(part, versions=library_versions())
+        bands.save(part, versions=library_versions(), **{COLUMN: identity})
 
 
 def save_result(
-    folder: Path, network: Any, stored: StoredCodebook, history: Sequence[EpochRecord]
+    folder: Path,
+    network: Any,
+    stored: StoredCodebook,
+    history: Sequence[EpochRecord],
+    identity: str = "",
 ) -> None:
     """Write what an epoch changes: network, codebook and history, which belong together."""
     with (
@@ -243,20 +202,23 @@ def save_result(
         new_file(folder / CODEBOOK, overwrite=True) as codebook,
     ):
         network.save(model)
-        write_codebook(codebook, stored, _digest(model))
+        write_codebook(codebook, stored, _digest(model), identity)
     with (
         new_file(folder / HISTORY, overwrite=True) as part,
         part.open("w", newline="", encoding="utf-8") as text,
     ):
         names = [field.name for field in dataclasses.fields(EpochRecord)]
-        writer = csv.DictWriter(text, names)
+        writer = csv.DictWriter(text, [*names, COLUMN])
         writer.writeheader()
-        writer.writerows(dataclasses.asdict(record) for record in history)
+        writer.writerows(dataclasses.asdict(record) | {COLUMN: identity} for record in history)
 
 
-def write_codebook(path: Path, stored: StoredCodebook, model_digest: str) -> None:
+def write_codebook(
+    path: Path, stored: StoredCodebook, model_digest: str, identity: str = ""
+) -> None:
     """Write a codebook as plain arrays."""
-    write_arrays(path, stored.to_arrays() | {"model_sha256": np.array(model_digest)})
+    texts = {"model_sha256": np.array(model_digest), COLUMN: np.array(identity)}
+    write_arrays(path, stored.to_arrays() | texts)
 
 
 def read_codebook(path: Path) -> tuple[StoredCodebook, str]:
@@ -307,12 +269,15 @@ class Checkpoint:
     """Weights and optimizer variables."""
     stored: StoredCodebook
     history: tuple[EpochRecord, ...]
+    identity: str = ""
+    """Of the run; empty in runs of earlier versions."""
 
     def save(self, folder: Path) -> None:
         """Write into the run folder."""
         with new_file(folder / STATE, overwrite=True) as part:
             history = json.dumps([dataclasses.asdict(row) for row in self.history])
             moment = {"epoch": np.array(self.epoch), "history": np.array(history)}
+            moment[COLUMN] = np.array(self.identity)
             state = {f"state_{name}": value for name, value in self.arrays.items()}
             write_arrays(part, moment | self.stored.to_arrays() | state)
 
@@ -335,6 +300,7 @@ class Checkpoint:
                 },
                 stored=StoredCodebook.from_arrays(values),
                 history=tuple(EpochRecord(**row) for row in history),
+                identity=str(values.get(COLUMN, "")),
             )
 
 

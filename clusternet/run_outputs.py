@@ -11,7 +11,7 @@ from clusternet.errors import OutputError
 from clusternet.files import check_apart, check_new, check_open_folder, check_writable
 from clusternet.locks import claimed, is_held
 from clusternet.previews import EPOCH_MAPS, epoch_name
-from clusternet.run import PAGE_FOLDER, PAGE_LOCK, RUN, STATE, WEIGHTS
+from clusternet.run_files import PAGE_FOLDER, PAGE_LOCK, RUN, STATE, WEIGHTS
 
 
 @dataclass(frozen=True)

@@ -278,6 +278,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a flat mapping as YAML, in its own order."""
-    path.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")
+def write_yaml(path: Path, values: Mapping[str, Any], *, start: str = "") -> None:
+    """Write a flat mapping as YAML, in its own order, behind ``start``."""
+    path.write_text(start + yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")

@@ -15,12 +15,9 @@ from clusternet.errors import PatchError, RunError, SettingsError
 from clusternet.interrupts import interrupts
 from clusternet.network_shape import check_shape
 from clusternet.patches import PatchFolder, open_patches
-from clusternet.run import (
-    BANDS,
-    MAPS_FOLDER,
-    SETTINGS,
-    Checkpoint,
-)
+from clusternet.run import Checkpoint
+from clusternet.run_files import BANDS, MAPS_FOLDER, SETTINGS, STATE
+from clusternet.run_identity import check_identity
 from clusternet.run_outputs import RunOutputs
 from clusternet.settings import TrainingSettings, read_yaml, same_value
 from clusternet.survey import survey_patches
@@ -159,6 +156,7 @@ def _load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:
                 f"{output}: was started with {name} {before}, cannot be resumed with {value}; "
                 f"{hint}, or start a new run."
             )
+    check_identity(output, (SETTINGS, BANDS, STATE))
     return Checkpoint.load(output)
 
 

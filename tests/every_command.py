@@ -37,7 +37,8 @@ from clusternet.raster import create_map, open_raster
 from clusternet.raster.vectors import rasterize_labels
 from clusternet.report import write_report
 from clusternet.report_page import TITLE
-from clusternet.run import WEIGHTS, load_run, mark_weights
+from clusternet.run import load_run
+from clusternet.run_files import WEIGHTS, mark_weights
 from clusternet.sampling import Sample
 from clusternet.scene import Scene, write_scenes
 from clusternet.settings import TilingSettings
@@ -170,6 +171,8 @@ class _Alternation:
     def freeze(self, _codebook: object) -> None: ...
 
     def load_weights(self, _path: Path) -> None: ...
+
+    def restore(self, _arrays: object) -> None: ...
 
     def train(self, *_args: object) -> float:
         return 0.5

@@ -84,6 +84,8 @@ LAYERS = {
     "clusternet.previews": 2,
     "clusternet.report_page": 2,
     "clusternet.run": 2,
+    "clusternet.run_files": 2,
+    "clusternet.run_identity": 2,
     "clusternet.scene": 2,
     "clusternet.survey": 2,
     "clusternet.tally": 2,

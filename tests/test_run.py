@@ -86,7 +86,7 @@ def test_the_history_is_a_table_of_the_epochs(run: Path) -> None:
     with (run / "history.csv").open(newline="") as text:
         rows = list(csv.DictReader(text))
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert list(rows[0]) == [field.name for field in dataclasses.fields(EpochRecord)]
+    assert list(rows[0]) == [*(field.name for field in dataclasses.fields(EpochRecord)), "run"]
 
 
 def test_nothing_but_the_files_of_a_run_is_left(run: Path) -> None:

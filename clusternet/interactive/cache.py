@@ -29,7 +29,8 @@ from clusternet.errors import OutputError, RunError
 from clusternet.files import Kind, check_new, make_parent, new_file, readable_os_errors
 from clusternet.interactive.guide import edge_axes
 from clusternet.raster import RasterProfile
-from clusternet.run import PAGE_FOLDER, PAGE_LOCK, Run
+from clusternet.run import Run
+from clusternet.run_files import PAGE_FOLDER, PAGE_LOCK
 from clusternet.text_files import read_json
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks

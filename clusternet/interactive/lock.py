@@ -7,7 +7,7 @@ from pathlib import Path
 from clusternet.files import check_new
 from clusternet.interactive.cache import FEATURES
 from clusternet.locks import OutputLock, tidy_inside
-from clusternet.run import PAGE_LOCK
+from clusternet.run_files import PAGE_LOCK
 
 _ADVICE = "draw there (several pages may be open), or end it first"
 

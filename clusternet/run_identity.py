@@ -1,0 +1,88 @@
+"""What the files of one run have in common, so that those of two are told apart."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.errors import RunError
+from clusternet.foreign_errors import is_foreign
+
+COLUMN = "run"
+"""The column of ``history.csv``, and the name in JSON and npz files, that holds it."""
+_COMMENT = re.compile(r"# run ([0-9a-f]{16})\s*$")
+
+
+def new_identity() -> str:
+    """Return what no other run is called."""
+    return secrets.token_hex(8)
+
+
+def as_comment(identity: str) -> str:
+    """Return the line of ``settings.yaml`` that states an identity; empty without one."""
+    return f"# run {identity}\n" if identity else ""
+
+
+def _of_yaml(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as text:
+        found = _COMMENT.match(text.readline())
+    return found[1] if found else ""
+
+
+def _of_json(path: Path) -> str:
+    return str(json.loads(path.read_text(encoding="utf-8")).get(COLUMN, ""))
+
+
+def _of_arrays(path: Path) -> str:
+    with path.open("rb") as stream:
+        values = np.load(stream, allow_pickle=False)
+        return str(values[COLUMN]) if COLUMN in values else ""
+
+
+def _of_table(path: Path) -> str:
+    with path.open(newline="", encoding="utf-8", errors="replace") as text:
+        return next(csv.DictReader(text), {}).get(COLUMN) or ""
+
+
+_READERS: dict[str, Callable[[Path], str]] = {
+    ".yaml": _of_yaml, ".json": _of_json, ".npz": _of_arrays, ".csv": _of_table,
+}  # fmt: skip
+
+
+def stated_identity(path: Path) -> str:
+    """Return the identity that a file of a run states.
+
+    Returns:
+        nothing if it states none, as in runs of earlier versions, is missing, or cannot be read:
+        whoever reads it for what else it holds will say so.
+    """
+    try:
+        return _READERS[path.suffix](path)
+    except (ValueError, TypeError, AttributeError, LookupError, EOFError, RuntimeError):
+        return ""
+    except Exception as error:
+        if not is_foreign(error):
+            raise
+        return ""
+
+
+def check_identity(folder: Path, names: Iterable[str]) -> None:
+    """Refuse files of different runs in one folder.
+
+    Raises:
+        RunError: naming two of them.
+    """
+    stated = {name: identity for name in names if (identity := stated_identity(folder / name))}
+    first = next(iter(stated), "")
+    for name, identity in stated.items():
+        if identity != stated[first]:
+            raise RunError(
+                f"{folder}: {first} and {name} are of different runs; bring back the files of one "
+                "run, or train anew with --overwrite."
+            )
