@@ -28,7 +28,7 @@ from clusternet.files import (
 )
 from clusternet.interrupts import interrupts
 from clusternet.label_files import classes_in, settle_labels
-from clusternet.label_rules import LabelOptions, LabelRules
+from clusternet.label_rules import LabelOptions
 from clusternet.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
 from clusternet.locks import claimed
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
@@ -63,8 +63,6 @@ class ClassReport:
     """What became of them: ``nearest``, ``unknown`` or ``class 0``."""
     polygons: Path | None
     """The GeoPackage, if one was asked for."""
-    basis: str = ""
-    """What made the classes of several label files meet, where it was not their names."""
 
     def summary(self) -> str:
         """Return one line about the result."""
@@ -74,7 +72,7 @@ class ClassReport:
             text += f"; {self.votes.total:,} labelled pixels named {len(self.legend.rows)} clusters"
             if self.num_untouched:
                 text += f", of which {self.num_untouched} without labels ({self.untouched_became})"
-            text += f"; {self.basis}" if self.basis else ""
+            text += f"; {self.votes.basis}" if self.votes.basis else ""
         return text + (f"; polygons in {self.polygons}" if self.polygons else "")
 
 
@@ -140,32 +138,30 @@ def assign_classes(
     """
     naming_options = NamingOptions(rule, keep_clust_threshold, unlabelled)
     outline_options = PolygonOptions(sieve, min_area, simplify)
+    options = LabelOptions(classes or ClassList(), class_field, layer, background, ignore_label)
+    if (legend is None) == (labels is None):
+        raise SettingsError(
+            "Expected either labels or a legend (--legend), received both or neither."
+        )
+    if legend is not None and options.classes:
+        logger.warning("--classes is left aside: with --legend the legend names the classes.")
     cluster_maps = [read_cluster_map(path) for path in find_maps(maps)]
     targets = _targets(cluster_maps, maps, output_folder)
     legend_path = output_folder / LEGEND
     edited = legend is not None and legend.exists() and legend.resolve() == legend_path.resolve()
     legends = [] if edited else [legend_path]
-    named = None if classes is None else classes.source
     # the legend goes into the run, too: it is the run's own
-    check_apart((*targets, *legends, polygons), (maps, labels, legend, run, named))
+    check_apart((*targets, *legends, polygons), (maps, labels, legend, run, options.classes.source))
     with claimed(output_folder, polygons):
         for path in legends:
             check_new(path, kind=LEGEND_FILE, overwrite=overwrite)
         _check_outputs(targets, polygons, overwrite)
-        votes, basis = None, ""
-        if legend is not None and labels is None:
+        votes = None
+        if legend is not None:
             naming = Naming(_fitting_legend(legend, cluster_maps), 0, "")
-        elif labels is not None and legend is None:
-            options = LabelOptions(
-                classes or ClassList(), class_field, layer, background, ignore_label
-            )
-            votes, rules = _votes(cluster_maps, maps, labels, gt_fraction, seed, options)
-            basis = rules.meeting.basis() if len(rules.meeting.statements) > 1 else ""
+        elif labels is not None:
+            votes = _votes(cluster_maps, maps, labels, gt_fraction, seed, options)
             naming = _named(votes, naming_options, options.classes, run, common_run(cluster_maps))
-        else:
-            raise SettingsError(
-                "Expected either labels or a legend (--legend), received both or neither."
-            )
         _write_class_maps(cluster_maps, targets, naming.legend, overwrite)
         if not edited:
             write_legend(legend_path, naming.legend, overwrite=overwrite)
@@ -183,7 +179,6 @@ def assign_classes(
         num_untouched=naming.num_untouched,
         untouched_became=naming.untouched_became,
         polygons=polygons,
-        basis=basis,
     )
 
 
@@ -229,7 +224,9 @@ def _fitting_legend(path: Path, maps: Sequence[ClusterMap]) -> Legend:
     lookup = legend.lookup()
     for cluster in range(count_clusters(maps)):
         if cluster >= len(lookup) or lookup[cluster] == NO_CLASS:
-            raise LabelError(f"{path}: has no line for cluster {cluster} of {maps[0].path}.")
+            raise LabelError(
+                f"{path}: has no line for cluster {cluster} of {maps[0].path}; add one."
+            )
     return replace(legend, run=legend.run or identity)
 
 
@@ -240,7 +237,7 @@ def _votes(
     gt_fraction: float,
     seed: int,
     options: LabelOptions,
-) -> tuple[Votes, LabelRules]:
+) -> Votes:
     common_run(cluster_maps)
     by_path = {cluster_map.path: cluster_map for cluster_map in cluster_maps}
     pairs = [(by_path[path], label) for path, label in pair_files(maps, labels)]
@@ -251,7 +248,7 @@ def _votes(
     for path in undrawn:
         rules.inventory.known.update(classes_in(path, rules))
     left_out = f"{len(undrawn)} label file(s) are left out by --gt_fraction" if undrawn else ""
-    return count_votes(drawn, count_clusters(cluster_maps), rules, left_out=left_out), rules
+    return count_votes(drawn, count_clusters(cluster_maps), rules, left_out=left_out)
 
 
 def _named(

@@ -13,6 +13,7 @@ from clusternet.files import KIND_TAG
 from clusternet.nodata import declaring_hint
 from clusternet.progress import Progress
 from clusternet.raster import Raster, RasterProfile, open_raster
+from clusternet.raster.categories import check_lossless
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
 
@@ -52,6 +53,7 @@ def read_cluster_map(path: Path) -> ClusterMap:
         RasterError: if it cannot be read.
         LabelError: if it is no cluster map.
     """
+    check_lossless(path, "a cluster map")
     with open_raster(path, codes=True) as raster:
         profile, tags = raster.profile, raster.tags
     kind = tags.get(KIND_TAG, "clusters")

@@ -182,7 +182,7 @@ def _tally_all(
     """Count all files; return those that have labels, and the labelled tables of the draws."""
     pictured = set(np.linspace(0, len(pairs) - 1, _NUM_PICTURES).round().astype(int).tolist())
     ends = np.cumsum([header.num_blocks for header in headers])
-    tallies = []
+    tallies, overlapping = [], False
     labelled = np.zeros((len(drawn), 1, 1), np.int64)
     total = sum(header.shape[0] * header.shape[1] for header in headers)
     with Progress(total=total, unit="px", unit_scale=True, desc="evaluating") as bar:
@@ -192,23 +192,25 @@ def _tally_all(
                 header, label_path, drawn[:, ends[number] - header.num_blocks : ends[number]],
                 rules=rules, onto=onto, with_picture=number in pictured, progress=bar.update,
             )  # fmt: skip
+            overlapping |= tally.overlaps
             if tally.table.any():
                 tallies.append(tally)
                 labelled = added(labelled, part)
-    _report_unlabelled(pairs, {tally.map_path for tally in tallies}, rules)
+    why = rules.inventory.why_none() or "it holds nothing but nodata and the ignored label"
+    why += "."
+    if not overlapping:
+        why = "it does not lie there; is the CRS of both stated correctly?"
+    _report_unlabelled(pairs, {tally.map_path for tally in tallies}, why)
     rules.inventory.report(advice=DRAW_LARGER)
     return tallies, labelled
 
 
-def _report_unlabelled(pairs: Sequence[Pair], used: set[Path], rules: LabelRules) -> None:
+def _report_unlabelled(pairs: Sequence[Pair], used: set[Path], why: str) -> None:
     missing = [pair for pair in pairs if pair[0] not in used]
     if not used:
         map_path, label_path = missing[0]
         others = f"; nor do the labels of {len(missing) - 1} other map(s)" if missing[1:] else ""
-        why = rules.inventory.why_none() or (
-            "it lies elsewhere, or holds nothing but nodata and the ignored label (--ignore_label)"
-        )
-        raise LabelError(f"{label_path}: gives no pixel of {map_path} a label: {why}{others}.")
+        raise LabelError(f"{label_path}: gives no pixel of {map_path} a label{others}: {why}")
     if missing:
         logger.warning(
             "%d of %d maps have no labelled pixel and are left out: %s",

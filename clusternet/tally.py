@@ -74,6 +74,8 @@ class FileTally:
     """Pixels of the map."""
     mapped: int = 0
     """Pixels that are not nodata."""
+    overlaps: bool = True
+    """False if no label lies on the map."""
     picture: Picture | None = None
 
 
@@ -134,7 +136,7 @@ def tally_file(
         open_raster(header.path, header.nodata, codes=True) as raster,
         open_labels_onto(label_path, raster.profile, rules) as labels,
     ):
-        tally = FileTally(header.path, label_path)
+        tally = FileTally(header.path, label_path, overlaps=labels.overlaps)
         counter = _Counter(tally, _MapValues(raster, header.is_mask, onto), labels, drawn, rules)
         thumbnails = _Thumbnails(header.shape) if with_picture else None
         for window in blocks(header.shape, (_WINDOW, _WINDOW)) if labels.overlaps else ():

@@ -40,6 +40,8 @@ class Votes:
     """Class names that label files or the user state."""
     colours: dict[int, Colour] = field(default_factory=dict)
     """Class colours that label files or the user state."""
+    basis: str = ""
+    """What made the classes of several label files meet, where it was not their names."""
 
     @property
     def numbers(self) -> list[int]:
@@ -76,7 +78,7 @@ class Votes:
         for number in self.numbers:
             if number > 1:
                 raise LabelError(
-                    f"--rule binary: expected labels 0 and 1, found {number} in the labels."
+                    f"--rule binary: expected labels 0 and 1, found {number}; take --rule majority."
                 )
         ones = self.by_class.get(1, np.zeros(self.num_clusters, np.int64))
         labelled = self.labelled()
@@ -127,7 +129,13 @@ def count_votes(
         GridMismatchError: if labels cannot be laid over their map, or none overlaps its map.
     """
     classes = rules.meeting.classes
-    votes = Votes(num_clusters, names=dict(classes.names), colours=dict(classes.colours))
+    several = len(rules.meeting.statements) > 1
+    votes = Votes(
+        num_clusters,
+        names=dict(classes.names),
+        colours=dict(classes.colours),
+        basis=rules.meeting.basis() if several else "",
+    )
     overlapping = 0
     with Progress(total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px") as bar:
         for cluster_map, path in pairs:
