@@ -16,7 +16,6 @@ from clusternet.model import (
     build_network,
     build_sampler,
     features_tensor,
-    load_weights,
     masked_cross_entropy,
     reset_optimizer,
     set_codebook,
@@ -25,6 +24,7 @@ from clusternet.run_files import WEIGHTS, mark_weights
 from clusternet.sampling import Sample, SamplePlan, join_samples, neighbours
 from clusternet.settings import TrainingSettings
 from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.weight_files import load_weights
 from clusternet.windows import Shape
 
 IGNORE = -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import RunError
+from clusternet.messages import short_value
 from clusternet.nodata import (
     NodataChoice,
     NodataRule,
@@ -22,7 +24,7 @@ from clusternet.nodata import (
 )
 from clusternet.settings import same_value
 from clusternet.text_files import read_json, taken_apart
-from clusternet.types import AnyArray, BoolArray, FloatArray
+from clusternet.types import PIXEL_TYPES, AnyArray, BoolArray, FloatArray
 from clusternet.windows import Shape
 
 _FARTHEST = 1e6  # deviations from the mean
@@ -54,6 +56,17 @@ class Bands:
     """What the training rasters said of their bands; nothing in runs of earlier versions."""
     patches: str = ""
     """Digest of the names and pixels of the patches; nothing in runs of earlier versions."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that no pixel can be standardised with."""
+        if self.num_bands < 1 or {len(self.mean), len(self.std)} != {self.num_bands}:
+            raise ValueError(f"{self.num_bands} bands, but {len(self.mean)} means")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ValueError(f"means {self.mean} and deviations {self.std}")
+        if self.dtype not in PIXEL_TYPES:
+            raise ValueError(f"pixels of {self.dtype}")
+        if min(self.patch_shape) < 1:
+            raise ValueError(f"patches of {self.patch_shape}")
 
     @property
     def nodata_choice(self) -> NodataChoice:
@@ -106,17 +119,23 @@ class Bands:
         values = read_json(path, RunError)
         with taken_apart(RunError, f"{path}: is not the bands.json of a run"):
             return cls(
-                num_bands=int(values["num_bands"]),
+                num_bands=index(values["num_bands"]),
                 dtype=str(values["dtype"]),
                 nodata=decode_number(values["nodata"]),
-                mean=tuple(map(float, values["mean"])),
-                std=tuple(map(float, values["std"])),
-                patch_shape=(int(values["patch_shape"][0]), int(values["patch_shape"][1])),
+                mean=_numbers(values["mean"]),
+                std=_numbers(values["std"]),
+                patch_shape=(index(values["patch_shape"][0]), index(values["patch_shape"][1])),
                 nodata_rule=check_rule(values.get("nodata_rule")),
                 nodata_overrides=bool(values.get("nodata_overrides", True)),
                 identity=BandIdentity.from_json(values.get("identity")),
                 patches=str(values.get("patches", "")),
             )
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    if not isinstance(values, list):
+        raise TypeError(f"expected a list of numbers, found {short_value(values)}")
+    return tuple(map(float, values))
 
 
 class BandMoments:

@@ -293,4 +293,7 @@ def _keep_in_run(run: Path, legend: Legend, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         logger.warning("%s: kept; --overwrite replaces it by the new legend.", path)
         return
-    write_legend(path, legend, overwrite=True)
+    try:
+        write_legend(path, legend, overwrite=True)
+    except OutputError as error:  # all that was asked for is there
+        logger.warning("%s The run keeps no copy of the legend.", error)

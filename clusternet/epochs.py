@@ -125,6 +125,7 @@ class Training:
         """
         try:
             self.alternation.restore(checkpoint.arrays)
+            self.alternation.freeze(checkpoint.stored.codebook)
         except (KeyError, ValueError) as error:
             reason = " ".join(str(error).split())[:120]
             raise RunError(
@@ -133,7 +134,6 @@ class Training:
             ) from error
         self.epochs_done, self.history = checkpoint.epoch, list(checkpoint.history)
         self.stored, self.identity = checkpoint.stored, checkpoint.identity or self.identity
-        self.alternation.freeze(self.stored.codebook)
         # the last save may have been cut off after the checkpoint
         save_description(self.output, self.settings, self.survey.bands, self.identity)
         network = self.alternation.network

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError, OutputError
-from clusternet.foreign_errors import is_foreign
+from clusternet.foreign_errors import is_foreign, reason
 from clusternet.placing import (
     fill,
     fills_in_place,
@@ -184,8 +184,7 @@ def readable_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"{path}: cannot be written ({reason}).") from error
+        raise OutputError(f"{path}: cannot be written ({reason(error)}).") from error
 
 
 @contextmanager

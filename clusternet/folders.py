@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clusternet.errors import ClusterNetError
+
 _NAMED = 3  # files that a message names
 
 
@@ -19,7 +21,9 @@ class Search:
     hidden: list[Path] = field(default_factory=list)
     """Files and folders whose name starts with a dot; nothing below them was searched."""
     broken: list[Path] = field(default_factory=list)
-    """Links that lead nowhere, and folders that may not be read."""
+    """Links that lead nowhere."""
+    forbidden: list[Path] = field(default_factory=list)
+    """Folders that may not be read."""
 
 
 def search_folder(folder: Path) -> Search:
@@ -38,20 +42,29 @@ def search_folder(folder: Path) -> Search:
             if (status.st_dev, status.st_ino) in seen:
                 continue
             entries = sorted(current.iterdir())  # of two links to a folder the first counts
-        except OSError:
-            found.broken.append(current)
+            # fails where a folder lets its names be read, but nothing else
+            is_folder = {path: path.is_dir() for path in entries}
+        except OSError as error:
+            forbidden = isinstance(error, PermissionError)
+            (found.forbidden if forbidden else found.broken).append(current)
             continue
         seen.add((status.st_dev, status.st_ino))
         for path in entries:
             if path.name.startswith("."):
                 found.hidden.append(path)
-            elif path.is_dir():
+            elif is_folder[path]:
                 (linked if path.is_symlink() else own).append(path)
             else:
                 (found.files if path.is_file() else found.broken).append(path)
-    for paths in (found.files, found.hidden, found.broken):
+    for paths in (found.files, found.hidden, found.broken, found.forbidden):
         paths.sort()
     return found
+
+
+def check_readable(folder: Path, search: Search, kind: type[ClusterNetError]) -> None:
+    """Refuse a folder that may not be read itself."""
+    if search.forbidden == [folder]:
+        raise kind(f"{folder}: cannot be read (no permission).")
 
 
 def first_names(paths: Sequence[Path], folder: Path) -> str:

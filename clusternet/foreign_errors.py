@@ -89,6 +89,8 @@ def topic(error: BaseException) -> str | None:
 def reason(error: BaseException) -> str:
     """Return what an exception says, for the brackets of a message: one short line."""
     about = topic(error)
+    if isinstance(error, PermissionError):
+        return "no permission"
     if isinstance(error, OSError) and error.strerror:
         return one_line(error.strerror)
     text = one_line(str(error))

@@ -12,8 +12,8 @@ from typing import Any
 from clusternet.class_names import clean_name, warn_of_near_twins
 from clusternet.colours import palette
 from clusternet.errors import LabelError
-from clusternet.foreign_errors import reason
 from clusternet.messages import short, short_value
+from clusternet.text_files import read_json
 
 MAX_CLASS = 65534
 """The highest class number: one value of a 16-bit map is needed for nodata."""
@@ -72,14 +72,7 @@ def read_class_names(path: Path) -> dict[int, str]:
     Raises:
         LabelError: if the file is missing or of another form.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_distinct)
-    except OSError as error:
-        raise LabelError(f"{path}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise LabelError(f"{path}: is not UTF-8 text; save it as UTF-8.") from error
-    except (ValueError, RecursionError) as error:
-        raise LabelError(f"{path}: is not JSON ({reason(error)}).") from error
+    values = read_json(path, LabelError, _distinct)
     form = 'expected {"0": "building", "1": "road", ...}'
     if not isinstance(values, dict) or not values:
         raise LabelError(f"{path}: {form}.")

@@ -158,7 +158,7 @@ def _read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise LabelError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise LabelError(f"{path}: cannot be read ({reason(error)}).") from error
     except UnicodeDecodeError as error:
         raise LabelError(f"{path}: is not UTF-8 text; save the legend as CSV UTF-8.") from error
     if not text.strip():

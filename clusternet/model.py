@@ -6,14 +6,10 @@ fetched from a saved model: ``features`` (64 a pixel, float32) and ``logits`` (o
 
 from __future__ import annotations
 
-import warnings
-import zipfile
-from pathlib import Path
 from typing import Any
 
 from clusternet.backend import channels_last, keras
 from clusternet.clustering import Codebook
-from clusternet.errors import RunError
 from clusternet.filter_bank import BORDER, BesideCentre, FilterBank
 from clusternet.network_shape import LEVELS, decoder_margins, margin, skip_crops
 from clusternet.types import AnyArray
@@ -108,24 +104,6 @@ def build_network(
         kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
     )(features)  # fmt: skip
     return keras.Model(inputs, logits, name="clusternet")
-
-
-def load_weights(network: Any, path: Path) -> None:
-    """Fill a network from a .keras or .weights.h5 file.
-
-    Raises:
-        RunError: if the file is missing, damaged, or of another network.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # layers left as they were
-            network.load_weights(path)
-    except (OSError, ValueError, KeyError, UserWarning, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RunError(
-            f"{path}: its weights do not fit this network of {network.count_params():,} weights "
-            f"({reason})."
-        ) from error
 
 
 @channels_last()

@@ -72,6 +72,23 @@ def nearest_size(size: int, padding: str) -> int:
     return size
 
 
+def num_weights(num_bands: int, num_clusters: int, base_filters: int, num_features: int) -> int:
+    """Return the weights of the U-Net, before anything is built that has no room."""
+
+    def conv(inputs: int, outputs: int, size: int) -> int:
+        return (inputs * size**2 + 1) * outputs
+
+    widths = [base_filters * 2**level for level in range(LEVELS)]
+    total, inputs = 0, num_bands
+    for width in widths:
+        total += conv(inputs, width, 3) + conv(width, width, 3)
+        inputs = width
+    for level in reversed(range(LEVELS - 1)):
+        width, last = widths[level], num_features if level == 0 else widths[level]
+        total += conv(2 * width, width, 2) + conv(2 * width, width, 3) + conv(width, last, 3)
+    return total + conv(num_features, num_clusters, 1)
+
+
 def margin(padding: str, size: int = 64 * GRAIN) -> int:
     """Return how many pixels are read before a part that is kept, when it starts at a grain.
 

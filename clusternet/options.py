@@ -11,12 +11,13 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import IO, Any, NoReturn, cast
 
 import configargparse
 
 from clusternet.command import load_network_library, print_error, run_command, say
 from clusternet.errors import SettingsError
+from clusternet.foreign_errors import reason
 from clusternet.messages import short_value
 from clusternet.nodata import NODATA_RULES, number
 from clusternet.settings import TrainingSettings, read_yaml, unknown_key_message
@@ -185,6 +186,7 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
             formatter_class=argparse.RawDescriptionHelpFormatter,
             add_config_file_help=False,  # --config says it shorter
             add_env_var_help=False,
+            config_file_open_func=_open_config,
         )
         # argparse takes -9999 for a value but -3.4e38, a common nodata value, for a flag
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.I)
@@ -251,6 +253,13 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
         flags = [place for place, text in enumerate(before) if text.startswith("--")]
         after = f" after {' '.join(before[flags[-1] :])}" if flags else ""
         self.error(f"unexpected '{first}'{after}: nothing more is expected there.")
+
+
+def _open_config(path: str) -> IO[str]:
+    try:
+        return Path(path).open(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(reason(error)) from error  # the parser names the file
 
 
 class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[misc]

@@ -8,9 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from clusternet.errors import LabelError
-from clusternet.folders import first_names, search_folder
+from clusternet.folders import check_readable, first_names, search_folder
 from clusternet.raster import RASTER_SUFFIXES, find_rasters, warn_of_orientation
-from clusternet.raster.finding import report_left_out
+from clusternet.raster.finding import report_forbidden, report_left_out
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +96,8 @@ class _LabelIndex:
         self.folder = folder
         self._by_base: dict[str, list[Path]] = defaultdict(list)
         search = search_folder(folder)
+        check_readable(folder, search, LabelError)
+        report_forbidden(folder, search)
         report_left_out(folder, search, RASTER_SUFFIXES + _VECTOR_SUFFIXES)
         for path in search.files:
             if path.suffix.lower() in RASTER_SUFFIXES + _VECTOR_SUFFIXES:

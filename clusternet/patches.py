@@ -20,12 +20,13 @@ from PIL import Image
 
 from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.errors import PatchError, RasterError
-from clusternet.folders import search_folder
+from clusternet.folders import check_readable, search_folder
+from clusternet.foreign_errors import reason
 from clusternet.interrupts import interrupts
 from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patch_files import MANIFEST_NAME, read_manifest
 from clusternet.raster import open_raster, warn_of_orientation
-from clusternet.raster.finding import report_left_out
+from clusternet.raster.finding import report_forbidden, report_left_out
 from clusternet.raster.quiet import quiet_warnings
 from clusternet.raster.validity import check_nodata, fitting, valid_pixels
 from clusternet.types import AnyArray, BoolArray
@@ -100,7 +101,7 @@ class PatchFolder:
             return self._read(index)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             # Pillow reports damaged PNGs by any of these
-            raise PatchError(_damaged(self.folder / self.files[index])) from error
+            raise PatchError(_damaged(self.folder / self.files[index], error)) from error
         except RasterError as error:
             raise PatchError(str(error)) from error
 
@@ -168,6 +169,8 @@ def find_patches(folder: Path) -> list[Path]:
         found = "a file" if folder.exists() else "nothing"
         raise PatchError(f"{folder}: expected a folder of patches, found {found}.")
     search = search_folder(folder)
+    check_readable(folder, search, PatchError)
+    report_forbidden(folder, search)
     report_left_out(folder, search, PATCH_SUFFIXES)
     images = [
         path.relative_to(folder) for path in search.files if path.suffix.lower() in PATCH_SUFFIXES
@@ -215,7 +218,7 @@ def read_header(path: Path) -> PatchHeader:
                         is_plain=mode != "LA",
                     )
         except Exception as error:  # Pillow raises of every kind on damaged files
-            raise PatchError(_damaged(path)) from error
+            raise PatchError(_damaged(path, error)) from error
     try:
         with open_raster(path) as raster:
             profile = raster.profile
@@ -226,11 +229,10 @@ def read_header(path: Path) -> PatchHeader:
     )
 
 
-def _damaged(path: Path) -> str:
-    return (
-        f"{path}: cannot be read as an image (damaged, cut off, or another format); "
-        "--skip_bad_files leaves such files out."
-    )
+def _damaged(path: Path, error: Exception) -> str:
+    forbidden = isinstance(error, PermissionError)
+    why = reason(error) if forbidden else "damaged, cut off, or another format"
+    return f"{path}: cannot be read as an image ({why}); --skip_bad_files leaves such files out."
 
 
 def _read_headers(

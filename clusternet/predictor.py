@@ -13,13 +13,16 @@ import numpy as np
 
 from clusternet.backend import resolve_precision
 from clusternet.band_fit import report_fit
-from clusternet.model import build_network, build_predictor, load_weights
+from clusternet.errors import RunError
+from clusternet.filter_bank import num_filters
+from clusternet.model import build_network, build_predictor
 from clusternet.network_shape import uncovered
 from clusternet.prediction_grid import PredictionGrid, read_reflected
 from clusternet.prefetch import prefetch
 from clusternet.raster import Raster, open_array, open_raster, warn_of_orientation
 from clusternet.run import Run, load_run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
+from clusternet.weight_files import load_weights
 from clusternet.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -67,6 +70,7 @@ class Predictor:
         """
         self.run, self.assign, self.window_size = run, assign, window_size
         settings, bands = run.settings, run.bands
+        _check_depth(run)
         self._network = build_network(
             bands.num_bands,
             settings.num_clusters,
@@ -204,6 +208,18 @@ class Predictor:
                 yield raster
         else:
             yield Raster(source, nodata)
+
+
+def _check_depth(run: Run) -> None:
+    """Refuse a codebook of other features than those of the settings."""
+    settings = run.settings
+    filters = num_filters(run.bands.num_bands) if settings.fixed_filters else 0
+    expected, found = settings.num_features + filters, len(run.stored.codebook.offset)
+    if found != expected:
+        raise RunError(
+            f"{run.folder}: its codebook is of {found} features, expected {expected} as of its "
+            "settings; these files are not of one run."
+        )
 
 
 def load(folder: Path | str, **options: Any) -> Predictor:

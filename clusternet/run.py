@@ -27,20 +27,21 @@ from typing import Any
 
 import numpy as np
 
+from clusternet.array_files import check_array, read_arrays, write_arrays
 from clusternet.band_fit import fit_bands
 from clusternet.band_identity import Arrangement
 from clusternet.bands import Bands
 from clusternet.clustering import Codebook
 from clusternet.errors import RunError, SettingsError
 from clusternet.files import new_file
-from clusternet.foreign_errors import is_foreign, reason
-from clusternet.messages import one_line
+from clusternet.network_shape import num_weights
 from clusternet.raster import RasterProfile
 from clusternet.run_files import BANDS, CODEBOOK, HISTORY, MODEL, SETTINGS, STATE
 from clusternet.run_identity import COLUMN, as_comment, check_identity
 from clusternet.settings import TrainingSettings, read_yaml, write_yaml
 from clusternet.text_files import taken_apart
 from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.value_types import check_types
 
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
@@ -107,8 +108,20 @@ class StoredCodebook:
 
     @classmethod
     def from_arrays(cls, values: Mapping[str, AnyArray]) -> StoredCodebook:
-        """Build from what `to_arrays` returned; raises KeyError if something is missing."""
+        """Build from what `to_arrays` returned.
+
+        Raises:
+            KeyError: if something is missing.
+            ValueError: if something does not fit the rest, or is not finite.
+        """
         codebook = Codebook(values["centroids"], values["offset"], values["projection"])
+        clusters, depth = codebook.centroids.shape
+        shapes = {
+            "centroids": (clusters, depth), "offset": (depth,), "projection": (depth, depth),
+            "feature_range": (2, depth), "sizes": (clusters,),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            check_array(name, values[name], shape, "iu" if name == "sizes" else "f")
         return cls(codebook, values["sizes"], values["feature_range"])
 
 
@@ -152,10 +165,7 @@ def load_run(folder: Path) -> Run:
     for name in (SETTINGS, BANDS, MODEL, CODEBOOK):
         if not (folder / name).is_file():
             raise RunError(f"{folder / name}: missing; is {folder} a run folder?")
-    try:
-        settings = TrainingSettings.from_mapping(read_yaml(folder / SETTINGS))
-    except (SettingsError, TypeError) as error:
-        raise RunError(f"{folder / SETTINGS}: {error}") from error
+    settings = _read_settings(folder / SETTINGS)
     bands = Bands.load(folder / BANDS)
     stored, model_digest = read_codebook(folder / CODEBOOK)
     check_identity(folder, (SETTINGS, BANDS, CODEBOOK, HISTORY))
@@ -169,14 +179,45 @@ def load_run(folder: Path) -> Run:
             f"{folder / CODEBOOK}: expected {settings.num_clusters} clusters as in {SETTINGS}, "
             f"found {stored.codebook.num_clusters}."
         )
+    _check_network(folder / MODEL, _num_weights(settings, bands.num_bands))
     return Run(folder, settings, bands, stored)
+
+
+def _num_weights(settings: TrainingSettings, num_bands: int) -> int:
+    return num_weights(
+        num_bands, settings.num_clusters, settings.base_filters, settings.num_features
+    )
+
+
+def _check_network(path: Path, expected: int) -> None:
+    """Refuse a file that cannot hold the network of the settings, before one is built."""
+    if not zipfile.is_zipfile(path):  # which is told when its weights are read
+        return
+    with taken_apart(RunError, f"{path}: is no network"), zipfile.ZipFile(path) as archive:
+        held = max((entry.file_size for entry in archive.infolist()), default=0) // 4
+    if held < expected:
+        raise RunError(
+            f"{path}: expected a network of {expected:,} weights as of {SETTINGS} and {BANDS}, "
+            f"found {held:,} at most; these files are not of one run."
+        )
+
+
+def _read_settings(path: Path) -> TrainingSettings:
+    try:
+        values = read_yaml(path)
+    except SettingsError as error:
+        raise RunError(str(error)) from error
+    try:
+        return TrainingSettings.from_mapping(values)
+    except SettingsError as error:
+        raise RunError(f"{path}: {error}") from error
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:
     """Return the settings that a run was started with; empty if there is none to resume."""
     if not (folder / STATE).is_file():
         return {}
-    return read_yaml(folder / SETTINGS)
+    return _read_settings(folder / SETTINGS).to_mapping()
 
 
 def save_description(
@@ -228,36 +269,8 @@ def read_codebook(path: Path) -> tuple[StoredCodebook, str]:
         RunError: if the file is missing or not a codebook.
     """
     values = read_arrays(path)
-    try:
+    with taken_apart(RunError, f"{path}: is not the codebook of a run"):
         return StoredCodebook.from_arrays(values), str(values["model_sha256"])
-    except KeyError as error:
-        raise RunError(f"{path}: is not the codebook of a run (no {error}).") from error
-
-
-def write_arrays(path: Path, arrays: dict[str, AnyArray]) -> None:
-    """Write arrays as an uncompressed npz file of exactly this name."""
-    with path.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-
-
-def read_arrays(path: Path) -> dict[str, AnyArray]:
-    """Read all arrays of an npz file, never anything pickled.
-
-    Raises:
-        RunError: if the file is missing or damaged.
-    """
-    try:
-        with path.open("rb") as stream:  # np.load leaves files open that it fails on
-            values = np.load(stream, allow_pickle=False)
-            if not isinstance(values, Mapping):
-                raise ValueError("a single array, expected an npz file")
-            return dict(values)
-    except (ValueError, LookupError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: cannot be read ({one_line(str(error))}).") from error
-    except Exception as error:
-        if not is_foreign(error):
-            raise
-        raise RunError(f"{path}: cannot be read ({reason(error)}).") from error
 
 
 @dataclass(frozen=True)
@@ -290,8 +303,9 @@ class Checkpoint:
         """
         values = read_arrays(folder / STATE)
         with taken_apart(RunError, f"{folder / STATE}: is not the checkpoint of a run"):
+            check_array("epoch", values["epoch"], (), "iu")
             history = json.loads(str(values["history"]))
-            return cls(
+            found = cls(
                 epoch=int(values["epoch"]),
                 arrays={
                     name.removeprefix("state_"): value
@@ -302,6 +316,28 @@ class Checkpoint:
                 history=tuple(EpochRecord(**row) for row in history),
                 identity=str(values.get(COLUMN, "")),
             )
+            found.check()
+            return found
+
+    def check_size(self, folder: Path, settings: TrainingSettings, num_bands: int) -> None:
+        """Raise RunError if it is not of a network of the size that settings make."""
+        found = sum(a.size for name, a in self.arrays.items() if name.startswith("weight_"))
+        expected = _num_weights(settings, num_bands)
+        if found != expected:
+            raise RunError(
+                f"{folder}: its checkpoint does not fit this version's network (it holds {found:,} "
+                f"weights, expected {expected:,}); cannot be resumed. Start a new run, or replace "
+                "this one with --overwrite."
+            )
+
+    def check(self) -> None:
+        """Raise ValueError if something does not fit the rest, or is not finite."""
+        if self.epoch < 0 or (self.history and self.history[-1].epoch != self.epoch):
+            raise ValueError(f"epoch {self.epoch}")
+        for record in self.history:
+            check_types(record, ValueError)
+        for name, array in self.arrays.items():
+            check_array(name, array, array.shape, "fiu")
 
 
 def library_versions() -> dict[str, str]:

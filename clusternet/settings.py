@@ -18,8 +18,10 @@ from typing import Any, Literal, get_args
 import yaml
 
 from clusternet.errors import SettingsError
+from clusternet.messages import short_value
 from clusternet.nodata import NODATA_RULES, NodataChoice, NodataRule, Number
 from clusternet.text_files import read_text, taken_apart
+from clusternet.value_types import check_types
 from clusternet.windows import EDGES, Edge, Shape
 
 Padding = Literal["same", "valid"]
@@ -91,6 +93,10 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
+        check_types(self, SettingsError, "Setting ")
+        for name, most in _MOST.items():
+            if (getattr(self, name) or 0) > most:
+                _refuse(name, f"at most {most}", getattr(self, name))
         positive = (
             "num_clusters", "learn_rate", "clust_batch_size", "base_filters", "num_features",
             "sample_patches", "kmeans_iterations", "workers",
@@ -192,6 +198,7 @@ class TilingSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that no raster can be cut with."""
+        check_types(self, SettingsError, "Setting ")
         for name in ("patch_shape", "stride", "crop_shape"):
             value = getattr(self, name)
             if value is not None and (len(value) != 2 or min(value) < 1):
@@ -223,6 +230,13 @@ class TilingSettings:
         return cls(**_checked(cls, values))
 
 
+_MOST = {
+    "num_clusters": 65535, "base_filters": 1024, "num_features": 4096, "workers": 1024,
+}  # fmt: skip
+"""What maps can number, and what no machine has room for."""
+
+_LONGEST_YAML, _DEEPEST_YAML = 65536, 8  # characters, lists and mappings in each other
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "cluster_scope": get_args(ClusterScope),
     "padding": get_args(Padding),
@@ -241,7 +255,9 @@ def _checked(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse(name: str, expected: str, received: object) -> None:
-    raise SettingsError(f"Setting {name}: expected {expected}, received {received}.")
+    raise SettingsError(
+        f"Setting {name}: expected {expected}, received {short_value(received, 60)}."
+    )
 
 
 def same_value(one: object, other: object) -> bool:
@@ -268,14 +284,34 @@ def read_yaml(path: Path) -> dict[str, Any]:
     text = read_text(path, SettingsError)
     # PyYAML raises of every kind where a value is not what its form promises (2026-13-45)
     with taken_apart(SettingsError, f"{path}: cannot be read as YAML"):
-        values = yaml.safe_load(text)
+        values = _parse_yaml(text)
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise SettingsError(
             f"{path}: expected 'name: value' lines, found a {type(values).__name__}."
         )
+    for name in values:
+        if not isinstance(name, str):
+            raise SettingsError(f"{path}: '{short_value(name)}' is not a setting.")
     return values
+
+
+def _parse_yaml(text: str) -> Any:
+    """Parse YAML that is short and hardly nested: the parser's time grows with the square of both.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if len(text) > _LONGEST_YAML:
+        raise ValueError(f"it has {len(text):,} characters")
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST_YAML:
+            raise ValueError("nested too deeply")
+    return yaml.safe_load(text)
 
 
 def write_yaml(path: Path, values: Mapping[str, Any], *, start: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,33 +30,57 @@ def read_text(path: Path, kind: type[ClusterNetError]) -> str:
         raise kind(f"{path}: cannot be read ({reason(error)}).") from error
 
 
-def read_json(path: Path, kind: type[ClusterNetError]) -> Any:
-    """Read a JSON file; errors as of `read_text`, also for what is no JSON."""
+def read_json(
+    path: Path,
+    kind: type[ClusterNetError],
+    make_object: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
+    """Read a JSON file; errors as of `read_text`, also for what is no JSON.
+
+    NaN and Infinity, which Python would take, are none.
+
+    Args:
+        path: the file.
+        kind: the error to raise.
+        make_object: makes an object of its entries, or raises ValueError; None makes a dictionary.
+    """
     text = read_text(path, kind)
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number, object_pairs_hook=make_object)
     except RecursionError as error:
         raise kind(f"{path}: is no JSON that can be read (nested too deeply).") from error
     except ValueError as error:
         raise kind(f"{path}: is no JSON ({one_line(str(error))}).") from error
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
 @contextmanager
-def taken_apart(kind: type[ClusterNetError], message: str, advice: str = "") -> Iterator[None]:
+def taken_apart(
+    kind: type[ClusterNetError],
+    message: str,
+    advice: str = "",
+    more: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
     """Raise ``kind`` if values of a file turn out in a block not to be of the form expected.
 
     Args:
         kind: the error to raise.
         message: says what the file should be, without full stop; the reason follows it.
         advice: what to do, after the reason.
+        more: exceptions of a library that mean the same.
     """
     try:
         yield
     except ClusterNetError:
         raise
     except Exception as error:
-        if not (isinstance(error, _WRONG_VALUES) or is_foreign(error)):
+        if not (isinstance(error, (*_WRONG_VALUES, *more)) or is_foreign(error)):
             raise
+        if isinstance(error, OSError):  # the file cannot be read at all
+            raise kind(f"{message} ({reason(error)}).") from error
         said = f"{type(error).__name__}: {one_line(str(error), 80)}"
         end = f"; {advice}" if advice else "."
         raise kind(f"{message} ({said}){end}") from error

@@ -109,6 +109,8 @@ def _prepare(
             f"{patches}: not the patches that {output} was trained on, or changed since (names or "
             "pixels); cannot resume. Put them back, or start a new run."
         )
+    if checkpoint is not None:
+        checkpoint.check_size(output, settings, folder.num_bands)  # before a network is built
     warn_of_few_steps(settings, folder.shape, len(survey.usable))
     batch_size = settings.batch_size(folder.shape, len(survey.usable))
     loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)

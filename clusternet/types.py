@@ -12,3 +12,8 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 UInt8Array = NDArray[np.uint8]
+
+PIXEL_TYPES = (
+    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
+)  # fmt: skip
+"""numpy names of the types that pixels may have."""

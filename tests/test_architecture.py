@@ -37,6 +37,7 @@ LAYERS = {
     "clusternet.processes": 0,
     "clusternet.progress": 0,
     "clusternet.settings": 0,
+    "clusternet.value_types": 0,
     "clusternet.side_files": 0,
     "clusternet.spreadsheet": 0,
     "clusternet.text_files": 0,
@@ -44,6 +45,7 @@ LAYERS = {
     "clusternet.waiting": 0,
     "clusternet.windows": 0,
     # one library or one kind of thing each
+    "clusternet.array_files": 1,
     "clusternet.augmentation": 1,
     "clusternet.backend": 1,
     "clusternet.bands": 1,
@@ -63,6 +65,7 @@ LAYERS = {
     "clusternet.vector_classes": 1,
     "clusternet.vector_files": 1,
     "clusternet.vectors": 1,
+    "clusternet.weight_files": 1,
     # what is kept on disk, and parts of the work
     "clusternet.baselines": 2,
     "clusternet.band_fit": 2,

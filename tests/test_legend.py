@@ -143,7 +143,7 @@ def test_class_names_are_read(write_text) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "is no JSON"),
         ("[1]", "expected {"),
         ("{}", "expected {"),
         ('{"a": "b"}', 'found "a": "b"'),

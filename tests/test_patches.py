@@ -228,7 +228,7 @@ def test_rasters_of_different_nodata_keep_their_own(
 def test_a_damaged_patches_json_is_named(tmp_path: Path, write_raster: WriteRaster) -> None:
     patches = tiled(tmp_path, write_raster, np.uint8, 7)
     (patches / "patches.json").write_text(json.dumps({"format": 1}))
-    with pytest.raises(PatchError, match=r"patches\.json: cannot be read"):
+    with pytest.raises(PatchError, match=r"patches\.json: cannot be read as a list of patches"):
         open_patches(patches)
 
 

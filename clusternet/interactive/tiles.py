@@ -45,7 +45,7 @@ class _Reader(ImageReader):  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:
         # The last step warns of them; where another thread has turned warnings into errors for a
-        # moment (`clusternet.model.load_weights`), that is an exception.
+        # moment (`clusternet.weight_files.load_weights`), that is an exception.
         with suppress(NoOverviewWarning):
             super().__attrs_post_init__()
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import rasterio
 
 from clusternet.errors import RasterError
-from clusternet.folders import Search, endings, first_names, same_file_groups, search_folder
+from clusternet.folders import (
+    Search,
+    check_readable,
+    endings,
+    first_names,
+    same_file_groups,
+    search_folder,
+)
 from clusternet.foreign_errors import is_foreign
 from clusternet.raster.endings import (
     ARCHIVES,
@@ -81,12 +88,21 @@ def report_left_out(
         logger.warning("%s: %d hidden file(s) or folder(s) left out: %s",
                        folder, len(hidden), first_names(hidden, folder))  # fmt: skip
     if search.broken:
-        logger.warning("%s: %d link(s) or folder(s) cannot be followed: %s",
+        logger.warning("%s: %d link(s) lead nowhere: %s",
                        folder, len(search.broken), first_names(search.broken, folder))  # fmt: skip
     others = _other_rasters(search, suffixes)
     if others:
         logger.warning("%s: %d file(s) with other endings are left out: %s; %s.",
                        folder, len(others), endings(others), _remedy(others))  # fmt: skip
+
+
+def report_forbidden(folder: Path, search: Search) -> None:
+    """Say which folders below a folder are left out because they may not be read."""
+    if search.forbidden:
+        logger.warning(
+            "%s: %d folder(s) left out, with no permission to read them: %s",
+            folder, len(search.forbidden), first_names(search.forbidden, folder),
+        )  # fmt: skip
 
 
 def _remedy(others: Sequence[Path]) -> str:
@@ -101,7 +117,10 @@ def _search(source: Path) -> Search:
         return Search(files=[source])
     if not source.exists():
         raise RasterError(f"{source}: no such file or folder.")
-    return search_folder(source)
+    search = search_folder(source)
+    check_readable(source, search, RasterError)
+    report_forbidden(source, search)
+    return search
 
 
 def _rasters(source: Path, search: Search) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -99,6 +100,8 @@ def _why_not(path: Path, error: Exception) -> str:
     """Say why a file was not opened, in GDAL's words where they say more than that."""
     if not Path(path).exists():
         return f"{path}: no such file."
+    if not os.access(path, os.R_OK):
+        return f"{path}: cannot be read (no permission)."
     if path.suffix.lower() in ARCHIVES:
         return f"{path}: is an archive; unpack it, and give what it holds."
     if _ANOTHER_FORMAT in str(error):

@@ -18,13 +18,10 @@ from clusternet.raster.pages import count_other_images
 from clusternet.raster.palette import Palette, read_palette
 from clusternet.raster.profile import RasterProfile, read_transform
 from clusternet.raster.validity import alpha_bands, count_infinite, find_validity, fitting
-from clusternet.types import AnyArray, BoolArray
+from clusternet.types import PIXEL_TYPES, AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
 _SHOWN = BandIdentity(colours=("red", "green", "blue"))
-_DTYPES = (
-    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
-)  # fmt: skip
 
 
 class Raster:
@@ -72,9 +69,9 @@ class Raster:
         if not self._indexes:
             raise RasterError(f"{path}: holds an alpha band only, expected at least one band.")
         kinds = {self._dataset.dtypes[i - 1] for i in self._indexes}
-        if len(kinds) > 1 or not kinds <= set(_DTYPES):
+        if len(kinds) > 1 or not kinds <= set(PIXEL_TYPES):
             raise RasterError(
-                f"{path}: expected one pixel type for all bands, one of {', '.join(_DTYPES)}; "
+                f"{path}: expected one pixel type for all bands, one of {', '.join(PIXEL_TYPES)}; "
                 f"found {', '.join(sorted(kinds))}; bring all bands to one type."
             )
         return str(kinds.pop())
