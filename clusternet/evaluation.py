@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.class_list import ClassList
-from clusternet.class_meeting import Statement
 from clusternet.draws import check_draw_settings, draw_blocks, score_draws
 from clusternet.errors import LabelError
 from clusternet.evaluation_classes import class_names, identity, warn_of_partners
@@ -25,7 +24,7 @@ from clusternet.evaluation_report import (
     Kind,
 )
 from clusternet.interrupts import interrupts
-from clusternet.label_files import mask_values, settle_labels
+from clusternet.label_files import map_statements, mask_values, settle_labels
 from clusternet.label_inventory import DRAW_LARGER
 from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules
 from clusternet.metrics import (
@@ -41,7 +40,6 @@ from clusternet.metrics import (
 from clusternet.nodata import declaring_hint
 from clusternet.pairing import Pair, pair_files
 from clusternet.progress import Progress
-from clusternet.raster.categories import read_categories
 from clusternet.tally import (
     FileTally,
     MapHeader,
@@ -104,7 +102,7 @@ def evaluate(
     options = LabelOptions(
         classes or ClassList(), class_field=class_field, layer=layer, ignore_label=ignore_label
     )
-    rules = _settle(pairs, options, kind)
+    rules = _settle(headers, pairs, options, kind)
     num_blocks = sum(header.num_blocks for header in headers)
     drawn = draw_blocks(num_blocks, labelled_fraction, draws if kind == "clusters" else 0, seed)
     tallies, labelled = _tally_all(pairs, headers, drawn, rules, kind)
@@ -163,11 +161,13 @@ def _settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
     return [replace(header, nodata=None, is_mask=True) for header in headers]
 
 
-def _settle(pairs: Sequence[Pair], options: LabelOptions, kind: Kind) -> LabelRules:
+def _settle(
+    headers: Sequence[MapHeader], pairs: Sequence[Pair], options: LabelOptions, kind: Kind
+) -> LabelRules:
     """Find the common classes of labels and, if they hold classes, of maps."""
     maps = []
     if kind == "classes":
-        maps = [Statement(path, read_categories(path)[0]) for path, _ in pairs]
+        maps = map_statements((header.path, header.kind == "classes") for header in headers)
     return settle_labels((label for _, label in pairs), options, maps=maps,
                          advice="--ignore_label 255 if 255 means no label")  # fmt: skip
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from clusternet.class_list import read_class_list
 from clusternet.class_meeting import Meeting, Statement, meet
 from clusternet.class_names import is_made_up
 from clusternet.errors import LabelError
 from clusternet.label_inventory import LabelInventory
 from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules, check_background
-from clusternet.land_classes import read_class_names
 from clusternet.patch_files import MANIFEST_NAME
 from clusternet.raster import open_raster
 from clusternet.raster.categories import check_lossless, read_categories
@@ -25,8 +25,8 @@ from clusternet.windows import blocks
 
 logger = logging.getLogger(__name__)
 
-CLASSES = "classes.json"
-"""The list of classes that may lie beside label rasters."""
+CLASSES, LEGEND = "classes.json", "legend.csv"
+"""Lists of classes that may lie beside label rasters and class maps."""
 _WINDOW = (1024, 1024)
 
 
@@ -99,20 +99,45 @@ def _read_statement(
 ) -> Statement:
     """Return what a label file says of its classes.
 
-    Names of a raster's classes stand in it or in its side file, or else in ``classes.json`` in
-    its folder or in the folder above: ``beside`` keeps those that were read, None reads none.
+    Names of a raster's classes stand in it or in its side file, or else in a list beside it:
+    ``beside`` keeps the lists that were read, None reads none.
     """
     if is_vector(path):
         return read_statement(path, class_field=options.class_field, layer=options.layer)
     check_lossless(path)
     names = read_categories(path)[0]
-    if names or beside is None:
-        return Statement(path, names)
+    return Statement(path, names if beside is None else names or _names_beside(path, beside))
+
+
+def map_statements(maps: Iterable[tuple[Path, bool]]) -> list[Statement]:
+    """Return what class maps say of their classes.
+
+    Args:
+        maps: their paths, and whether we wrote each: then ``legend.csv`` beside it speaks of it.
+
+    Raises:
+        LabelError: if the side file of a map is damaged.
+        RasterError: if a map cannot be read.
+    """
+    beside: dict[Path, dict[int, str]] = {}
+    statements = []
+    for path, is_ours in maps:
+        names = read_categories(path)[0]
+        statements.append(
+            Statement(path, names or (_names_beside(path, beside) if is_ours else {}))
+        )
+    return statements
+
+
+def _names_beside(path: Path, beside: dict[Path, dict[int, str]]) -> dict[int, str]:
+    """Return the names in a list of classes in the folder of a raster or in the one above."""
     for folder in (path.parent, path.parent.parent):
         if folder not in beside:
-            beside[folder] = _listed_names(folder / CLASSES)
-        names = names or beside[folder]
-    return Statement(path, names)
+            found = (_listed_names(folder / name) for name in (CLASSES, LEGEND))
+            beside[folder] = next((names for names in found if names), {})
+        if beside[folder]:
+            return beside[folder]
+    return {}
 
 
 def _listed_names(path: Path) -> dict[int, str]:
@@ -120,10 +145,11 @@ def _listed_names(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     try:
-        names = read_class_names(path)
+        listed = read_class_list(path)
     except LabelError as error:
         logger.warning("%s The names of classes are not taken from it.", error)
         return {}
+    names = {**listed.names, **listed.no_classes}
     return {number: name for number, name in names.items() if not is_made_up(number, name)}
 
 

@@ -147,7 +147,7 @@ class LabelInventory:
         absent = sorted(self.known - shapes.keys() - self.read.keys())
         if absent:
             listed = short(", ".join(map(self._called, absent)), 200)
-            logger.warning("no pixel of the maps has one of these labels: %s%s.",
+            logger.warning("classes without any label: %s%s.",
                            listed, left_out and f" ({left_out})")  # fmt: skip
 
     def _report_sums(self, shapes: Mapping[int, Counter[Fate]]) -> None:

@@ -266,7 +266,7 @@ def test_a_class_lost_between_pixel_centres_is_named(write_raster, tmp_path, lin
     finer = rasterio.Affine(PIXEL / 4, 0, LEFT, 0, -PIXEL / 4, TOP)
     labels = write_raster("fine.tif", fine, transform=finer)
     evaluate(write_raster("scene.tif", CLUSTERS), labels, clusters=True)
-    assert "WARNING no pixel of the maps has one of these labels: class 7." in lines()
+    assert "WARNING classes without any label: class 7." in lines()
 
 
 # --- meeting by name, through files --------------------------------------------------------------
@@ -284,6 +284,16 @@ def test_a_label_file_that_lacks_a_class_scores_a_perfect_map_as_such(
         report = evaluate(perfect, labels)
         assert (report.accuracy, report.basis) == (1, "")
     assert "WARNING classes that only the maps have, not the labels: field" in lines()
+
+
+def test_a_class_map_without_its_side_file_has_the_names_of_its_legend(
+    draw, clusters, tmp_path
+) -> None:
+    areas = [(name, box(1, 10 * k + 1, 20, 8)) for k, name in enumerate(("field", "forest", "sea"))]
+    assign_classes(clusters, draw(areas), tmp_path / "out")
+    (tmp_path / "out" / "scene_classes.tif.aux.xml").unlink()
+    report = evaluate(tmp_path / "out" / "scene_classes.tif", draw(areas[1:], "valid.gpkg"))
+    assert (report.accuracy, report.basis) == (1, "")
 
 
 def test_maps_and_labels_without_a_common_name_are_refused(draw, clusters, tmp_path) -> None:
@@ -337,7 +347,7 @@ def test_numbers_names_and_colours_come_from_a_list(draw, clusters, tmp_path) ->
 def test_a_class_whose_shapes_have_no_geometry_is_named(draw, clusters, tmp_path, lines) -> None:
     rasterize_labels(draw([FOREST, ("bog", None), ("bog", shapely.Point())]), clusters,
                      tmp_path / "l.tif")  # fmt: skip
-    assert "WARNING no pixel of the maps has one of these labels: 'bog'." in lines()
+    assert "WARNING classes without any label: 'bog'." in lines()
     assert "2 of 3 shapes have no geometry and are left out" in lines()
 
 
