@@ -6,16 +6,11 @@ or pixel type through rasterio, behind the same layout: images one folder level 
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
 from PIL import Image
 
 from clusternet.band_identity import NOTHING_STATED, BandIdentity
@@ -23,14 +18,15 @@ from clusternet.errors import PatchError, RasterError
 from clusternet.folders import check_readable, search_folder
 from clusternet.foreign_errors import reason
 from clusternet.interrupts import interrupts
-from clusternet.nodata import NodataChoice, Number, default_rule
-from clusternet.patch_files import MANIFEST_NAME, read_manifest
+from clusternet.nodata import NodataChoice, Number
+from clusternet.patch_files import Manifest, read_manifest
+from clusternet.patch_readers import Read, keras_reader, nodata_choices, raster_reader
 from clusternet.raster import open_raster, warn_of_orientation
 from clusternet.raster.finding import report_forbidden, report_left_out
 from clusternet.raster.quiet import quiet_warnings
-from clusternet.raster.validity import check_nodata, fitting, valid_pixels
+from clusternet.raster.validity import check_nodata
 from clusternet.types import AnyArray, BoolArray
-from clusternet.windows import Shape, Window
+from clusternet.windows import Shape
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +34,6 @@ PATCH_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 _EIGHT_BIT_MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
 # of Pillow: none that starts another program, as EPS does
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "PPM", "GIF", "WEBP", "TIFF")
-_Read = Callable[[int], tuple[AnyArray, BoolArray]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ class PatchFolder:
     """What the run's rasters are to be read with, beside what they say of themselves."""
     identity: BandIdentity
     """What is known of the bands."""
-    _read: _Read = field(repr=False, compare=False)
+    _read: Read = field(repr=False, compare=False)
     infinite: set[int] = field(default_factory=set, repr=False, compare=False)
     """Indexes of the patches read so far that hold infinite values, which count as no data."""
 
@@ -136,16 +131,17 @@ def open_patches(
                 f"{folder / file}: expected {first} like {folder / files[0]}, found {header}{hint}."
             )
     check_nodata(nodata, first.dtype, folder)
-    if not (folder / MANIFEST_NAME).is_file():  # ours lie as the rasters that they were cut from
+    manifest = read_manifest(folder)
+    if manifest is None:  # ours lie as the rasters that they were cut from
         warn_of_orientation(folder / file for file in files)
     shape = img_shape or first.shape
-    choice, markers = _nodata_choices(folder, files, nodata)
+    choice, markers = nodata_choices(manifest, files, nodata)
     infinite: set[int] = set()
     if all(header.is_plain for header in headers):
         has_alpha = any(header.has_alpha for header in headers)
-        read = _keras_reader(folder, files, shape, first.num_bands, has_alpha, markers)
+        read = keras_reader(folder, files, shape, first.num_bands, has_alpha, markers)
     else:
-        read = _raster_reader(folder, files, shape, markers, infinite)
+        read = raster_reader(folder, files, shape, markers, infinite)
     return PatchFolder(
         folder=folder,
         files=tuple(files),
@@ -153,7 +149,7 @@ def open_patches(
         num_bands=first.num_bands,
         dtype=first.dtype,
         choice=choice,
-        identity=_common_identity(folder, files, headers),
+        identity=_common_identity(folder, manifest, files, headers),
         _read=read,
         infinite=infinite,
     )
@@ -254,10 +250,12 @@ def _read_headers(
 
 
 def _common_identity(
-    folder: Path, files: Sequence[Path], headers: Sequence[PatchHeader]
+    folder: Path,
+    manifest: Manifest | None,
+    files: Sequence[Path],
+    headers: Sequence[PatchHeader],
 ) -> BandIdentity:
     """Return what patches.json, or else the files, say of the bands of all patches."""
-    manifest = read_manifest(folder)
     said: dict[BandIdentity, Path] = {}
     for file, header in zip(files, headers, strict=True):
         listed = NOTHING_STATED if manifest is None else manifest.identity_of(file)
@@ -271,84 +269,3 @@ def _common_identity(
             )
         known = known.filled_from(bands)
     return known
-
-
-def _nodata_choices(
-    folder: Path, files: Sequence[Path], nodata: Number | None
-) -> tuple[NodataChoice, list[NodataChoice]]:
-    """Return what marks pixels without data: in the run's rasters, and in each patch.
-
-    The user's value counts, else what patches.json records. What the rasters declared themselves
-    also serves other rasters of the run, but only those that declare nothing.
-    """
-    manifest = read_manifest(folder)
-    given = None if manifest is None else manifest.given
-    rule = None if given is None else given.rule
-    if nodata is not None or manifest is None:
-        choice = NodataChoice(nodata, rule)
-        return choice, [choice] * len(files)
-    own = [manifest.choice_of(file) for file in files]
-    if given is not None and given.value is not None:
-        return given, own
-    shared = own[0].value if len({str(one.value) for one in own}) == 1 else None
-    return NodataChoice(shared, rule, overrides=given is None), own
-
-
-def _keras_reader(
-    folder: Path,
-    files: Sequence[Path],
-    shape: Shape,
-    num_bands: int,
-    has_alpha: bool,
-    markers: Sequence[NodataChoice],
-) -> _Read:
-    from clusternet.backend import ImageDataGenerator  # here, because it loads Keras
-
-    colours = "rgba" if has_alpha else "rgb" if num_bands == 3 else "grayscale"
-    with contextlib.redirect_stdout(io.StringIO()):  # "Found 12 images belonging to ..."
-        iterator: Any = ImageDataGenerator(data_format="channels_last").flow_from_dataframe(
-            pd.DataFrame({"filename": [str(file) for file in files]}),
-            str(folder),
-            validate_filenames=False,
-            target_size=shape,
-            color_mode=colours,
-            class_mode=None,
-            batch_size=1,
-            shuffle=False,
-        )
-
-    def read(index: int) -> tuple[AnyArray, BoolArray]:
-        pixels = iterator[index][0]
-        bands = np.moveaxis(pixels[..., :num_bands], -1, 0).astype(np.uint8)
-        values = [fitting(markers[index].value, "uint8")] * num_bands
-        rule = markers[index].rule or default_rule("uint8", values)
-        valid = valid_pixels(bands, values, rule)
-        if has_alpha:
-            valid &= pixels[..., -1] > 0
-        return pixels[..., :num_bands], valid
-
-    return read
-
-
-def _raster_reader(
-    folder: Path,
-    files: Sequence[Path],
-    shape: Shape,
-    markers: Sequence[NodataChoice],
-    infinite: set[int],
-) -> _Read:
-    def read(index: int) -> tuple[AnyArray, BoolArray]:
-        with open_raster(folder / files[index], markers[index]) as raster:
-            own = raster.profile.shape
-            pixels, valid = raster.read(Window(0, 0, *own))
-        if raster.num_infinite:
-            infinite.add(index)
-        if own != shape:
-            # the pixel under the centre of each new one, as Pillow's NEAREST in Keras does
-            rows = ((np.arange(shape[0]) + 0.5) * own[0] / shape[0]).astype(int)
-            cols = ((np.arange(shape[1]) + 0.5) * own[1] / shape[1]).astype(int)
-            place = np.ix_(rows, cols)
-            pixels, valid = pixels[place], valid[place]
-        return pixels, valid
-
-    return read

@@ -122,6 +122,7 @@ def find_inputs(
     if labels is not None:
         labels.report_unused(pairs)
     _warn_of_small_rasters(pairs, settings)
+    _warn_of_idle_nodata(pairs)
     files = [pair.label.path for pair in pairs if pair.label is not None]
     rules = settle_labels(files, options, advice="--ignore_label 255 if 255 means no label")
     return [_with_labels(pair, rules) for pair in pairs], rules
@@ -199,6 +200,23 @@ def _is_padded(profile: RasterProfile, settings: TilingSettings) -> bool:
         for size, patch, stride in axes
         for start in origins(size, patch, stride, settings.edge)[-1:]
     )
+
+
+def _warn_of_idle_nodata(pairs: list[TilingPair]) -> None:
+    """Say where all bands must hold their nodata value and some have none."""
+    idle = [
+        pair.raster.source
+        for pair in pairs
+        for profile in (pair.raster.profile,)
+        if profile.nodata_rule == "all" and profile.has_uneven_nodata and not profile.has_mask
+        if None in profile.band_nodata
+    ]
+    if idle:
+        names = ", ".join(idle[:3]) + (", ..." if len(idle) > 3 else "")
+        logger.warning(
+            "%d raster(s) declare no nodata value for some bands, so with --nodata_rule all the "
+            "values of the others mark nothing: %s", len(idle), names,
+        )  # fmt: skip
 
 
 def _warn_of_small_rasters(pairs: list[TilingPair], settings: TilingSettings) -> None:

@@ -81,6 +81,7 @@ LAYERS = {
     "clusternet.naming": 2,
     "clusternet.pairing": 2,
     "clusternet.patch_files": 2,
+    "clusternet.patch_readers": 2,
     "clusternet.patches": 2,
     "clusternet.polygons": 2,
     "clusternet.prediction_grid": 2,

@@ -569,3 +569,14 @@ def test_thousands_of_bands_are_opened_at_once(write_raster: WriteRaster) -> Non
     with open_raster(path) as raster:
         assert raster.profile.num_bands == 3000
     assert time.process_time() - start < 3  # half a minute where each band asks for all
+
+
+def test_nodata_values_that_the_rule_leaves_idle_are_named(
+    write_stack: WriteStack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_stack(noise("int16", 2), (3, None))
+    tile_rasters(path, tmp_path / "p", TilingSettings((20, 24), nodata_rule="all"))
+    assert "with --nodata_rule all the values of the others mark nothing: stack.vrt" in caplog.text
+    caplog.clear()
+    tile_rasters(path, tmp_path / "q", TilingSettings((20, 24)))
+    assert "nodata" not in caplog.text
