@@ -22,6 +22,7 @@ from clusternet.predictor import load
 from clusternet.raster import open_array, open_raster
 from clusternet.run import Run, load_run
 from clusternet.settings import TilingSettings, TrainingSettings
+from clusternet.survey import survey_patches
 from clusternet.tiling import tile_rasters
 from clusternet.training import _open_test
 
@@ -117,8 +118,8 @@ def test_what_is_said_comes_back_from_json():
 
 @pytest.fixture
 def write_bands(write_raster: WriteRaster):
-    """Return ``write(name, descriptions)``: bands of 10, 20, 30 ... by the name of the band."""
-    values = {name: 10.0 * i for i, name in enumerate((*RGB, "nir"), 1)}
+    """Return ``write(name, descriptions)``: bands of 60, 120, 180 ... by the name of the band."""
+    values = {name: 60.0 * i for i, name in enumerate((*RGB, "nir"), 1)}
 
     def write(name, words, *, colours=(), scale=None, dtype="uint8", shape=(20, 24), **options):
         words = words or RGB
@@ -165,7 +166,7 @@ def test_a_plain_picture_does_not_contradict_a_raster_that_says_nothing(write_ra
 
 @pytest.fixture(scope="module")
 def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("bands") / "run")
+    return make_run(tmp_path_factory.mktemp("bands") / "run", fixed_filters=True)
 
 
 def with_bands(run: Path, identity: BandIdentity) -> Run:
@@ -184,20 +185,19 @@ def test_a_run_of_an_earlier_version_says_nothing_of_its_bands(plain_run, write_
         assert run.check_fits(raster.profile).is_trivial
 
 
-def test_a_raster_in_another_order_gets_the_same_clusters_and_it_is_said(
+def test_a_raster_in_another_order_gets_the_same_features_and_it_is_said(
     plain_run, write_bands, caplog
 ):
     predictor = load(plain_run)
     predictor.run = with_bands(plain_run, described(*RGB))
-    maps = [
-        predictor.predict(write_bands("rgb.tif", RGB)),
-        predictor.predict(write_bands("bgr.tif", BGR)),
-    ]
-    np.testing.assert_array_equal(*maps)
+    rgb = predictor.features(write_bands("rgb.tif", RGB))
+    bgr = write_bands("bgr.tif", BGR)
+    np.testing.assert_array_equal(predictor.features(bgr), rgb)
     said = [text for text in caplog.messages if "another order" in text]
     assert len(said) == 1 and "bgr.tif" in said[0] and "in the order 3, 2, 1" in said[0]
-    with rasterio.open(write_bands("bgr.tif", BGR)) as dataset:
-        np.testing.assert_array_equal(predictor.predict(dataset), maps[0])
+    with rasterio.open(bgr) as dataset:
+        np.testing.assert_array_equal(predictor.features(dataset), rgb)
+    assert (load(plain_run).features(bgr) != rgb).any()
 
 
 @pytest.mark.parametrize(
@@ -228,6 +228,7 @@ def test_rasters_of_one_tiling_get_one_order(write_bands, tmp_path, caplog):
     assert [source.identity.descriptions for source in sources] == [RGB, RGB]
     patches = open_patches(tmp_path / "patches")
     assert patches.identity.descriptions == RGB
+    assert survey_patches(patches, patches.shape).bands.identity == patches.identity
     first, last = (patches.read(i)[0] for i in (0, len(patches) // 2))
     np.testing.assert_array_equal(first, last)
     assert "b.tif: its bands stand in another order than those of" in caplog.text

@@ -137,8 +137,26 @@ def test_a_virtual_raster_of_others_stands_for_all_of_them(
 ) -> None:
     tile = write_raster("in/a.tif", PIXELS)
     inner = write_vrt(tmp_path / "in/b.vrt", (tile, WHOLE), bands=True)
-    write_vrt(tmp_path / "in/a.vrt", (inner, WHOLE), bands=True)
-    assert names(tmp_path / "in") == ["a.vrt"]
+    write_vrt(tmp_path / "in/z.vrt", (inner, WHOLE), bands=True)
+    assert names(tmp_path / "in") == ["z.vrt"]
+
+
+def test_a_virtual_raster_of_a_virtual_part_is_left_out(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    tile = write_raster("in/a.tif", PIXELS)
+    inner = write_vrt(tmp_path / "in/b.vrt", (tile, (0, 0, 4, 6)), bands=True)
+    write_vrt(tmp_path / "in/z.vrt", (inner, WHOLE), bands=True)
+    assert names(tmp_path / "in") == ["a.tif"]
+
+
+def test_a_stack_of_pages_stands_for_their_file(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    pages = write_pages(tmp_path / "in/pages.tif", PIXELS, PIXELS)
+    stack = write_vrt(tmp_path / "in/stack.vrt", (pages, WHOLE), (pages, WHOLE), bands=True)
+    text = stack.read_text().replace("='1'>pages.tif", f"='0'>GTIFF_DIR:2:{pages}")
+    stack.write_text(text)
+    assert names(tmp_path / "in") == ["stack.vrt"]
 
 
 def test_a_virtual_raster_of_a_part_is_left_out(

@@ -113,6 +113,7 @@ def write_map(path: Path, grid: RasterProfile, **options) -> Path:
 def read_onto(labels: Path, grid: Path) -> np.ndarray:
     """Return the labels of a file on the grid of another one."""
     with open_labels_onto(labels, profile_of(grid)) as opened:
+        assert opened.overlaps
         return opened.read(Window(0, 0, *profile_of(grid).shape))[0]
 
 
@@ -517,3 +518,13 @@ def test_heights_do_not_matter_for_where_a_pixel_lies(write, tmp_path):
     for grid in (flat, high):
         assert (read_onto(shapes, grid) == 3).sum() == 8
     np.testing.assert_array_equal(read_onto(flat, high), _as_labels(LABELS)[:-1])
+
+
+def test_a_stroke_around_the_earth_stays_one_stroke(world, tmp_path):
+    write, _ = world
+    grid = write("wide.tif", np.zeros((18, 36), np.uint8), crs="EPSG:4326",
+                 transform=Affine(10, 0, 0, 0, -10, 90))  # fmt: skip
+    around = shapely.LineString([(-170, 5), (170, 5)])
+    path = write_shapes(tmp_path / "a.gpkg", {1: around}, "EPSG:4326")
+    drawing = read_strokes(path, Place.of(profile_of(grid)))
+    assert len(drawing.strokes) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -63,34 +63,38 @@ def repeated_pixels(paths: Sequence[Path]) -> Iterator[tuple[list[Path], str]]:
     """
     by_place = {os.path.realpath(path): path for path in paths}
     virtual = [found for path in paths if (found := _read_virtual(path)) is not None]
-    # one that is made of others says more than they
-    virtual.sort(key=lambda v: len(_all_files(v, virtual)), reverse=True)
+    known = {os.path.realpath(found.path): found for found in virtual}
     gone: set[str] = set()
     for found in virtual:
         place = os.path.realpath(found.path)
-        there = {p: use for p, use in found.uses.items() if p in by_place and p not in gone}
+        files = _files(found, known)
+        there = {p for p in files if p in by_place and p != place} - gone
         if place in gone or not there:
             continue
-        if all(use.shows_all for use in there.values()):
-            repeated = [p for p in _all_files(found, virtual) if p in by_place and p != place]
-            gone.update(repeated)
-            yield sorted(by_place[p] for p in repeated), f"{found.path.name} is made of them"
-        else:
+        parts = sorted(p for p in there if not files[p])
+        if parts:
             gone.add(place)
-            whole = next(p for p, use in there.items() if not use.shows_all)
-            yield [found.path], f"it shows a part of {by_place[whole].name}, which is read whole"
+            yield [found.path], f"it shows a part of {by_place[parts[0]].name}, which is read whole"
+        else:
+            gone |= there
+            yield sorted(by_place[p] for p in there), f"{found.path.name} is made of them"
 
 
-def _all_files(virtual: _Virtual, others: Sequence[_Virtual]) -> set[str]:
-    """Return the files that a virtual raster is made of, and those that they are made of."""
-    known = {os.path.realpath(other.path): other for other in others}
-    found: set[str] = set()
-    open_ends = list(virtual.uses)
-    while open_ends:
-        place = open_ends.pop()
-        if place not in found:
-            found.add(place)
-            open_ends += known[place].uses if place in known else []
+def _files(virtual: _Virtual, known: Mapping[str, _Virtual]) -> dict[str, bool]:
+    """Return the files that a virtual raster is made of, and those that they are made of.
+
+    True means that all of a file is shown.
+    """
+    found: dict[str, bool] = {}
+    ends = [(place, use.shows_all) for place, use in virtual.uses.items()]
+    while ends:
+        place, whole = ends.pop()
+        if place in found:
+            continue
+        found[place] = whole
+        if place in known:
+            uses = known[place].uses.items()
+            ends += [(inner, whole and use.shows_all) for inner, use in uses]
     return found
 
 
