@@ -22,6 +22,7 @@ from clusternet.errors import LabelError, OutputError, SettingsError
 from clusternet.files import (
     KIND_TAG,
     check_apart,
+    check_distinct,
     check_new,
     check_open_folder,
     check_writable,
@@ -152,6 +153,7 @@ def assign_classes(
     legends = [] if edited else [legend_path]
     # the legend goes into the run, too: it is the run's own
     check_apart((*targets, *legends, polygons), (maps, labels, legend, run, options.classes.source))
+    check_distinct((polygons, legend_path), (*targets, output_folder))
     with claimed(output_folder, polygons):
         for path in legends:
             check_new(path, kind=LEGEND_FILE, overwrite=overwrite)

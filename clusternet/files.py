@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusternet.apart import check_apart as check_apart
+from clusternet.apart import check_distinct as check_distinct
 from clusternet.errors import ClusterNetError, OutputError
 from clusternet.foreign_errors import is_foreign, reason
 from clusternet.placing import (
@@ -112,52 +114,6 @@ def _describe(path: Path) -> str:
         return "an empty folder"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"a folder with {', '.join(names[:_SHOWN])}{more}"
-
-
-def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Refuse outputs that are inputs, hold one, or lie in one; None among them is left out.
-
-    Links are followed, and files and folders are compared by what they are on the disk, not by
-    their names: another case, a hard link or a second mount point of one folder are all the same.
-
-    Raises:
-        OutputError: naming the first such output and its input.
-    """
-    read = [(path, _Place(path)) for path in inputs if path is not None]
-    itself = {name: path for path, place in read for name in place.itself}
-    above = {name: path for path, place in read for name in place.above}
-    for output in outputs:
-        if output is None:
-            continue
-        place = _Place(output)
-        for names, theirs, relation in (
-            (place.itself, itself, "is"),
-            (place.itself, above, "holds"),
-            (place.above, itself, "lies inside"),
-        ):
-            for name in names & theirs.keys():
-                raise OutputError(
-                    f"{output}: {relation} the input {theirs[name]}; choose another output, so "
-                    "that neither holds the other."
-                )
-
-
-class _Place:
-    """Where a path leads, and all folders above it, as they can be told apart on the disk."""
-
-    def __init__(self, path: Path) -> None:
-        real = Path(os.path.realpath(path))
-        self.itself = _names(real)
-        self.above = set().union(*map(_names, real.parents))
-
-
-def _names(path: Path) -> set[object]:
-    """Return what a path is known by: its name, and its number on the disk if it exists."""
-    try:
-        status = path.stat()
-    except OSError:  # not there (yet)
-        return {str(path)}
-    return {str(path), (status.st_dev, status.st_ino)} if status.st_ino else {str(path)}
 
 
 def make_parent(path: Path, shown: Path | None = None) -> None:

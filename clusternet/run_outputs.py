@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusternet.errors import OutputError
-from clusternet.files import check_apart, check_new, check_open_folder, check_writable
+from clusternet.files import (
+    check_apart,
+    check_distinct,
+    check_new,
+    check_open_folder,
+    check_writable,
+)
 from clusternet.locks import claimed, is_held
 from clusternet.previews import EPOCH_MAPS, epoch_name
 from clusternet.run_files import PAGE_FOLDER, PAGE_LOCK, RUN, STATE, WEIGHTS
@@ -53,6 +59,7 @@ class RunOutputs:
             (self.output, weights, self.out_pred_masks_test),
             (self.patches, self.test_img_folder, self.pretrained_weights),
         )
+        check_distinct((weights,), (self.output, self.out_pred_masks_test))
 
     def check(self) -> None:
         """Refuse outputs that exist, that are inputs, or that cannot be written.

@@ -16,6 +16,7 @@ from conftest import ROOT
 # all its modules.
 LAYERS = {
     # what everything may use: no rasters, no network
+    "clusternet.apart": 0,
     "clusternet.band_identity": 0,
     "clusternet.class_names": 0,
     "clusternet.colours": 0,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusternet.errors import OutputError
-from clusternet.files import Kind, check_apart, check_new, new_file, new_folder
+from clusternet.files import Kind, check_apart, check_distinct, check_new, new_file, new_folder
 
 FOLDER = Kind(
     "folder of ours", lambda folder: (folder / "old").exists(), lambda _: {"old"}.__contains__
@@ -216,3 +216,25 @@ def test_an_output_that_meets_an_input_is_refused(tmp_path, monkeypatch, output,
 def test_an_output_beside_an_input_is_welcome(tmp_path, monkeypatch, output, taken):
     monkeypatch.chdir(tree(tmp_path))
     check_apart([Path(output)], [Path(taken)])
+
+
+@pytest.mark.parametrize(
+    ("files", "folders"),
+    [
+        (["a", "a"], []),
+        (["a", "b/../a"], []),
+        (["a"], ["a"]),
+        (["a"], ["a/inner"]),
+        (["a/b", "a"], []),
+        (["link"], ["above/input"]),
+    ],
+)
+def test_two_outputs_of_one_name_are_refused(tmp_path, monkeypatch, files, folders):
+    monkeypatch.chdir(tree(tmp_path))
+    with pytest.raises(OutputError, match=r"is the name of another output"):
+        check_distinct(map(Path, files), map(Path, folders))
+
+
+def test_a_file_may_lie_in_a_folder_that_is_an_output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tree(tmp_path))
+    check_distinct([Path("a/b"), None, Path("a/c"), Path("link/d")], [Path("a"), Path("link")])

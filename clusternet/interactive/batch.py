@@ -12,7 +12,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from clusternet.errors import LabelError, OutputError, SettingsError
-from clusternet.files import check_apart, check_new, check_writable
+from clusternet.files import check_apart, check_distinct, check_new, check_writable
 from clusternet.interactive.cache import WINDOW, FeatureCache, scene_folder
 from clusternet.interactive.classifiers import Classifier
 from clusternet.interactive.export import (
@@ -111,6 +111,7 @@ def _apply(
     rasters = (raster_path, options.drawn_on)
     check_apart((export.output, export.polygons, export.legend), (run_folder, strokes, *rasters))
     check_apart((folder,), rasters)  # it lies in the run, and may hold the strokes
+    check_distinct((export.output, export.polygons, export.legend), (folder,))
     with claimed(export.output, export.polygons):
         _check_outputs(export)
         return _write_all(run_folder, raster_path, strokes, export, options)
