@@ -155,7 +155,7 @@ def test_an_existing_output_is_refused(scene, tmp_path):
     (tmp_path / "out" / "mine.txt").touch()
     done = patch_generator(scene, "--output_folder", tmp_path / "out")
     left = ["in", "in/scene.tif", "out", "out/mine.txt"]
-    assert_refused(done, tmp_path, "exists already", "--overwrite", left=left)
+    assert_refused(done, tmp_path, "exists already", "remove it by hand", left=left)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are POSIX")
