@@ -96,3 +96,27 @@ def test_a_jpeg_with_bytes_between_its_parts_is_read(write_raster: WriteRaster) 
     path.write_bytes(content[:place] + bytes(16) + content[place:])
     with open_raster(path) as raster:
         assert (abs(raster.read(Window(0, 0, 16, 16))[0].astype(int) - 90) < 3).all()
+
+
+def test_complex_pixels_are_refused_with_a_way_out(write_raster: WriteRaster) -> None:
+    path = write_raster("radar.tif", np.full((4, 4), 1 + 2j, np.complex64))
+    with pytest.raises(RasterError, match=r"radar\.tif: .* found complex64; take the amplitude"):
+        with open_raster(path):
+            pass
+
+
+@pytest.mark.parametrize("compression", [0, 1])
+def test_a_bmp_that_may_leave_pixels_out_is_refused(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "picture.bmp"
+    table = bytes(value for index in range(256) for value in (index, index, index, 0))
+    info = struct.pack("<IiiHHIIiiII", 40, 4, 2, 1, 8, compression, 0, 0, 0, 0, 0)
+    pixels = bytes([4, 7, 0, 0, 4, 7, 0, 1]) if compression else bytes([7] * 8)
+    head = b"BM" + struct.pack("<IHHI", 54 + len(table) + len(pixels), 0, 0, 54 + len(table))
+    path.write_bytes(head + info + table + pixels)
+    if compression:
+        with pytest.raises(RasterError, match=r"picture\.bmp: is a BMP of run lengths"):
+            with open_raster(path):
+                pass
+    else:
+        with open_raster(path) as raster:
+            assert (raster.read(Window(0, 0, 2, 4))[0] == 7).all()

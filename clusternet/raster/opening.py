@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -29,6 +30,8 @@ from clusternet.raster.reading import Raster
 
 logger = logging.getLogger(__name__)
 
+_BMP_WITH_COMPRESSION = 40  # bytes of a header that says how pixels are compressed
+_BMP_RUN_LENGTHS = (1, 2)  # of 8 bits, of 4
 _ANOTHER_FORMAT = "not recognized as being in a supported file format"
 
 
@@ -68,6 +71,7 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
             raise RasterError(_why_not(path, error)) from error
         with dataset:
             check_claims(dataset)
+            _check_bmp(dataset, path)
             if dataset.driver == "VRT":
                 check_nesting(path)
             _warn_of_lost_crs(path, dataset, heard)
@@ -94,6 +98,20 @@ def open_raster(
     with open_dataset(path) as dataset:
         check_pages(dataset, Path(path))
         yield Raster(dataset, nodata, codes=codes)
+
+
+def _check_bmp(dataset: DatasetReader, path: Path) -> None:
+    """Refuse a BMP that may leave pixels out: GDAL gives what lies in memory for them."""
+    if dataset.driver != "BMP":
+        return
+    with path.open("rb") as stream:
+        head = stream.read(34).ljust(34, b"\0")
+    header_size, compression = struct.unpack_from("<14xI12xI", head)
+    if header_size >= _BMP_WITH_COMPRESSION and compression in _BMP_RUN_LENGTHS:
+        raise RasterError(
+            f"{path}: is a BMP of run lengths, in which pixels may be left out; expected one "
+            "without compression. Save it as PNG or TIFF with the program that wrote it."
+        )
 
 
 def _why_not(path: Path, error: Exception) -> str:

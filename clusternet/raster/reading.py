@@ -70,9 +70,15 @@ class Raster:
             raise RasterError(f"{path}: holds an alpha band only, expected at least one band.")
         kinds = {self._dataset.dtypes[i - 1] for i in self._indexes}
         if len(kinds) > 1 or not kinds <= set(PIXEL_TYPES):
+            is_complex = any(kind.startswith("complex") for kind in kinds)
+            advice = (
+                'take the amplitude: gdal_calc.py --calc "abs(A)"'
+                if is_complex
+                else "bring all bands to one type: gdal_translate -ot Float32"
+            )
             raise RasterError(
                 f"{path}: expected one pixel type for all bands, one of {', '.join(PIXEL_TYPES)}; "
-                f"found {', '.join(sorted(kinds))}; bring all bands to one type."
+                f"found {', '.join(sorted(kinds))}; {advice}."
             )
         return str(kinds.pop())
 
