@@ -136,7 +136,7 @@ def test_one_key_names_one_class(tmp_path: Path) -> None:
         ('{"1": "a", "01": "b"}', "names the class 1 twice"),
         ('{"1": " "}', "expected"),
         ('{"65535": "a"}', "numbers up to 65534"),
-        ("[" * 100_000, "is not JSON"),
+        ("[" * 100_000, "is no JSON"),
     ):
         path.write_text(text)
         with pytest.raises(LabelError, match=message):

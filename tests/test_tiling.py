@@ -697,7 +697,7 @@ def test_a_patch_of_another_folder_has_no_nodata_value(scene, patches):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read as a list of patches"),
+        ("{", "is no JSON"),
         ("[]", "cannot be read as a list of patches"),
         ('{"format": 1}', "cannot be read as a list of patches"),
         ('{"format": 2}', "expected format 1, found 2"),
