@@ -17,6 +17,7 @@ from PIL import Image
 from clusternet.errors import ClusterNetError, RasterError
 from clusternet.raster import open_raster
 from clusternet.raster.categories import read_categories
+from clusternet.raster.pyramid import build_pyramid
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.settings import TilingSettings
 from clusternet.tiling import tile_rasters
@@ -138,6 +139,23 @@ def test_a_raster_that_compresses_well_is_welcome(tmp_path: Path) -> None:
     Image.new("1", (8000, 8000)).save(path)
     with open_raster(path) as raster:
         assert raster.profile.shape == (8000, 8000)
+
+
+def test_an_overview_that_lies_is_refused_before_it_is_looked_at(tmp_path, write_raster) -> None:
+    path = write_raster("scene.tif", np.full((300, 300), 5, np.uint8), tiled=True)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.build_overviews([2])
+    assert build_pyramid(path, tmp_path) == path
+    content = bytearray(path.read_bytes())
+    # tile width and height stand in both directories; that of the overview is the second
+    sides = b"".join(struct.pack("<HHII", tag, 3, 1, 256) for tag in (322, 323))
+    assert content.count(sides) == 2
+    place = content.rindex(sides)
+    lie = b"".join(struct.pack("<HHII", tag, 4, 1, 65_536) for tag in (322, 323))
+    content[place : place + len(lie)] = lie
+    path.write_bytes(content)
+    with pytest.raises(RasterError, match=r"scene\.tif: is stored in blocks of 4295 MB"):
+        build_pyramid(path, tmp_path)
 
 
 @pytest.mark.parametrize("names", [("a.vrt",), ("a.vrt", "b.vrt")])

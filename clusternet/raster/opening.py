@@ -78,6 +78,15 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
             yield dataset
 
 
+def check_overviews(path: Path, number: int) -> None:
+    """Raise RasterError if an overview of a file claims more than the file can hold."""
+    name, drivers = plain_path(path, RasterError), allowed_drivers(path)
+    with quiet_georeferencing(), rasterio.Env(), gdal_complaints():
+        for level in range(number):
+            with DatasetReader(name, driver=drivers, overview_level=level) as overview:
+                check_claims(overview)
+
+
 @contextmanager
 def open_raster(
     path: Path, nodata: NodataChoice | Number | None = None, *, codes: bool = False

@@ -11,7 +11,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
 from clusternet.errors import OutputError
-from clusternet.raster.opening import open_dataset
+from clusternet.raster.opening import check_overviews, open_dataset
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.waiting import run_aside
 
@@ -30,12 +30,14 @@ def build_pyramid(source: Path, folder: Path) -> Path:
 
     Raises:
         OutputError: if the folder cannot be written.
+        RasterError: if ``source`` cannot be read, or lies about its overviews.
     """
     with open_dataset(source) as dataset:
-        largest, has_overviews = max(dataset.shape), bool(dataset.overviews(1))
+        largest, overviews = max(dataset.shape), dataset.overviews(1)
         labels = dataset.colorinterp[0] == rasterio.enums.ColorInterp.palette
         copied = dataset.driver in _WITHOUT_PLACES and largest > _SMALL_WITHOUT_PLACES
-    if not copied and (largest <= _SMALL or has_overviews):
+    check_overviews(source, len(overviews))
+    if not copied and (largest <= _SMALL or overviews):
         return source
     view = folder / ("view.tif" if copied else "view.vrt")
     # what is put in place last: its presence says that all is there
