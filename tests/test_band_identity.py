@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_run import make_run
 
-from clusternet.band_identity import BandIdentity, BandsDifferError
+from clusternet.band_fit import report_fit
+from clusternet.band_identity import AS_STORED, BandIdentity, BandsDifferError
 from clusternet.bands import Bands
 from clusternet.errors import PatchError, RasterError, RunError
 from clusternet.patch_files import read_manifest
@@ -197,7 +198,8 @@ def test_a_raster_in_another_order_gets_the_same_features_and_it_is_said(
     assert len(said) == 1 and "bgr.tif" in said[0] and "in the order 3, 2, 1" in said[0]
     with rasterio.open(bgr) as dataset:
         np.testing.assert_array_equal(predictor.features(dataset), rgb)
-    assert (load(plain_run).features(bgr) != rgb).any()
+    predictor.run = load_run(plain_run)
+    assert (predictor.features(bgr) != rgb).any()
 
 
 @pytest.mark.parametrize(
@@ -214,9 +216,9 @@ def test_other_bands_are_refused_with_a_command(plain_run, write_bands, known, c
     assert str(path) in str(caught.value) and len(str(caught.value)) < 300 + 2 * len(str(path))
 
 
-def test_a_scale_that_only_one_side_states_is_warned_of(plain_run, write_bands, caplog):
-    predictor = load(plain_run)
-    predictor.predict(write_bands("a.tif", RGB, scale=(0.0001, 0)))
+def test_a_scale_that_only_one_side_states_is_warned_of(write_bands, caplog):
+    with open_raster(write_bands("a.tif", RGB, scale=(0.0001, 0))) as raster:
+        report_fit(AS_STORED, BandIdentity(), raster.profile, "the run")
     assert "says at which scale pixels are stored (scale 0.0001, offset 0)" in caplog.text
 
 
