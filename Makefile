@@ -1,12 +1,13 @@
 # make demo   a fresh machine with Python 3.11 to a segmented scene
 # make test   the tests
+# make mutate whether the tests notice small changes of the algorithm (takes long)
 PYTHON ?= python3
 VENV := .venv
 # processes that run the tests side by side
 WORKERS ?= 2
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all mutate lint clean
 
 demo: $(VENV)/installed
 	$(RUN) tools/demo.py
@@ -16,6 +17,9 @@ test: $(VENV)/installed
 
 test-all: $(VENV)/installed
 	$(RUN) -m pytest -n $(WORKERS) -m ""
+
+mutate: $(VENV)/installed
+	nice -n 15 $(RUN) tests/mutate.py --children $(WORKERS)
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .

@@ -183,9 +183,14 @@ def _count_map(
 
 
 def _add_colours(votes: Votes, path: Path, rules: LabelRules) -> None:
-    """Take over the colours of a label raster's classes; who comes first decides."""
+    """Take over the colours of a label raster's classes; who comes first decides.
+
+    A table of colours has an entry for every value. So only those of named values count, and those
+    of classes met by now.
+    """
     onto = rules.meeting.onto(path)
+    common = {number: number for number in votes.by_class} if onto.shares_numbers else {}
+    common |= onto.changes
     for number, colour in read_categories(path)[1].items():
-        common = onto.changes.get(number, number if onto.shares_numbers else None)
-        if common is not None:
-            votes.colours.setdefault(common, colour)
+        if number in common:
+            votes.colours.setdefault(common[number], colour)

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clusternet.backend import keras
 from clusternet.clustering import Codebook, cluster, fit_transform
-from clusternet.errors import SettingsError
 from clusternet.model import (
     build_labeller,
     build_network,
@@ -22,14 +19,9 @@ from clusternet.model import (
     masked_cross_entropy,
     set_codebook,
 )
-from clusternet.network_shape import LEVELS, check_shape, margin, output_size
+from clusternet.network_shape import LEVELS, check_shape, margin
 
 SMALL = dict(base_filters=2, num_features=6)
-
-
-@pytest.mark.parametrize(("size", "labelled"), [(256, 53), (512, 309), (188, 0), (189, 0)])
-def test_valid_sizes_are_the_published_ones(size: int, labelled: int) -> None:
-    assert output_size(size, "valid") == labelled
 
 
 @pytest.mark.parametrize("shape", [(256, 204), (211, 227)])
@@ -73,20 +65,6 @@ def test_every_skip_carries_something_and_so_does_every_way_below(padding: str, 
             assert changed == (side_left == "below")  # no way around the joint
             below.set_weights(weights)
         joint.set_weights([kernel, bias])
-
-
-@given(st.integers(204, 600))
-def test_the_unlabelled_border_is_the_same_modulo_the_grain(size: int) -> None:
-    assert (size - output_size(size, "valid")) % 16 == (
-        size + 16 - output_size(size + 16, "valid")
-    ) % 16
-
-
-def test_a_shape_that_does_not_fit_is_refused_with_the_nearest() -> None:
-    with pytest.raises(SettingsError, match="--img_shape 496 64"):
-        check_shape((500, 64), "same")
-    with pytest.raises(SettingsError, match="at least"):
-        check_shape((128, 128), "valid")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])

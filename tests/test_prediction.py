@@ -18,7 +18,6 @@ from clusternet.errors import OutputError, RunError
 from clusternet.map_outputs import MapOptions, map_paths
 from clusternet.nodata import NodataRule
 from clusternet.prediction import predict_raster, predict_rasters
-from clusternet.prediction_grid import PredictionGrid
 from clusternet.predictor import Predictor, load
 
 RUNS = ("same", "valid", "same with filters", "valid with filters")
@@ -74,15 +73,6 @@ def test_a_crop_predicts_the_same_interior(ready: Ready, padding: str) -> None:
 def test_small_rasters_are_covered(ready: Ready, padding: str, shape: tuple[int, int]) -> None:
     labels = ready(padding, 64).predict(four_textures(*shape, 3))
     assert labels.shape == shape and labels.min() >= 0 and labels.max() < CLUSTERS
-
-
-def test_kept_parts_cover_the_raster_once() -> None:
-    for padding, patch in (("same", (64, 64)), ("valid", (256, 256))):
-        grid = PredictionGrid.plan((70, 300), patch, padding, 64)
-        seen = np.zeros((70, 300), int)
-        for _, kept in grid.windows((70, 300)):
-            seen[kept.slices()] += 1
-        assert (seen == 1).all()
 
 
 def test_labels_are_the_nearest_centroids_of_the_features(ready: Ready) -> None:
