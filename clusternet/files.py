@@ -280,12 +280,18 @@ def check_open_folder(path: Path) -> None:
 
 
 def _probe(path: Path, place: Path) -> None:
+    made = [folder for folder in place.parents if not folder.exists()]
     make_parent(place, path)
     probe = hidden_sibling(place / place.name if fills_in_place(place) else place, "probe")
-    with readable_os_errors(path):
-        probe.mkdir()
-        with suppress(FileNotFoundError):  # whoever has the lock clears up
-            probe.rmdir()
+    try:
+        with readable_os_errors(path):
+            probe.mkdir()
+            with suppress(FileNotFoundError):  # whoever has the lock clears up
+                probe.rmdir()
+    finally:  # a command that is refused later leaves no empty folders behind
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 _ANY_FILE = Kind("file", lambda path: True)
