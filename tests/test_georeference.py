@@ -325,8 +325,13 @@ def test_another_grid_in_the_same_local_crs_is_resampled(write, tmp_path):
     for crs in (LOCAL, None):
         labels = write("l.tif", crs=crs, transform=T)
         np.testing.assert_array_equal(read_onto(labels, grid), _as_labels(LABELS)[2:])
-    shapes = write_shapes(tmp_path / "a.gpkg", {7: shapely.box(*_inner())}, None)
-    assert (read_onto(shapes, grid) == 7).sum() == 12
+    for name, crs in (("a.gpkg", None), ("b.gpkg", LOCAL), ("c.shp", ENGINEERING)):
+        shapes = write_shapes(tmp_path / name, {7: shapely.box(*_inner())}, crs)
+        assert (read_onto(shapes, grid) == 7).sum() == 12
+    elsewhere = LOCAL.replace("site", "x")
+    other = write_shapes(tmp_path / "d.gpkg", {7: shapely.box(*_inner())}, elsewhere)
+    with pytest.raises(GridMismatchError, match="its local CRS 'x' cannot be brought"):
+        read_onto(other, grid)
 
 
 def _inner() -> tuple[float, float, float, float]:

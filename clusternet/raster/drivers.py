@@ -9,6 +9,12 @@ _PIXELS = (
     "JP2Grok", "JPEGXL", "WEBP", "GIF", "BIGGIF", "BMP", "PNM", "TGA", "HFA", "NITF", "PCIDSK",
 )  # fmt: skip
 """Formats whose files hold their pixels themselves."""
+LOCAL = (
+    *_PIXELS, "ENVI", "EHdr", "GPKG", "MBTiles", "netCDF", "HDF5", "AAIGrid", "GSAG", "GSBG",
+    "GS7BG", "SAGA", "ISIS3", "PDS4", "ERS", "RST", "KRO", "SGI", "XYZ", "GRIB", "USGSDEM",
+    "SRTMHGT", "DTED", "TSX", "RMF", "VICAR", "CEOS", "MRF",
+)  # fmt: skip
+"""Formats that are opened to see what a file is: they name no other place."""
 _BY_SUFFIX: dict[str, tuple[str, ...]] = {
     ".vrt": ("VRT",),
     **dict.fromkeys((".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2"), _PIXELS),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rasterio
+from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.folders import (
@@ -19,6 +20,9 @@ from clusternet.folders import (
     search_folder,
 )
 from clusternet.foreign_errors import is_foreign
+from clusternet.gdal_messages import gdal_complaints
+from clusternet.plain_paths import plain_path
+from clusternet.raster.drivers import LOCAL
 from clusternet.raster.endings import (
     ARCHIVES,
     NO_RASTERS,
@@ -27,6 +31,7 @@ from clusternet.raster.endings import (
     RASTER_SUFFIXES,
 )
 from clusternet.raster.mosaics import repeated_pixels
+from clusternet.raster.quiet import quiet_georeferencing
 
 logger = logging.getLogger(__name__)
 
@@ -153,8 +158,16 @@ def _other_rasters(search: Search, suffixes: Sequence[str] = RASTER_SUFFIXES) ->
 
 def _holds_a_raster(path: Path) -> bool:
     try:
-        with rasterio.open(path) as dataset:
+        name = plain_path(path, RasterError)
+        with (
+            quiet_georeferencing(),
+            rasterio.Env(),
+            gdal_complaints(),
+            DatasetReader(name, driver=list(LOCAL)) as dataset,
+        ):
             return bool(dataset.count or dataset.subdatasets)
+    except RasterError:
+        return False
     except Exception as error:
         if is_foreign(error):
             return False
