@@ -18,7 +18,7 @@ from clusternet.label_inventory import LabelInventory
 from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules, check_background
 from clusternet.patch_files import MANIFEST_NAME
 from clusternet.raster import open_raster
-from clusternet.raster.categories import check_lossless, read_categories
+from clusternet.raster.categories import check_lossless, read_names
 from clusternet.raster.labels import RasterLabels
 from clusternet.vectors import is_vector, read_statement
 from clusternet.windows import blocks
@@ -105,7 +105,7 @@ def _read_statement(
     if is_vector(path):
         return read_statement(path, class_field=options.class_field, layer=options.layer)
     check_lossless(path)
-    names = read_categories(path)[0]
+    names = read_names(path)
     return Statement(path, names if beside is None else names or _names_beside(path, beside))
 
 
@@ -122,7 +122,7 @@ def map_statements(maps: Iterable[tuple[Path, bool]]) -> list[Statement]:
     beside: dict[Path, dict[int, str]] = {}
     statements = []
     for path, is_ours in maps:
-        names = read_categories(path)[0]
+        names = read_names(path)
         statements.append(
             Statement(path, names or (_names_beside(path, beside) if is_ours else {}))
         )

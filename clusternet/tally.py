@@ -17,7 +17,7 @@ from clusternet.label_rules import LabelRules
 from clusternet.metrics import Counts, contingency_table
 from clusternet.nodata import Number
 from clusternet.raster import Raster, open_raster
-from clusternet.raster.categories import check_lossless, read_categories
+from clusternet.raster.categories import check_lossless, read_names
 from clusternet.raster.labels import Labels, open_labels_onto
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Shape, Window, blocks
@@ -95,7 +95,7 @@ def read_header(path: Path) -> MapHeader:
                 f"{profile.num_bands} band(s) of {profile.dtype}."
             )
         nodata = profile.nodata if profile.nodata is not None else _NODATA.get(profile.dtype)
-        if profile.nodata is None and nodata in read_categories(path)[0]:
+        if profile.nodata is None and nodata in read_names(path):
             nodata = None  # it is a class
         kind = raster.tags.get(KIND_TAG)
         if kind in ("confidence", "features"):

@@ -239,6 +239,13 @@ def test_labels_that_compression_changes_are_refused(write_raster, name, options
         evaluate(write_raster("m.tif", np.zeros((64, 64), np.uint8)), truth)
 
 
+def test_a_jpeg_under_another_name_is_refused(write_raster) -> None:
+    truth = write_raster("l.jpg", np.zeros((64, 64), np.uint8))
+    truth = truth.rename(truth.with_suffix(".png"))
+    with pytest.raises(LabelError, match="JPEG compression changes class numbers"):
+        evaluate(write_raster("m.tif", np.zeros((64, 64), np.uint8)), truth)
+
+
 def test_names_beside_label_rasters_count(write_raster, tmp_path) -> None:
     truth = write_raster("labels/m.tif", CLUSTERS)
     listed = {"0": "field", "1": "forest", "2": "water"}

@@ -18,10 +18,24 @@ RGB = tuple[int, int, int]
 _NAME, _MIN, _MIN_MAX = 2, 3, 5  # GDAL's numbers for the use of a column
 _LOSSY_DRIVERS = ("JPEG", "WEBP")
 _JPEG_ENDINGS = (".jpg", ".jpeg")
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
-    """Return the class names and colours of a raster, where it has them.
+    """Return the class names and colours of a raster, where it has them; see `read_names`.
+
+    Raises:
+        LabelError: if the side file is damaged.
+        RasterError: if the raster cannot be read.
+    """
+    names = read_names(path)
+    with open_dataset(path) as dataset:
+        colours = {value: colour[:3] for value, colour in colour_table(dataset, 1).items()}
+    return names, colours
+
+
+def read_names(path: Path) -> dict[int, str]:
+    """Return the class names of a raster, which is not opened.
 
     Names stand in ``<path>.aux.xml``, or in the file itself if that is a VRT, as category names
     or as a raster attribute table. Names that are missing or empty are left out, and so are those
@@ -29,7 +43,6 @@ def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
 
     Raises:
         LabelError: if the side file is damaged.
-        RasterError: if the raster cannot be read.
     """
     names: dict[int, str] = {}
     for source in _xml_files(path):
@@ -42,9 +55,7 @@ def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
                 "remove this file, or write it anew."
             ) from error
         names |= dict(_names(root, source))
-    with open_dataset(path) as dataset:
-        colours = {value: colour[:3] for value, colour in colour_table(dataset, 1).items()}
-    return names, colours
+    return names
 
 
 def _xml_files(path: Path) -> Iterator[Path]:
@@ -98,6 +109,8 @@ def check_lossless(path: Path, what: str = "labels") -> None:
         LabelError: if it is JPEG or the like.
         RasterError: if it cannot be read.
     """
+    if _is_png(path):  # patches are many
+        return
     with open_dataset(path) as dataset:
         lossy = _lossy_compression(dataset)
     if lossy:
@@ -105,6 +118,14 @@ def check_lossless(path: Path, what: str = "labels") -> None:
             f"{path}: cannot serve as {what}: {lossy} compression changes class numbers. Save the "
             "original anew as PNG or as GeoTIFF with deflate."
         )
+
+
+def _is_png(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PNG)) == _PNG
+    except OSError:
+        return False
 
 
 def _lossy_compression(dataset: DatasetReader) -> str | None:
