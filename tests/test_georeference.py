@@ -207,8 +207,9 @@ def test_a_manifest_of_an_earlier_version_is_read(write, tmp_path):
 @pytest.mark.parametrize(
     ("place", "command"),
     [
-        (dict(points=POINTS), "gdalwarp -r near {0}/map.tif {0}/map_warped.tif"),
-        (dict(rpcs=POLYNOMIALS), "gdalwarp -r near -rpc -t_srs EPSG:4326 {0}/map.tif"),
+        (dict(points=POINTS, nodata=255), "gdalwarp -r near {0}/map.tif {0}/map_warped.tif"),
+        (dict(points=POINTS), "gdalwarp -r near -dstalpha {0}/map.tif {0}/map_warped.tif"),
+        (dict(rpcs=POLYNOMIALS), "gdalwarp -r near -rpc -t_srs EPSG:4326 -dstalpha {0}/map.tif"),
     ],
 )
 def test_shapes_are_not_laid_over_a_map_without_transform(write, tmp_path, place, command):

@@ -82,13 +82,17 @@ class Control:
             None if rpcs is None else RPC.from_gdal(dict(rpcs)),
         )
 
-    def warp_command(self, path: Path) -> str:
-        """Return the command that gives a raster of whole numbers a transform."""
+    def warp_command(self, path: Path, *, with_alpha: bool) -> str:
+        """Return the command that gives a raster a transform, and leaves its values as they are.
+
+        With ``with_alpha`` what lies beside the raster then is marked; else its nodata value does.
+        """
         warped = path.with_name(f"{path.stem}_warped.tif")
         how = []
         if not self.points:
             how = ["-rpc"] if self.rpcs is not None else ["-geoloc"]
             how += ["-t_srs", "EPSG:4326"]
+        how += ["-dstalpha"] if with_alpha else []
         return shlex.join(["gdalwarp", "-r", "near", *how, str(path), str(warped)])
 
     def __str__(self) -> str:

@@ -75,7 +75,10 @@ class RasterProfile:
     @property
     def warp_command(self) -> str:
         """The command that gives the raster a transform where control points place it."""
-        return "" if self.control is None else self.control.warp_command(self.path)
+        if self.control is None:
+            return ""
+        has_nodata = self.has_mask or self.nodata is not None or self.has_uneven_nodata
+        return self.control.warp_command(self.path, with_alpha=not has_nodata)
 
     @property
     def pixel_area_ha(self) -> float | None:
