@@ -120,3 +120,20 @@ def test_a_bmp_that_may_leave_pixels_out_is_refused(tmp_path: Path, compression:
     else:
         with open_raster(path) as raster:
             assert (raster.read(Window(0, 0, 2, 4))[0] == 7).all()
+
+
+@pytest.mark.parametrize("numbers", ["5, 0, 0, 7, 0, 0", "5, nan, 0, 7, 0, 1", "5, 1, 2, 7, 2, 4"])
+def test_pixels_without_a_size_have_no_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, numbers: str
+) -> None:
+    path = tmp_path / "flat.vrt"
+    path.write_text(
+        '<VRTDataset rasterXSize="8" rasterYSize="8"><SRS>EPSG:32631</SRS>'
+        f"<GeoTransform>{numbers}</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+    )
+    settings = TilingSettings(patch_shape=(8, 8))
+    assert tile_rasters(path, tmp_path / "patches", settings, workers=1).written == 1
+    assert "flat.vrt: its pixels have no size on the ground" in caplog.text
+    with open_raster(path) as raster:
+        assert raster.profile.transform == Affine.identity()

@@ -33,6 +33,11 @@ def check_claims(dataset: DatasetReader) -> None:
             f"{path}: claims {dataset.count} bands; expected at most {_MOST_BANDS}. Its header "
             "seems to be damaged, or choose some bands: gdal_translate -b 1 -b 2."
         )
+    if min(rows, cols) < 1:
+        raise RasterError(
+            f"{path}: claims {rows} x {cols} pixels; expected at least one. Its header seems to be "
+            "damaged, or claims more than GDAL can count."
+        )
     if _exceeds(rows * cols * dataset.count, dataset):
         raise RasterError(
             f"{path}: claims {rows} x {cols} pixels of {dataset.count} band(s), more than its "

@@ -6,7 +6,7 @@ import logging
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from clusternet.foreign_errors import is_foreign
 from clusternet.gdal_messages import Complaint, gdal_complaints, plain_words
 from clusternet.nodata import NodataChoice, Number
 from clusternet.plain_paths import plain_path
+from clusternet.process_setup import quiet_stderr
 from clusternet.raster.claims import check_claims
 from clusternet.raster.drivers import allowed_drivers
 from clusternet.raster.endings import ARCHIVES
 from clusternet.raster.nesting import check_nesting
 from clusternet.raster.pages import check_pages
+from clusternet.raster.profile import has_extent
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
 
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _BMP_WITH_COMPRESSION = 40  # bytes of a header that says how pixels are compressed
 _BMP_RUN_LENGTHS = (1, 2)  # of 8 bits, of 4
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _ANOTHER_FORMAT = "not recognized as being in a supported file format"
 
 
@@ -53,6 +56,14 @@ class _Reader(DatasetReader):  # type: ignore[misc]
         return tuple(found)
 
 
+def _quiet_hdf5(path: Path) -> AbstractContextManager[None]:
+    """Hold back what the library of HDF5 writes to stderr, whatever its callers do with errors."""
+    with suppress(OSError), path.open("rb") as stream:
+        if stream.read(len(_HDF5)) == _HDF5:
+            return quiet_stderr()
+    return nullcontext()
+
+
 @contextmanager
 def open_dataset(path: Path) -> Iterator[DatasetReader]:
     """Open a file with rasterio, for what `Raster` does not tell.
@@ -63,7 +74,7 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
     name, drivers = plain_path(path, RasterError), allowed_drivers(path)
     with quiet_georeferencing():
         try:
-            with rasterio.Env(), gdal_complaints() as heard:
+            with rasterio.Env(), gdal_complaints() as heard, _quiet_hdf5(path):
                 dataset = _Reader(name, driver=drivers)
         except Exception as error:
             if not is_foreign(error):
@@ -74,7 +85,7 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
             _check_bmp(dataset, path)
             if dataset.driver == "VRT":
                 check_nesting(path)
-            _warn_of_lost_crs(path, dataset, heard)
+            _warn_of_lost_place(path, dataset, heard)
             yield dataset
 
 
@@ -137,8 +148,14 @@ def _why_not(path: Path, error: Exception) -> str:
     return f"{path}: cannot be read as a raster ({plain_words(said)})."
 
 
-def _warn_of_lost_crs(path: Path, dataset: DatasetReader, heard: list[Complaint]) -> None:
+def _warn_of_lost_place(path: Path, dataset: DatasetReader, heard: list[Complaint]) -> None:
     said = next((c.text for c in heard if c.text.startswith("PROJ")), None)
+    if dataset.driver != "PNM" and not has_extent(dataset.transform):
+        _warn(
+            f"{path}: its pixels have no size on the ground (transform "
+            f"{tuple(dataset.transform)[:6]}); it is read as one without place. Set one: "
+            "gdal_translate -a_ullr."
+        )
     if said is not None and dataset.crs is None:
         _warn(
             f"{path}: its CRS cannot be used ({plain_words(said)}); it is read as one without CRS. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,7 +103,7 @@ class RasterProfile:
 
 
 def read_transform(dataset: DatasetReader) -> Affine:
-    """Return the transform of an open dataset, the identity where it states none.
+    """Return the transform of an open dataset, the identity where it states none that can be used.
 
     GDAL's reader of PNM (.pgm, .ppm) gives whatever lay in memory where there is no world file.
     """
@@ -112,7 +113,12 @@ def read_transform(dataset: DatasetReader) -> Affine:
     ):
         return Affine.identity()
     transform: Affine = dataset.transform
-    return transform
+    return transform if has_extent(transform) else Affine.identity()
+
+
+def has_extent(transform: Affine) -> bool:
+    """Tell whether pixels have a size under a transform, so that it can be turned round."""
+    return all(map(math.isfinite, transform)) and transform.determinant != 0
 
 
 def make_profile(
