@@ -356,11 +356,16 @@ def test_labels_of_other_types_are_lossless_geotiffs(
     assert valid.sum() == 5 * 9
 
 
-def tile_labels(write_raster, tmp_path, labels, **options):
-    """Tile rasters named like ``labels``: name -> (pixels, class names); return the folder."""
+def tile_labels(write_raster, tmp_path, labels, nodata=None, **options):
+    """Tile rasters named like ``labels``: name -> (pixels, class names); return the folder.
+
+    ``nodata`` is that of the last label raster.
+    """
+    last = list(labels)[-1]
     for name, (pixels, names) in labels.items():
         write_raster(f"in/{name}.tif", picture(*pixels.shape))
-        path = write_raster(f"labels/{name}.tif", pixels)
+        own = nodata if name == last else None
+        path = write_raster(f"labels/{name}.tif", pixels, nodata=own)
         if names:
             entries = "".join(f"<Category>{text}</Category>" for text in names)
             path.with_name(f"{path.name}.aux.xml").write_text(
@@ -383,6 +388,15 @@ def test_label_patches_of_several_rasters_share_numbers_and_names(write_raster, 
     for name, number in (("a", 1), ("b", 2)):
         patch = read_patch(masks / name / "00000_00000.png")[0]
         assert (patch == number).all()
+
+
+def test_a_renumbered_class_is_not_taken_for_nodata(write_raster, tmp_path):
+    ones = np.ones((16, 16), np.int16)
+    masks = tile_labels(
+        write_raster, tmp_path, {"a": (0 * ones, ["field"]), "b": (ones, ["", "field"])}, nodata=0
+    )
+    pixels, valid = read_patch(masks / "b" / "00000_00000.png")
+    assert (pixels == 0).all() and valid.all()
 
 
 def test_a_mask_of_0_and_255_gives_patches_of_0_and_1(write_raster, tmp_path, caplog):
