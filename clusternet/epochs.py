@@ -32,13 +32,16 @@ from clusternet.pseudo_labels import (
 )
 from clusternet.run import Checkpoint, EpochRecord, StoredCodebook, save_description, save_result
 from clusternet.run_files import PREVIEWS, RUN, TENSORBOARD
-from clusternet.run_identity import new_identity
+from clusternet.run_identity import make_identity
 from clusternet.sampling import Sample, SamplePlan, join_samples, plan_sample
 from clusternet.settings import TrainingSettings
 from clusternet.survey import Survey
 from clusternet.types import IntArray
 
 logger = logging.getLogger(__name__)
+
+MAY_CHANGE = ("num_epochs", "workers")
+"""Settings that a resumed run need not share with what it was."""
 
 _SAMPLE, _ORDER, _AUGMENT, _CHOICE = 1, 2, 3, 4  # number the streams of random choices
 _SAMPLES_PER_CENTROID = 256  # of the codebook that is kept, where groups take all their pixels
@@ -60,8 +63,8 @@ class Training:
     replaces_maps: bool = False
     is_saved: bool = False
     """True once the run folder holds the work so far."""
-    identity: str = field(default_factory=new_identity)
-    """What all files of the run state."""
+    identity: str = ""
+    """What all files of the run state, once it has started."""
     waiting: NewFolder | None = None
     """The run folder until it takes the place of an earlier run: once an epoch is complete."""
 
@@ -100,6 +103,7 @@ class Training:
         """Cluster the features of the first weights, and create the run folder."""
         sample = self._embed(self._plan(self.epochs_done))
         self._take_over(cluster_features(sample, self.settings), sample)
+        self.identity = self._make_identity()
         replaces = overwrite and RUN.owns(self.output)
         self.waiting = NewFolder(self.output, kind=RUN, overwrite=overwrite)
         with readable_os_errors(self.output):
@@ -108,6 +112,12 @@ class Training:
             if not replaces or self.epochs_done >= self.settings.num_epochs:
                 self._appear()
             self._show()
+
+    def _make_identity(self) -> str:
+        """Tell this run from all that were given anything else; equal runs have equal files."""
+        settings = self.settings.to_mapping()
+        kept = [item for item in settings.items() if item[0] not in MAY_CHANGE]
+        return make_identity(kept, self.survey.bands, self.stored.identity)
 
     def _appear(self) -> None:
         """Put the run folder in its place, if it is not there yet."""
@@ -133,7 +143,8 @@ class Training:
                 "cannot be resumed. Start a new run, or replace this one with --overwrite."
             ) from error
         self.epochs_done, self.history = checkpoint.epoch, list(checkpoint.history)
-        self.stored, self.identity = checkpoint.stored, checkpoint.identity or self.identity
+        self.stored = checkpoint.stored
+        self.identity = checkpoint.identity or self._make_identity()
         # the last save may have been cut off after the checkpoint
         save_description(self.output, self.settings, self.survey.bands, self.identity)
         network = self.alternation.network

@@ -7,6 +7,7 @@ whatever in it is not ours.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +30,13 @@ from clusternet.placing import (
     sync_file,
     sync_folder,
     sync_tree,
+    without_hiding,
 )
 
 KIND_TAG = "CLUSTERNET_KIND"
 """Metadata of maps and GeoPackages: what they are of, and that ClusterNet wrote them."""
 
+_HARDLY_ANY = 2**18  # bytes that are free on a disk that is full
 _SHOWN = 3  # names of what was found, in a message
 
 
@@ -140,7 +143,25 @@ def readable_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({reason(error)}).") from error
+        raise write_failure(path, reason(error)) from error
+
+
+def write_failure(path: Path, why: str) -> OutputError:
+    """Return the error that says that ``path`` cannot be written.
+
+    Libraries say of a full disk what they please, and call what they write by its hidden name.
+    """
+    if _is_full(path):
+        why = os.strerror(errno.ENOSPC)
+    return OutputError(without_hiding(f"{path}: cannot be written ({why})."))
+
+
+def _is_full(path: Path) -> bool:
+    """Tell whether the disk that ``path`` is to lie on has hardly any room."""
+    there = next((above for above in path.absolute().parents if above.is_dir()), None)
+    with suppress(OSError):
+        return there is not None and shutil.disk_usage(there).free < _HARDLY_ANY
+    return False
 
 
 @contextmanager

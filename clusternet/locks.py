@@ -94,6 +94,7 @@ class OutputLock:
         """
         self._path, self._output = path, output
         self._advice = advice or "wait until it has ended, or choose another output"
+        self._made = [folder for folder in path.parents if not folder.exists()]
         make_parent(path, output)
         with readable_os_errors(output):
             self._stream: IO[bytes] | None = self._take()
@@ -157,6 +158,9 @@ class OutputLock:
                     self._path.unlink()
             self._stream.close()
             self._stream = None
+            for folder in self._made:  # nothing was written into them
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ else is GeoTIFF. Both are lossless.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -29,13 +29,14 @@ from clusternet.nodata import (
     encode_number,
 )
 from clusternet.raster import RasterProfile, write_patch
+from clusternet.raster.category_names import is_our_side_file
 from clusternet.raster.control import Control
 from clusternet.raster.crs import same_crs_text
 from clusternet.text_files import read_json, taken_apart
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Edge, Shape, Window
 
-MANIFEST_NAME = "patches.json"
+MANIFEST_NAME, CLASSES = "patches.json", "classes.json"
 _FORMAT = 1
 _TILE_AGAIN = "tile the rasters again, or remove this file and give --nodata by hand."
 _MIN_DIGITS = 5  # file names of rasters up to 99,999 pixels a side all look alike
@@ -263,7 +264,30 @@ def _source_values(source: PatchSource) -> dict[str, Any]:
 def _made(folder: Path) -> Callable[[str], bool]:
     manifest = read_manifest(folder)
     listed = {MANIFEST_NAME, *(patch.file for patch in manifest.patches)} if manifest else set()
-    return lambda place: place in listed
+
+    def is_made(place: str) -> bool:
+        if place == CLASSES:
+            return _is_class_list(folder / place)
+        beside = place.removesuffix(".aux.xml")
+        if beside != place and beside in listed:
+            return is_our_side_file(folder / place, folder / beside, unsigned=True)
+        return place in listed
+
+    return is_made
+
+
+def class_list_text(names: Mapping[int, str]) -> str:
+    """Return what ``classes.json`` of label patches holds."""
+    return json.dumps(dict(sorted(names.items())), indent=1, ensure_ascii=False) + "\n"
+
+
+def _is_class_list(path: Path) -> bool:
+    """Tell whether a list of classes stands there as `class_list_text` writes it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text == class_list_text({int(key): name for key, name in json.loads(text).items()})
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return False
 
 
 PATCHES = Kind("folder of patches", lambda folder: read_manifest(folder) is not None, _made)

@@ -21,6 +21,7 @@ from clusternet.owners import Owner
 logger = logging.getLogger(__name__)
 
 _HIDDEN = re.compile(r"\.(part|old|move|probe)-([0-9a-f]{18}-\d+-\d+)-[0-9a-f]{6}\.(.+)", re.S)
+_PREFIX = re.compile(r"\.(part|old|move|probe)-[0-9a-f]{18}-\d+-\d+-[0-9a-f]{6}\.")
 _SHOWN = 3  # names of what was kept, in a message
 _NOBODYS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 """What file managers leave behind in every folder that is looked at."""
@@ -36,6 +37,11 @@ def hidden_sibling(place: Path, what: str = "part") -> Path:
     """
     start = f".{what}-{Owner.this().token}-{secrets.token_hex(3)}."
     return place.with_name(start + shortened(place.name))
+
+
+def without_hiding(text: str) -> str:
+    """Return a text in which files are called as they will be."""
+    return _PREFIX.sub("", text)
 
 
 def shortened(name: str) -> str:

@@ -95,13 +95,14 @@ def _layout(folder: Path) -> tuple[int, ...] | None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what C++ start-up code writes to stderr, which no log level silences."""
+    """Hold back what C and C++ code writes to stderr, which no log level silences."""
     try:
         kept = os.dup(2)
     except OSError:  # no stderr at all, as under some services
         yield
         return
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     with Path(os.devnull).open("w") as sink:
         os.dup2(sink.fileno(), 2)
     try:

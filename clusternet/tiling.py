@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections import Counter
@@ -13,14 +12,15 @@ from clusternet.class_list import ClassList
 from clusternet.errors import LabelError, PatchError
 from clusternet.files import check_apart, check_new, check_writable, new_folders
 from clusternet.interrupts import interrupts
-from clusternet.label_files import CLASSES
 from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.locks import claimed
 from clusternet.patch_files import (
+    CLASSES,
     PATCHES,
     Manifest,
     PatchEntry,
     PatchSource,
+    class_list_text,
     write_manifest,
 )
 from clusternet.processes import map_unordered, resolve_workers
@@ -132,8 +132,7 @@ def _report_labels(layer: Layer, outcomes: list[Outcome], rules: LabelRules) -> 
     inventory.report()
     names = rules.meeting.classes.names
     if names:
-        text = json.dumps(dict(sorted(names.items())), indent=1, ensure_ascii=False)
-        (layer.folder / CLASSES).write_text(text + "\n", encoding="utf-8")
+        (layer.folder / CLASSES).write_text(class_list_text(names), encoding="utf-8")
 
 
 def _warn_of_gaps(settings: TilingSettings) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from clusternet.alternation import Alternation
 from clusternet.bands import Bands
 from clusternet.batches import BatchLoader
-from clusternet.epochs import Training
+from clusternet.epochs import MAY_CHANGE, Training
 from clusternet.errors import PatchError, RunError, SettingsError
 from clusternet.interrupts import interrupts
 from clusternet.network_shape import check_shape
@@ -26,7 +26,6 @@ from clusternet.windows import Shape
 logger = logging.getLogger(__name__)
 
 _FEW_STEPS = 20  # in an epoch; the default settings make 30 of patches of up to 512 x 512
-_MAY_CHANGE = ("num_epochs", "workers")  # settings that a resumed run need not share
 
 
 @interrupts.listening()
@@ -151,7 +150,7 @@ def _load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:
     """Read a checkpoint and refuse settings that would not continue the same run."""
     saved = read_yaml(output / SETTINGS)
     for name, value in settings.to_mapping().items():
-        if name not in _MAY_CHANGE and not same_value(saved.get(name), value):
+        if name not in MAY_CHANGE and not same_value(saved.get(name), value):
             before = saved.get(name)
             hint = f"leave --{name} out" if before is None else f"set {name} to {before}"
             raise SettingsError(

@@ -134,8 +134,13 @@ def assert_refused(job: Job, folder: Path, words: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux'")
-def test_a_full_disk_leaves_no_file(job: Job, small_disk: Path) -> None:
-    assert_refused(job, small_disk, f"{small_disk}.*: (cannot be|was not) written")
+def test_a_full_disk_leaves_no_file_and_ends_in_our_line_alone(
+    job: Job, small_disk: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No line of a library before it, and no hidden name in it."""
+    name = rf"^{small_disk}(/[a-z]\w+(\.tif)?|/p\.gpkg|/r)"
+    assert_refused(job, small_disk, name + r": cannot be written \(No space left on device\)\.$")
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux'")

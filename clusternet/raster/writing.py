@@ -22,11 +22,12 @@ from rasterio.windows import Window as RasterioWindow
 from clusternet.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.class_names import clean_name
 from clusternet.errors import OutputError
-from clusternet.files import KIND_TAG, new_file
+from clusternet.files import KIND_TAG, new_file, write_failure
 from clusternet.foreign_errors import reason, topic
 from clusternet.gdal_messages import gdal_complaints
 from clusternet.messages import one_line
 from clusternet.plain_paths import plain_path
+from clusternet.process_setup import quiet_stderr
 from clusternet.raster.category_names import side_file_path, write_side_file
 from clusternet.raster.control import Control
 from clusternet.raster.map_files import map_kind, map_side_files
@@ -102,7 +103,7 @@ class MapWriter:
         """Write values (rows, cols) or (rows, cols, bands) at ``window``."""
         bands = values[np.newaxis] if values.ndim == 2 else np.moveaxis(values, -1, 0)
         place = RasterioWindow(window.col, window.row, window.width, window.height)
-        with _readable_rasterio_errors(self.path):
+        with _readable_rasterio_errors(self.path), quiet_stderr():  # libtiff prints by itself
             self.dataset.write(bands, window=place)
 
 
@@ -161,7 +162,7 @@ def create_map(
         plain = stack.enter_context(_plain_sibling(part)) if cog else part
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
-        with rasterio.open(plain_path(plain, OutputError), "w", **options) as dataset:
+        with _created(plain, options) as dataset:
             if tags:
                 dataset.update_tags(**tags)
             if colours is not None:
@@ -174,6 +175,17 @@ def create_map(
         _check_complete(plain, path)
         if cog:
             _convert_to_cog(plain, part, overview_method)
+
+
+@contextmanager
+def _created(path: Path, options: dict[str, Any]) -> Iterator[DatasetWriter]:
+    """Create a raster; libtiff prints what goes wrong while it is closed, as on a full disk."""
+    dataset = rasterio.open(plain_path(path, OutputError), "w", **options)
+    try:
+        yield dataset
+    finally:
+        with quiet_stderr():
+            dataset.close()
 
 
 @contextmanager
@@ -199,7 +211,8 @@ def _convert_to_cog(plain: Path, part: Path, overview_method: str) -> None:
         source, target, driver="COG", compress="deflate", blocksize=_BLOCK * 2, bigtiff="if_safer",
         overview_resampling=overview_method, overview_compress="deflate", num_threads="all_cpus",
     )  # fmt: skip
-    run_aside(copy)  # GDAL lays out a large raster in minutes
+    with quiet_stderr():
+        run_aside(copy)  # GDAL lays out a large raster in minutes
     with rasterio.open(source) as before, rasterio.open(target) as after:
         same = before.colorinterp == after.colorinterp and before.nodatavals == after.nodatavals
         if not same:
@@ -220,7 +233,7 @@ def _check_complete(part: Path, path: Path) -> None:
         try:
             written.read(1, window=RasterioWindow(col, row, 1, 1))
         except RasterioError as error:
-            raise OutputError(f"{path}: was not written completely (disk full?).") from error
+            raise write_failure(path, "not written completely") from error
 
 
 @contextmanager
@@ -232,4 +245,4 @@ def _readable_rasterio_errors(path: Path) -> Iterator[None]:
             if topic(error) != "GDAL":
                 raise
             said = next((one_line(c.text) for c in heard if c.is_error), reason(error))
-            raise OutputError(f"{path}: cannot be written ({said}); is the disk full?") from error
+            raise write_failure(path, said) from error
