@@ -14,6 +14,7 @@ from clusternet.interrupts import interrupts
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse, train, and print where the run is."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    output = args.output or Path("runs") / args.patches.resolve().name
+    output = args.output or Path("runs") / Path(os.path.realpath(args.patches)).name
 
     def command() -> None:
         from clusternet.run_outputs import RunOutputs

@@ -82,6 +82,8 @@ def topic(error: BaseException) -> str | None:
     """Return what a listed exception speaks of, None for any other."""
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     about = next((FOREIGN[name] for name in names if name in FOREIGN), None)
+    if type(error) is RuntimeError and str(error).startswith("Symlink loop"):
+        return "the system"  # what pathlib says of links that go in a circle
     # what XLA calls anything by has one member that is no fault of the program
     return None if about == "XLA" and "RESOURCE_EXHAUSTED" not in str(error) else about
 

@@ -94,11 +94,12 @@ class PatchFolder:
         """
         try:
             return self._read(index)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            # Pillow reports damaged PNGs by any of these
-            raise PatchError(_damaged(self.folder / self.files[index], error)) from error
         except RasterError as error:
             raise PatchError(str(error)) from error
+        except MemoryError:  # says nothing of the file
+            raise
+        except Exception as error:  # Pillow raises of every kind on damaged files
+            raise PatchError(_damaged(self.folder / self.files[index], error)) from error
 
 
 def open_patches(
@@ -213,6 +214,8 @@ def read_header(path: Path) -> PatchHeader:
                         has_alpha="A" in mode or "transparency" in image.info,
                         is_plain=mode != "LA",
                     )
+        except MemoryError:  # says nothing of the file
+            raise
         except Exception as error:  # Pillow raises of every kind on damaged files
             raise PatchError(_damaged(path, error)) from error
     try:

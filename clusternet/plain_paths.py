@@ -20,8 +20,11 @@ def plain_path(path: Path, kind: type[ClusterNetError]) -> str:
         kind: the error to raise.
 
     Raises:
-        ClusterNetError: of ``kind``, if the name is no UTF-8 text, the only one that they take.
+        ClusterNetError: of ``kind``, if the name is no UTF-8 text, the only one that they take, or
+            it is the name of a pipe or device, which would be waited for.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise kind(f"{path}: is no file but a pipe or device; copy what comes from it to a file.")
     try:
         # the bytes of the name, which another locale shows as other letters
         text = os.fsencode(path).decode("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import io
 import json
 import logging
@@ -29,6 +30,7 @@ from rasterio.warp import transform_bounds
 
 from clusternet.command import run_command, say
 from clusternet.errors import ClusterNetError, RasterError
+from clusternet.foreign_errors import FOREIGN as FOREIGN_NAMES
 from clusternet.foreign_errors import converted, is_foreign, reason
 from clusternet.messages import MOST, one_line, printable, short, short_value
 from clusternet.process_setup import prepare_process, variables_of_others
@@ -152,6 +154,15 @@ def test_a_listed_exception_becomes_an_error_that_names_the_file() -> None:
     with pytest.raises(RasterError, match=r"^a\.tif: is no raster \(zip: bad\)\.$"):
         with converted(RasterError, "a.tif: is no raster"):
             raise zipfile.BadZipFile("bad.")
+
+
+@pytest.mark.parametrize("name", FOREIGN_NAMES)
+def test_what_is_listed_exists(name: str) -> None:
+    """A class that a library renames would otherwise be missed in silence."""
+    module, _, last = name.rpartition(".")
+    if module.partition(".")[0] in ("jaxlib", "tensorflow", "torch"):
+        pytest.skip("not here, or slow to load")
+    assert issubclass(getattr(importlib.import_module(module), last), Exception)
 
 
 def test_others_pass_through_unchanged() -> None:

@@ -49,7 +49,7 @@ def read_names(path: Path) -> dict[int, str]:
         try:
             # a file of GDAL; the standard library's parser resolves no external entities
             root = ElementTree.parse(source).getroot()  # noqa: S314
-        except (ElementTree.ParseError, OSError, ValueError) as error:
+        except (ElementTree.ParseError, LookupError, OSError, ValueError) as error:
             raise LabelError(
                 f"{source}: the class names of {path.name} cannot be read ({reason(error)}); "
                 "remove this file, or write it anew."

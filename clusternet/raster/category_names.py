@@ -55,7 +55,7 @@ def is_our_side_file(path: Path, of: Path, *, unsigned: bool = False) -> bool:
     """
     try:
         dataset = fromstring(path.read_bytes())  # noqa: S314  no entities: read as XML alone
-    except (OSError, ParseError, ValueError):
+    except (OSError, LookupError, ParseError, ValueError):
         return False
     signed = [item.text for item in dataset.findall(f"Metadata[@domain='{_DOMAIN}']/MDI")]
     if dataset.tag != "PAMDataset" or not all(_is_usual(child) for child in dataset):

@@ -105,7 +105,7 @@ def _read_virtual(path: Path) -> _Virtual | None:
     try:
         # a file of GDAL; the standard library's parser resolves no external entities
         root = ElementTree.parse(path).getroot()  # noqa: S314
-    except (ElementTree.ParseError, OSError, UnicodeError, ValueError):
+    except (ElementTree.ParseError, LookupError, OSError, ValueError):
         return None  # opening it will say so
     found = _Virtual(path)
     for parent in root.iter():

@@ -46,6 +46,8 @@ def warn_of_orientation(paths: Iterable[Path]) -> None:
 
 def read_orientation(path: Path) -> int:
     """Return the EXIF orientation of a file, 1 to 8; 1 (upright) where it states none."""
+    if not path.is_file():  # a pipe would be waited for
+        return _UPRIGHT
     try:
         with path.open("rb") as stream:
             start = _find_directory(stream)

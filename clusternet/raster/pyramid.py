@@ -8,9 +8,9 @@ from pathlib import Path
 import rasterio
 import rasterio.shutil
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 
 from clusternet.errors import OutputError
+from clusternet.foreign_errors import converted
 from clusternet.raster.opening import check_overviews, open_dataset
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.waiting import run_aside
@@ -47,13 +47,11 @@ def build_pyramid(source: Path, folder: Path) -> Path:
     whole.unlink(missing_ok=True)
     factors = [2**power for power in range(1, (largest - 1).bit_length() - 8)]
     part = view.with_stem("part")
-    try:
+    with converted(OutputError, f"{view}: cannot be written"):
         run_aside(partial(_build, source.resolve(), part, copied, factors, labels))
         part.replace(view)
         if not copied:
             part.with_name("part.vrt.ovr").replace(whole)
-    except (RasterioError, OSError) as error:
-        raise OutputError(f"{view}: cannot be written ({error}).") from error
     return view
 
 
