@@ -185,10 +185,11 @@ def _by_text(known: Words, other: Words) -> _Match | None:
 
     Descriptions are free text, and often begin with the name of their file.
     """
-    if _is_numbering(known) or _is_numbering(other):
+    found = None
+    counts = _is_numbering(known) or _is_numbering(other)
+    if counts and not (_are_numbers(_tokens(known)) and _are_numbers(_tokens(other))):
         match = _match(_plain(known), _plain(other))
         return None if match is None or match.is_contradiction else match
-    found = None
     if len(known) == 1 and not any(_tokens(known) + _tokens(other)):
         return None  # free text, perhaps the name of the scene
     for read in (_plain, _distinct, _tokens):
@@ -248,6 +249,10 @@ def _tokens(words: Words) -> Words:
         return (None,) * len(words)
     names = (re.sub(r"[ _-]", "", tokens[0]) for tokens in found)
     return tuple(re.sub(r"^b(?:and)?0*(\d)", r"b\1", name) for name in names)
+
+
+def _are_numbers(tokens: Words) -> bool:
+    return all(token and re.fullmatch(r"b\d+a?", token) for token in tokens)
 
 
 def _is_numbering(words: Words) -> bool:

@@ -6,9 +6,7 @@ import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import numpy as np
 from affine import Affine
@@ -19,6 +17,7 @@ from rasterio.vrt import WarpedVRT
 
 from clusternet.errors import GridMismatchError
 from clusternet.foreign_errors import converted
+from clusternet.raster.comparison import Side, check_comparable, refuse_control
 from clusternet.raster.crs import (
     crs_name,
     full_turn,
@@ -27,7 +26,6 @@ from clusternet.raster.crs import (
     is_on_earth,
     moved_points,
     near_turn,
-    stated,
     turns_between,
 )
 from clusternet.raster.opening import open_dataset
@@ -109,71 +107,6 @@ def on_same_grid(labels: RasterProfile, grid: RasterProfile) -> bool:
         check_comparable(Side(str(labels.path), labels.crs), Side(str(grid.path), grid.crs))
         return False
     return True
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of two files that are to be laid over each other."""
-
-    name: str
-    """The file."""
-    crs: CRS | None
-    has_place: bool = True
-    """False for an image in pixel coordinates."""
-
-
-def check_comparable(first: Side, second: Side) -> None:
-    """Raise GridMismatchError if coordinates of one file mean nothing in the other.
-
-    Two files without CRS lie on one plane, as do one without and one with a local CRS.
-    """
-    if is_on_earth(first.crs) and is_on_earth(second.crs):
-        return
-    if is_on_earth(first.crs) or is_on_earth(second.crs):
-        without, given = (second, first) if is_on_earth(first.crs) else (first, second)
-        raise GridMismatchError(_one_on_earth(without, given))
-    own, other = stated(first.crs), stated(second.crs)
-    if own is None or other is None:
-        return
-    names = {crs_name(own), crs_name(other)}  # formats lose other details of a plane
-    if len(names) > 1 and not names & {"'unnamed'", "'unknown'", "''"}:
-        raise GridMismatchError(
-            f"{first.name}: its local CRS {crs_name(own)} cannot be brought to that of "
-            f"{second.name}, {crs_name(other)}; state the same CRS for both."
-        )
-
-
-def _one_on_earth(without: Side, given: Side) -> str:
-    """Say that only one of two files lies on Earth, and what to do."""
-    crs = given.crs
-    number = crs_name(crs) if crs is not None and crs.to_epsg() else "EPSG:NUMBER"
-    start = f"{without.name}: has no CRS but {given.name} has one"
-    if stated(without.crs) is not None:
-        start = f"{without.name}: has the local CRS {crs_name(without.crs)} but {given.name} lies"
-    start += f" in {crs_name(crs)}" if stated(without.crs) is not None else f" ({crs_name(crs)})"
-    if not without.has_place:
-        target = f"{Path(without.name).stem}_placed.tif"
-        command = shlex.join(["gdal_translate", "-a_srs", number, "-a_ullr"])
-        return (
-            f"{start}; draw the labels on the image itself, or give it a place: {command} LEFT TOP "
-            f"RIGHT BOTTOM {shlex.join([without.name, target])}"
-        )
-    return f"{start}; state the CRS of the first: {_assign_command(without.name, number)}"
-
-
-def _assign_command(path: str, number: str) -> str:
-    if Path(path).suffix.lower() in (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml"):
-        assigned = f"{Path(path).stem}_crs.gpkg"
-        return shlex.join(["ogr2ogr", "-a_srs", number, assigned, path])
-    return shlex.join(["rio", "edit-info", "--crs", number, path])
-
-
-def refuse_control(path: Path | str, what: str, command: str) -> NoReturn:
-    """Raise GridMismatchError: a raster without a transform must get one first."""
-    raise GridMismatchError(
-        f"{path}: is placed by {what} only, so nothing can be laid over it; warp it first, and "
-        f"use the result: {command}"
-    )
 
 
 @contextmanager

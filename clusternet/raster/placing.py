@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import converted
-from clusternet.raster.alignment import Side, check_comparable, refuse_control
+from clusternet.raster.comparison import Side, check_comparable, refuse_control
 from clusternet.raster.crs import (
     full_turn,
     horizontal,

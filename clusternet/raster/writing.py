@@ -163,8 +163,7 @@ def create_map(
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
         with _created(plain, options) as dataset:
-            if tags:
-                dataset.update_tags(**tags)
+            dataset.update_tags(**(tags or {}))
             if colours is not None:
                 dataset.write_colormap(1, _colour_table(colours, nodata))
             if scale is not None:
