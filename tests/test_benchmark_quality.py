@@ -244,8 +244,9 @@ def test_results_that_are_none_are_not_replaced(scenes: Path, tmp_path: Path) ->
     assert (tmp_path / "results.json").read_text() == "{"
 
 
-def test_an_output_folder_that_cannot_be_made(scenes: Path) -> None:
-    folder = scenes / "tiny.yaml" / "quality"
+def test_an_output_folder_that_cannot_be_made(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "quality"
     message = refused(scenes, "--output_folder", folder, "--methods", "bands")
     assert message.startswith(f"error: {folder / 'options.json'}: cannot be written")
 
@@ -309,14 +310,15 @@ def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(
     arguments: tuple[str, ...],
     message: str,
 ) -> None:
+    data = tmp_path / "data"
     for name in ("images", "masks"):
-        (tmp_path / name).mkdir()
-    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "lonely.png")
+        (data / name).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(data / "images" / "lonely.png")
     if classes is not None:
-        (tmp_path / "classes.json").write_text(classes)
+        (data / "classes.json").write_text(classes)
     if mask is not None:
-        Image.new("L", mask).save(tmp_path / "masks" / "lonely.png")
-    said = complaints(tmp_path, "--output_folder", tmp_path / "quality", *arguments)
+        Image.new("L", mask).save(data / "masks" / "lonely.png")
+    said = complaints(data, "--output_folder", tmp_path / "quality", *arguments)
     assert message in said
     assert said.startswith("error: ") and said.count("\n") == 1
 
@@ -324,25 +326,26 @@ def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(
 def test_labels_of_pixels_without_data_do_not_count(
     tmp_path: Path, write_raster: WriteRaster
 ) -> None:
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "classes.json").write_text('["a", "b"]')
+    data = tmp_path / "data"
+    (data / "masks").mkdir(parents=True)
+    (data / "classes.json").write_text('["a", "b"]')
     for scene in ("dark", "light"):
         labels = np.repeat(np.arange(2, dtype=np.uint8), 128)[None].repeat(128, axis=0)
-        Image.fromarray(labels).save(tmp_path / "masks" / f"{scene}.png")
+        Image.fromarray(labels).save(data / "masks" / f"{scene}.png")
         pixels = four_textures(128, 256, 3, seed=1) * np.uint8(scene == "light")
-        write_raster(f"images/{scene}.tif", pixels, nodata=0)
+        write_raster(f"data/images/{scene}.tif", pixels, nodata=0)
     out = ("--output_folder", tmp_path / "light")
-    message = refused(tmp_path, *out, "--methods", "bands", "--hold_out", "light")
+    message = refused(data, *out, "--methods", "bands", "--hold_out", "light")
     assert message.startswith("error: --hold_out: ") and "no pixel with data" in message
     out = ("--output_folder", tmp_path / "dark")
-    message = refused(tmp_path, *out, "--methods", "supervised", "--hold_out", "dark")
+    message = refused(data, *out, "--methods", "supervised", "--hold_out", "dark")
     assert "expected labels in two blocks of 128 x 128 pixels or more, found them in 0" in message
 
 
 def test_images_without_any_are_refused(tmp_path: Path) -> None:
     for name in ("images", "masks"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "classes.json").write_text('{"0": "a", "1": "b"}')
-    message = refused(tmp_path, "--output_folder", tmp_path / "quality")
+        (tmp_path / "data" / name).mkdir(parents=True)
+    (tmp_path / "data" / "classes.json").write_text('{"0": "a", "1": "b"}')
+    message = refused(tmp_path / "data", "--output_folder", tmp_path / "quality")
     assert message.endswith("images: expected rasters, found none.")
     assert not (tmp_path / "quality").exists()  # a call that is mended may have other options

@@ -15,7 +15,7 @@ from clusternet.files import KIND_TAG
 from clusternet.land_classes import make_classes
 from clusternet.polygons import PolygonOptions, check_new_polygons, write_class_polygons
 from clusternet.raster import check_new_map, create_map, open_raster
-from clusternet.raster.labels import read_categories
+from clusternet.raster.categories import read_categories
 from clusternet.windows import Window
 
 COLOURS = np.array([[1, 2, 3], [200, 0, 0]], np.uint8)

@@ -96,7 +96,8 @@ def test_labels_that_were_styled_in_qgis_are_still_one_layer(tmp_path: Path) -> 
 
 
 def test_the_cache_of_decoded_blocks_is_bounded() -> None:
-    code = "import clusternet.raster\nfrom rasterio._env import get_gdal_config\n"
+    code = "from clusternet.process_setup import prepare_process\nprepare_process()\n"
+    code += "from rasterio._env import get_gdal_config\n"
     code += "print(get_gdal_config('GDAL_CACHEMAX'))"
     clean = {key: value for key, value in os.environ.items() if key != "GDAL_CACHEMAX"}
     done = subprocess.run(

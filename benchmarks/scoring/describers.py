@@ -43,7 +43,7 @@ def measure_bands(scenes: Sequence[Scene]) -> Bands:
     if not moments.count:
         raise LabelError("--hold_out: no pixel with data is left to learn from.")
     std = tuple(value or 1.0 for value in moments.std)
-    return Bands(len(std), dtype, None, moments.mean, std, (0, 0))
+    return Bands(len(std), dtype, None, moments.mean, std, (1, 1))
 
 
 def bands_describer(bands: Bands) -> Describer:
