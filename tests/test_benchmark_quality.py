@@ -109,15 +109,15 @@ def test_scores_are_drawn_against_steps(scenes: Path, tmp_path: Path) -> None:
     slow = tmp_path / "slow.yaml"
     slow.write_text(SETTINGS + "learn_rate: 0.00001\ntrain_batch_size: 2\n")
     epochs = ("--epochs", "1", "0", "--hold_out", "scene2")
-    rows = draw_curve(scenes, tmp_path, *epochs, "--configs", scenes / "tiny.yaml", slow)
+    rows = draw_curve(scenes, tmp_path / "out", *epochs, "--configs", scenes / "tiny.yaml", slow)
     steps = {(row["method"], row["epoch"], row["steps"]) for row in rows}
     # two scenes of 128 x 192 are 12 patches
     assert steps == {("tiny", 0, 0), ("tiny", 1, 12), ("slow", 0, 0), ("slow", 1, 6)}
     first = [row["a 10% mean_iou"] for row in rows if row["epoch"] == 0]
     assert first[:2] == first[2:]  # all scenes, scenes held out: the same untrained network
-    with Image.open(tmp_path / "curve.png") as picture:
+    with Image.open(tmp_path / "out" / "curve.png") as picture:
         assert picture.width > picture.height
-    again = draw_curve(scenes, tmp_path, *epochs, "--configs", slow)
+    again = draw_curve(scenes, tmp_path / "out", *epochs, "--configs", slow)
     assert again == rows  # measured anew from the first weights
 
 
@@ -240,7 +240,7 @@ def test_results_of_other_scenes_are_not_mixed(scenes: Path, tmp_path: Path) -> 
 def test_results_that_are_none_are_not_replaced(scenes: Path, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{")
     message = refused(scenes, "--output_folder", tmp_path, "--methods", "bands")
-    assert "results.json: expected the results of an earlier call" in message
+    assert "exists already and is no folder of results" in message
     assert (tmp_path / "results.json").read_text() == "{"
 
 
@@ -248,7 +248,7 @@ def test_an_output_folder_that_cannot_be_made(scenes: Path, tmp_path: Path) -> N
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "quality"
     message = refused(scenes, "--output_folder", folder, "--methods", "bands")
-    assert message.startswith(f"error: {folder / 'options.json'}: cannot be written")
+    assert message.startswith(f"error: {folder}: cannot be written")
 
 
 @pytest.mark.parametrize("option", ["--every", "--downscale", "--seeds", "--draws"])
