@@ -149,7 +149,8 @@ class Run:
         if (profile.num_bands, profile.dtype) != (bands.num_bands, bands.dtype):
             raise RunError(
                 f"{profile.path}: expected {bands.num_bands} band(s) of {bands.dtype} as in the "
-                f"run {self.folder}, found {profile.num_bands} of {profile.dtype}."
+                f"run {self.folder}, found {profile.num_bands} of {profile.dtype}; a run fits "
+                "rasters like those that it was trained on."
             )
         return fit_bands(bands.identity, profile, f"the run {self.folder}", RunError)
 
@@ -177,7 +178,7 @@ def load_run(folder: Path) -> Run:
     if stored.codebook.num_clusters != settings.num_clusters:
         raise RunError(
             f"{folder / CODEBOOK}: expected {settings.num_clusters} clusters as in {SETTINGS}, "
-            f"found {stored.codebook.num_clusters}."
+            f"found {stored.codebook.num_clusters}; these files are not of one run."
         )
     _check_network(folder / MODEL, _num_weights(settings, bands.num_bands))
     return Run(folder, settings, bands, stored)

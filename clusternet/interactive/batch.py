@@ -106,7 +106,9 @@ def _apply(
     run_folder: Path, raster_path: Path, strokes: Path, export: Export, options: BatchOptions
 ) -> BatchReport:
     if options.rule not in RULES:
-        raise SettingsError(f"--rule: expected one of {', '.join(RULES)}, found {options.rule}.")
+        raise SettingsError(
+            f"--stroke_rule: expected one of {', '.join(RULES)}, found {options.rule}."
+        )
     folder = scene_folder(run_folder, options.drawn_on or raster_path, options.cache_folder)
     rasters = (raster_path, options.drawn_on)
     check_apart((export.output, export.polygons, export.legend), (run_folder, strokes, *rasters))

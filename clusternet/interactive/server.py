@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import FastAPI, Response
 
 from clusternet.errors import SettingsError
+from clusternet.foreign_errors import reason
 from clusternet.interactive.mapping import classify, confidence
 from clusternet.interactive.smoothing import NO_CLASS
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
@@ -128,6 +129,5 @@ def free_port(host: str, port: int) -> int:
                 "alone, 0.0.0.0 lets others in."
             ) from error
         raise SettingsError(
-            f"--port {port}: cannot be used on {host} ({error.strerror}); "
-            "--port 0 takes a free one."
+            f"--port {port}: cannot be used on {host} ({reason(error)}); --port 0 takes a free one."
         ) from error

@@ -202,6 +202,6 @@ def check_nodata(value: Number | None, dtype: str, name: object) -> None:
     limits = np.finfo(dtype) if is_float else np.iinfo(dtype)
     expected = "a number" if is_float else "a whole number"
     raise RasterError(
-        f"{name}: nodata value {value} cannot occur in {dtype} pixels; expected {expected} from "
-        f"{limits.min} to {limits.max} (--nodata)."
+        f"{name}: nodata value {value}, of --nodata or of the run, cannot occur in {dtype} pixels; "
+        f"expected {expected} from {limits.min} to {limits.max}."
     )
