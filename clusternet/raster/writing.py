@@ -144,9 +144,10 @@ def create_map(
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
+    transform = grid.transform if grid.is_georeferenced else None
     options: dict[str, Any] = dict(
         driver="GTiff", height=grid.shape[0], width=grid.shape[1], count=num_bands, dtype=dtype,
-        crs=grid.output_crs, transform=grid.transform, nodata=nodata, tiled=True, blockxsize=_BLOCK,
+        crs=grid.output_crs, transform=transform, nodata=nodata, tiled=True, blockxsize=_BLOCK,
         blockysize=_BLOCK, compress="deflate", bigtiff="if_safer",
         predictor=1 if colours is not None or np.dtype(dtype).kind == "f" else 2,
     )  # fmt: skip
