@@ -137,3 +137,19 @@ def test_pixels_without_a_size_have_no_place(
     assert "flat.vrt: its pixels have no size on the ground" in caplog.text
     with open_raster(path) as raster:
         assert raster.profile.transform == Affine.identity()
+
+
+def test_a_damaged_hdf5_file_is_refused_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its library writes to stderr by itself."""
+    path = tmp_path / "cut.h5"
+    addresses = struct.pack("<4Q", 0, 2**64 - 1, 5000, 2**64 - 1)
+    path.write_bytes(
+        b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 0, 0, 8, 8, 0]) + struct.pack("<HHI", 4, 16, 0)
+        + addresses + struct.pack("<QQII", 0, 96, 0, 0) + bytes(216)
+    )  # fmt: skip
+    with pytest.raises(RasterError, match=r"cut\.h5: cannot be read as a raster"):
+        with open_raster(path):
+            pass
+    assert capfd.readouterr().err == ""
