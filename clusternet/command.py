@@ -80,6 +80,7 @@ def _flush() -> None:
 def _fail(message: str) -> NoReturn:
     print_error(message)
     _discard_stdout()
+    interrupts.leave(2)
     raise SystemExit(2) from None
 
 

@@ -12,15 +12,18 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from clusternet import limited_memory
 from clusternet.errors import ClusterNetError
 from clusternet.messages import one_line
 from clusternet.process_setup import variables_of_others
+
+_NO_MEMORY = "memory ran out"
 
 FOREIGN: dict[str, str] = {
     # the system
     "builtins.OSError": "the system",
     "builtins.ImportError": "a package cannot be loaded",
-    "builtins.MemoryError": "memory ran out",
+    "builtins.MemoryError": _NO_MEMORY,
     "builtins.RecursionError": "nested too deeply",
     "builtins.UnicodeError": "text of another encoding than UTF-8",
     # the standard library
@@ -53,8 +56,8 @@ FOREIGN: dict[str, str] = {
     "PIL.Image.DecompressionBombError": "Pillow",
     "jaxlib.xla_extension.XlaRuntimeError": "XLA",
     "jaxlib._jax.XlaRuntimeError": "XLA",
-    "tensorflow.python.framework.errors_impl.ResourceExhaustedError": "memory ran out",
-    "torch.OutOfMemoryError": "memory ran out",
+    "tensorflow.python.framework.errors_impl.ResourceExhaustedError": _NO_MEMORY,
+    "torch.OutOfMemoryError": _NO_MEMORY,
     "yaml.error.YAMLError": "YAML",
 }
 """The full name of each class, and what it speaks of. Its subclasses belong to it."""
@@ -73,6 +76,10 @@ _ADVICE = {
 }
 
 
+_NO_ROOM = ("can't start new thread", "failed to map segment", "annot allocate memory")
+"""What errors that are of no other use say then."""
+
+
 def is_foreign(error: BaseException) -> bool:
     """Tell whether an exception is listed, or is a subclass of one that is."""
     return topic(error) is not None
@@ -80,6 +87,8 @@ def is_foreign(error: BaseException) -> bool:
 
 def topic(error: BaseException) -> str | None:
     """Return what a listed exception speaks of, None for any other."""
+    if isinstance(error, (RuntimeError, ImportError)) and any(t in str(error) for t in _NO_ROOM):
+        return _NO_MEMORY
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     about = next((FOREIGN[name] for name in names if name in FOREIGN), None)
     if type(error) is RuntimeError and str(error).startswith("Symlink loop"):
@@ -105,6 +114,8 @@ def reason(error: BaseException) -> str:
 
 def describe(error: BaseException) -> str:
     """Return the line in which a listed exception ends that no one turned into a better one."""
+    if topic(error) == _NO_MEMORY:
+        return f"Cannot go on ({reason(error)}); {_more_memory()}."
     if not isinstance(error, OSError) or error.strerror is None:
         return f"Cannot go on ({reason(error)})."
     advice = _ADVICE.get(error.errno or 0)
@@ -112,6 +123,13 @@ def describe(error: BaseException) -> str:
     if error.filename is not None:
         line = f"{os.fsdecode(error.filename)}: {line}"
     return f"{line}; {advice}." if advice else f"{line}."
+
+
+def _more_memory() -> str:
+    limit = limited_memory.limit()
+    if limit is not None:
+        return f"raise the limit of {limit >> 20} MB (ulimit -v)"
+    return "free some, or lower --workers, --window_size or --train_batch_size"
 
 
 def mistake(error: BaseException) -> str | None:

@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Protocol
 
+from clusternet import limited_memory
+
 STATUS = 130
 """Exit status of a command that was interrupted, by whatever signal."""
 SIGNALS = tuple(
@@ -48,6 +50,7 @@ class Interrupts:
         self._owns_process = False
         self._stderr = 2
         self._parent: Flag | None = None
+        self._lift_limit: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
     @property
@@ -79,6 +82,7 @@ class Interrupts:
             return
         with self._lock:
             self._is_listening = True
+        self._lift_limit()
         try:
             with ExitStack() as stack:
                 if not self._owns_process:
@@ -96,10 +100,19 @@ class Interrupts:
 
         Outside of `listening` blocks nothing is half done, and a signal ends the process at once.
         """
+        if limited_memory.limit() is not None:
+            self._limit_memory()
         self._owns_process = True
         with suppress(OSError):  # there may be no stderr
             self._stderr = os.dup(2)  # importing TensorFlow turns the other one off for a while
         self._install()
+
+    def _limit_memory(self) -> None:
+        if limited_memory.is_watched():
+            self._lift_limit = limited_memory.limit_start()
+            return
+        with self._installed():  # a signal that comes to this process is for the child
+            limited_memory.watch(lambda: self.requested, STATUS)
 
     def follow(self, parent: Flag) -> None:
         """Stop, as a worker process, when the parent does, and not by signals of its own."""
@@ -107,13 +120,13 @@ class Interrupts:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
-    def leave(self) -> None:
-        """End an interrupted script here if threads of libraries might crash its ordinary end."""
+    def leave(self, status: int = STATUS) -> None:
+        """End a script here if threads of libraries might crash or hang at its ordinary end."""
         if self._owns_process and any(name in sys.modules for name in _OWN_THREADS):
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError, ValueError, AttributeError):
                     stream.flush()
-            os._exit(STATUS)
+            os._exit(status)
 
     @contextmanager
     def _installed(self) -> Iterator[None]:

@@ -27,6 +27,7 @@ LAYERS = {
     "clusternet.gdal_messages": 0,
     "clusternet.interrupts": 0,
     "clusternet.locks": 0,
+    "clusternet.limited_memory": 0,
     "clusternet.messages": 0,
     "clusternet.network_shape": 0,
     "clusternet.nodata": 0,

@@ -1,0 +1,144 @@
+"""A script whose memory is limited (``ulimit -v``) runs in a child process, watched by this one.
+
+When an allocation fails, libraries written in C end the process with lines of their own, or spin
+while they are loaded, where Python answers nothing. Whoever watches from outside can tell all of
+that in one line, and end it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import IO, NoReturn
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
+_MARK = "CLUSTERNET_WATCHED"
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}  # each takes room in advance
+_START_SECONDS = 60  # of processor time; to load everything takes less than ten
+_LOOK_EVERY = 0.1  # seconds
+_OWN_END_SECONDS = 10.0  # that the child has to end by itself, once asked
+_OUR_LINES = ("INFO: ", "WARNING: ", "error: ")
+_UNDERSTOOD = (0, 2)  # exit statuses that come with our own line, if any
+
+
+def limit() -> int | None:
+    """Return the memory that this process may use in bytes, None if nothing limits it."""
+    if resource is None:
+        return None
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    limits = [soft for soft, _ in map(resource.getrlimit, kinds) if soft != resource.RLIM_INFINITY]
+    return min(limits, default=None)
+
+
+def is_watched() -> bool:
+    """Tell whether this is the child; asking takes the mark away, for what it starts itself."""
+    return os.environ.pop(_MARK, None) == str(os.getppid())
+
+
+def limit_start() -> Callable[[], None]:
+    """End this process if loading everything takes far too long, or its parent is gone.
+
+    Returns:
+        what lifts the former.
+    """
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    hard = before[1]
+    if hard != resource.RLIM_INFINITY and hard <= _START_SECONDS:
+        return lambda: None
+    resource.setrlimit(resource.RLIMIT_CPU, (_START_SECONDS, hard))
+    return lambda: resource.setrlimit(resource.RLIMIT_CPU, before)
+
+
+def watch(is_asked: Callable[[], bool], interrupted: int) -> NoReturn:
+    """Run this script again in a child process, and end as it does, in one line.
+
+    Args:
+        is_asked: tells whether a signal has asked this process to stop.
+        interrupted: exit status then.
+    """
+    environment = _ENVIRONMENT | os.environ | {_MARK: str(os.getpid())}
+    child = subprocess.Popen(  # noqa: S603  this very script
+        [sys.executable, *sys.orig_argv[1:]], env=environment, stderr=subprocess.PIPE, text=True,
+        errors="replace",
+    )  # fmt: skip
+    lines = _Lines(child.stderr or [])
+    try:
+        was_asked = _wait(child, is_asked)
+    except KeyboardInterrupt:  # a second signal
+        was_asked = True
+        child.kill()
+        child.wait()
+    lines.end()
+    _tell(child.returncode, lines, interrupted if was_asked else None)
+
+
+def _wait(child: subprocess.Popen[str], is_asked: Callable[[], bool]) -> bool:
+    """Wait for the end of the child; tell whether it was asked to stop."""
+    asked = None
+    while True:
+        try:
+            child.wait(_LOOK_EVERY)
+            return asked is not None
+        except subprocess.TimeoutExpired:
+            if asked is None and is_asked():
+                asked = time.monotonic()
+                child.terminate()
+            elif asked is not None and time.monotonic() - asked > _OWN_END_SECONDS:
+                child.kill()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+class _Lines:
+    """What the child says: ours is passed on at once, the rest is kept."""
+
+    def __init__(self, stream: Iterable[str] | IO[str]) -> None:
+        self.has_error = False
+        self.last_word = ""
+        self.kept: list[str] = []
+        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _read(self, stream: Iterable[str]) -> None:
+        for line in stream:
+            if line.startswith("interrupted"):
+                self.last_word = line
+            elif line.startswith(_OUR_LINES) and not self.has_error:
+                self.has_error = line.startswith("error: ")
+                sys.stderr.write(line)
+                sys.stderr.flush()
+            else:
+                self.kept = [*self.kept[-50:], line]
+
+    def end(self) -> None:
+        """Wait until all is read; a grandchild may hold the pipe open."""
+        self._thread.join(1)
+
+
+def _tell(status: int, lines: _Lines, interrupted: int | None) -> NoReturn:
+    if interrupted is not None:
+        sys.stderr.write(lines.last_word or "interrupted.\n")
+        raise SystemExit(interrupted)
+    if status == 0 or (status in _UNDERSTOOD and lines.has_error):
+        if status == 0:
+            sys.stderr.writelines(lines.kept)
+        raise SystemExit(status)
+    said = f" ({lines.kept[-1].strip()[:120]})" if lines.kept else ""
+    sys.stderr.write(
+        f"error: Ended{said}, most likely because memory is limited to {(limit() or 0) >> 20} MB; "
+        "raise the limit (ulimit -v).\n"
+    )
+    raise SystemExit(2)
