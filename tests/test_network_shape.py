@@ -14,6 +14,7 @@ from clusternet.network_shape import (
     decoder_margins,
     margin,
     nearest_size,
+    num_weights,
     output_size,
     skip_crops,
     uncovered,
@@ -108,6 +109,18 @@ def test_margins_are_those_that_were_measured() -> None:
     assert uncovered("valid") == min(  # of all sizes, half of the border
         (size - followed(size)[0]) // 2 for size in range(512, 528)
     )
+
+
+def test_weights_are_counted_layer_by_layer() -> None:
+    # one band, one filter at the top, two features, three clusters: kernels and biases by hand
+    down = [(1, 1), (1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16), (16, 16)]
+    up = [(16, 8), (8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 2)]  # after each joint
+    threes = sum(9 * inputs * outputs + outputs for inputs, outputs in [*down, *up])
+    twos = sum(4 * 2 * width * width + width for width in (8, 4, 2, 1))  # from below to the joint
+    head = 2 * 3 + 3
+    assert num_weights(1, 3, base_filters=1, num_features=2) == threes + twos + head
+    paper = num_weights(3, 100, base_filters=64, num_features=64)
+    assert 31_000_000 < paper < 31_100_000  # the U-Net of Ronneberger et al. 2015 has 31.0 million
 
 
 def test_the_decoder_needs_what_its_convolutions_reach() -> None:

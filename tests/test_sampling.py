@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from clusternet.sampling import REACH, SamplePlan, neighbours, plan_sample
+from clusternet.sampling import REACH, Sample, SamplePlan, join_samples, neighbours, plan_sample
 
 valid_counts = st.lists(st.integers(1, 5000), min_size=1, max_size=40).map(np.array)
 wanted = st.integers(1, 100_000)
@@ -100,6 +100,14 @@ def test_every_pixel_is_as_likely_whatever_patch_it_lies_in() -> None:
     assert statistic > stats.chi2.ppf(0.0001, len(seen) - 1) * (1 - 20 / counts.sum())
 
 
+@pytest.mark.parametrize("most", [999_999_999, 1_000_000_000, 1_000_000_001])
+def test_the_largest_urn_is_drawn_from(most: int) -> None:
+    counts = np.array([most - 500_000_000, 500_000_000])
+    plan = plan_sample(np.arange(2), counts, 10_000, 2, (1,))
+    assert sum(plan.quotas.values()) == 10_000
+    assert min(plan.quotas.values()) > 4_700
+
+
 def test_so_many_pixels_that_numpy_refuses_are_sampled_too() -> None:
     counts = np.full(200, 2**24)
     plan = plan_sample(np.arange(200), counts, 25_600, 200, (1,))
@@ -125,6 +133,32 @@ def test_neighbours_lie_a_reach_below_and_to_the_right() -> None:
         (29, REACH * 30 + 29),
     }
     assert set(zip(here.tolist(), there.tolist(), strict=True)) == pairs
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
+def test_neighbours_are_those_of_brute_force(rows: int, cols: int, noise: int) -> None:
+    rng = np.random.default_rng(noise)
+    valid = rng.random((rows, cols)) < 0.8
+    positions = np.flatnonzero(valid & (rng.random((rows, cols)) < 0.5)).astype(np.int32)
+    here, there = neighbours(positions, valid)
+    pairs = [
+        (int(at), (row + down) * cols + col + across)
+        for down, across in ((REACH, 0), (0, REACH))
+        for at, row, col in zip(positions, positions // cols, positions % cols, strict=True)
+        if row + down < rows and col + across < cols and valid[row + down, col + across]
+    ]
+    assert list(zip(here.tolist(), there.tolist(), strict=True)) == pairs
+    assert here.dtype == there.dtype == np.int32
+
+
+def test_samples_are_joined_in_order() -> None:
+    rng = np.random.default_rng(0)
+    parts = [Sample(rng.random((n, 3)), rng.random((2 * n, 3))) for n in (2, 1, 4)]
+    joined = join_samples(parts)
+    np.testing.assert_array_equal(joined.features[2], parts[1].features[0])
+    np.testing.assert_array_equal(joined.features[3:], parts[2].features)
+    np.testing.assert_array_equal(joined.differences[6:], parts[2].differences)
+    assert joined.features.shape == (7, 3) and joined.differences.shape == (14, 3)
 
 
 def test_small_patches_have_no_neighbours() -> None:
