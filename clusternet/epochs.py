@@ -86,7 +86,7 @@ class Training:
                 self.restore(checkpoint)
             self.run()
         except KeyboardInterrupt:
-            if self.waiting is not None:
+            if self.waiting is not None and RUN.owns(self.output):
                 raise KeyboardInterrupt(
                     f"the new run has no complete epoch; {self.output} holds the earlier run."
                 ) from None
@@ -116,7 +116,12 @@ class Training:
     def _make_identity(self) -> str:
         """Tell this run from all that were given anything else; equal runs have equal files."""
         settings = self.settings.to_mapping()
-        kept = [item for item in settings.items() if item[0] not in MAY_CHANGE]
+        # 8 in a call is 8.0 on the command line
+        kept = [
+            (name, float(value) if isinstance(value, int | float) else value)
+            for name, value in settings.items()
+            if name not in MAY_CHANGE
+        ]
         return make_identity(kept, self.survey.bands, self.stored.identity)
 
     def _appear(self) -> None:

@@ -59,7 +59,7 @@ class TrainingSettings:
     fixed_filters: bool = True
     """Cluster pixels by fixed multi-scale filters beside the network's features, so that the
     first pseudo-labels make sense before the network does."""
-    epoch_megapixels: float = 8
+    epoch_megapixels: int | float = 8
     """Patches of an epoch, in millions of pixels, drawn anew each time; a third of all patches at
     most. 0 takes all patches."""
     augment: bool = True

@@ -152,7 +152,7 @@ class LinearAlternation:
 class QuietTraining(Training):
     """Writes nothing."""
 
-    def _save(self, folder: Path) -> None:
+    def _save(self) -> None:
         pass
 
     def _show(self) -> None:

@@ -448,7 +448,10 @@ def test_a_run_starts_with_a_folder_that_predicts(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run/previews").iterdir()] == ["epoch_000.png"]
     with pytest.raises(OutputError, match="exists already"):
         in_folder(tmp_path / "run").start(overwrite=False)
-    in_folder(tmp_path / "run", seed=2).start(overwrite=True)
+    again = in_folder(tmp_path / "run", seed=2)
+    again.start(overwrite=True)
+    assert load_run(tmp_path / "run").settings.seed == 1  # until the next one has learned something
+    again.epoch(1)
     assert load_run(tmp_path / "run").settings.seed == 2
 
 
