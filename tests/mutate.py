@@ -83,6 +83,9 @@ def try_module(
         chosen = random.Random(seed).sample(names, round(share * len(names)))
     mutmut(folder, *run, *chosen)
     codes = json.loads(meta.read_text())["exit_code_by_key"]
+    left = sum(codes[name] is NOT_RUN for name in chosen or codes)
+    if left:  # a part is no score
+        raise RuntimeError(f"{folder}: mutmut ended before {left} mutants; see run.log.")
     alive = [name for name, code in codes.items() if code in (SURVIVED, NO_TESTS)]
     differences = {name: mutmut(folder, "show", name) for name in alive}
     return Result(module, codes, differences, time.monotonic() - begin)
@@ -130,7 +133,7 @@ def mutmut(folder: Path, *arguments: str) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode and arguments[0] != "run":
         raise RuntimeError(f"{folder}: mutmut {arguments}: {done.stdout}{done.stderr}")
-    (folder / "mutmut.log").write_text(done.stdout + done.stderr)
+    (folder / f"{arguments[0]}.log").write_text(done.stdout + done.stderr)
     return done.stdout
 
 

@@ -183,3 +183,60 @@ def test_features_that_are_not_finite_are_refused() -> None:
 def test_equal_features_are_refused() -> None:
     with pytest.raises(ClusteringError, match="same features"):
         cluster(np.ones((50, 4), np.float32), 3)
+
+
+def test_one_iteration_is_a_step_of_lloyd_s_algorithm_over_all_points() -> None:
+    # far more points than faiss would take a centroid by itself
+    rng = np.random.default_rng(6)
+    points = rng.normal(size=(3000, 3)).astype(np.float32)
+    before = rng.integers(0, 4, 3000).astype(np.int32)
+    means = np.stack([points[before == k].mean(axis=0) for k in range(4)]).astype(float)
+    for iterations in (1, 2):
+        near = ((points[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+        means = np.stack([points[near == k].mean(axis=0) for k in range(4)]).astype(float)
+        found = cluster(points, 4, iterations=iterations, start=before).codebook
+        np.testing.assert_allclose(found.centroids + found.offset, means, atol=1e-4)
+
+
+def test_the_mean_of_one_point_is_the_point_and_random_points_are_distinct() -> None:
+    points = np.arange(24, dtype=np.float32).reshape(12, 2)
+    labels = np.array([3] + [0] * 11, np.int32)
+    means = cluster_means(points, labels, 10, seed=5)
+    np.testing.assert_array_equal(means[3], points[0])
+    drawn = means[[1, 2, 4, 5, 6, 7, 8, 9]]
+    assert len(np.unique(drawn, axis=0)) == 8 and set(drawn[:, 0]) <= set(points[:, 0])
+    np.testing.assert_array_equal(means, cluster_means(points, labels, 10, seed=5))
+
+
+@pytest.mark.parametrize("kind", ["none", "standardise", "whiten", "neighbours"])
+def test_a_space_without_filters_is_its_transform(kind: str) -> None:
+    rng = np.random.default_rng(7)
+    features = (rng.normal(size=(300, 4)) * [1, 2, 30, 4]).astype(np.float32)
+    differences = features[1:] - features[:-1]
+    for one, other in zip(
+        fit_space(features, differences, kind),
+        fit_transform(features, kind, differences),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == np.float32
+
+
+@pytest.mark.parametrize("size", [1e-3, 1, 1e3])
+def test_scales_do_not_depend_on_how_large_features_are(size: float) -> None:
+    rng = np.random.default_rng(8)
+    features = (rng.normal(size=(500, 3)) * size).astype(np.float32)
+    for learned, total in ((2, 1), (3, 0)):  # one filter, none
+        offset, projection = fit_scales(features, learned, 0.5)
+        variance = ((features - offset) @ projection).var(axis=0)
+        assert variance[:learned].sum() == pytest.approx(0.25, rel=1e-3)
+        assert variance[learned:].sum() == pytest.approx(total, rel=1e-3)
+        assert offset.dtype == projection.dtype == np.float32
+
+
+def test_results_are_small_numbers_as_promised() -> None:
+    found = cluster(PAIRS.astype(np.float64), 2)
+    codebook = found.codebook
+    assert codebook.centroids.dtype == np.float32 and found.assignment.dtype == np.int32
+    assert codebook.assign(PAIRS).dtype == np.int32
+    assert codebook.transform(PAIRS.astype(np.float64)).dtype == np.float32

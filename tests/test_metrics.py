@@ -145,9 +145,9 @@ def test_a_value_outside_its_range_is_refused(wrong):
 
 
 def test_majority_mapping_takes_the_most_frequent_class():
-    table = np.array([[5, 1, 0], [0, 2, 3], [4, 4, 0], [0, 0, 0]])
+    table = np.array([[5, 1, 0], [0, 2, 3], [4, 4, 0], [0, 0, 0], [0, 9, 0]])
     # a tie goes to the lower class, an unseen cluster to the class most frequent over all
-    assert majority_mapping(table).tolist() == [0, 2, 0, 0]
+    assert majority_mapping(table).tolist() == [0, 2, 0, 1, 1]
 
 
 @given(st.permutations(range(CLASSES)), st.randoms(use_true_random=False))
@@ -174,6 +174,7 @@ def test_pixels_of_unmatched_clusters_count_as_wrong():
 @given(TABLE)
 def test_mapping_moves_every_pixel_once(table):
     confusion = mapped_confusion(table, one_to_one_mapping(table))
+    assert confusion.shape == (4, 5)
     assert (confusion.sum(axis=1) == table.sum(axis=0)).all()
 
 
