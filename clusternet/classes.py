@@ -152,7 +152,8 @@ def assign_classes(
     edited = legend is not None and legend.exists() and legend.resolve() == legend_path.resolve()
     legends = [] if edited else [legend_path]
     # the legend goes into the run, too: it is the run's own
-    check_apart((*targets, *legends, polygons), (maps, labels, legend, run, options.classes.source))
+    read = (maps, labels, legend, run, options.classes.source)
+    check_apart((*targets, *legends, polygons), (*read, *(found.path for found in cluster_maps)))
     check_distinct((polygons, legend_path), (*targets, output_folder))
     with claimed(output_folder, polygons):
         for path in legends:

@@ -41,7 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     # shared
     "output": _PATH | dict(help="run folder to write (default: runs/ and the name of PATCHES)"),
     "output_folder": _PATH | dict(help="folder to write to"),
-    "overwrite": dict(action="store_true", help="replace an existing output"),
+    "overwrite": dict(action="store_true", help="replace an output that ClusterNet wrote"),
     "workers": dict(type=int, help="threads or processes that read and write beside the main one"),
     "seed": dict(type=int, help="fixes every random choice (docs/method.md: what "
         "may still differ)"),

@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-
 from clusternet.bands import Bands
 from clusternet.files import KIND_TAG, Kind
 from clusternet.legend import LEGEND_FILE
@@ -48,6 +46,8 @@ RUN = Kind("run folder", _is_run, _made_in_run)
 
 
 def _is_weights_file(path: Path) -> bool:
+    import h5py  # here and below, because few processes need it
+
     with h5py.File(path, "r") as file:
         return KIND_TAG in file.attrs
 
@@ -57,5 +57,7 @@ WEIGHTS = Kind("weights file", _is_weights_file)
 
 def mark_weights(path: Path) -> None:
     """Say in a .weights.h5 file that it is ours."""
+    import h5py
+
     with h5py.File(path, "r+") as file:
         file.attrs[KIND_TAG] = "weights"

@@ -105,6 +105,7 @@ def tile_rasters(
     with claimed(*folders):
         _check_outputs(folders, overwrite)
         pairs, rules = find_inputs(source, settings, masks_folder, options)
+        check_apart(folders, (item.path for pair in pairs for item in pair.items))
         with new_folders(folders, kind=PATCHES, overwrite=overwrite) as parts:
             hidden = [
                 replace(layer, folder=part) for layer, part in zip(layers, parts, strict=True)

@@ -68,6 +68,11 @@ class TilingPair:
     label_rules: LabelRules | None = None
     """How the labels are read."""
 
+    @property
+    def items(self) -> list[TilingInput]:
+        """The raster, and its label raster if there is one."""
+        return [self.raster, *([] if self.label is None else [self.label])]
+
     def windows(self, settings: TilingSettings) -> Grid:
         """Return the windows of the raster's patches, row by row."""
         shape = self.raster.profile.shape

@@ -163,3 +163,11 @@ def test_a_geopackage_with_a_layer_of_others_is_theirs(source, tmp_path, extra):
         ).to_file(path, layer=extra)
     with pytest.raises(OutputError, match=r"no GeoPackage of polygons that ClusterNet wrote"):
         check_new_polygons(path, overwrite=True)
+
+
+def test_overviews_of_an_earlier_map_are_kept_and_named(source, tmp_path, caplog):
+    write_map(tmp_path / "a.tif", source, None)
+    (tmp_path / "a.tif.ovr").write_text("of the earlier map")
+    write_map(tmp_path / "a.tif", source, None, overwrite=True)
+    assert (tmp_path / "a.tif.ovr").read_text() == "of the earlier map"
+    assert "a.tif.ovr: kept" in caplog.text and "delete it" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from clusternet.raster.opening import open_dataset
 from clusternet.raster.styles import Entry, is_our_style, style_path, write_raster_style
 from clusternet.side_files import check_side_file, new_side_file
 from clusternet.types import UInt8Array
+
+logger = logging.getLogger(__name__)
 
 
 def map_kind(tag: str) -> Kind:
@@ -74,6 +77,7 @@ def map_side_files(
     map that is replaced would speak of the old one, so it goes in any case.
     """
     (names_path, names_ours), (style_file, style_ours) = _side_files(path, kind)
+    _warn_of_overviews(path)
     side_file = None
     with ExitStack() as stack:
         if names is not None or reference:
@@ -96,6 +100,15 @@ def map_side_files(
             write_side_file(side_file, path, names, reference)
     if names is None and not reference and names_ours:
         names_path.unlink(missing_ok=True)
+
+
+def _warn_of_overviews(path: Path) -> None:
+    overviews = path.with_name(path.name + ".ovr")
+    if overviews.exists():
+        logger.warning(
+            "%s: kept, since ClusterNet did not write it; programs show it instead of the new map "
+            "where they look from afar, so delete it.", overviews,
+        )  # fmt: skip
 
 
 def _style_entries(colours: UInt8Array, names: Sequence[str] | None) -> Iterator[Entry]:
