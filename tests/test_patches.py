@@ -238,9 +238,7 @@ def test_a_nodata_value_that_bytes_cannot_hold_is_refused(
     tmp_path: Path, suffix: str, nodata: float
 ) -> None:
     save(tmp_path / f"a/1{suffix}", four_textures(8, 8, 3))
-    with pytest.raises(
-        RasterError, match=r"--nodata or of the run, cannot occur in uint8"
-    ):
+    with pytest.raises(RasterError, match=r"--nodata or of the run, cannot occur in uint8"):
         open_patches(tmp_path, nodata=nodata)
 
 
