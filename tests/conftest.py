@@ -27,6 +27,9 @@ settings.load_profile("clusternet")
 # a shell's background job ignores Ctrl-C, and so would the scripts that tests interrupt
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# and what nohup starts ignores SIGHUP
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parents[1]
 WriteRaster = Callable[..., Path]
