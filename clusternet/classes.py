@@ -11,7 +11,6 @@ import numpy as np
 
 from clusternet.class_list import ClassList
 from clusternet.cluster_maps import (
-    RUN_TAG,
     ClusterMap,
     common_run,
     count_clusters,
@@ -32,6 +31,7 @@ from clusternet.label_files import classes_in, settle_labels
 from clusternet.label_rules import LabelOptions
 from clusternet.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
 from clusternet.locks import claimed
+from clusternet.map_states import RUN_TAG
 from clusternet.naming import Naming, NamingOptions, Rule, Unlabelled, name_clusters, read_centroids
 from clusternet.pairing import find_maps, pair_files
 from clusternet.polygons import PolygonOptions, check_new_polygons, write_class_polygons

@@ -10,6 +10,7 @@ import numpy as np
 
 from clusternet.errors import LabelError
 from clusternet.files import KIND_TAG
+from clusternet.map_states import COUNT_TAG, RUN_TAG
 from clusternet.nodata import declaring_hint
 from clusternet.progress import Progress
 from clusternet.raster import Raster, RasterProfile, open_raster
@@ -17,7 +18,6 @@ from clusternet.raster.categories import check_lossless
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
 
-RUN_TAG, COUNT_TAG = "CLUSTERNET_RUN", "CLUSTERNET_CLUSTERS"
 MAX_CLUSTER = 65534
 WINDOW = (2048, 2048)
 """Size of the windows that maps are read and written in."""

@@ -51,6 +51,7 @@ class Interrupts:
         self._stderr = 2
         self._parent: Flag | None = None
         self._lift_limit: Callable[[], None] = lambda: None
+        self._last_acts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
     @property
@@ -94,6 +95,18 @@ class Interrupts:
                 self._is_listening = False
             if not self._owns_process:
                 self._asked, self._insisted = None, False
+
+    @contextmanager
+    def before_end(self, act: Callable[[], None]) -> Iterator[None]:
+        """Call ``act`` if a signal ends the process at once within the block.
+
+        It is called in another thread, and must wait for nothing.
+        """
+        self._last_acts.append(act)
+        try:
+            yield
+        finally:
+            self._last_acts.remove(act)
 
     def own_process(self) -> None:
         """Answer signals from now on, as a script does; called once, before its long imports.
@@ -188,6 +201,9 @@ class Interrupts:
             signal.default_int_handler(number, frame)
 
     def _end_at_once(self) -> None:
+        for act in reversed(self._last_acts):
+            with suppress(OSError, ValueError):
+                act()
         with suppress(OSError):
             os.write(self._stderr, b"interrupted.\n")
         os._exit(STATUS)

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from clusternet.errors import OutputError
 from clusternet.files import make_parent, readable_os_errors
+from clusternet.interrupts import interrupts
 from clusternet.owners import Owner
 from clusternet.placing import aside, fills_in_place, finish_filling, read_hidden, shortened
 
@@ -178,6 +179,7 @@ def claimed(*outputs: Path | None) -> Iterator[None]:
             if output is not None:
                 lock = OutputLock(lock_path(output), output)
                 stack.callback(lock.release)
+                stack.enter_context(interrupts.before_end(lock.release))
                 with readable_os_errors(output):
                     tidy(Path(os.path.realpath(output)))
         yield

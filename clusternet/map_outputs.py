@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +11,14 @@ from pathlib import Path
 
 from clusternet.errors import RunError
 from clusternet.files import check_apart, check_open_folder
+from clusternet.interrupts import interrupts
 from clusternet.locks import claimed
+from clusternet.map_states import SIDES, made_from, why_not_done
 from clusternet.raster import check_new_map, find_scenes
+from clusternet.run import read_codebook
+from clusternet.run_files import CODEBOOK
+
+logger = logging.getLogger(__name__)
 
 Jobs = list[tuple[Path, Path]]
 """(raster, its cluster map), for each raster."""
@@ -31,7 +38,8 @@ class MapOptions:
     overwrite: bool = False
     """Replace existing maps."""
     skip_existing: bool = False
-    """Leave rasters alone whose map exists, so that an interrupted folder can be gone on with."""
+    """Leave rasters alone whose maps were made by this very call, so that an interrupted folder
+    can be gone on with; our maps that were made from something else are replaced."""
 
 
 def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:
@@ -60,8 +68,22 @@ def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:
 def map_files(output: Path, options: MapOptions) -> list[tuple[Path, str]]:
     """Return the maps that are written with a cluster map, and the tag of each, that one first."""
     name = output.stem.removesuffix("_clusters")
-    asked = {"clusters": True, "features": options.features, "confidence": options.confidence}
-    return [(output.with_name(f"{name}_{tag}.tif"), tag) for tag in asked if asked[tag]]
+    asked = ("clusters", *(side for side in SIDES if getattr(options, side)))
+    return [(output.with_name(f"{name}_{tag}.tif"), tag) for tag in asked]
+
+
+def _not_done(jobs: Jobs, run: Path, assign: str, options: MapOptions) -> Jobs:
+    """Return the jobs whose maps are not there yet, or were made from something else."""
+    identity = read_codebook(run / CODEBOOK)[0].identity
+    wanted = []
+    for source, output in jobs:
+        interrupts.check()
+        tags = made_from(source, identity, assign)
+        if why := why_not_done(map_files(output, options), tags, options.cog):
+            wanted.append((source, output))
+            if output.exists():
+                logger.info("%s: is made again, since %s.", output, why)
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -75,7 +97,11 @@ class WantedMaps:
 
 @contextmanager
 def claim_maps(
-    run: Path, rasters: Sequence[Path], output_folder: Path, options: MapOptions
+    run: Path,
+    rasters: Sequence[Path],
+    output_folder: Path,
+    options: MapOptions,
+    assign: str = "codebook",
 ) -> Iterator[WantedMaps]:
     """Find out which maps are wanted, and keep their folder for this process until they are there.
 
@@ -86,12 +112,11 @@ def claim_maps(
     read = [*rasters, *(source for source, _ in jobs)]
     check_apart((output for _, output in jobs), (run, *read))
     with claimed(output_folder):
-        wanted = jobs
-        if options.skip_existing:
-            wanted = [(source, output) for source, output in jobs if not output.exists()]
-        for _, output in wanted if not options.skip_existing else ():
+        wanted = _not_done(jobs, run, assign, options) if options.skip_existing else jobs
+        for _, output in wanted:
             for path, tag in map_files(output, options):
-                check_new_map(path, tag, overwrite=options.overwrite, hint=_HINT)
+                replaces = options.overwrite or options.skip_existing
+                check_new_map(path, tag, overwrite=replaces, hint=_HINT)
         if wanted:
             check_open_folder(output_folder)
         yield WantedMaps(wanted, len(jobs) - len(wanted))

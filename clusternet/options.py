@@ -108,8 +108,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "confidence": _FLAG | dict(help="also write how clear each pixel's cluster is, 0 to 254"),
     "features": _FLAG | dict(help="also write the features, one byte each"),
     "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
-    "skip_existing": dict(action="store_true", help="leave rasters alone whose map exists: "
-        "an interrupted folder goes on"),
+    "skip_existing": dict(action="store_true", help="leave rasters alone whose maps were made by "
+        "this very call: an interrupted folder goes on; our other maps there are replaced"),
     # labels
     "class_field": dict(metavar="FIELD", help="field of vector labels that holds the class "
         "(default: class)"),

@@ -15,6 +15,7 @@ from clusternet.errors import RasterError
 from clusternet.files import KIND_TAG, check_apart
 from clusternet.interrupts import interrupts
 from clusternet.map_outputs import MapOptions, WantedMaps, claim_maps
+from clusternet.map_states import COUNT_TAG, made_from, stale_sides
 from clusternet.predictor import Prediction, Predictor
 from clusternet.progress import Progress
 from clusternet.raster import (
@@ -61,7 +62,8 @@ def predict_rasters(
         ClusterNetError: with one clear line; maps completed before stay.
     """
     options = options or MapOptions()
-    with claim_maps(predictor.run.folder, rasters, output_folder, options) as wanted:
+    folder, assign = predictor.run.folder, predictor.assign
+    with claim_maps(folder, rasters, output_folder, options, assign) as wanted:
         return predict_maps(predictor, wanted, options)
 
 
@@ -103,7 +105,8 @@ def predict_raster(
     check_apart((output,), (predictor.run.folder, source))
     with ExitStack() as stack:
         raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata_choice))
-        writers = _create_maps(stack, predictor, raster.profile, output, options)
+        tags = made_from(source, predictor.run.stored.identity, predictor.assign)
+        writers = _create_maps(stack, predictor, raster.profile, output, options, tags)
         rows, cols = raster.profile.shape
         bar = stack.enter_context(
             Progress(total=rows * cols, desc=source.name, unit="px", unit_scale=True)
@@ -122,6 +125,7 @@ def _create_maps(
     grid: RasterProfile,
     output: Path,
     options: MapOptions,
+    tags: dict[str, str],
 ) -> dict[str, MapWriter]:
     """Create the outputs asked for; they appear when ``stack`` ends well."""
     clusters, stored = predictor.num_clusters, predictor.run.stored
@@ -130,23 +134,11 @@ def _create_maps(
 
     def create(suffix: str, **more: Any) -> MapWriter:
         path = output.with_name(f"{name}_{suffix}.tif")
-        tags = {
-            KIND_TAG: suffix,
-            "CLUSTERNET_RUN": stored.identity,
-            "CLUSTERNET_CLUSTERS": str(clusters),
-        }
-        context = create_map(path, grid, tags=tags, cog=options.cog, overwrite=overwrite, **more)
+        own = {KIND_TAG: suffix, COUNT_TAG: str(clusters), **tags}
+        context = create_map(path, grid, tags=own, cog=options.cog, overwrite=overwrite, **more)
         return stack.enter_context(context)
 
-    # created first it appears last: an existing cluster map stands for a complete set
     writers = {}
-    writers["clusters"] = create(
-        "clusters",
-        dtype="uint8" if clusters <= 255 else "uint16",
-        nodata=255 if clusters <= 255 else 65535,
-        colours=palette(clusters),
-        names=[f"cluster {number}" for number in range(clusters)],
-    )
     if options.features:
         low, high = stored.feature_range
         scale = ((high - low) / _LEVELS, low)
@@ -155,6 +147,16 @@ def _create_maps(
         )
     if options.confidence:
         writers["confidence"] = create("confidence", nodata=255, overview_method="average")
+    # Created last it appears first, where the sides of an earlier map have just gone: at no moment
+    # does a map lie beside what was made with another one.
+    writers["clusters"] = create(
+        "clusters",
+        dtype="uint8" if clusters <= 255 else "uint16",
+        nodata=255 if clusters <= 255 else 65535,
+        colours=palette(clusters),
+        names=[f"cluster {number}" for number in range(clusters)],
+        stale=stale_sides(output),
+    )
     return writers
 
 

@@ -198,7 +198,7 @@ class _Predictor:
     """Stands for a run that is loaded."""
 
     def __init__(self, run: Path, **_options: object) -> None:
-        self.run, self.num_clusters = load_run(run), 4
+        self.run, self.num_clusters, self.assign = load_run(run), 4, "codebook"
 
     def windows(self, raster: Any, **_options: object) -> Iterator[Prediction]:
         shape = raster.profile.shape

@@ -80,6 +80,7 @@ LAYERS = {
     "clusternet.figures": 2,
     "clusternet.label_files": 2,
     "clusternet.map_outputs": 2,
+    "clusternet.map_states": 2,
     "clusternet.naming": 2,
     "clusternet.pairing": 2,
     "clusternet.patch_files": 2,

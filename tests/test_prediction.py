@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +182,80 @@ def test_a_folder_is_gone_on_with(ready: Ready, write_raster: WriteRaster, tmp_p
         predict_rasters(predictor, [tmp_path / "in"], maps)
     report = predict_rasters(predictor, [tmp_path / "in"], maps, MapOptions(skip_existing=True))
     assert report.maps == (maps / "sub" / "b_clusters.tif",) and report.skipped == 1
+
+
+def made(maps: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in maps.iterdir() if path.suffix == ".tif"}
+
+
+@pytest.fixture
+def another_run(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> Predictor:
+    """The predictor of a run with other centroids, in a folder of its own."""
+    predictor = ready("same")
+    stored = predictor.run.stored
+    book = replace(stored.codebook, centroids=stored.codebook.centroids[::-1].copy())
+    other = replace(predictor.run, stored=replace(stored, codebook=book))
+    found = copy.copy(predictor)
+    found.run, found._models = other, {}
+    monkeypatch.setattr("clusternet.map_outputs.read_codebook", lambda _: (other.stored, ""))
+    return found
+
+
+@pytest.mark.parametrize("change", ["run", "assign", "raster", "confidence", "damaged", "cog"])
+def test_only_maps_of_this_very_call_are_done(
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path, change: str,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    source, maps = write_raster("in/a.tif", four_textures(32, 32, 3)), tmp_path / "maps"
+    predictor, options = ready("same"), MapOptions(skip_existing=True, confidence=True)
+    assert len(predict_rasters(predictor, [source], maps, options).maps) == 1
+    assert predict_rasters(predictor, [source], maps, options).skipped == 1
+    if change == "run":
+        predictor = request.getfixturevalue("another_run")
+    elif change == "assign":
+        predictor = copy.copy(predictor)
+        predictor.assign, predictor._models = "head", {}
+    elif change == "raster":
+        write_raster("in/a.tif", four_textures(32, 32, 3, seed=9))
+    elif change == "confidence":
+        (maps / "a_confidence.tif").unlink()
+    elif change == "damaged":
+        (maps / "a_clusters.tif").write_bytes(b"")
+        with pytest.raises(OutputError, match="no map of clusters that ClusterNet wrote"):
+            predict_rasters(predictor, [source], maps, options)
+        return
+    else:
+        options = replace(options, cog=True)
+    again = predict_rasters(predictor, [source], maps, options)
+    assert (len(again.maps), again.skipped) == (1, 0)
+    assert predict_rasters(predictor, [source], maps, options).skipped == 1
+
+
+def test_a_map_never_lies_beside_what_was_made_with_another(
+    ready: Ready, another_run: Predictor, write_raster: WriteRaster, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Whenever it is killed: at each change of the folder, what is there is of one run."""
+    source, maps = write_raster("in/a.tif", four_textures(32, 32, 3)), tmp_path / "maps"
+    predict_rasters(ready("same"), [source], maps, MapOptions(confidence=True, features=True))
+    old, seen = made(maps), []
+
+    def watched(act: Callable[..., object]) -> Callable[..., object]:
+        def watch(*arguments: object, **options: object) -> object:
+            result = act(*arguments, **options)
+            seen.append({name: old.get(name) == data for name, data in made(maps).items()
+                         if not name.startswith(".")})  # fmt: skip
+            return result
+
+        return watch
+
+    for owner, name in ((os, "rename"), (os, "replace"), (os, "unlink"), (Path, "unlink"),
+                        (Path, "rename"), (Path, "replace")):  # fmt: skip
+        monkeypatch.setattr(owner, name, watched(getattr(owner, name)))
+    predict_rasters(another_run, [source], maps, MapOptions(confidence=True, overwrite=True))
+    assert all("a_clusters.tif" in state for state in seen)  # it is never missing
+    assert all(len(set(state.values())) == 1 for state in seen)
+    assert seen[-1] == {"a_clusters.tif": False, "a_confidence.tif": False}
 
 
 def test_rasters_of_one_stem_get_maps_of_their_own(

@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             overwrite=args.overwrite,
             skip_existing=args.skip_existing,
         )
-        with claim_maps(args.run, args.rasters, args.output_folder, options) as wanted:
+        claim = claim_maps(args.run, args.rasters, args.output_folder, options, args.assign)
+        with claim as wanted:
             load_network_library()
             from clusternet.prediction import predict_maps
             from clusternet.predictor import load

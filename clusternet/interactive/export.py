@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.cluster_maps import RUN_TAG
 from clusternet.files import KIND_TAG
 from clusternet.interactive.cache import WINDOW, FeatureCache, Quantiser
 from clusternet.interactive.classifiers import Classifier
@@ -26,6 +25,7 @@ from clusternet.interactive.smoothing import (
 )
 from clusternet.land_classes import LandClass
 from clusternet.legend import Legend, LegendRow, write_legend
+from clusternet.map_states import RUN_TAG
 from clusternet.polygons import PolygonOptions, write_class_polygons
 from clusternet.predictor import Prediction, Predictor
 from clusternet.prefetch import prefetch

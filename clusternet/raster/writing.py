@@ -122,6 +122,7 @@ def create_map(
     cog: bool = False,
     overview_method: str = "nearest",
     overwrite: bool = False,
+    stale: Sequence[Path] = (),
 ) -> Iterator[MapWriter]:
     """Create a tiled, compressed GeoTIFF on the grid of ``grid``; it appears when complete.
 
@@ -140,6 +141,7 @@ def create_map(
         cog: write a cloud-optimised GeoTIFF, with overviews.
         overview_method: how overviews are made; ``nearest`` never invents a label.
         overwrite: replace an existing map of ours with the same ``CLUSTERNET_KIND``.
+        stale: files that would speak of an earlier map; they go right before this one appears.
 
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
@@ -175,6 +177,8 @@ def create_map(
         _check_complete(plain, path)
         if cog:
             _convert_to_cog(plain, part, overview_method)
+        for old in stale:
+            old.unlink(missing_ok=True)
 
 
 @contextmanager
