@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from conftest import WriteRaster
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,9 @@ def test_a_cluster_is_of_its_most_frequent_class_and_a_tie_of_the_lower(votes: V
 def test_purity_is_the_share_of_the_cluster_s_class(votes: Votes) -> None:
     purity = votes.purity(np.array([7, 7, 2, 2, 2]))
     np.testing.assert_allclose(purity, [2 / 3, 1 / 2, 1 / 2, 0, np.nan])
+    one = Votes(1)
+    one.add(np.array([0]), np.array([7]))
+    assert one.purity(np.array([7])).tolist() == [1]
 
 
 def test_one_class_counts_from_a_share_of_its_pixels() -> None:
@@ -145,10 +150,14 @@ def test_labelled_pixels_of_all_files_vote(files: Files) -> None:
     assert votes.table.tolist() == [[2, 2], [1, 3], [0, 1], [0, 1]]
 
 
-def test_windows_of_a_map_vote_once_each(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_of_a_map_vote_once_each(
+    files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr("clusternet.cluster_maps.WINDOW", (1, 3))
     files.add([[5, 5, 5, 6], [255, 6, 6, 6]])
     assert files.count().table.tolist() == [[2, 0], [1, 1], [0, 1], [0, 1]]
+    assert "labels on 6 of the 8 pixels" in caplog.text
 
 
 def test_names_and_colours_of_the_user_come_first(files: Files) -> None:
@@ -193,6 +202,27 @@ def test_colours_follow_names_to_their_common_numbers(files: Files) -> None:
     assert table == {"wood": [2, 0, 0, 0], "field": [2, 2, 2, 1], "sea": [0, 2, 2, 1]}
 
 
+def test_a_colour_of_a_number_that_a_file_does_not_name_is_not_taken(files: Files) -> None:
+    files.add([[0, 1, 2, 2], [0, 1, 2, 2]])
+    files.add([[0, 0, 0, 0], [0, 0, 0, 0]])
+    write_colours(files.pairs[0][1], {}, "wood field sea")
+    write_colours(files.pairs[1][1], {0: (30, 0, 0), 2: (40, 0, 0)}, "field")  # its 2 is no sea
+    files.pairs = files.pairs[::-1]
+    votes = files.count()
+    assert votes.names == {0: "wood", 1: "field", 2: "sea"}
+    assert votes.colours == {1: (30, 0, 0)}
+
+
+@pytest.mark.parametrize(("left_out", "end"), [("", "."), ("1 of 2 files", " (1 of 2 files).")])
+def test_a_class_that_has_no_label_is_told_with_the_reason(
+    files: Files, caplog: pytest.LogCaptureFixture, left_out: str, end: str
+) -> None:
+    files.add([[0, 0, 0, 0], [0, 0, 0, 0]])
+    write_colours(files.pairs[0][1], {}, "wood sea")
+    files.count(**({"left_out": left_out} if left_out else {}))
+    assert f"classes without any label: 'sea'{end}\n" in caplog.text
+
+
 def test_what_is_read_and_used_is_told(files: Files, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     files.add([[5, 5, 5, 6], [255, 6, 6, 7]])  # the 7 lies on no cluster
@@ -213,11 +243,58 @@ def test_labels_beside_their_map_do_not_vote(
     with pytest.raises(GridMismatchError, match="nor does any other of 2 pairs"):
         files.count()
     files.add([[5, 5, 5, 5], [255, 255, 255, 255]])
-    assert files.count().table.tolist() == [[2], [2], [0], [0]]
+    for pairs in (files.pairs, files.pairs[::-1]):  # the first or the last map alone has labels
+        files.pairs = pairs
+        assert files.count().table.tolist() == [[2], [2], [0], [0]]
     assert "label0.tif does not reach" in caplog.text
 
 
 def test_labels_on_no_cluster_are_refused(files: Files) -> None:
     files.add([[255, 255, 255, 255], [255, 255, 255, 5]])
-    with pytest.raises(LabelError, match=r"label0\.tif: no pixel of the maps has a label"):
+    refusal = r"label0\.tif: no pixel of the maps has a label: none of 1 labelled pixels counts"
+    with pytest.raises(LabelError, match=refusal):
         files.count()
+
+
+@pytest.mark.parametrize(
+    ("num_files", "said"), [(1, ""), (2, "classes matched by number: no file states names")]
+)
+def test_what_made_the_classes_of_several_files_meet_is_kept(
+    files: Files, num_files: int, said: str
+) -> None:
+    for _ in range(num_files):
+        files.add([[5, 5, 5, 6], [6, 6, 6, 6]])
+    assert files.count().basis == said
+
+
+def test_a_colour_that_the_user_did_not_list_is_not_taken_from_a_file(files: Files) -> None:
+    files.add([[0, 0, 1, 1], [1, 1, 1, 1]])
+    write_colours(files.pairs[0][1], {0: (9, 9, 9), 1: (8, 8, 8)})
+    classes = make_class_list({0: "wood", 1: "field"}, {0: (1, 2, 3)})
+    assert files.count(classes=classes).colours == {0: (1, 2, 3)}
+
+
+def test_a_map_with_a_table_of_colours_votes_by_its_numbers(files: Files) -> None:
+    files.add([[5, 5, 5, 6], [6, 6, 6, 6]])
+    write_colours(files.pairs[0][0].path, {0: (7, 7, 7), 1: (7, 7, 7), 2: (9, 0, 0)})
+    assert files.count().table.tolist() == [[2, 0], [1, 1], [0, 2], [0, 1]]
+
+
+def test_drawn_labels_vote_and_those_too_small_are_told(
+    files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files.add([[255] * 4, [255] * 4])
+    left, top, pixel = 448_000, 5_412_000, 0.5  # of rasters by the write_raster fixture
+    boxes = {"wood": (0, 0, 2, 1), "well": (2.6, 0.6, 2.8, 0.8)}  # in pixels: x, y, x, y
+    corners = {
+        name: shapely.box(left + x * pixel, top - y * pixel, left + x2 * pixel, top - y2 * pixel)
+        for name, (x, y, x2, y2) in boxes.items()
+    }
+    drawn = tmp_path / "drawn.gpkg"
+    frame = geopandas.GeoDataFrame({"class": [*corners]}, geometry=[*corners.values()], crs=32631)
+    frame.to_file(drawn)
+    files.pairs = [(files.pairs[0][0], drawn)]
+    votes = files.count()
+    assert {votes.names[number] for number in votes.numbers} == {"wood"} and votes.colours == {}
+    assert votes.table.tolist() == [[2], [0], [0], [0]]
+    assert "1 covering no pixel centre; draw them at least a pixel wide." in caplog.text
