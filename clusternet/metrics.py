@@ -138,9 +138,8 @@ class Scores:
 
 
 def _ratio(part: Values, whole: Values, present: BoolArray) -> Values:
-    """Return part / whole; 0 where the whole is empty, NaN where the class is not present."""
-    ratio = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-    return np.where(present, ratio, np.nan)
+    """Return part / whole of counts; 0 where the whole is empty, NaN where not present."""
+    return np.where(present, part / np.maximum(whole, 1), np.nan)
 
 
 def _mean(values: Values) -> float:
@@ -242,7 +241,7 @@ def ari(table: Counts) -> float:
     """
     together = _pairs(table)
     first, second = _pairs(table.sum(axis=1)), _pairs(table.sum(axis=0))
-    every = _pairs(table.sum(keepdims=True))
+    every = _pairs(table.sum())
     if together == first == second:
         return 1.0
     by_chance = first / every * second

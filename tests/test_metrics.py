@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,13 +26,7 @@ PIXELS = 60
 CLASSES = 5
 ASSIGNMENT = arrays(np.uint8, PIXELS, elements=st.integers(0, CLASSES - 1))
 TABLE = arrays(np.int64, (7, 4), elements=st.integers(0, 50))
-
-
-@pytest.fixture(autouse=True)
-def _quiet_scikit_learn():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+against_scikit_learn = pytest.mark.filterwarnings("ignore:::sklearn")
 
 
 def test_hand_computed_scores():
@@ -49,6 +41,7 @@ def test_hand_computed_scores():
     assert scores.kappa == pytest.approx((0.7 - 0.5) / 0.5)
 
 
+@against_scikit_learn
 @given(ASSIGNMENT, ASSIGNMENT)
 def test_scores_agree_with_scikit_learn(truth, predicted):
     scores = Scores.from_confusion(confusion_matrix(truth, predicted, CLASSES))
@@ -69,12 +62,14 @@ def test_scores_agree_with_scikit_learn(truth, predicted):
     assert scores.kappa == pytest.approx(kappa, abs=1e-9, nan_ok=True)
 
 
+@against_scikit_learn
 @given(ASSIGNMENT, ASSIGNMENT)
 def test_confusion_matrix_agrees_with_scikit_learn(truth, predicted):
     theirs = sklearn_metrics.confusion_matrix(truth, predicted, labels=range(CLASSES))
     assert (confusion_matrix(truth, predicted, CLASSES) == theirs).all()
 
 
+@against_scikit_learn
 @given(ASSIGNMENT, ASSIGNMENT)
 def test_nmi_and_ari_agree_with_scikit_learn(first, second):
     table = contingency_table(first, second, CLASSES, CLASSES)
@@ -84,12 +79,18 @@ def test_nmi_and_ari_agree_with_scikit_learn(first, second):
     assert ari(table) == pytest.approx(sklearn_metrics.adjusted_rand_score(first, second), abs=1e-9)
 
 
+@against_scikit_learn
 @pytest.mark.parametrize("num_pixels", [0, 1, 2])
 def test_nmi_and_ari_of_very_few_pixels_agree_with_scikit_learn(num_pixels):
     first, second = np.zeros(num_pixels, int), np.arange(num_pixels)
     table = contingency_table(first, second, 1, 2)
     assert nmi(table) == sklearn_metrics.normalized_mutual_info_score(first, second)
     assert ari(table) == sklearn_metrics.adjusted_rand_score(first, second)
+
+
+@pytest.mark.parametrize("sizes", [(5, 5, 1), (7, 7, 3)])  # rounding would give more
+def test_nmi_is_one_at_most(sizes):
+    assert nmi(np.diag(sizes)) == 1
 
 
 def test_ari_of_a_thousand_million_pixels_does_not_overflow():
@@ -132,6 +133,14 @@ def test_no_pixel_at_all_has_no_score():
     assert np.isnan([scores.accuracy, scores.mean_iou, scores.kappa]).all()
 
 
+def test_a_class_that_is_never_predicted_or_never_true_scores_zero():
+    scores = Scores.from_confusion(np.array([[0, 2, 0], [0, 3, 1], [0, 0, 0]]))
+    assert scores.precision.tolist() == [0, 3 / 5, 0]
+    assert scores.recall.tolist() == [0, 3 / 4, 0]
+    assert scores.iou.tolist() == [0, 3 / 6, 0]
+    assert scores.mean_iou == pytest.approx(1 / 6)
+
+
 def test_pixels_that_are_not_valid_are_left_out():
     truth, predicted = np.array([[0, 1], [255, 1]]), np.array([[0, 1], [0, 0]])
     matrix = confusion_matrix(truth, predicted, 2, valid=truth != 255)
@@ -161,7 +170,7 @@ def test_one_to_one_matching_undoes_any_permutation(order, random):
 
 def test_one_to_one_matching_leaves_surplus_clusters_without_a_class():
     mapping = one_to_one_mapping(np.array([[9, 0], [8, 0], [0, 5]]))
-    assert mapping.tolist() == [0, NO_CLASS, 1]
+    assert mapping.tolist() == [0, NO_CLASS, 1] and mapping.dtype == np.int32
 
 
 def test_pixels_of_unmatched_clusters_count_as_wrong():
@@ -174,7 +183,7 @@ def test_pixels_of_unmatched_clusters_count_as_wrong():
 @given(TABLE)
 def test_mapping_moves_every_pixel_once(table):
     confusion = mapped_confusion(table, one_to_one_mapping(table))
-    assert confusion.shape == (4, 5)
+    assert confusion.shape == (4, 5) and confusion.dtype == np.int64
     assert (confusion.sum(axis=1) == table.sum(axis=0)).all()
 
 
