@@ -241,9 +241,7 @@ def _lloyd(
     return np.asarray(first, np.float32)
 
 
-def cluster_means(
-    points: FloatArray, labels: IntArray, num_clusters: int, seed: int = 1
-) -> FloatArray:
+def cluster_means(points: FloatArray, labels: IntArray, num_clusters: int, seed: int) -> FloatArray:
     """Return the mean of the points of each cluster, a random point where it has none.
 
     Args:

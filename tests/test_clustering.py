@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from clusternet.clustering import (
     fit_transform,
 )
 from clusternet.errors import ClusteringError
+from clusternet.settings import TrainingSettings
 
 # Two pairs: the best two centroids are their middles, each point 0.5 away: objective 0.25.
 PAIRS = np.array([[0, 0], [0, 1], [10, 0], [10, 1]], np.float32)
@@ -35,12 +37,12 @@ def test_clusters_keep_their_numbers_when_features_move() -> None:
 
 
 def test_means_leave_out_samples_without_a_cluster() -> None:
-    means = cluster_means(PAIRS, np.array([0, -1, 1, 1], np.int32), 2)
+    means = cluster_means(PAIRS, np.array([0, -1, 1, 1], np.int32), 2, seed=1)
     np.testing.assert_allclose(means, [[0, 0], [10, 0.5]])
 
 
 def test_a_cluster_without_samples_starts_at_one_of_them() -> None:
-    means = cluster_means(PAIRS, np.array([0, 0, 0, 0], np.int32), 2)
+    means = cluster_means(PAIRS, np.array([0, 0, 0, 0], np.int32), 2, seed=1)
     np.testing.assert_allclose(means[0], [5, 0.5])
     assert means[1].tolist() in PAIRS.tolist()
 
@@ -50,6 +52,15 @@ def test_an_empty_cluster_is_counted() -> None:
     found = cluster(twins, 3)
     assert (found.sizes == 0).sum() == 1
     assert found.sizes.sum() == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_cluster_has_a_size_also_the_last_if_it_is_empty(seed: int) -> None:
+    for twins in (2, 4, 7):
+        points = np.array([[0, 0]] * twins + [[5, 2]], np.float32)
+        found = cluster(points, 3, seed=seed)
+        assert found.sizes.tolist() == [(found.assignment == k).sum() for k in range(3)]
+        assert found.sizes.dtype == np.int32
 
 
 def test_same_seed_gives_the_same_codebook() -> None:
@@ -66,6 +77,21 @@ def test_another_seed_starts_from_other_points() -> None:
     one, two = (cluster_means(features, labels, 3, seed=seed) for seed in (3, 4))
     np.testing.assert_array_equal(one[0], two[0])
     assert (one[1:] != two[1:]).all()
+    first, again, other = (
+        cluster(features, 3, iterations=1, seed=seed, start=labels).codebook.centroids
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+
+
+def test_k_means_is_by_default_that_of_the_settings_by_default() -> None:
+    features = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
+    settings = TrainingSettings()
+    given = cluster(
+        features, 30, iterations=settings.kmeans_iterations, seed=settings.seed
+    ).codebook.centroids
+    np.testing.assert_array_equal(cluster(features, 30).codebook.centroids, given)
 
 
 def test_assigning_centroids_gives_their_own_numbers() -> None:
@@ -101,10 +127,19 @@ def test_labels_are_those_of_brute_force_however_large_the_mean(
         assert (found != expected).mean() < 0.002  # two centroids may be equally near
 
 
-def test_parts_of_a_large_sample_are_assigned_alike() -> None:
+def test_parts_of_a_large_sample_are_assigned_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.random.default_rng(2).normal(size=(70_000, 2)).astype(np.float32)
     codebook = cluster(features[:200], 5).codebook
-    assert (codebook.assign(features) == brute_force(codebook, features)).mean() > 0.999
+    expected = brute_force(codebook, features)
+    sizes, transform = [], Codebook.transform
+
+    def watch(self: Codebook, part: np.ndarray) -> np.ndarray:
+        sizes.append(len(part))
+        return transform(self, part)
+
+    monkeypatch.setattr(Codebook, "transform", watch)
+    assert (codebook.assign(features) == expected).mean() > 0.999
+    assert sum(sizes) == 70_000 and len(sizes) > 1  # memory: few are transformed at a time
 
 
 def test_overwriting_features_changes_no_label() -> None:
@@ -115,12 +150,44 @@ def test_overwriting_features_changes_no_label() -> None:
     assert not np.array_equal(kept, features)
 
 
-def test_whitening_removes_scale_and_correlation() -> None:
+@pytest.mark.parametrize("size", [1e-4, 1, 1e4])
+def test_whitening_removes_scale_and_correlation(size: float) -> None:
     rng = np.random.default_rng(2)
-    features = (rng.normal(size=(5000, 3)) @ np.diag([1, 10, 100]) + 7).astype(np.float32)
+    mixing = np.array([[1, 10, 50], [0, 10, 100], [0, 0, 100]]) * size
+    features = (rng.normal(size=(5000, 3)) @ mixing + 7 * size).astype(np.float32)
     offset, projection = fit_transform(features, "whiten")
     white = (features - offset) @ projection
     np.testing.assert_allclose(np.cov(white, rowvar=False), np.eye(3), atol=0.02)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1, 1e4])
+def test_standardising_scales_each_feature_by_itself(size: float) -> None:
+    rng = np.random.default_rng(2)
+    features = (rng.normal(size=(5000, 2)) @ np.array([[1, 10], [0, 10]]) * size + 7 * size).astype(
+        np.float32
+    )
+    offset, projection = fit_transform(features, "standardise")
+    assert not projection[~np.eye(2, dtype=bool)].any()
+    np.testing.assert_allclose(((features - offset) @ projection).std(axis=0), 1, rtol=1e-3)
+
+
+@pytest.mark.parametrize("num_learned", [None, 2])
+@pytest.mark.parametrize("kind", ["none", "standardise", "whiten", "neighbours"])
+def test_a_shift_of_all_features_is_taken_off_and_changes_nothing_else(
+    kind: str, num_learned: int | None
+) -> None:
+    rng = np.random.default_rng(9)
+    shift = 2**14  # and so little digits that float32 holds all of them beside it
+    features = np.round(rng.normal(size=(20_000, 4)) @ rng.normal(size=(4, 4)) * 64) / 64
+    spaces = []
+    for moved in (features, features + shift):
+        moved = moved.astype(np.float32)
+        differences = moved[1:] - moved[:-1]
+        spaces.append(fit_space(moved, differences, kind, num_learned=num_learned))
+    (offset, projection), (moved_offset, same) = spaces
+    np.testing.assert_allclose(offset, features.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(moved_offset - shift, offset, atol=2e-3)
+    np.testing.assert_allclose(np.abs(same), np.abs(projection), rtol=1e-3, atol=1e-5)
 
 
 def test_what_neighbours_differ_in_counts_less() -> None:
@@ -131,6 +198,16 @@ def test_what_neighbours_differ_in_counts_less() -> None:
     _, projection = fit_transform(features, "neighbours", differences)
     spread = np.linalg.norm(projection, axis=1)
     assert spread[0] / spread[1] == pytest.approx(8 ** (2 / 3), rel=0.05)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1, 1e4])
+def test_features_are_divided_by_a_power_of_what_neighbours_differ_in(size: float) -> None:
+    differences = np.array([[size, 0], [-size, 0], [0, 8 * size], [0, -8 * size]], np.float32)
+    features = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    _, projection = fit_transform(features, "neighbours", differences)
+    deviation = np.sqrt((differences.astype(float) ** 2).mean(axis=0))
+    spread = np.linalg.norm(projection, axis=1)
+    np.testing.assert_allclose(spread, deviation ** (-2 / 3), rtol=0.02)
 
 
 def test_without_neighbours_nothing_is_scaled() -> None:
@@ -161,11 +238,13 @@ def test_a_space_of_scaled_features_is_one_step() -> None:
     )
 
 
-def test_a_constant_feature_survives_standardising() -> None:
-    features = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    features[:, 1] = 4
-    _, projection = fit_transform(features, "standardise")
-    assert np.isfinite(projection).all() and projection[1, 1] == 0
+@pytest.mark.parametrize("value", [4, 12345.678])
+def test_a_constant_feature_counts_for_nothing(value: float) -> None:
+    features = np.random.default_rng(0).normal(size=(20_000, 3)).astype(np.float32)
+    features[:, 1] = value
+    for projection in (fit_transform(features, "standardise")[1], fit_scales(features, 0, 1)[1]):
+        assert np.isfinite(projection).all() and projection[0, 0] > 0.1
+        assert projection[1, 1] == 0
 
 
 def test_fewer_samples_than_clusters_are_refused() -> None:
@@ -222,7 +301,7 @@ def test_a_space_without_filters_is_its_transform(kind: str) -> None:
         assert one.dtype == np.float32
 
 
-@pytest.mark.parametrize("size", [1e-3, 1, 1e3])
+@pytest.mark.parametrize("size", [1e-5, 1, 1e3])
 def test_scales_do_not_depend_on_how_large_features_are(size: float) -> None:
     rng = np.random.default_rng(8)
     features = (rng.normal(size=(500, 3)) * size).astype(np.float32)
@@ -240,3 +319,35 @@ def test_results_are_small_numbers_as_promised() -> None:
     assert codebook.centroids.dtype == np.float32 and found.assignment.dtype == np.int32
     assert codebook.assign(PAIRS).dtype == np.int32
     assert codebook.transform(PAIRS.astype(np.float64)).dtype == np.float32
+
+
+def test_nothing_is_said_of_samples_that_are_few(capfd: pytest.CaptureFixture[str]) -> None:
+    points = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    for num_clusters in (2, 30, 40):
+        cluster(points, num_clusters)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_clustering_keeps_to_one_core_and_gives_the_others_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, seen = faiss.omp_get_max_threads(), []
+    train, search = faiss.Kmeans.train, faiss.IndexFlatL2.search
+
+    def watch_train(*args: object, **options: object) -> object:
+        seen.append(faiss.omp_get_max_threads())
+        return train(*args, **options)
+
+    def watch_search(*args: object, **options: object) -> object:
+        seen.append(faiss.omp_get_max_threads())
+        return search(*args, **options)
+
+    monkeypatch.setattr(faiss.Kmeans, "train", watch_train)
+    monkeypatch.setattr(faiss.IndexFlatL2, "search", watch_search)
+    try:
+        faiss.omp_set_num_threads(2)
+        cluster(PAIRS, 2).codebook.assign(PAIRS)
+        assert faiss.omp_get_max_threads() == 2
+    finally:
+        faiss.omp_set_num_threads(before)
+    assert len(seen) > 2 and set(seen) == {1}
