@@ -16,7 +16,7 @@ from clusternet.land_classes import LandClass
 from clusternet.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.styles import is_our_style, style_path, write_polygon_style
-from clusternet.raster.vectors import Polygons, polygonise
+from clusternet.raster.outlines import Polygons, polygonise
 from clusternet.side_files import check_side_file, new_side_file
 from clusternet.vectors import check_closed, geopackage_kind, layer_names, write_polygons
 

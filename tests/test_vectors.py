@@ -22,7 +22,7 @@ from clusternet.label_rules import LabelOptions, LabelRules
 from clusternet.raster import RasterProfile, open_raster
 from clusternet.raster.burning import NO_LABEL, BurntLabels
 from clusternet.raster.labels import open_labels_onto
-from clusternet.raster.vectors import polygonise
+from clusternet.raster.outlines import polygonise
 from clusternet.vectors import Shapes, read_shapes, write_polygons
 from clusternet.windows import Window, blocks
 
@@ -425,8 +425,8 @@ def test_polygons_drawn_from_a_plain_image_lie_where_gis_shows_it(write_raster) 
 def test_a_large_map_is_cut_into_windows_with_a_warning(
     class_map: Path, monkeypatch, caplog
 ) -> None:
-    monkeypatch.setattr("clusternet.raster.vectors._WHOLE_MAP_PIXELS", 1000)
-    monkeypatch.setattr("clusternet.raster.vectors._POLYGON_WINDOW", (16, 16))
+    monkeypatch.setattr("clusternet.raster.outlines._WHOLE_MAP_PIXELS", 1000)
+    monkeypatch.setattr("clusternet.raster.outlines._POLYGON_WINDOW", (16, 16))
     parts = list(polygonise(class_map, simplify=1))
     assert len(parts) == 12
     assert "polygons are cut" in caplog.text
