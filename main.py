@@ -9,7 +9,7 @@ Writes a run folder with the network, the codebook, previews and the history of 
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from clusternet.files import check_apart
-from clusternet.options import (
+from clusternet.command_line.options import (
     Parser,
     load_network_library,
     run_command,
@@ -28,6 +27,7 @@ from clusternet.options import (
     training_defaults,
     training_settings,
 )
+from clusternet.files.outputs import check_apart
 from clusternet.settings import TrainingSettings
 
 PATH_OPTIONS = (
@@ -56,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = args.output or Path("runs") / Path(os.path.realpath(args.patches)).name
 
     def command() -> None:
-        from clusternet.run_outputs import RunOutputs
+        from clusternet.training.run_outputs import RunOutputs
 
         if args.resume:
-            from clusternet.run import saved_settings
+            from clusternet.training.run import saved_settings
 
             # what the run was started with stands, unless a flag or file says otherwise
             parser.set_defaults(**saved_settings(output))
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         epochs = range(args.current_epoch + 1, settings.num_epochs + 1)
         RunOutputs(args.patches, output, epochs, **options).check()
         load_network_library()
-        from clusternet.training import train
+        from clusternet.training.train import train
 
         train(args.patches, output, settings, current_epoch=args.current_epoch, **options)
         say(f"{output}: run folder written; previews in {output / 'previews'}")

@@ -26,11 +26,11 @@ from scoring.describers import network_describer, train_run
 from scoring.report import Row, format_tables, load_rows, save_curve, save_rows
 from scoring.rows import NUM_CLUSTERS, Benchmark, cluster_again, read_settings, score_clusters
 
+from clusternet.command_line.options import run_command
 from clusternet.errors import SettingsError
-from clusternet.network_shape import check_shape
-from clusternet.options import run_command
-from clusternet.run import Checkpoint, load_run
+from clusternet.network.sizes import check_shape
 from clusternet.settings import TrainingSettings
+from clusternet.training.run import Checkpoint, load_run
 
 _LINE = ("method", "steps")
 

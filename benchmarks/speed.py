@@ -29,8 +29,8 @@ from measures.report import RESULTS, load, machine, merge, save, tables
 from measures.start import measure_start
 
 from clusternet.errors import OutputError
-from clusternet.files import check_new
-from clusternet.locks import claimed
+from clusternet.files.locks import claimed
+from clusternet.files.outputs import check_new
 
 PARTS = ("start", "limit", "epoch", "prediction", "growth")
 

@@ -19,20 +19,20 @@ import numpy as np
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from clusternet.interactive.batch import LazyPredictor, full_cache
-from clusternet.interactive.cache import FeatureCache
-from clusternet.interactive.mapping import (
+from clusternet.classes.batch import LazyPredictor, full_cache
+from clusternet.classes.mapping import (
     DEFAULT_SMOOTH,
     NO_CLASS,
     classify,
     collect_samples,
     sample_scene,
 )
-from clusternet.interactive.rules import RULES, fit_rule
-from clusternet.interactive.strokes import Stroke, make_line
+from clusternet.classes.rules import RULES, fit_rule
+from clusternet.labels.strokes import Stroke, make_line
 from clusternet.metrics import Scores, confusion_matrix
+from clusternet.prediction.feature_cache import FeatureCache
 from clusternet.raster import open_raster
-from clusternet.run import load_run
+from clusternet.training.run import load_run
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window
 

@@ -23,16 +23,16 @@ import numpy as np
 from measures.isolation import gib
 from threadpoolctl import threadpool_limits
 
-from clusternet.interactive.batch import LazyPredictor
-from clusternet.interactive.export import cached_windows
-from clusternet.interactive.filling import fill_cache
-from clusternet.interactive.rules import DEFAULT_RULE, RULES
+from clusternet.classes.batch import LazyPredictor
+from clusternet.classes.export import cached_windows
+from clusternet.classes.rules import DEFAULT_RULE, RULES
+from clusternet.command_line.options import run_command
 from clusternet.interactive.server import class_tile
 from clusternet.interactive.session import Session
-from clusternet.interactive.strokes import Stroke, make_line
 from clusternet.interactive.tiles import TILE, ImageTiles
 from clusternet.interactive.workspace import Workspace
-from clusternet.options import run_command
+from clusternet.labels.strokes import Stroke, make_line
+from clusternet.prediction.filling import fill_cache
 from clusternet.raster.pyramid import build_pyramid
 
 CLASSES, LENGTH, WIDTH = 5, 60, 8

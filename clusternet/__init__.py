@@ -10,33 +10,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clusternet.classes import assign_classes
+    from clusternet.classes.assign import assign_classes
     from clusternet.errors import ClusterNetError
-    from clusternet.evaluation import evaluate
-    from clusternet.map_outputs import MapOptions
-    from clusternet.prediction import predict_raster, predict_rasters
-    from clusternet.predictor import Predictor, load
-    from clusternet.raster.vectors import rasterize_labels
+    from clusternet.evaluation.evaluate import evaluate
+    from clusternet.labels.rasterization import rasterize_labels
+    from clusternet.prediction.map_outputs import MapOptions
+    from clusternet.prediction.maps import predict_raster, predict_rasters
+    from clusternet.prediction.predictor import Predictor, load
     from clusternet.settings import TilingSettings, TrainingSettings
-    from clusternet.tiling import tile_rasters
-    from clusternet.training import train
+    from clusternet.tiling.tile import tile_rasters
+    from clusternet.training.train import train
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ClusterNetError": "errors",
-    "MapOptions": "map_outputs",
-    "Predictor": "predictor",
+    "MapOptions": "prediction.map_outputs",
+    "Predictor": "prediction.predictor",
     "TilingSettings": "settings",
     "TrainingSettings": "settings",
-    "assign_classes": "classes",
-    "evaluate": "evaluation",
-    "load": "predictor",
-    "predict_raster": "prediction",
-    "predict_rasters": "prediction",
-    "rasterize_labels": "raster.vectors",
-    "tile_rasters": "tiling",
-    "train": "training",
+    "assign_classes": "classes.assign",
+    "evaluate": "evaluation.evaluate",
+    "load": "prediction.predictor",
+    "predict_raster": "prediction.maps",
+    "predict_rasters": "prediction.maps",
+    "rasterize_labels": "labels.rasterization",
+    "tile_rasters": "tiling.tile",
+    "train": "training.train",
 }
 
 __all__ = [

@@ -56,7 +56,7 @@ def alternations() -> Alternations:
 @pytest.fixture
 def eagerly() -> Iterator[None]:
     """Networks compute without being traced first: quicker where each is used a few times."""
-    from clusternet.backend import keras
+    from clusternet.network.backend import keras
 
     if keras.backend.backend() != "tensorflow":
         yield

@@ -25,24 +25,24 @@ import shapely
 from conftest import ROOT, load_script
 from rasterio.transform import from_origin
 
-from clusternet.classes import assign_classes
-from clusternet.files import KIND_TAG, new_file
-from clusternet.interactive.export import Export
-from clusternet.interactive.strokes import Stroke, make_line
+from clusternet.classes.assign import assign_classes
+from clusternet.classes.export import Export
+from clusternet.clustering.sampling import Sample
+from clusternet.command_line.options import run_command
+from clusternet.demo.scene import Scene, write_scenes
+from clusternet.evaluation.report import write_report
+from clusternet.evaluation.report_page import TITLE
+from clusternet.files.outputs import KIND_TAG, new_file
+from clusternet.files.pictures import save_png
 from clusternet.interactive.workspace import Workspace
-from clusternet.options import run_command
-from clusternet.pictures import save_png
-from clusternet.predictor import Prediction
+from clusternet.labels.rasterization import rasterize_labels
+from clusternet.labels.strokes import Stroke, make_line
+from clusternet.prediction.predictor import Prediction
 from clusternet.raster import create_map, open_raster
-from clusternet.raster.vectors import rasterize_labels
-from clusternet.report import write_report
-from clusternet.report_page import TITLE
-from clusternet.run import load_run
-from clusternet.run_files import WEIGHTS, mark_weights
-from clusternet.sampling import Sample
-from clusternet.scene import Scene, write_scenes
 from clusternet.settings import TilingSettings
-from clusternet.tiling import tile_rasters
+from clusternet.tiling.tile import tile_rasters
+from clusternet.training.run import load_run
+from clusternet.training.run_files import WEIGHTS, mark_weights
 from clusternet.windows import Window
 
 sys.path.append(str(ROOT / "benchmarks"))
@@ -222,20 +222,20 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
     scripts["main"] = load_script(ROOT / "main.py")
     for name in ("main", "full_prediction"):
         patch.setattr(scripts[name], "load_network_library", lambda: None)
-    patch.setattr("clusternet.training.Alternation", _Alternation)
-    patch.setattr("clusternet.run._num_weights", lambda *_: 1)
-    patch.setattr("clusternet.epochs.Writer", lambda _folder: argparse.Namespace(
+    patch.setattr("clusternet.training.train.Alternation", _Alternation)
+    patch.setattr("clusternet.training.run._num_weights", lambda *_: 1)
+    patch.setattr("clusternet.training.loop.Writer", lambda _folder: argparse.Namespace(
         add_scalar=lambda *_: None, flush=lambda: None, close=lambda: None))  # fmt: skip
-    patch.setattr("clusternet.predictor.load", _Predictor)
-    patch.setattr("clusternet.interactive.batch.fill_cache", _fill)
+    patch.setattr("clusternet.prediction.predictor.load", _Predictor)
+    patch.setattr("clusternet.classes.batch.fill_cache", _fill)
     patch.setattr("clusternet.interactive.workspace.fill_cache", _fill)
-    patch.setattr("clusternet.interactive.batch.LazyPredictor.get", lambda _self: None)
-    patch.setattr("clusternet.report.render_page", lambda *_: TITLE)
-    patch.setattr("clusternet.report.confusion_png", lambda *_: b"no picture")
+    patch.setattr("clusternet.classes.batch.LazyPredictor.get", lambda _self: None)
+    patch.setattr("clusternet.evaluation.report.render_page", lambda *_: TITLE)
+    patch.setattr("clusternet.evaluation.report.confusion_png", lambda *_: b"no picture")
     pixels = np.ones((128, 128, 3), np.uint8)
     truth = np.repeat(np.arange(128, dtype=np.uint8)[:, None] // 26, 128, axis=1)
-    patch.setattr("clusternet.scene.writing.make_scene", lambda *_: Scene(pixels, truth))
-    patch.setattr("clusternet.scene.write_scenes", partial(write_scenes, shape=(128, 128)))
+    patch.setattr("clusternet.demo.scene.writing.make_scene", lambda *_: Scene(pixels, truth))
+    patch.setattr("clusternet.demo.scene.write_scenes", partial(write_scenes, shape=(128, 128)))
     patch.setattr(scripts["demo"], "step", lambda *_: None)
     patch.setattr(scripts["demo"], "report", lambda *_, **__: None)
     return _commands({name: script.main for name, script in scripts.items()}, patch)

@@ -9,13 +9,13 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-from clusternet.bands import Bands
-from clusternet.clustering import Codebook
-from clusternet.interactive.cache import scene_folder
-from clusternet.interactive.filling import prepare_cache
+from clusternet.clustering.kmeans import Codebook
+from clusternet.patches.bands import Bands
+from clusternet.prediction.feature_cache import scene_folder
+from clusternet.prediction.filling import prepare_cache
 from clusternet.raster.quiet import quiet_georeferencing
-from clusternet.run import StoredCodebook, load_run, save_description, write_codebook
 from clusternet.settings import TrainingSettings
+from clusternet.training.run import StoredCodebook, load_run, save_description, write_codebook
 from clusternet.windows import Window
 
 COLOURS = np.array([[60, 140, 60], [190, 170, 120], [40, 60, 160], [210, 210, 215]], np.float32)

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from clusternet.alternation import IGNORE, Alternation
-from clusternet.bands import Bands
-from clusternet.batches import Batch, BatchLoader
-from clusternet.clustering import Codebook
-from clusternet.epochs import Training
-from clusternet.network_shape import check_shape
-from clusternet.pseudo_labels import cluster_features
-from clusternet.sampling import Sample, SamplePlan, join_samples, neighbours
+from clusternet.clustering.kmeans import Codebook
+from clusternet.clustering.sampling import Sample, SamplePlan, join_samples, neighbours
+from clusternet.network.sizes import check_shape
+from clusternet.patches.bands import Bands
+from clusternet.patches.batches import Batch, BatchLoader
+from clusternet.patches.survey import Survey
 from clusternet.settings import TrainingSettings
-from clusternet.survey import Survey
+from clusternet.training.learner import IGNORE, Alternation
+from clusternet.training.loop import Training
+from clusternet.training.pseudo_labels import cluster_features
 from clusternet.windows import Shape, Window, centre
 
 SETTINGS = TrainingSettings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 
 def sleep_in_steps(seconds: float) -> None:

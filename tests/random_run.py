@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.bands import Bands
-from clusternet.clustering import cluster
-from clusternet.filter_bank import num_filters
-from clusternet.model import build_network
-from clusternet.run import StoredCodebook, save_description, save_result
+from clusternet.clustering.kmeans import cluster
+from clusternet.network.filter_bank import num_filters
+from clusternet.network.unet import build_network
+from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings
+from clusternet.training.run import StoredCodebook, save_description, save_result
 
 CLUSTERS = 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from clusternet.filter_bank import FAINT, GRADIENT_SCALE, SCALES
+from clusternet.network.filter_bank import FAINT, GRADIENT_SCALE, SCALES
 from clusternet.types import FloatArray
 
 

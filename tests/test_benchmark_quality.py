@@ -20,8 +20,8 @@ from conftest import ROOT, WriteRaster, four_textures
 from PIL import Image
 
 import clusternet
-from clusternet.backend import keras
 from clusternet.errors import RunError
+from clusternet.network.backend import keras
 from clusternet.settings import TrainingSettings
 
 SETTINGS = """base_filters: 2
@@ -215,7 +215,7 @@ def complaints(data: Path, *arguments: str | Path, script: str = "quality.py") -
     with (
         patch.object(sys, "argv", list(map(str, (path, data, *arguments)))),
         patch.object(sys, "path", [str(path.parent), *sys.path]),
-        patch("clusternet.command.logging"),  # this process keeps its own ways
+        patch("clusternet.command_line.command.logging"),  # this process keeps its own ways
         contextlib.redirect_stderr(said),
         warnings.catch_warnings(action="ignore"),
         pytest.raises(SystemExit) as ended,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, load_script
 
+from clusternet.command_line.options import training_settings
 from clusternet.errors import OutputError
-from clusternet.options import training_settings
 from clusternet.settings import TilingSettings, TrainingSettings
 
 flag_table = load_script(ROOT / "tools" / "flag_table.py")

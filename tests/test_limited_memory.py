@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they 
 
 START = [
     "import os, signal, sys, time",
-    "from clusternet.interrupts import interrupts",
+    "from clusternet.processes.interrupts import interrupts",
     "interrupts.own_process()",
     "print('up', flush=True)",
 ]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from test_architecture import PACKAGE, parsed
 
+from clusternet.command_line.options import OPTIONS
 from clusternet.messages import MOST
-from clusternet.options import OPTIONS
 
 ROOM_FOR_NAMES = 100  # characters of a message that paths and values may take
 FOREIGN_FLAGS = {"--bidx", "--calc", "--colorinterp", "--crs", "--description", "--dst", "--like",

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusternet.bands import Bands
 from clusternet.errors import ClusterNetError, LabelError, SettingsError
-from clusternet.patch_files import MANIFEST_NAME, read_manifest
+from clusternet.patches.bands import Bands
+from clusternet.patches.manifest import MANIFEST_NAME, read_manifest
 from clusternet.settings import read_yaml
 from clusternet.text_files import read_json, read_text, taken_apart
 

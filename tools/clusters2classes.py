@@ -6,7 +6,7 @@ python tools/clusters2classes.py MAPS --legend CLASSES/legend.csv --output_folde
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -14,8 +14,8 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.files import check_apart
-from clusternet.options import Parser, run_command, say
+from clusternet.command_line.options import Parser, run_command, say
+from clusternet.files.outputs import check_apart
 
 _NAMING = ("unlabelled", "rule", "keep_clust_threshold", "gt_fraction", "seed")
 _LABELS = ("class_field", "layer", "background", "ignore_label")
@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> None:
         check_apart((args.polygons,), (args.config,))
-        from clusternet.class_list import read_class_list
-        from clusternet.classes import assign_classes
+        from clusternet.classes.assign import assign_classes
+        from clusternet.legend.class_list import read_class_list
 
         report = assign_classes(
             args.maps,

@@ -8,7 +8,7 @@ Every command is printed as one would type it. Takes a few minutes on two CPU co
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -18,10 +18,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.files import check_new
-from clusternet.locks import claimed
-from clusternet.options import Parser, run_command
-from clusternet.waiting import run_command_line
+from clusternet.command_line.options import Parser, run_command
+from clusternet.files.locks import claimed
+from clusternet.files.outputs import check_new
+from clusternet.processes.waiting import run_command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/demo.yaml"
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def demonstrate(folder: Path, num_epochs: int | None, *, overwrite: bool) -> None:
     """Run the commands of the README in ``folder``."""
     folder = folder if Path.cwd() == ROOT else folder.resolve()
-    from clusternet.scene import DEMO
+    from clusternet.demo.scene import DEMO
 
     with claimed(folder):
         check_new(folder, kind=DEMO, overwrite=overwrite, hint="make clean, or --overwrite")
@@ -87,8 +87,8 @@ def report(
     folder: Path, scene: Path, run: Path, maps: Path, classes: Path, *, overwrite: bool
 ) -> None:
     """Print scores beside K-Means on the bands, and draw the scenes."""
-    from clusternet.demo import compare_with_bands, draw_scenes
-    from clusternet.run import load_run
+    from clusternet.demo.comparison import compare_with_bands, draw_scenes
+    from clusternet.training.run import load_run
 
     clusters = load_run(run).settings.num_clusters
     print(f"\n{clusters} clusters named by a tenth of the truth, scored on the rest:")

@@ -7,7 +7,7 @@ python tools/evaluation.py --history RUN LABELS
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -15,8 +15,8 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.files import check_apart
-from clusternet.options import Parser, run_command, say
+from clusternet.command_line.options import Parser, run_command, say
+from clusternet.files.outputs import check_apart
 
 
 def build_parser() -> Parser:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> None:
         check_apart((args.output_folder,), (args.config,))
-        from clusternet.report import evaluate_to_folder
+        from clusternet.evaluation.report import evaluate_to_folder
 
         say(
             evaluate_to_folder(

@@ -6,7 +6,7 @@ python tools/flag_table.py --check
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -18,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from clusternet.command_line.options import Parser, run_command
 from clusternet.errors import OutputError
-from clusternet.files import new_file
-from clusternet.options import Parser, run_command
+from clusternet.files.outputs import new_file
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = "<!-- flags:start -->", "<!-- flags:end -->"

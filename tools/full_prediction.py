@@ -6,7 +6,7 @@ python tools/full_prediction.py RUN RASTERS --output_folder MAPS --confidence --
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -14,7 +14,7 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.options import Parser, load_network_library, run_command, say
+from clusternet.command_line.options import Parser, load_network_library, run_command, say
 
 
 def build_parser() -> Parser:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
 
     def command() -> None:
-        from clusternet.map_outputs import MapOptions, claim_maps
+        from clusternet.prediction.map_outputs import MapOptions, claim_maps
 
         options = MapOptions(
             confidence=args.confidence,
@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         claim = claim_maps(args.run, args.rasters, args.output_folder, options, args.assign)
         with claim as wanted:
             load_network_library()
-            from clusternet.prediction import predict_maps
-            from clusternet.predictor import load
+            from clusternet.prediction.maps import predict_maps
+            from clusternet.prediction.predictor import load
 
             predictor = load(
                 args.run, assign=args.assign, precision=args.precision,

@@ -9,7 +9,7 @@ With --output no browser is needed: the class map is made from strokes that exis
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -17,8 +17,8 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.files import check_apart
-from clusternet.options import Parser, load_network_library, run_command, say
+from clusternet.command_line.options import Parser, load_network_library, run_command, say
+from clusternet.files.outputs import check_apart
 
 
 def build_parser() -> Parser:
@@ -65,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 announce=lambda address: print(f"{address} (Ctrl-C ends)", flush=True),
             )  # fmt: skip
             return
-        from clusternet.interactive.batch import BatchOptions, apply_strokes
-        from clusternet.interactive.export import Export
+        from clusternet.classes.batch import BatchOptions, apply_strokes
+        from clusternet.classes.export import Export
 
         export = Export(
             args.output,

@@ -7,7 +7,7 @@ One scene is for training and one is never seen; each has five classes and a nod
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -15,8 +15,8 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.files import check_apart
-from clusternet.options import Parser, run_command, say
+from clusternet.command_line.options import Parser, run_command, say
+from clusternet.files.outputs import check_apart
 
 
 def build_parser() -> Parser:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> None:
         check_apart((args.folder,), (args.config,))
-        from clusternet.scene import write_scenes
+        from clusternet.demo.scene import write_scenes
 
         images = write_scenes(args.folder, seed=args.seed, overwrite=args.overwrite)
         say(f"{args.folder}: {', '.join(path.name for path in images)} and their masks")

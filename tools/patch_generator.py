@@ -10,7 +10,7 @@ otherwise.
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from clusternet.files import check_apart
-from clusternet.options import Parser, run_command, say
+from clusternet.command_line.options import Parser, run_command, say
+from clusternet.files.outputs import check_apart
 from clusternet.settings import TilingSettings
 
 SETTINGS = {field.name: field.default for field in fields(TilingSettings)}
@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     def command() -> None:
         check_apart((args.output_folder,), (args.config,))
         settings = TilingSettings.from_mapping({name: getattr(args, name) for name in SETTINGS})
-        from clusternet.class_list import read_class_list
-        from clusternet.tiling import tile_rasters
+        from clusternet.legend.class_list import read_class_list
+        from clusternet.tiling.tile import tile_rasters
 
         report = tile_rasters(
             args.rasters,

@@ -5,7 +5,7 @@ python tools/rasterization.py VECTORS REFERENCE_RASTER OUTPUT --class_field land
 
 from __future__ import annotations
 
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
@@ -13,8 +13,8 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.files import check_apart
-from clusternet.options import Parser, run_command, say
+from clusternet.command_line.options import Parser, run_command, say
+from clusternet.files.outputs import check_apart
 
 _OPTIONS = ("class_field", "burn_value", "layer", "order_field", "background", "all_touched")
 
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> None:
         check_apart((args.output,), (args.config,))
-        from clusternet.class_list import read_class_list
-        from clusternet.raster.vectors import rasterize_labels
+        from clusternet.labels.rasterization import rasterize_labels
+        from clusternet.legend.class_list import read_class_list
 
         options = {name: getattr(args, name) for name in _OPTIONS}
         classes = read_class_list(args.classes) if args.classes else None

@@ -16,10 +16,10 @@ from unittest.mock import patch
 from changes import labels, networks, phases, views
 from clusternet.settings import TrainingSettings
 
-_ALTERNATION = "clusternet.training.Alternation"
-_AUGMENT = "clusternet.epochs.augment"
-_FEATURES = "clusternet.model.features_tensor"
-_TRAINING = "clusternet.training.Training"
+_ALTERNATION = "clusternet.training.train.Alternation"
+_AUGMENT = "clusternet.training.loop.augment"
+_FEATURES = "clusternet.network.unet.features_tensor"
+_TRAINING = "clusternet.training.train.Training"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ CHANGES: Mapping[str, Change] = {
     "fresh_head": Change(parts={_TRAINING: phases.FreshHead}),
     # views
     "no_views": Change({"augment": False}),
-    "turns_only": Change(parts={"clusternet.augmentation._relight": views.same_light}),
+    "turns_only": Change(parts={"clusternet.patches.augmentation._relight": views.same_light}),
     "light_only": Change(parts={_AUGMENT: views.light_only}),
     "blur": Change(parts={_AUGMENT: views.blurred}),
     "zoom": Change(parts={_AUGMENT: views.zoomed}),
@@ -76,8 +76,8 @@ CHANGES: Mapping[str, Change] = {
     # the network, and what comes before the first clustering
     "group_norm": Change(
         parts={
-            "clusternet.alternation.build_network": networks.normalised_network,
-            "clusternet.predictor.build_network": networks.normalised_network,
+            "clusternet.training.learner.build_network": networks.normalised_network,
+            "clusternet.prediction.predictor.build_network": networks.normalised_network,
         }
     ),
     "inpainting": Change(parts={_TRAINING: phases.InpaintingFirst}),

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.random import Generator
 from skimage.segmentation import slic
 
-from clusternet import augmentation
-from clusternet.alternation import IGNORE, Alternation
-from clusternet.backend import keras
-from clusternet.batches import Batch
+from clusternet.network.backend import keras
+from clusternet.patches import augmentation
+from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
+from clusternet.training.learner import IGNORE, Alternation
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Shape
 

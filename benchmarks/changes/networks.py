@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusternet.backend import keras
-from clusternet.model import build_network, features_tensor
+from clusternet.network.backend import keras
+from clusternet.network.unet import build_network, features_tensor
 from clusternet.windows import Shape
 
 layers = keras.layers

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.backend import keras
-from clusternet.clustering import Clustering
-from clusternet.epochs import Training
-from clusternet.sampling import Sample
+from clusternet.clustering.kmeans import Clustering
+from clusternet.clustering.sampling import Sample
+from clusternet.network.backend import keras
+from clusternet.training.loop import Training
 from clusternet.types import BoolArray
 
 _STEPS = 100

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy import ndimage
 
-from clusternet.augmentation import augment
+from clusternet.patches.augmentation import augment
 from clusternet.types import FloatArray, IntArray
 
 _BLUR = 1.5  # pixels, at most

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from clusternet.network_shape import check_shape
+from clusternet.network.sizes import check_shape
 from clusternet.settings import TrainingSettings
 from measures.isolation import Clock, Figures, epoch_figures
 
@@ -27,10 +27,11 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
         settings: of the run, for one epoch.
         started: wall-clock time at which the process was started.
     """
-    from clusternet import epochs, pseudo_labels
-    from clusternet.alternation import Alternation
-    from clusternet.batches import BatchLoader
-    from clusternet.training import train
+    from clusternet.patches.batches import BatchLoader
+    from clusternet.training import loop as epochs
+    from clusternet.training import pseudo_labels
+    from clusternet.training.learner import Alternation
+    from clusternet.training.train import train
 
     clocks = {phase: Clock() for phase in PHASES}
     first_step: list[float] = []

@@ -38,7 +38,7 @@ def measure_main(count: int, size: int, *flags: str) -> Figures:
 
 def measure_kmeans(num_clusters: int) -> Figures:
     """Cluster a sample of the default size for so many clusters."""
-    from clusternet.clustering import cluster
+    from clusternet.clustering.kmeans import cluster
 
     rng = np.random.default_rng(1)
     centres = rng.normal(size=(num_clusters, 64))

@@ -41,8 +41,8 @@ def measure_limit(size: int, precision: str, settings: TrainingSettings, batch: 
 
 def _convolutions(size: int, settings: TrainingSettings) -> list[tuple[Any, Any, Any]]:
     """Return (input, kernel, output) shapes of the spatial convolutions, batch left out."""
-    from clusternet.backend import keras
-    from clusternet.model import build_network
+    from clusternet.network.backend import keras
+    from clusternet.network.unet import build_network
 
     network = build_network(
         3, settings.num_clusters, shape=(size, size), base_filters=settings.base_filters,

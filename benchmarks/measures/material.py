@@ -9,7 +9,7 @@ import numpy as np
 import rasterio
 from PIL import Image
 
-from clusternet.scene import make_scene
+from clusternet.demo.scene import make_scene
 from clusternet.settings import TrainingSettings, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from measures.material import configuration, write_patches, write_raster
 
 def make_run(folder: Path, size: int, base_filters: int, num_clusters: int) -> Path:
     """Train for one short epoch: what the network has learned does not matter to its speed."""
-    from clusternet.training import train
+    from clusternet.training.train import train
 
     with tempfile.TemporaryDirectory() as patches:
         settings = configuration("default", base_filters=base_filters, num_clusters=num_clusters)
@@ -27,8 +27,8 @@ def train_run(folder: Path, size: int, base_filters: int, num_clusters: int) -> 
 
 def measure_prediction(run: Path, side: int, precision: str) -> Figures:
     """Predict a raster of ``side`` x ``side`` pixels, from the file to the map's file."""
-    from clusternet.prediction import predict_raster
-    from clusternet.predictor import load
+    from clusternet.prediction.maps import predict_raster
+    from clusternet.prediction.predictor import load
 
     with tempfile.TemporaryDirectory() as folder:
         raster = write_raster(Path(folder) / "raster.tif", side)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clusternet.network_shape import check_shape
+from clusternet.network.sizes import check_shape
 from clusternet.settings import TrainingSettings
 from measures.isolation import Clock, Figures, epoch_figures
 
@@ -27,8 +27,8 @@ def measure_published(folder: Path, size: int, settings: TrainingSettings) -> Fi
     All phases grow with the patches but one: the first training step, which traces anew. The
     tracing of the first prediction is left out, as it happens once a run.
     """
-    from clusternet.backend import keras, resolve_precision
-    from clusternet.model import build_network, features_tensor
+    from clusternet.network.backend import keras, resolve_precision
+    from clusternet.network.unet import build_network, features_tensor
 
     rows, cols = check_shape((size, size), settings.padding)
     network = build_network(

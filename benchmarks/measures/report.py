@@ -9,8 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from clusternet.files import Kind, new_file
-from clusternet.run import library_versions
+from clusternet.files.outputs import Kind, new_file
+from clusternet.training.run import library_versions
 from measures.isolation import CORES, Figures
 from measures.published import GROUP
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from measures.isolation import CORES
 
-from clusternet.backend import keras
 from clusternet.errors import OutputError
-from clusternet.files import Kind, check_apart, check_new, new_file
-from clusternet.locks import claimed
-from clusternet.run import library_versions
+from clusternet.files.locks import claimed
+from clusternet.files.outputs import Kind, check_apart, check_new, new_file
+from clusternet.network.backend import keras
+from clusternet.training.run import library_versions
 from scoring.rows import Benchmark
 from scoring.scenes import find_scenes, read_classes
 

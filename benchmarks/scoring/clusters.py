@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from clusternet.clustering import Codebook
-from clusternet.draws import draw_blocks
+from clusternet.clustering.kmeans import Codebook
+from clusternet.evaluation.draws import draw_blocks
 from clusternet.metrics import (
     Counts,
     Scores,

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 import clusternet
-from clusternet.bands import BandMoments, Bands
 from clusternet.errors import LabelError
-from clusternet.filter_bank import SCALES, FilterBank
+from clusternet.network.filter_bank import SCALES, FilterBank
+from clusternet.patches.bands import BandMoments, Bands
 from clusternet.raster import open_raster
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.types import BoolArray, FloatArray

@@ -12,8 +12,8 @@ import numpy as np
 
 from clusternet.colours import palette
 from clusternet.errors import OutputError
-from clusternet.files import new_file
-from clusternet.pictures import colour_labels, save_png, side_by_side, stretch
+from clusternet.files.outputs import new_file
+from clusternet.files.pictures import colour_labels, save_png, side_by_side, stretch
 from clusternet.types import IntArray
 from scoring.scenes import Scene
 

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.bands import Bands
-from clusternet.clustering import Codebook, cluster, fit_space, fit_transform
-from clusternet.draws import draw_blocks
+from clusternet.classes.mapping import DEFAULT_SMOOTH
+from clusternet.clustering.kmeans import Codebook, cluster, fit_space, fit_transform
+from clusternet.clustering.sampling import REACH
 from clusternet.errors import LabelError, SettingsError
-from clusternet.interactive.mapping import DEFAULT_SMOOTH
+from clusternet.evaluation.draws import draw_blocks
 from clusternet.metrics import majority_mapping
-from clusternet.network_shape import nearest_size, output_size
-from clusternet.run import load_run
-from clusternet.sampling import REACH
+from clusternet.network.sizes import nearest_size, output_size
+from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.training.run import load_run
 from clusternet.types import FloatArray, IntArray
 from scoring.clusters import (
     BLOCK,

@@ -14,13 +14,13 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 
-from clusternet.class_list import ClassList, make_class_list
 from clusternet.errors import LabelError
-from clusternet.files import Kind, new_file, new_folder
-from clusternet.label_files import settle_labels
-from clusternet.label_rules import UNLABELLED, LabelOptions, LabelRules
+from clusternet.files.outputs import Kind, new_file, new_folder
+from clusternet.labels.files import settle_labels
+from clusternet.labels.reading import RasterLabels
+from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules
+from clusternet.legend.class_list import ClassList, make_class_list
 from clusternet.raster import RASTER_SUFFIXES, open_raster
-from clusternet.raster.labels import RasterLabels
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.windows import Shape, Window
 

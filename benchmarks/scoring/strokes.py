@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from clusternet.interactive.classifiers import Samples
-from clusternet.interactive.classifiers import Scene as FitScene
-from clusternet.interactive.guide import edge_axes
-from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
-from clusternet.interactive.smoothing import (
+from clusternet.classes.classifiers import Samples
+from clusternet.classes.classifiers import Scene as FitScene
+from clusternet.classes.rules import DEFAULT_RULE, fit_rule
+from clusternet.classes.smoothing import (
     GRID,
     NO_CLASS,
     Sketch,
@@ -20,6 +19,7 @@ from clusternet.interactive.smoothing import (
     smoothing_radius,
 )
 from clusternet.metrics import Scores, confusion_matrix
+from clusternet.prediction.guide import edge_axes
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
 from scoring.clusters import forest_shares, make_forest
 

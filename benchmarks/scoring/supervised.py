@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.alternation import IGNORE, Alternation
-from clusternet.augmentation import augment
-from clusternet.backend import keras
-from clusternet.bands import Bands
-from clusternet.network_shape import margin
+from clusternet.network.backend import keras
+from clusternet.network.sizes import margin
+from clusternet.patches.augmentation import augment
+from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings
+from clusternet.training.learner import IGNORE, Alternation
 from clusternet.types import BoolArray, FloatArray, IntArray
 from clusternet.windows import blocks
 from scoring.clusters import BLOCK, Labels

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from clusternet.classes.mapping import DEFAULT_SMOOTH
+from clusternet.classes.rules import DEFAULT_RULE
 from clusternet.errors import SettingsError
-from clusternet.files import check_apart
+from clusternet.files.outputs import check_apart
 from clusternet.interactive.access import Access, Guard
 from clusternet.interactive.autosave import STROKES
-from clusternet.interactive.mapping import DEFAULT_SMOOTH
-from clusternet.interactive.rules import DEFAULT_RULE
 from clusternet.interactive.workspace import Workspace
-from clusternet.interrupts import interrupts
+from clusternet.processes.interrupts import interrupts
 from clusternet.raster.pyramid import build_pyramid
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def serve(
         strokes: strokes to start from, instead of those of the last sitting.
         class_field: field of the strokes that holds the class.
         layer: of the strokes.
-        rule: see `clusternet.interactive.rules`.
-        smooth: see `clusternet.interactive.mapping.classify`.
+        rule: see `clusternet.classes.rules`.
+        smooth: see `clusternet.classes.mapping.classify`.
         cache_folder: where the scene's features are kept; None means beside the run.
         host: address to listen at.
         port: port to listen at, 0 for a free one.

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from clusternet.errors import ClusterNetError, LabelError
-from clusternet.files import new_file, readable_os_errors
-from clusternet.interactive.stroke_files import (
+from clusternet.files.outputs import new_file, readable_os_errors
+from clusternet.labels.stroke_files import (
     Place,
     as_hex,
     from_hex,
     read_strokes,
     write_strokes,
 )
-from clusternet.interactive.strokes import Drawing
-from clusternet.land_classes import MAX_CLASS, LandClass
+from clusternet.labels.strokes import Drawing
+from clusternet.legend.land_classes import MAX_CLASS, LandClass
 from clusternet.messages import short_value
 from clusternet.text_files import read_json
 

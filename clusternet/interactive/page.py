@@ -15,10 +15,10 @@ from clusternet.foreign_errors import mistake
 from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap
 from clusternet.interactive.session import Session
-from clusternet.interactive.stroke_files import as_hex
-from clusternet.interactive.strokes import Stroke, make_line
 from clusternet.interactive.tiles import ImageTiles
 from clusternet.interactive.workspace import Workspace
+from clusternet.labels.stroke_files import as_hex
+from clusternet.labels.strokes import Stroke, make_line
 from clusternet.messages import MOST, printable, short
 
 _STYLE = Path(__file__).with_name("page.css")

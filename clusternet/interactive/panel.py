@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
+from clusternet.classes.export import Export
 from clusternet.interactive.access import MOST_BYTES
-from clusternet.interactive.export import Export
 from clusternet.interactive.session import Session
-from clusternet.interactive.stroke_files import STROKE_SUFFIXES, as_hex, from_hex
-from clusternet.land_classes import LandClass
+from clusternet.labels.stroke_files import STROKE_SUFFIXES, as_hex, from_hex
+from clusternet.legend.land_classes import LandClass
 
 if TYPE_CHECKING:
     from clusternet.interactive.page import Page

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from clusternet.foreign_errors import mistake, reason
 from clusternet.interactive.autosave import save_drawing
-from clusternet.interactive.stroke_files import Place
-from clusternet.interactive.strokes import Drawing
+from clusternet.labels.stroke_files import Place
+from clusternet.labels.strokes import Drawing
 
 logger = logging.getLogger(__name__)
 

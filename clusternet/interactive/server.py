@@ -8,10 +8,10 @@ import socket
 import numpy as np
 from fastapi import FastAPI, Response
 
+from clusternet.classes.mapping import classify, confidence
+from clusternet.classes.smoothing import NO_CLASS
 from clusternet.errors import SettingsError
 from clusternet.foreign_errors import reason
-from clusternet.interactive.mapping import classify, confidence
-from clusternet.interactive.smoothing import NO_CLASS
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
 from clusternet.interactive.workspace import Workspace
 from clusternet.types import IntArray, UInt8Array

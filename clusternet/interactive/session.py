@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clusternet.class_names import clean_name
 from clusternet.colours import palette
 from clusternet.errors import LabelError
-from clusternet.interactive.strokes import Drawing, Stroke, erase
-from clusternet.land_classes import MAX_CLASS, RGB, LandClass
+from clusternet.labels.strokes import Drawing, Stroke, erase
+from clusternet.legend.land_classes import MAX_CLASS, RGB, LandClass
+from clusternet.legend.names import clean_name
 
 _MOST_STEPS = 200
 

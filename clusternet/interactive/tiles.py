@@ -20,8 +20,8 @@ from rio_tiler.io.rasterio import ImageReader
 
 from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, Number
-from clusternet.plain_paths import plain_path
 from clusternet.raster import Raster
+from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.quiet import quiet_georeferencing, quiet_warnings
 from clusternet.types import AnyArray, BoolArray, UInt8Array
 from clusternet.windows import Window
@@ -45,7 +45,7 @@ class _Reader(ImageReader):  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:
         # The last step warns of them; where another thread has turned warnings into errors for a
-        # moment (`clusternet.weight_files.load_weights`), that is an exception.
+        # moment (`clusternet.network.weight_files.load_weights`), that is an exception.
         with suppress(NoOverviewWarning):
             super().__attrs_post_init__()
 

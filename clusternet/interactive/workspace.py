@@ -9,23 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clusternet.errors import ClusterNetError
-from clusternet.files import check_apart
-from clusternet.foreign_errors import mistake, reason
-from clusternet.interactive.autosave import load_drawing
-from clusternet.interactive.batch import LazyPredictor, read_profile
-from clusternet.interactive.cache import WINDOW, scene_folder
-from clusternet.interactive.classifiers import Classifier, Scene
-from clusternet.interactive.export import (
+from clusternet.classes.batch import LazyPredictor, read_profile
+from clusternet.classes.classifiers import Classifier, Scene
+from clusternet.classes.export import (
     Export,
     cached_windows,
     make_legend,
     write_class_map,
     write_sides,
 )
-from clusternet.interactive.filling import fill_cache, prepare_cache
-from clusternet.interactive.lock import lock_scene
-from clusternet.interactive.mapping import (
+from clusternet.classes.mapping import (
     DEFAULT_SMOOTH,
     add_counts,
     classify,
@@ -35,15 +28,22 @@ from clusternet.interactive.mapping import (
     quick_step,
     sample_scene,
 )
+from clusternet.classes.rules import DEFAULT_RULE, fit_rule
+from clusternet.errors import ClusterNetError
+from clusternet.files.outputs import check_apart
+from clusternet.foreign_errors import mistake, reason
+from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.pace import Pace
-from clusternet.interactive.rules import DEFAULT_RULE, fit_rule
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
-from clusternet.interactive.stroke_files import Place, read_strokes, write_strokes
-from clusternet.interactive.strokes import Drawing
-from clusternet.land_classes import LandClass
-from clusternet.legend import write_legend
-from clusternet.run import load_run
+from clusternet.labels.stroke_files import Place, read_strokes, write_strokes
+from clusternet.labels.strokes import Drawing
+from clusternet.legend.land_classes import LandClass
+from clusternet.legend.legend import write_legend
+from clusternet.prediction.feature_cache import WINDOW, scene_folder
+from clusternet.prediction.filling import fill_cache, prepare_cache
+from clusternet.prediction.scene_lock import lock_scene
+from clusternet.training.run import load_run
 from clusternet.windows import Window, blocks
 
 logger = logging.getLogger(__name__)

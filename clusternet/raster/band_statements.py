@@ -8,7 +8,7 @@ from typing import TypeVar
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
-from clusternet.band_identity import BandIdentity
+from clusternet.raster.band_identity import BandIdentity
 
 _T = TypeVar("_T")
 _SILENT = {ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette, ColorInterp.alpha}

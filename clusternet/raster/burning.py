@@ -9,11 +9,11 @@ import shapely
 from affine import Affine
 from rasterio.features import rasterize
 
-from clusternet.label_inventory import Fate, LabelInventory
+from clusternet.legend.inventory import Fate, LabelInventory
 from clusternet.raster.placing import Ground, drawing_transform, shapes_onto
 from clusternet.raster.profile import RasterProfile
+from clusternet.raster.shapes import Shapes
 from clusternet.types import AnyArray, BoolArray, IntArray
-from clusternet.vectors import Shapes
 from clusternet.windows import Window, blocks
 
 NO_LABEL = -1
@@ -36,7 +36,7 @@ class BurntLabels:
         lacking: Mapping[int, str] | None = None,
         inventory: LabelInventory | None = None,
     ) -> None:
-        """Bring shapes into the CRS of ``grid``; see `clusternet.raster.labels`.
+        """Bring shapes into the CRS of ``grid``; see `clusternet.labels.reading`.
 
         Args:
             shapes: with common class numbers.
@@ -62,7 +62,7 @@ class BurntLabels:
         self.overlaps = bool(self._under(Window(0, 0, *grid.shape)).size)
 
     def read(self, window: Window) -> tuple[IntArray, BoolArray]:
-        """See `clusternet.raster.labels.Labels.read`."""
+        """See `clusternet.labels.reading.Labels.read`."""
         found = self._under(window)
         parts = np.full(window.shape, _NO_SHAPE, np.int32)
         if found.size:

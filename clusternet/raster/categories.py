@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 from rasterio.io import DatasetReader
 
-from clusternet.class_names import clean_name, is_made_up
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import reason
+from clusternet.legend.names import clean_name, is_made_up
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.palette import colour_table
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, tostring
 
-from clusternet.side_files import signature
+from clusternet.files.side_files import signature
 
 _DOMAIN, _KEY = "CLUSTERNET", "SIGNATURE"
 _COMPUTED = ("STATISTICS_",)  # what GDAL adds by itself when somebody looks at a map

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
-from clusternet.folders import (
+from clusternet.files.folders import (
     Search,
     check_readable,
     endings,
@@ -20,8 +20,6 @@ from clusternet.folders import (
     search_folder,
 )
 from clusternet.foreign_errors import is_foreign
-from clusternet.gdal_messages import gdal_complaints
-from clusternet.plain_paths import plain_path
 from clusternet.raster.drivers import LOCAL
 from clusternet.raster.endings import (
     ARCHIVES,
@@ -30,7 +28,9 @@ from clusternet.raster.endings import (
     PARTS,
     RASTER_SUFFIXES,
 )
+from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.mosaics import repeated_pixels
+from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.quiet import quiet_georeferencing
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from clusternet.files import KIND_TAG, Kind, check_new, readable_os_errors
+from clusternet.files.outputs import KIND_TAG, Kind, check_new, readable_os_errors
+from clusternet.files.side_files import check_side_file, new_side_file
 from clusternet.raster.category_names import (
     is_our_side_file,
     side_file_path,
@@ -16,7 +17,6 @@ from clusternet.raster.category_names import (
 )
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.styles import Entry, is_our_style, style_path, write_raster_style
-from clusternet.side_files import check_side_file, new_side_file
 from clusternet.types import UInt8Array
 
 logger = logging.getLogger(__name__)

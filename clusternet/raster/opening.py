@@ -17,15 +17,15 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.foreign_errors import is_foreign
-from clusternet.gdal_messages import Complaint, gdal_complaints, plain_words
 from clusternet.nodata import NodataChoice, Number
-from clusternet.plain_paths import plain_path
 from clusternet.process_setup import quiet_stderr
 from clusternet.raster.claims import check_claims
 from clusternet.raster.drivers import allowed_drivers
 from clusternet.raster.endings import ARCHIVES
+from clusternet.raster.gdal_messages import Complaint, gdal_complaints, plain_words
 from clusternet.raster.nesting import check_nesting
 from clusternet.raster.pages import check_pages
+from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.profile import has_extent
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster

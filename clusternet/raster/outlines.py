@@ -16,11 +16,11 @@ from rasterio.features import shapes as outlines
 from rasterio.features import sieve as sieve_array
 from shapely.geometry import shape as to_geometry
 
+from clusternet.processes.waiting import run_aside
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
 from clusternet.types import AnyArray, BoolArray, IntArray
-from clusternet.waiting import run_aside
 from clusternet.windows import Window, blocks
 
 logger = logging.getLogger(__name__)

@@ -26,8 +26,8 @@ from clusternet.raster.crs import (
     wkt_of,
 )
 from clusternet.raster.profile import RasterProfile
+from clusternet.raster.shapes import Bounds, Shapes
 from clusternet.types import AnyArray, BoolArray
-from clusternet.vectors import Bounds, Shapes
 
 logger = logging.getLogger(__name__)
 

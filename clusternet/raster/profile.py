@@ -10,8 +10,8 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
-from clusternet.band_identity import NOTHING_STATED, Arrangement, BandIdentity
 from clusternet.nodata import NodataRule, Number, default_rule
+from clusternet.raster.band_identity import NOTHING_STATED, Arrangement, BandIdentity
 from clusternet.raster.control import Control
 from clusternet.windows import Shape, Window
 

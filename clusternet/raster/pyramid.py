@@ -11,9 +11,9 @@ from rasterio.enums import Resampling
 
 from clusternet.errors import OutputError
 from clusternet.foreign_errors import converted
+from clusternet.processes.waiting import run_aside
 from clusternet.raster.opening import check_overviews, open_dataset
 from clusternet.raster.quiet import quiet_georeferencing
-from clusternet.waiting import run_aside
 
 _SMALL = 2048  # pixels a side that are read from afar quickly enough as they are
 _WITHOUT_PLACES = ("PNG", "JPEG", "GIF", "BMP", "WEBP")

@@ -8,12 +8,12 @@ import numpy as np
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from clusternet.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.errors import RasterError
-from clusternet.gdal_messages import whole_read
 from clusternet.nodata import NodataChoice, Number
+from clusternet.raster.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.raster.band_statements import read_band_identity
 from clusternet.raster.control import read_control
+from clusternet.raster.gdal_messages import whole_read
 from clusternet.raster.pages import count_other_images
 from clusternet.raster.palette import Palette, read_palette
 from clusternet.raster.profile import RasterProfile, read_transform

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from clusternet.side_files import signature
+from clusternet.files.side_files import signature
 
 RGB = tuple[int, int, int]
 Entry = tuple[int, str, RGB]

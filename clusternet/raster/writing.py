@@ -19,23 +19,23 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
-from clusternet.band_identity import NOTHING_STATED, BandIdentity
-from clusternet.class_names import clean_name
 from clusternet.errors import OutputError
-from clusternet.files import KIND_TAG, new_file, write_failure
+from clusternet.files.outputs import KIND_TAG, new_file, write_failure
 from clusternet.foreign_errors import reason, topic
-from clusternet.gdal_messages import gdal_complaints
+from clusternet.legend.names import clean_name
 from clusternet.messages import one_line
-from clusternet.plain_paths import plain_path
 from clusternet.process_setup import quiet_stderr
+from clusternet.processes.waiting import run_aside
+from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.raster.category_names import side_file_path, write_side_file
 from clusternet.raster.control import Control
+from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.map_files import map_kind, map_side_files
+from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.side_reference import lost_reference
 from clusternet.types import AnyArray, BoolArray, UInt8Array
-from clusternet.waiting import run_aside
 from clusternet.windows import Window
 
 _BLOCK = 256  # pixels a side of the tiles of a map; a power of two, as GDAL and COG readers like

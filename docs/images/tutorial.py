@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from clusternet.colours import palette
-from clusternet.pictures import colour_labels, side_by_side, stretch
+from clusternet.demo.scene import CLASS_COLOURS
+from clusternet.files.pictures import colour_labels, side_by_side, stretch
 from clusternet.raster import open_raster
-from clusternet.scene import CLASS_COLOURS
 from clusternet.types import AnyArray, UInt8Array
 from clusternet.windows import Window
 

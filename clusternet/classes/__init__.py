@@ -1,0 +1,1 @@
+"""Clusters and labels to class maps."""

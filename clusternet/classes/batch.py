@@ -1,0 +1,246 @@
+"""Strokes to a class map without a browser."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from clusternet.classes.classifiers import Classifier
+from clusternet.classes.export import (
+    Export,
+    Windows,
+    cached_windows,
+    make_legend,
+    streamed_windows,
+    write_class_map,
+    write_sides,
+)
+from clusternet.classes.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
+from clusternet.classes.polygons import check_new_polygons
+from clusternet.classes.rules import DEFAULT_RULE, RULES, fit_rule
+from clusternet.errors import LabelError, OutputError, SettingsError
+from clusternet.files.locks import claimed
+from clusternet.files.outputs import check_apart, check_distinct, check_new, check_writable
+from clusternet.labels.stroke_files import Place, read_strokes
+from clusternet.labels.strokes import Drawing
+from clusternet.legend.land_classes import LandClass
+from clusternet.legend.legend import LEGEND_FILE
+from clusternet.messages import short
+from clusternet.prediction.feature_cache import WINDOW, FeatureCache, scene_folder
+from clusternet.prediction.filling import complete_cache, fill_cache, prepare_cache
+from clusternet.prediction.predictor import Predictor, load
+from clusternet.prediction.scene_lock import lock_scene
+from clusternet.processes.interrupts import interrupts
+from clusternet.raster import RasterProfile, check_new_map, open_raster, warn_of_orientation
+from clusternet.training.run import Run, load_run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How strokes become a map."""
+
+    rule: str = DEFAULT_RULE
+    """See `clusternet.classes.rules`."""
+    smooth: int = DEFAULT_SMOOTH
+    """Side in pixels of the squares that smooth the map; 1 gives each pixel its own class."""
+    drawn_on: Path | None = None
+    """The raster that strokes were drawn on, if it is another one of the same run."""
+    class_field: str | None = None
+    """Field of the strokes that holds the class."""
+    layer: str | None = None
+    """Layer of the strokes."""
+    cache_folder: Path | None = None
+    """Where features are kept; None means beside the run."""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What was written."""
+
+    output: Path
+    counts: dict[int, int]
+    classes: dict[int, LandClass]
+    num_strokes: int
+    hectares: float | None
+    """Of a pixel."""
+
+    def summary(self) -> str:
+        """Return one line."""
+        total = max(sum(self.counts.values()), 1)
+        parts = []
+        for number, count in self.counts.items():
+            size = "" if self.hectares is None else f" ({count * self.hectares:.2f} ha)"
+            parts.append(f"{self.classes[number].name} {count / total:.1%}{size}")
+        return f"{self.output}: {', '.join(parts)}; from {self.num_strokes} stroke(s)"
+
+
+@interrupts.listening()
+def apply_strokes(
+    run_folder: Path,
+    raster_path: Path,
+    strokes: Path,
+    export: Export,
+    options: BatchOptions | None = None,
+) -> BatchReport:
+    """Write the class map of a raster from strokes.
+
+    The features of the raster that was drawn on are computed once and kept; those of another
+    raster are computed window by window and not kept.
+
+    Raises:
+        ClusterNetError: with one clear line; nothing is half-written.
+    """
+    with threadpool_limits(1):  # windows are computed side by side, see export.cached_windows
+        return _apply(run_folder, raster_path, strokes, export, options or BatchOptions())
+
+
+def _apply(
+    run_folder: Path, raster_path: Path, strokes: Path, export: Export, options: BatchOptions
+) -> BatchReport:
+    if options.rule not in RULES:
+        raise SettingsError(
+            f"--stroke_rule: expected one of {', '.join(RULES)}, found {options.rule}."
+        )
+    folder = scene_folder(run_folder, options.drawn_on or raster_path, options.cache_folder)
+    rasters = (raster_path, options.drawn_on)
+    check_apart((export.output, export.polygons, export.legend), (run_folder, strokes, *rasters))
+    check_apart((folder,), rasters)  # it lies in the run, and may hold the strokes
+    check_distinct((export.output, export.polygons, export.legend), (folder,))
+    with claimed(export.output, export.polygons):
+        _check_outputs(export)
+        return _write_all(run_folder, raster_path, strokes, export, options)
+
+
+def _write_all(
+    run_folder: Path, raster_path: Path, strokes: Path, export: Export, options: BatchOptions
+) -> BatchReport:
+    run = load_run(run_folder)
+    profile = read_profile(raster_path, run)
+    drawn_on = options.drawn_on or raster_path
+    same = drawn_on.resolve() == raster_path.resolve()
+    place = Place.of(profile if same else read_profile(drawn_on, run))
+    drawing = read_strokes(strokes, place, class_field=options.class_field, layer=options.layer)
+    predictor = LazyPredictor(run_folder)
+    cache = full_cache(run, drawn_on, predictor, options.cache_folder)
+    classifier = fit_drawing(cache, drawing, options.rule)
+    classes = {c.number: c for c in drawing.classes}
+    if same:
+        windows = cached_windows(cache, classifier, options.smooth)
+        counts = _write(export, profile, windows, classes, run)
+    else:
+        with (
+            open_raster(raster_path, run.bands.nodata_choice) as raster,
+            closing(
+                streamed_windows(
+                    predictor.get(), raster, cache.quantiser, classifier, options.smooth
+                )
+            ) as windows,
+        ):
+            counts = _write(export, profile, windows, classes, run)
+    write_sides(export, make_legend(cache, classifier, classes, run), classes)
+    return BatchReport(export.output, counts, classes, len(drawing.strokes), profile.pixel_area_ha)
+
+
+class LazyPredictor:
+    """A predictor that loads its network only when it is needed."""
+
+    def __init__(self, run_folder: Path) -> None:
+        """Remember the run."""
+        self._folder = run_folder
+        self._predictor: Predictor | None = None
+
+    def get(self) -> Predictor:
+        """Return the predictor."""
+        if self._predictor is None:
+            self._predictor = load(self._folder, window_size=WINDOW)
+        return self._predictor
+
+
+def read_profile(raster_path: Path, run: Run) -> RasterProfile:
+    """Return the profile of a raster that fits the run; RunError if it does not."""
+    warn_of_orientation([raster_path])
+    with open_raster(raster_path, run.bands.nodata_choice) as raster:
+        run.check_fits(raster.profile)
+        return raster.profile
+
+
+def full_cache(
+    run: Run, raster_path: Path, predictor: LazyPredictor, root: Path | None
+) -> FeatureCache:
+    """Return the complete features of a raster, computed where they are missing."""
+    folder = scene_folder(run.folder, raster_path, root)
+    cache = complete_cache(folder, raster_path, run)
+    if cache is None:
+        lock = lock_scene(folder)
+        try:
+            cache, _ = prepare_cache(folder, raster_path, run)
+            if not cache.is_complete:
+                fill_cache(cache, raster_path, predictor.get())
+        finally:
+            lock.release()
+    return cache
+
+
+def fit_drawing(cache: FeatureCache, drawing: Drawing, rule: str) -> Classifier:
+    """Fit a rule to strokes.
+
+    Raises:
+        LabelError: if no stroke touches a pixel with data.
+    """
+    samples = collect_samples(cache, drawing.strokes)
+    if not len(samples.classes):
+        raise LabelError("The strokes touch no pixel with data; draw some where the raster has it.")
+    _report(drawing, Counter(samples.classes.tolist()))
+    return fit_rule(rule, samples, sample_scene(cache))
+
+
+def _report(drawing: Drawing, samples: Mapping[int, int]) -> None:
+    """Say how many strokes and pixels of each class are used; a class without any is warned of."""
+    strokes = Counter(stroke.land_class for stroke in drawing.strokes)
+    parts = []
+    for land_class in drawing.classes:
+        drawn, used = strokes[land_class.number], samples.get(land_class.number, 0)
+        if used:
+            parts.append(f"'{land_class.name}' {used:,} px of {drawn} stroke(s)")
+        elif drawn:
+            logger.warning(
+                "class '%s': none of its %d stroke(s) gives a label: the raster has no data there, "
+                "or later strokes lie over them.", land_class.name, drawn,
+            )  # fmt: skip
+    logger.info("labels used: %s.", short(", ".join(parts), 240))
+
+
+def _write(
+    export: Export,
+    profile: RasterProfile,
+    windows: Windows,
+    classes: dict[int, LandClass],
+    run: Run,
+) -> dict[int, int]:
+    return write_class_map(
+        export.output, profile, windows, classes, run.stored.identity,
+        overwrite=export.overwrite,
+    )  # fmt: skip
+
+
+def _check_outputs(export: Export) -> None:
+    if export.output.suffix.lower() not in (".tif", ".tiff"):
+        raise OutputError(f"{export.output}: class maps are written as GeoTIFF; name it *.tif.")
+    if export.polygons is not None and export.polygons.suffix.lower() != ".gpkg":
+        raise OutputError(f"{export.polygons}: polygons are written as GeoPackage; name it *.gpkg.")
+    check_new_map(export.output, "classes", overwrite=export.overwrite)
+    if export.polygons is not None:
+        check_new_polygons(export.polygons, overwrite=export.overwrite)
+    if export.legend is not None:
+        check_new(export.legend, kind=LEGEND_FILE, overwrite=export.overwrite)
+    for path in (export.output, export.polygons, export.legend):
+        if path is not None:
+            check_writable(path)

@@ -1,0 +1,205 @@
+"""Classes, confidence, areas and doubtful places of a scene whose features are cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from clusternet.classes.classifiers import Classifier, Samples, Scene
+from clusternet.classes.smoothing import (
+    GRID,
+    NO_CLASS,
+    border,
+    draw_sketch,
+    smooth_classes,
+    smoothing_radius,
+)
+from clusternet.labels.strokes import Stroke, sample_pixels
+from clusternet.prediction.feature_cache import STEPS, WINDOW, FeatureCache
+from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.windows import Window, blocks
+
+DEFAULT_SMOOTH = 17
+"""Side in pixels of the squares that smooth a map, where nothing else is asked for."""
+PER_STROKE = 300
+"""Pixels that one stroke gives to the fit, at most."""
+IN_ALL = 3000
+"""Pixels that all strokes give, at most: the fit takes as long as there are pixels."""
+_ROWS_AT_ONCE = 64  # of a classified window, so that scores stay in the processor's cache
+_SCENE_SAMPLE = 20_000
+_QUICK_PIXELS = 1_100_000
+
+
+def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
+    """Return the stored pixels under strokes; those without features (yet) are left out."""
+    positions, classes = sample_pixels(strokes, cache.shape, PER_STROKE, IN_ALL)
+    features, clusters, valid = cache.at(positions)
+    return Samples(features[valid], clusters[valid], classes[valid], len(strokes))
+
+
+def sample_scene(cache: FeatureCache) -> Scene:
+    """Return an even sample of the scene, of about 20,000 pixels."""
+    pixels = cache.shape[0] * cache.shape[1]
+    step = 1
+    while pixels > _SCENE_SAMPLE * (2 * step) ** 2:
+        step *= 2
+    features, clusters, valid = cache.read(Window(0, 0, *cache.shape), step)
+    quantiser = cache.quantiser
+    return Scene(features[valid], clusters[valid], quantiser.centroids, quantiser.projection)
+
+
+def classify(
+    cache: FeatureCache, classifier: Classifier, window: Window, step: int = 1, smooth: int = 1
+) -> IntArray:
+    """Return the class number of every ``step``-th pixel; NO_CLASS without data.
+
+    Args:
+        cache: features of the scene.
+        classifier: fitted to strokes.
+        window: on the scene, from a multiple of ``step``.
+        step: a power of two.
+        smooth: side in pixels of the squares that smooth the map along edges of the image
+            (`clusternet.classes.smoothing`); 1 gives each pixel its own class. From afar,
+            squares smaller than four steps do nothing.
+    """
+    guide = cache.quantiser.guide
+    radius = smoothing_radius(smooth, step, follows_edges=guide is not None)
+    if not radius:
+        return _classify(cache, classifier, window, step)
+    few = GRID * step
+    wide = window.grown(border(radius, few)).aligned(few).inside(cache.shape)
+    features, clusters, valid = cache.read(wide, step)
+    sketch = draw_sketch(classifier, features, clusters, valid, guide, GRID)
+    rows, cols = (window.row - wide.row) // step, (window.col - wide.col) // step
+    # windows may begin between two pixels that are classified
+    first = rows // GRID * GRID, cols // GRID * GRID
+    height, width = _size(window, step)
+    inside = Window(*first, rows - first[0] + height, cols - first[1] + width)
+    found = smooth_classes(sketch, classifier.numbers, radius, inside)
+    return found[rows - first[0] :, cols - first[1] :]
+
+
+def _classify(cache: FeatureCache, classifier: Classifier, window: Window, step: int) -> IntArray:
+    result = np.full(_size(window, step), NO_CLASS, np.int32)
+    for place, features, clusters, valid in _strips(cache, window, step):
+        found = classifier.classify(features, clusters).reshape(valid.shape)
+        result[place] = np.where(valid, found, NO_CLASS)
+    return result
+
+
+def confidence(
+    cache: FeatureCache, classifier: Classifier, window: Window, step: int = 1
+) -> FloatArray:
+    """Return how certain the class of every ``step``-th pixel is, 0 to 1; NaN without data."""
+    result = np.full(_size(window, step), np.nan, np.float32)
+    for place, features, clusters, valid in _strips(cache, window, step):
+        found = classifier.confidence(features, clusters).reshape(valid.shape)
+        result[place] = np.where(valid, found, np.nan)
+    return result
+
+
+def _size(window: Window, step: int) -> tuple[int, int]:
+    return -(-window.height // step), -(-window.width // step)
+
+
+def _strips(
+    cache: FeatureCache, window: Window, step: int
+) -> Iterator[tuple[slice, AnyArray, AnyArray, AnyArray]]:
+    """Yield (rows of the result, flat features, flat clusters, valid) strip by strip."""
+    features, clusters, valid = cache.read(window, step)
+    for first in range(0, len(valid), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        if valid[rows].any():
+            flat = features[rows].reshape(-1, features.shape[-1])
+            yield rows, flat, clusters[rows].ravel(), valid[rows]
+
+
+def quick_step(cache: FeatureCache) -> int:
+    """Return the step at which the whole scene is at most some 1,100,000 pixels."""
+    step = 1
+    while cache.shape[0] * cache.shape[1] > _QUICK_PIXELS * step**2:
+        step *= 2
+    return step
+
+
+def count_pixels(
+    cache: FeatureCache, classifier: Classifier, step: int = 1, smooth: int = 1
+) -> dict[int, int]:
+    """Return the pixels of each class over the scene; with a step, estimated from a sample."""
+    counts: dict[int, int] = {}
+    for window in blocks(cache.shape, (WINDOW * step, WINDOW * step)):
+        add_counts(counts, classify(cache, classifier, window, step, smooth), step**2)
+    return counts
+
+
+def add_counts(counts: dict[int, int], classes: IntArray, weight: int = 1) -> None:
+    """Add the pixels of a window to the counts of each class."""
+    found, sizes = np.unique(classes[classes != NO_CLASS], return_counts=True)
+    for number, size in zip(found.tolist(), sizes.tolist(), strict=True):
+        counts[number] = counts.get(number, 0) + size * weight
+
+
+def count_clusters(
+    cache: FeatureCache, classifier: Classifier
+) -> tuple[IntArray, NDArray[np.int64]]:
+    """Count sampled pixels of the scene by cluster and class.
+
+    Returns:
+        (classes,) class numbers, and (clusters, classes) counts.
+    """
+    step = quick_step(cache)
+    numbers = classifier.numbers if len(classifier.numbers) else np.zeros(0, np.int32)
+    numbers = np.unique(numbers)
+    counts = np.zeros((len(cache.quantiser.centroids), len(numbers)), np.int64)
+    for place, features, clusters, valid in _strips(cache, Window(0, 0, *cache.shape), step):
+        del place
+        columns = np.searchsorted(numbers, classifier.classify(features, clusters))
+        np.add.at(counts, (clusters[valid.ravel()], columns[valid.ravel()]), 1)
+    return numbers.astype(np.int32), counts
+
+
+def least_certain(
+    cache: FeatureCache,
+    classifier: Classifier,
+    strokes: Sequence[Stroke],
+    skip: Sequence[Window] = (),
+) -> Window | None:
+    """Return the region where a stroke would help most: the least certain one without strokes.
+
+    Args:
+        cache: features of the scene.
+        classifier: in force.
+        strokes: drawn so far; regions that they touch are left out.
+        skip: regions suggested before.
+
+    Returns:
+        a square of a 32nd of the scene (64 pixels at least), None if nothing is left.
+    """
+    side = max(64, max(cache.shape) // 32 // 16 * 16)
+    step = max(s for s in STEPS if s <= max(1, side // 16))
+    certain = confidence(cache, classifier, Window(0, 0, *cache.shape), step)
+    squares = [w for w in blocks(cache.shape, (side, side)) if w not in skip]
+    best, doubt = None, -1.0
+    for window in _untouched(squares, strokes):
+        part = certain[
+            window.row // step : -(-(window.row + window.height) // step),
+            window.col // step : -(-(window.col + window.width) // step),
+        ]
+        known = part[~np.isnan(part)]
+        if known.size < part.size / 2 or not known.size:
+            continue
+        value = float(1 - known.mean())
+        if value > doubt:
+            best, doubt = window, value
+    return best
+
+
+def _untouched(squares: Sequence[Window], strokes: Sequence[Stroke]) -> list[Window]:
+    boxes = [shapely.box(w.col, w.row, w.col + w.width, w.row + w.height) for w in squares]
+    lines = np.array([stroke.geometry for stroke in strokes], object)
+    reach = [stroke.reach for stroke in strokes]
+    touched = set(shapely.STRtree(boxes).query(lines, "dwithin", reach)[1].tolist())
+    return [window for i, window in enumerate(squares) if i not in touched]

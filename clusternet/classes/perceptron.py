@@ -1,0 +1,189 @@
+"""A network with one small hidden layer, trained on the pixels under strokes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from clusternet.classes.classifiers import (
+    Classifier,
+    LinearClassifier,
+    Samples,
+    Scene,
+    estimate_shares,
+    in_parts,
+    make_space,
+    one_class,
+)
+from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
+
+UNITS = 16
+"""Of the hidden layer; with 32 a view takes half as long again, for a score as good."""
+_ITERATIONS = 60  # of L-BFGS; more fit the strokes even more closely, and the scene no better
+_DECAY = 10.0  # of the squared weights, over the number of samples (docs/experiments.md)
+_SEED = 1
+_UNSURE = 2  # strokes a class with which nothing is known yet of how common classes are
+_SHARE_PIXELS = 4000
+_LEAST_SHARE = 1e-3
+
+Layers = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+"""hidden (depth, units), its bias (units,), output (units, classes), its bias (classes,)."""
+
+
+@dataclass(frozen=True)
+class PerceptronClassifier:
+    """Scores of a network with one small hidden layer: ``max(f @ w, floor) @ w' + b'``.
+
+    That is ``max(f @ w + b, 0)`` with ``floor = -b``, and what ``b`` adds moved into ``b'``: one
+    pass over the units less, and they are most of what a pixel costs beside the product.
+    """
+
+    numbers: IntArray
+    """(classes,) the class number that each column stands for."""
+    hidden: FloatArray
+    """(depth, units)"""
+    floor: FloatArray
+    """(units,)"""
+    output: LinearClassifier
+    """From units to classes."""
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `clusternet.classes.classifiers.Classifier`."""
+        found = in_parts(features, lambda values: self.output.best(self._units(values)))
+        return np.asarray(found, np.int32)
+
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.classes.classifiers.Classifier`."""
+        found = in_parts(features, lambda values: self.output.shares(self._units(values)))
+        return np.asarray(found, np.float32)
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.classes.classifiers.Classifier`."""
+        found = in_parts(features, lambda values: self.output.certainty(self._units(values)))
+        return np.asarray(found, np.float32)
+
+    def _units(self, values: FloatArray) -> FloatArray:
+        units = values @ self.hidden
+        return np.asarray(np.maximum(units, self.floor, out=units))
+
+
+def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
+    """Train the network on features as K-Means compares them.
+
+    There what differs between neighbouring pixels, and so tells little of land cover, is small:
+    squared weights, which the fit keeps small, are then spent on the rest.
+    """
+    numbers, columns = np.unique(samples.classes, return_inverse=True)
+    if len(numbers) == 1:
+        return one_class(numbers, samples)
+    mean, projection = scene.space or make_space(samples, scene.projection)
+    values = (samples.features - mean) @ projection
+    hidden, hidden_bias, weights, bias = _train(values.astype(np.float32), columns, len(numbers))
+    hidden = projection @ hidden  # folded in, so that stored features need no preparation
+    floor = mean @ hidden - hidden_bias
+    folded = (bias - floor @ weights).astype(np.float32)
+    output = LinearClassifier(numbers.astype(np.int32), weights, folded)
+    found = PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
+    shift = _shift(found, samples, scene)
+    return replace(found, output=replace(output, bias=folded + shift))
+
+
+def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> FloatArray:
+    """Return what is added to the scores, because classes are not as common as their strokes.
+
+    With few strokes the shares that a fit gives mean little. So they begin to count with the third
+    stroke a class, and then more and more.
+    """
+    count = len(fitted.numbers)
+    strokes = samples.num_strokes / count
+    if strokes <= _UNSURE or not len(scene.features):
+        return np.zeros(count, np.float32)
+    pixels = scene.features[:: max(1, len(scene.features) // _SHARE_PIXELS)]
+    shares = fitted.probabilities(pixels, np.zeros(len(pixels), np.int32))
+    before = np.full(count, 1 / count)  # as the fit has it
+    after = np.maximum(estimate_shares(shares, before), _LEAST_SHARE)
+    return np.asarray((1 - _UNSURE / strokes) * np.log(after / before), np.float32)
+
+
+def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
+    """Minimise the mean cross-entropy and the squared weights by L-BFGS.
+
+    Every class weighs as much as any other, however much was drawn of it.
+
+    Args:
+        values: (samples, depth) float32, standardised.
+        columns: (samples,) class of each, from 0.
+        num_classes: classes that occur.
+    """
+    start = _first_guess(values.shape[1], num_classes)
+    shapes = [layer.shape for layer in start]
+    truth = np.zeros((num_classes, len(values)), np.float32)
+    truth[columns, np.arange(len(values))] = 1
+    worth = (1 / (num_classes * np.bincount(columns)))[columns].astype(np.float32)
+
+    def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        layers = _unpack(parameters, shapes)
+        loss, slopes = _loss(layers, values, truth, worth)
+        return loss, np.concatenate([slope.ravel() for slope in slopes]).astype(np.float64)
+
+    packed = np.concatenate([layer.ravel() for layer in start]).astype(np.float64)
+    found = minimize(
+        objective, packed, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS}
+    )
+    return _unpack(found.x, shapes)
+
+
+def _first_guess(depth: int, num_classes: int) -> Layers:
+    """Return small random weights (Glorot and Bengio 2010), the same each time."""
+    rng = np.random.default_rng(_SEED)
+
+    def uniform(rows: int, cols: int) -> tuple[FloatArray, FloatArray]:
+        bound = np.sqrt(6 / (rows + cols))
+        drawn = rng.uniform(-bound, bound, (rows + 1, cols)).astype(np.float32)
+        return drawn[:-1], drawn[-1]
+
+    return (*uniform(depth, UNITS), *uniform(UNITS, num_classes))
+
+
+def _unpack(parameters: NDArray[np.float64], shapes: list[tuple[int, ...]]) -> Layers:
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    parts = np.split(parameters.astype(np.float32), ends[:-1])
+    hidden, hidden_bias, output, bias = (
+        part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)
+    )
+    return hidden, hidden_bias, output, bias
+
+
+def _loss(
+    layers: Layers, values: FloatArray, truth: FloatArray, worth: FloatArray
+) -> tuple[float, Layers]:
+    """Return the objective and its slope in each layer; samples count by their ``worth``.
+
+    Classes come first in arrays of scores: sums over a last axis of a few are slow.
+    """
+    hidden, hidden_bias, output, bias = layers
+    count = len(values)
+    units = values @ hidden
+    units += hidden_bias
+    np.maximum(units, 0, out=units)
+    scores = np.ascontiguousarray((units @ output).T)
+    scores += bias[:, None]
+    scores -= scores.max(axis=0)
+    odds = np.exp(scores)
+    total = odds.sum(axis=0)
+    entropy = float((np.log(total) - (scores * truth).sum(axis=0)) @ worth)
+    weights = float((hidden**2).sum() + (output**2).sum())
+    odds /= total
+    odds -= truth
+    odds *= worth
+    wrong = np.ascontiguousarray(odds.T)  # (samples, classes), the slope in the scores
+    back = wrong @ output.T
+    back *= units > 0
+    slopes = (
+        values.T @ back + hidden * (_DECAY / count), back.sum(axis=0),
+        units.T @ wrong + output * (_DECAY / count), wrong.sum(axis=0),
+    )  # fmt: skip
+    return entropy + weights * _DECAY / (2 * count), slopes

@@ -1,0 +1,196 @@
+"""Let labelled pixels vote on the class of each cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clusternet.errors import GridMismatchError, LabelError, SettingsError
+from clusternet.labels.reading import Labels, open_labels_onto
+from clusternet.labels.rules import LabelRules
+from clusternet.legend.inventory import DRAW_LARGER
+from clusternet.metrics import Counts, contingency_table
+from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
+from clusternet.processes.progress import Progress
+from clusternet.raster import open_raster
+from clusternet.raster.categories import read_categories
+from clusternet.raster.shapes import is_vector
+from clusternet.types import IntArray
+
+logger = logging.getLogger(__name__)
+
+Pair = tuple[ClusterMap, Path]
+Colour = tuple[int, int, int]
+
+
+@dataclass
+class Votes:
+    """Labelled pixels by cluster and class, pooled over maps."""
+
+    num_clusters: int
+    """Number of clusters."""
+    by_class: dict[int, Counts] = field(default_factory=dict)
+    """(clusters,) labelled pixels of each class."""
+    names: dict[int, str] = field(default_factory=dict)
+    """Class names that label files or the user state."""
+    colours: dict[int, Colour] = field(default_factory=dict)
+    """Class colours that label files or the user state."""
+    basis: str = ""
+    """What made the classes of several label files meet, where it was not their names."""
+
+    @property
+    def numbers(self) -> list[int]:
+        """The class numbers that have votes, ascending."""
+        return sorted(self.by_class)
+
+    @property
+    def table(self) -> Counts:
+        """(clusters, classes), one column for each of ``numbers``."""
+        return np.stack([self.by_class[number] for number in self.numbers], axis=1)
+
+    @property
+    def total(self) -> int:
+        """Labelled pixels in all."""
+        return sum(int(counts.sum()) for counts in self.by_class.values())
+
+    def add(self, clusters: IntArray, labels: IntArray) -> None:
+        """Add pixels: clusters and labels, (pixels,) both."""
+        numbers, columns = np.unique(labels, return_inverse=True)
+        counts = contingency_table(clusters, columns, self.num_clusters, len(numbers))
+        for number, column in zip(numbers.tolist(), counts.T, strict=True):
+            self.by_class[number] = self.by_class.get(number, 0) + column
+
+    def majority(self) -> IntArray:
+        """Return the most frequent class of each cluster; a tie goes to the lower number."""
+        mapping: IntArray = np.array(self.numbers, np.int32)[self.table.argmax(axis=1)]
+        return mapping
+
+    def binary(self, threshold: float) -> IntArray:
+        """Return class 1 for clusters of which at least this share of labelled pixels is 1.
+
+        The rule of the published code; all others are class 0.
+        """
+        for number in self.numbers:
+            if number > 1:
+                raise LabelError(
+                    f"--rule binary: expected labels 0 and 1, found {number}; take --rule majority."
+                )
+        ones = self.by_class.get(1, np.zeros(self.num_clusters, np.int64))
+        labelled = self.labelled()
+        return ((labelled > 0) & (ones >= threshold * labelled)).astype(np.int32)
+
+    def labelled(self) -> Counts:
+        """Return the labelled pixels of each cluster; (clusters,)."""
+        counts: Counts = self.table.sum(axis=1)
+        return counts
+
+    def purity(self, mapping: IntArray) -> NDArray[np.float64]:
+        """Return the share of labelled pixels that have the cluster's class; NaN without any."""
+        hits = np.zeros(self.num_clusters, np.int64)
+        for number, counts in self.by_class.items():
+            hits += np.where(mapping == number, counts, 0)
+        labelled = self.labelled()
+        return np.where(labelled > 0, hits / np.maximum(labelled, 1), np.nan)
+
+
+def draw_labels(pairs: Sequence[Pair], fraction: float, seed: int) -> list[Pair]:
+    """Keep a random share of the label files (at least one), and the maps that go with them."""
+    if not 0 < fraction <= 1:
+        raise SettingsError(
+            f"--gt_fraction: expected a number above 0 and at most 1, received {fraction:g}."
+        )
+    files = sorted({path for _, path in pairs})
+    count = max(round(fraction * len(files)), 1)
+    chosen = np.random.default_rng(seed).permutation(len(files))[:count]
+    drawn = {files[index] for index in chosen}
+    if count < len(files):
+        logger.info("labels: %d of %d files drawn.", count, len(files))
+    return [pair for pair in pairs if pair[1] in drawn]
+
+
+def count_votes(
+    pairs: Sequence[Pair], num_clusters: int, rules: LabelRules, *, left_out: str = ""
+) -> Votes:
+    """Count labelled pixels by cluster and class, window by window.
+
+    Args:
+        pairs: maps and their label files.
+        num_clusters: of all maps.
+        rules: how labels are read.
+        left_out: why label files were left out, if some were.
+
+    Raises:
+        LabelError: if labels hold unexpected classes, or no pixel is labelled.
+        GridMismatchError: if labels cannot be laid over their map, or none overlaps its map.
+    """
+    classes = rules.meeting.classes
+    several = len(rules.meeting.statements) > 1
+    votes = Votes(
+        num_clusters,
+        names=dict(classes.names),
+        colours=dict(classes.colours),
+        basis=rules.meeting.basis() if several else "",
+    )
+    overlapping = 0
+    with Progress(total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px") as bar:
+        for cluster_map, path in pairs:
+            with open_labels_onto(path, cluster_map.profile, rules) as labels:
+                overlapping += labels.overlaps
+                if labels.overlaps:
+                    _count_map(votes, cluster_map, labels, rules, bar)
+                else:
+                    logger.info("%s does not reach %s.", path, cluster_map.path)
+            if not classes.colours and not is_vector(path):
+                _add_colours(votes, path, rules)
+    if not overlapping:
+        raise GridMismatchError(
+            f"{pairs[0][1]}: does not overlap {pairs[0][0].path}"
+            + (f", nor does any other of {len(pairs)} pairs" if len(pairs) > 1 else "")
+            + "; is the CRS of both stated correctly?"
+        )
+    if not votes.by_class:
+        why = rules.inventory.why_none()
+        raise LabelError(
+            f"{pairs[0][1]}: no pixel of the maps has a label" + (f": {why}." if why else ".")
+        )
+    rules.inventory.report(advice=DRAW_LARGER, left_out=left_out)
+    return votes
+
+
+def _count_map(
+    votes: Votes, cluster_map: ClusterMap, labels: Labels, rules: LabelRules, bar: Progress
+) -> None:
+    labelled = 0
+    with open_raster(cluster_map.path, codes=True) as raster:
+        for window in cluster_map.windows():
+            values, valid = labels.read(window)
+            if valid.any():  # elsewhere the map need not be read
+                clusters, mapped = read_clusters(raster, window)
+                valid &= mapped
+                rules.inventory.add_used(values[valid])
+                votes.add(clusters[valid], values[valid])
+                labelled += int(valid.sum())
+            bar.update(values.size)
+    logger.info(
+        "%s: labels on %d of the %d pixels of %s (%.2f %%).", labels.path, labelled,
+        cluster_map.num_pixels, cluster_map.path, 100 * labelled / cluster_map.num_pixels,
+    )  # fmt: skip
+
+
+def _add_colours(votes: Votes, path: Path, rules: LabelRules) -> None:
+    """Take over the colours of a label raster's classes; who comes first decides.
+
+    A table of colours has an entry for every value. So only those of named values count, and those
+    of classes met by now.
+    """
+    onto = rules.meeting.onto(path)
+    common = {number: number for number in votes.by_class} if onto.shares_numbers else {}
+    common |= onto.changes
+    for number, colour in read_categories(path)[1].items():
+        if number in common:
+            votes.colours.setdefault(common[number], colour)

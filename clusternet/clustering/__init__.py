@@ -1,0 +1,1 @@
+"""K-Means over pixel features. This package alone uses faiss."""

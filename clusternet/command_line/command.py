@@ -1,0 +1,109 @@
+"""How a script works and ends: its result on stdout, a mistake in one line on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from clusternet.errors import ClusterNetError, OutputError
+from clusternet.foreign_errors import describe, is_foreign, reason
+from clusternet.messages import MOST, printable, short
+from clusternet.process_setup import prepare_process, quiet_stderr
+from clusternet.processes.interrupts import STATUS, interrupts
+
+
+class _OneLine(logging.Formatter):
+    """Writes a log message as one line, whatever names it holds."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback, if any, follows it as it is."""
+        record.message = short(printable(record.message), MOST)
+        return super().formatMessage(record)
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a script's work; a user's mistake ends in one line on stderr and exit status 2.
+
+    So does an exception of a library or the system that is known to mean one. Any other keeps
+    its traceback and asks for a report.
+    """
+    prepare_process()
+    _log_to_stderr()
+    try:
+        command()
+        _flush()
+    except ClusterNetError as error:
+        _fail(str(error))
+    except KeyboardInterrupt as stop:
+        print(_interrupted(str(stop)), file=sys.stderr)
+        interrupts.leave()
+        raise SystemExit(STATUS) from None
+    except BrokenPipeError:
+        _discard_stdout()
+        raise SystemExit(1) from None
+    except Exception as error:
+        if is_foreign(error):
+            _fail(describe(error))
+        error.add_note("This is a fault of ClusterNet: please report it with the lines above.")
+        raise
+
+
+def load_network_library() -> None:
+    """Load Keras and its backend while nothing that they say of themselves reaches stderr."""
+    with quiet_stderr():
+        from clusternet.network.backend import start_runtime
+
+        start_runtime()
+
+
+def say(result: object) -> None:
+    """Print what came of a command, as one line on stdout."""
+    print(printable(str(result)))
+
+
+def _flush() -> None:
+    """Write what stdout still holds, while a full disk can still be told."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise OutputError(f"The result cannot be printed ({reason(error)}).") from error
+
+
+def _fail(message: str) -> NoReturn:
+    print_error(message)
+    _discard_stdout()
+    interrupts.leave(2)
+    raise SystemExit(2) from None
+
+
+def print_error(message: str) -> None:
+    """Print a mistake as one line on stderr."""
+    print(f"error: {short(printable(message), MOST)}", file=sys.stderr)
+
+
+def _discard_stdout() -> None:
+    # what stdout still holds would fail once more when the interpreter ends
+    with contextlib.suppress(ClusterNetError, OSError):
+        _flush()
+        return
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("clusternet").setLevel(logging.INFO)
+
+
+def _interrupted(state: str) -> str:
+    return f"interrupted; {short(printable(state), MOST)}" if state else "interrupted."

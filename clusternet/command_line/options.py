@@ -1,0 +1,330 @@
+"""The command line: every option declared once, and what all scripts do alike.
+
+Nothing here imports a library that takes long to load: bad flags and ``--help`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NoReturn, cast
+
+import configargparse
+
+from clusternet.command_line.command import load_network_library, print_error, run_command, say
+from clusternet.errors import SettingsError
+from clusternet.foreign_errors import reason
+from clusternet.messages import short_value
+from clusternet.nodata import NODATA_RULES, number
+from clusternet.settings import TrainingSettings, read_yaml, unknown_key_message
+from clusternet.windows import EDGES
+
+__all__ = [
+    "OPTIONS",
+    "Parser",
+    "load_network_library",
+    "run_command",
+    "say",
+    "training_defaults",
+    "training_settings",
+]
+
+_SHAPE: dict[str, Any] = dict(nargs=2, type=int, metavar=("ROWS", "COLS"))
+_PATH: dict[str, Any] = dict(type=Path, metavar="PATH")
+_FLAG: dict[str, Any] = dict(action=argparse.BooleanOptionalAction)
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    # shared
+    "output": _PATH | dict(help="run folder to write (default: runs/ and the name of PATCHES)"),
+    "output_folder": _PATH | dict(help="folder to write to"),
+    "overwrite": dict(action="store_true", help="replace an output that ClusterNet wrote"),
+    "workers": dict(type=int, help="threads or processes that read and write beside the main one"),
+    "seed": dict(type=int, help="fixes every random choice (docs/method.md: what "
+        "may still differ)"),
+    "nodata": dict(
+        type=number, metavar="X", help="value that marks pixels without data, instead of what the "
+        "files say; 0 makes black nodata"
+    ),
+    "nodata_rule": dict(choices=NODATA_RULES, help="a pixel has no data where any band has none, "
+        "or only where all bands have none (default: any; all in 8-bit rasters whose bands share "
+        "a nodata value, since single zeros are common in dark places)"),
+    # tools/patch_generator.py
+    "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
+        "named as their rasters or with _mask appended; 255 will mark pixels without a label, "
+        "and classes.json names the classes"),
+    "patch_shape": _SHAPE | dict(help="size of a patch in pixels"),
+    "crop_shape": _SHAPE | dict(help="also write the centre of each patch, of this size; "
+        "masks, if any, are cut to it too"),
+    "stride": _SHAPE | dict(help="step between patches in pixels (default: the patch shape)"),
+    "edge": dict(choices=EDGES, help="last row and column of patches: shifted back inside the "
+        "raster, padded with nodata, or dropped"),
+    "keep_dark_region_ratio": dict(type=float, metavar="RATIO", help="largest share of nodata "
+        "pixels (black ones with --nodata 0) in a patch that is kept; padding does not count"),
+    # main.py
+    "test_img_folder": _PATH | dict(help="patches to write cluster maps of after every epoch"),
+    "out_pred_masks_test": _PATH | dict(help="where those maps go (default: test_maps in the run)"),
+    "img_shape": _SHAPE | dict(help="resize patches to this (default: their own shape)"),
+    "num_clusters": dict(type=int, help="number of clusters"),
+    "num_epochs": dict(type=int, help="alternations of clustering and training"),
+    "learn_rate": dict(type=float, help="learning rate of Adam"),
+    "train_batch_size": dict(type=int, help="patches in a training step (default: a "
+        "thirtieth of an epoch, 4 of 256 x 256 at most)"),
+    "clust_batch_size": dict(type=int, help="patches in a group, with --cluster_scope batch"),
+    "cluster_scope": dict(choices=("epoch", "batch"), help="one codebook for all patches, or "
+        "a fresh one for each group of patches as in the published code"),
+    "fixed_filters": _FLAG | dict(help="cluster pixels by the fixed filters beside the network's "
+        "features"),
+    "epoch_megapixels": dict(type=float, metavar="MEGAPIXELS", help="size of an epoch: patches "
+        "drawn anew each time, in millions of pixels, a third of all at most; 0 takes all"),
+    "augment": _FLAG | dict(help="train on flipped, turned and relit views of what was labelled"),
+    "padding": dict(choices=("same", "valid"), help="same labels every pixel of a patch, valid "
+        "only its centre as in the published code"),
+    "base_filters": dict(type=int, help="filters of the first level of the U-Net"),
+    "num_features": dict(type=int, help="features a pixel"),
+    "feature_transform": dict(choices=("none", "standardise", "whiten", "neighbours"),
+        help="what is done to features before K-Means; neighbours lets count less what changes "
+        "over 16 pixels"),
+    "samples_per_centroid": dict(type=int, help="pixels sampled for K-Means, for each cluster; "
+        "0 takes all (only with --cluster_scope batch)"),
+    "sample_patches": dict(type=int, help="patches the sample is drawn from, at most"),
+    "kmeans_iterations": dict(type=int, help="iterations of K-Means at each clustering"),
+    "precision": dict(choices=("auto", "float32", "mixed_bfloat16"),
+        help="arithmetic inside the network; auto takes bfloat16 where the hardware has it"),
+    "skip_bad_files": _FLAG | dict(help="leave damaged patches out, and count them"),
+    "resume": dict(action="store_true", help="go on with the run in the output folder"),
+    "current_epoch": dict(type=int, metavar="EPOCH", help="number to start counting epochs at"),
+    "pretrained_weights": _PATH | dict(help="model.keras of another run, or a .weights.h5 file, "
+        "to start from"),
+    "out_weights_file": _PATH | dict(help="also write the final weights here (.weights.h5)"),
+    # tools/full_prediction.py
+    "assign": dict(choices=("codebook", "head"), help="clusters by the nearest centroid, or by "
+        "the softmax head"),
+    "window_size": dict(type=int, metavar="PIXELS", help="side of what is predicted at once; "
+        "memory grows with its square, the map does not depend on it"),
+    "confidence": _FLAG | dict(help="also write how clear each pixel's cluster is, 0 to 254"),
+    "features": _FLAG | dict(help="also write the features, one byte each"),
+    "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
+    "skip_existing": dict(action="store_true", help="leave rasters alone whose maps were made by "
+        "this very call: an interrupted folder goes on; our other maps there are replaced"),
+    # labels
+    "class_field": dict(metavar="FIELD", help="field of vector labels that holds the class "
+        "(default: class)"),
+    "layer": dict(metavar="NAME", help="layer of vector files that hold several"),
+    "background": dict(type=int, metavar="CLASS", help="class of pixels under no shape of vector "
+        "labels (default: unlabelled)"),
+    # tools/clusters2classes.py
+    "legend": _PATH | dict(help="legend.csv to apply, instead of labels"),
+    "run": _PATH | dict(help="run folder that the maps come from; needed to find the nearest "
+        "labelled cluster"),
+    "unlabelled": dict(choices=("nearest", "unknown"), help="what clusters become that no label "
+        "touches: the class of the nearest labelled centroid, or unknown"),
+    "rule": dict(choices=("majority", "binary"), help="majority of the labelled pixels, or as in "
+        "the published code: labels are 0 and 1, and a cluster becomes 1 where "
+        "--keep_clust_threshold says so, else 0"),
+    "keep_clust_threshold": dict(type=float, metavar="SHARE", help="with --rule binary: least "
+        "share of 1 among the labelled pixels of a cluster that becomes 1"),
+    "gt_fraction": dict(type=float, metavar="SHARE", help="share of the label files that are "
+        "used, drawn at random"),
+    "polygons": _PATH | dict(help="also write polygons to this GeoPackage"),
+    "sieve": dict(type=int, metavar="PIXELS", help="of polygons: smaller patches take the class "
+        "of their largest neighbour"),
+    "min_area": dict(type=int, metavar="PIXELS", help="of polygons: leave smaller ones out"),
+    "simplify": dict(type=float, metavar="PIXELS", help="of polygons: tolerance of simplified "
+        "borders"),
+    # tools/rasterization.py
+    "burn_value": dict(type=int, metavar="CLASS", help="give all shapes this class"),
+    "order_field": dict(metavar="FIELD", help="burn in ascending order of this field, so that "
+        "higher values lie on top (default: order of the file)"),
+    "all_touched": _FLAG | dict(help="label every pixel that a shape touches, not only those "
+        "whose centre it covers"),
+    # tools/interactive.py
+    "strokes": _PATH | dict(help="strokes drawn before (.gpkg, .geojson), or any points, lines and "
+        "areas with a class"),
+    "drawn_on": _PATH | dict(help="raster that the strokes were drawn on, if it is another one "
+        "of the same run"),
+    "stroke_rule": dict(choices=("perceptron", "logistic", "centroids", "clusters", "forest"),
+        help="how strokes become classes; clusters is the published rule"),
+    "smooth": dict(type=int, metavar="PIXELS", help="side of the squares that smooth a map along "
+        "edges of the image; 1 leaves every pixel its own class"),
+    "cache_folder": _PATH | dict(help="where the scene's features are kept, about 100 bytes a "
+        "pixel (default: beside the run)"),
+    "host": dict(help="address to serve the page on; 0.0.0.0 lets other machines in, with a token "
+        "that is printed"),
+    "port": dict(type=int, help="port to serve the page on; 0 takes a free one"),
+    "browser": _FLAG | dict(help="open the page in the default browser"),
+    # tools/evaluation.py
+    "history": dict(type=Path, metavar="RUN", help="also score the test maps of each epoch of "
+        "this run, trained with --test_img_folder; alone with LABELS, only them"),
+    "clusters": _FLAG | dict(help="the maps hold clusters, or classes (default: as they say "
+        "themselves, else classes)"),
+    "classes": _PATH | dict(help="classes.json or legend.csv: names of the classes that labels "
+        "may hold"),
+    "ignore_label": dict(type=int, metavar="LABEL", help="label value of pixels without a label, "
+        "beside the file's own nodata (default: 255 in 8-bit rasters)"),
+    "labelled_fraction": dict(type=float, metavar="FRACTION", help="of cluster maps, the share "
+        "of blocks of 128 x 128 pixels whose labels name the clusters"),
+    "draws": dict(type=int, help="of cluster maps, how often such blocks are drawn"),
+}  # fmt: skip
+
+_PATHS = {name for name, option in OPTIONS.items() if option.get("type") is Path}
+_NOT_IN_FILES = _PATHS | {"overwrite", "resume", "skip_existing", "config", "help"}
+
+
+class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
+    """argparse with ``--config FILE.yaml``, one-line errors, and no abbreviations."""
+
+    def __init__(self, description: str) -> None:
+        """Start a parser whose help opens with ``description``."""
+        super().__init__(
+            description=description,
+            allow_abbrev=False,
+            config_file_parser_class=type("_", (_CheckedFileParser,), {"parser": self}),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_config_file_help=False,  # --config says it shorter
+            add_env_var_help=False,
+            config_file_open_func=_open_config,
+        )
+        # argparse takes -9999 for a value but -3.4e38, a common nodata value, for a flag
+        self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.I)
+
+    def add(
+        self,
+        names: Sequence[str],
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        required: bool = False,
+    ) -> None:
+        """Add options of the registry, with their defaults shown in the help."""
+        for name in names:
+            option = dict(OPTIONS[name])
+            if required:
+                option["required"] = True
+            default = (defaults or {}).get(name)
+            if default is not None:
+                shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+                if isinstance(default, bool):
+                    shown = "yes" if default else "no"
+                option["default"] = default
+                option["help"] += f" (default: {shown})"
+            self.add_argument(f"--{name}", **option)
+
+    def add_config(self) -> None:
+        """Add ``--config``, a YAML file of options."""
+        self.add_argument(
+            "--config", is_config_file=True, metavar="FILE.yaml",
+            type=lambda text: Path(text).expanduser(),
+            help="YAML file of options (not of paths); flags win over it",
+        )  # fmt: skip
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and one line."""
+        print_error(f"{' '.join(message.split())} (--help lists the options)")
+        raise SystemExit(2)
+
+    def parse_known_intermixed_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as argparse does, but name what is left over."""
+        found, rest = super().parse_known_intermixed_args(args, namespace)
+        self._refuse_rest(rest, args)
+        return found, rest
+
+    def parse_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse as argparse does, but name what is left over."""
+        found, rest = self.parse_known_args(args, namespace)
+        self._refuse_rest(rest, args)
+        return cast(argparse.Namespace, found)
+
+    def _refuse_rest(self, rest: list[str], args: Sequence[str] | None) -> None:
+        if not rest:
+            return
+        first, given = rest[0], list(sys.argv[1:] if args is None else args)
+        if first.startswith("-"):
+            flag = first.partition("=")[0].lstrip("-")
+            known = [name[2:] for action in self._actions for name in action.option_strings]
+            self.error(unknown_key_message(flag, known, prefix="--"))
+        before = given[: len(given) - 1 - given[::-1].index(first)]
+        flags = [place for place, text in enumerate(before) if text.startswith("--")]
+        after = f" after {' '.join(before[flags[-1] :])}" if flags else ""
+        self.error(f"unexpected '{first}'{after}: nothing more is expected there.")
+
+
+def _open_config(path: str) -> IO[str]:
+    try:
+        return Path(path).open(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(reason(error)) from error  # the parser names the file
+
+
+class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[misc]
+    """A YAML reader that names the file and the key when something is wrong."""
+
+    parser: Parser
+
+    def parse(self, stream: Any) -> dict[str, str | list[str]]:
+        """Return the values as text, as they would stand on the command line."""
+        try:
+            values = read_yaml(Path(stream.name))
+        except SettingsError as error:
+            raise configargparse.ConfigFileParserException(str(error)) from error
+        actions = {action.dest: action for action in self.parser._actions}
+        known = sorted(actions.keys() - _NOT_IN_FILES)
+        texts: dict[str, str | list[str]] = {}
+        for key, value in values.items():
+            problem = None
+            if key in _NOT_IN_FILES or (key in actions and not actions[key].option_strings):
+                problem = f"'{key}' belongs on the command line, not in a settings file."
+            elif key not in known:
+                problem = unknown_key_message(str(key), known)
+            elif value is not None:  # which stands for the default
+                problem = _value_problem(actions[key], value)
+                texts[key] = list(map(str, value)) if isinstance(value, list) else str(value)
+            if problem is not None:
+                raise configargparse.ConfigFileParserException(f"{stream.name}: {problem}")
+        return texts
+
+
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number", number: "a number"}
+
+
+def _value_problem(action: argparse.Action, value: Any) -> str | None:
+    """Say what is wrong with a value of a settings file; None if nothing is."""
+    values = value if isinstance(value, list) else [value]
+    if isinstance(action, argparse.BooleanOptionalAction):
+        expected = None if isinstance(value, bool) else "yes or no"
+    elif action.nargs is None and isinstance(value, (list, dict)):
+        expected = "one value"
+    elif isinstance(action.nargs, int) and len(values) != action.nargs:
+        expected = f"a list of {action.nargs} values"
+    elif action.choices is not None and not set(values) <= set(action.choices):
+        expected = f"one of {', '.join(action.choices)}"
+    else:
+        expected = None if _converts(action.type, values) else _NUMBERS[action.type]
+    return expected and f"{action.dest}: expected {expected}, received {short_value(value)}."
+
+
+def _converts(kind: Any, values: list[Any]) -> bool:
+    try:
+        for value in values:
+            if kind in _NUMBERS:
+                kind(str(value))  # 2.7 is no int, and True is no number
+    except ValueError:
+        return False
+    return True
+
+
+def training_defaults() -> dict[str, Any]:
+    """Return the default of each training setting by name."""
+    return {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
+
+
+def training_settings(args: argparse.Namespace) -> TrainingSettings:
+    """Build the training settings from parsed arguments."""
+    values = {name: getattr(args, name) for name in training_defaults()}
+    return TrainingSettings.from_mapping(values)

@@ -1,0 +1,119 @@
+"""Write synthetic scenes as the rasters that a user would bring."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.files.outputs import Kind, new_folder
+from clusternet.processes.interrupts import interrupts
+from clusternet.files.locks import claimed
+from clusternet.processes.progress import Progress
+from clusternet.raster import create_map, make_profile
+from clusternet.demo.scene.labels import write_label_polygons
+from clusternet.demo.scene.making import CLASS_NAMES, Scene, make_scene
+from clusternet.types import BoolArray
+from clusternet.processes.waiting import run_aside
+from clusternet.windows import Shape, Window
+
+CLASS_COLOURS = np.array(
+    [(222, 205, 135), (52, 112, 60), (96, 96, 100), (205, 72, 58), (58, 110, 184)], np.uint8
+)
+"""(classes, 3), the RGB of each class in the truth rasters."""
+
+_EPSG = 32631  # UTM zone 31 north
+_ORIGIN = 448_000.0, 5_412_000.0  # metres, upper left corner of the first scene
+_PIXEL_SIZE = 0.5  # metres
+_IMAGE_NODATA, _TRUTH_NODATA = 0, 255
+
+
+_SCENES = "train", "unseen"
+_FILES = {
+    "classes.json", "labels.gpkg",
+    *(f"{place}/{name}.tif" for place in ("images", "masks") for name in _SCENES),
+    *(f"masks/{name}{ending}" for name in _SCENES for ending in (".qml", ".tif.aux.xml")),
+}  # fmt: skip
+
+
+def _class_list() -> str:
+    classes = {str(value): name for value, name in enumerate(CLASS_NAMES)}
+    return json.dumps(classes, indent=1) + "\n"
+
+
+SCENES = Kind(
+    "folder of synthetic scenes",
+    lambda folder: (
+        (folder / "classes.json").read_text(encoding="utf-8") == _class_list()
+        and all((folder / "images" / f"{name}.tif").is_file() for name in _SCENES)
+    ),
+    lambda _folder: lambda place: place in _FILES,
+)
+
+DEMO = Kind("demo", lambda folder: SCENES.owns(folder / "scene"), lambda _: lambda _: False)
+"""What tools/demo.py writes around its scenes; never replaced as a whole."""
+
+
+@interrupts.listening()
+def write_scenes(
+    folder: Path, *, seed: int = 1, shape: Shape = (768, 1024), overwrite: bool = False
+) -> list[Path]:
+    """Write a scene to train on and one never seen, with their truth.
+
+    The folder then holds ``images/train.tif`` and ``images/unseen.tif`` (RGB, nodata 0),
+    ``masks/train.tif`` and ``masks/unseen.tif`` (class values, nodata 255), ``classes.json``
+    (value -> name), and ``labels.gpkg``, twenty small polygons drawn on the first scene. All
+    lie in EPSG:32631 with pixels of half a metre. The scenes have one
+    slanted corner without data each, as images have that were warped onto a map.
+
+    Args:
+        folder: the folder to create.
+        seed: fixes both scenes.
+        shape: (rows, cols) of each scene; at least 128 each.
+        overwrite: replace an existing folder.
+
+    Returns:
+        The two images.
+
+    Raises:
+        SettingsError: if the shape is too small.
+        OutputError: if the folder exists, or cannot be written.
+    """
+    with claimed(folder), new_folder(folder, kind=SCENES, overwrite=overwrite) as part:
+        for number, name in enumerate(Progress(_SCENES, desc="scenes", unit="scene")):
+            # no two seeds share a scene
+            scene = run_aside(partial(make_scene, 2 * seed + number, shape))
+            missing = _slanted_corner(shape, lower=number == 0)
+            east = _ORIGIN[0] + number * (shape[1] + 200) * _PIXEL_SIZE
+            _write_scene(part, name, scene, missing, (east, _ORIGIN[1]))
+        (part / "classes.json").write_text(_class_list(), encoding="utf-8")
+    return [folder / "images" / f"{name}.tif" for name in _SCENES]
+
+
+def _slanted_corner(shape: Shape, *, lower: bool) -> BoolArray:
+    """Return True (rows, cols) in a triangle at the lower right, or else at the upper left."""
+    down, right = (np.arange(size) / size for size in shape)
+    corner: BoolArray = down[:, None] / 0.34 + right / 0.17 < 1
+    return corner[::-1, ::-1] if lower else corner
+
+
+def _write_scene(
+    folder: Path, name: str, scene: Scene, missing: BoolArray, origin: tuple[float, float]
+) -> None:
+    pixels = np.where(missing[..., None], _IMAGE_NODATA, scene.pixels).astype(np.uint8)
+    truth = np.where(missing, _TRUTH_NODATA, scene.truth).astype(np.uint8)
+    image_path, mask_path = (folder / kind / f"{name}.tif" for kind in ("images", "masks"))
+    grid = make_profile(
+        image_path, missing.shape, epsg=_EPSG, origin=origin, pixel_size=_PIXEL_SIZE
+    )
+    whole = Window(0, 0, *missing.shape)
+    with create_map(image_path, grid, num_bands=3, nodata=_IMAGE_NODATA) as image:
+        image.write(whole, pixels)
+    with create_map(
+        mask_path, grid, nodata=_TRUTH_NODATA, colours=CLASS_COLOURS, names=scene.class_names
+    ) as mask:
+        mask.write(whole, truth)
+    if name == "train":
+        write_label_polygons(folder / "labels.gpkg", truth, grid, scene.class_names)

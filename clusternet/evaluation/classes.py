@@ -1,0 +1,109 @@
+"""The classes of an evaluation: their names, and which of them maps and labels share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.errors import LabelError
+from clusternet.evaluation.results import Kind
+from clusternet.evaluation.tally import FileTally
+from clusternet.labels.rules import LabelRules
+from clusternet.legend.meeting import Meeting
+from clusternet.messages import short
+from clusternet.metrics import NO_CLASS, Counts
+from clusternet.types import IntArray
+
+logger = logging.getLogger(__name__)
+
+
+def class_names(tallies: Sequence[FileTally], kind: Kind, rules: LabelRules) -> tuple[str, ...]:
+    """Name every class number from 0 on: as the user's list does, else as the files do."""
+    given = rules.options.classes
+    if given:
+        return tuple(map(given.name, range(given.num_classes)))
+    num_classes = num_labels = max(tally.table.shape[1] for tally in tallies)
+    if kind == "classes":
+        num_classes = max(num_labels, *(tally.table.shape[0] for tally in tallies))
+        if not any(rules.meeting.statements[tally.map_path].names for tally in tallies):
+            _warn_of_clusters(num_classes, num_labels)
+    shown = [_name(rules.meeting, value) for value in range(num_classes)]
+    return tuple(
+        name if shown.count(name) == 1 else f"{name} ({value})" for value, name in enumerate(shown)
+    )
+
+
+def _name(meeting: Meeting, value: int) -> str:
+    return meeting.classes.no_classes.get(value) or meeting.name(value)
+
+
+def _warn_of_clusters(num_classes: int, num_labels: int) -> None:
+    if num_classes > 2 * num_labels + 2:
+        logger.warning(
+            "the maps hold values up to %d but the labels only up to %d; "
+            "add --clusters if they are cluster maps", num_classes - 1, num_labels - 1,
+        )  # fmt: skip
+
+
+def identity(table: Counts, rules: LabelRules) -> IntArray:
+    """Map each value of class maps to itself, or to no class where it is no known class.
+
+    Args:
+        table: (map values, classes) counts.
+        rules: of the labels, with the common classes.
+    """
+    given, lacking = rules.options.classes, rules.meeting.classes.no_classes.keys()
+    mapping = np.full(len(table), NO_CLASS, np.int32)
+    known = set(given.names or range(len(table))) - lacking
+    for value in known & set(range(len(table))):
+        mapping[value] = value
+    strange = set(np.flatnonzero(table.any(axis=1)).tolist()) - known - lacking
+    if strange:
+        logger.warning(
+            "the maps hold %d class(es) that the class list does not name, such as %s; they count "
+            "as wrong; add --clusters if they are cluster maps",
+            len(strange), rules.meeting.name(min(strange)),
+        )  # fmt: skip
+    return mapping
+
+
+def warn_of_partners(table: Counts, maps: Iterable[Path], rules: LabelRules) -> None:
+    """Name classes that only the maps or only the labels have.
+
+    Args:
+        table: (map values, classes) counts.
+        maps: the class maps.
+        rules: of the labels, with the common classes.
+
+    Raises:
+        LabelError: if both state names and have no class in common.
+    """
+    meeting = rules.meeting
+    in_maps = set(np.flatnonzero(table.any(axis=1)).tolist())
+    for path in set(maps):
+        in_maps |= set(meeting.onto(path, is_map=True).changes.values())
+    used = set(np.flatnonzero(table.any(axis=0)).tolist())
+    in_labels = used | rules.inventory.known
+    lacking = meeting.classes.no_classes.keys()
+    if not meeting.nameless and not (used & in_maps):
+        raise LabelError(
+            f"No class of the maps ({_listed(meeting, in_maps - lacking)}) has the name of a class "
+            f"of the labels ({_listed(meeting, used)}); make the names equal, for example in the "
+            "legend.csv that the maps are made with."
+        )
+    for lonely, side, other in (
+        (used - in_maps, "labels", "maps"),
+        (in_maps - in_labels - lacking, "maps", "labels"),
+    ):
+        if lonely:
+            logger.warning(
+                "classes that only the %s have, not the %s: %s; their pixels count as wrong.",
+                side, other, _listed(meeting, lonely),
+            )  # fmt: skip
+
+
+def _listed(meeting: Meeting, numbers: Iterable[int]) -> str:
+    return short(", ".join(meeting.name(number) for number in sorted(numbers)), 90)

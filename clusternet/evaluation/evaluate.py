@@ -1,0 +1,256 @@
+"""Score maps against labels, window by window, over any number of files.
+
+Every window is reduced to a table of counts (map value, label) at once, so memory depends on the
+numbers of clusters and classes, not on the size of the rasters.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.errors import LabelError
+from clusternet.evaluation.classes import class_names, identity, warn_of_partners
+from clusternet.evaluation.draws import check_draw_settings, draw_blocks, score_draws
+from clusternet.evaluation.results import (
+    Agreement,
+    EvaluationReport,
+    FileAgreement,
+    Kind,
+)
+from clusternet.evaluation.tally import (
+    FileTally,
+    MapHeader,
+    Picture,
+    added,
+    read_header,
+    tally_file,
+)
+from clusternet.labels.files import map_statements, mask_values, settle_labels
+from clusternet.labels.pairing import Pair, pair_files
+from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules
+from clusternet.legend.class_list import ClassList
+from clusternet.legend.inventory import DRAW_LARGER
+from clusternet.metrics import (
+    NO_CLASS,
+    Counts,
+    Scores,
+    ari,
+    majority_mapping,
+    mapped_confusion,
+    nmi,
+    one_to_one_mapping,
+)
+from clusternet.nodata import declaring_hint
+from clusternet.processes.interrupts import interrupts
+from clusternet.processes.progress import Progress
+from clusternet.types import BoolArray, IntArray
+
+logger = logging.getLogger(__name__)
+
+_NUM_PICTURES = 6
+
+
+@interrupts.listening()
+def evaluate(
+    maps: Path,
+    labels: Path,
+    *,
+    clusters: bool | None = None,
+    classes: ClassList | None = None,
+    class_field: str | None = None,
+    layer: str | None = None,
+    ignore_label: int | None = None,
+    labelled_fraction: float = 0.1,
+    draws: int = 5,
+    seed: int = 1,
+) -> EvaluationReport:
+    """Score maps against labels.
+
+    Args:
+        maps: a map, or a folder of maps.
+        labels: a label raster or vector file, on any grid, or a folder of them (matched by base
+            name, see ``clusternet.labels.pairing.pair_files``).
+        clusters: True for cluster maps, False for class maps; None asks the maps (their tag
+            ``CLUSTERNET_KIND``), and takes them as class maps where they do not say.
+        classes: the classes that labels may hold; None takes any, with the names that the
+            files state.
+        class_field: field of vector labels that holds the class.
+        layer: layer of vector files that hold several.
+        ignore_label: label value of pixels without a label, beside the label file's own nodata;
+            None means 255 in 8-bit label rasters.
+        labelled_fraction: of cluster maps, share of the blocks whose labels name the clusters.
+        draws: of cluster maps, number of times that such blocks are drawn.
+        seed: fixes the draws.
+
+    Raises:
+        LabelError: if no map has labels, or labels hold unexpected values.
+        GridMismatchError: if labels cannot be laid over their map.
+        RasterError: if a raster cannot be read.
+        SettingsError: if the labelled fraction or the number of draws cannot be used.
+    """
+    check_draw_settings(labelled_fraction, draws, seed)
+    pairs = pair_files(maps, labels)
+    headers = [read_header(path) for path, _ in pairs]
+    kind = _resolve_kind(clusters, headers)
+    if kind == "classes":
+        headers = _settle_masks(headers)
+    options = LabelOptions(
+        classes or ClassList(), class_field=class_field, layer=layer, ignore_label=ignore_label
+    )
+    rules = _settle(headers, pairs, options, kind)
+    num_blocks = sum(header.num_blocks for header in headers)
+    drawn = draw_blocks(num_blocks, labelled_fraction, draws if kind == "clusters" else 0, seed)
+    tallies, labelled = _tally_all(pairs, headers, drawn, rules, kind)
+    names = class_names(tallies, kind, rules)
+    table = _pooled(tallies, len(names))
+    if kind == "classes":
+        warn_of_partners(table, [path for path, _ in pairs], rules)
+    mapping = majority_mapping(table) if kind == "clusters" else identity(table, rules)
+    draw_scores = one_to_one = None
+    if kind == "clusters":
+        draw_scores = score_draws(labelled, table, labelled_fraction, seed)
+        one_to_one = Scores.from_confusion(mapped_confusion(table, one_to_one_mapping(table)))
+    several = len(rules.meeting.statements) > 1
+    return EvaluationReport(
+        kind=kind,
+        class_names=names,
+        colours=rules.meeting.classes.colour_table(len(names)),
+        files=tuple(_file_agreement(tally, mapping, len(names), kind) for tally in tallies),
+        pooled=_agreement(tallies, table, mapping, kind),
+        one_to_one=one_to_one,
+        draws=draw_scores,
+        basis=rules.meeting.basis() if several else "",
+    )
+
+
+def _resolve_kind(clusters: bool | None, headers: Sequence[MapHeader]) -> Kind:
+    if clusters is not None:
+        return "clusters" if clusters else "classes"
+    cluster_maps = [header.path for header in headers if header.kind == "clusters"]
+    if cluster_maps and len(cluster_maps) < len(headers):
+        raise LabelError(
+            f"{cluster_maps[0]}: is a cluster map, but others beside it are not; "
+            "evaluate them apart, or say what all are with --clusters or --no-clusters."
+        )
+    return "clusters" if cluster_maps else "classes"
+
+
+def _settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
+    """Take maps of only 0 and 255 that declare no nodata as class maps of two classes."""
+    plain = [header for header in headers if not header.declares_nodata]
+    if len(plain) < len(headers):
+        return list(headers)
+    found: set[int] = set()
+    for header in plain:
+        values = mask_values(header.path)
+        if values is None:
+            return list(headers)
+        found |= values
+    if found != {0, UNLABELLED}:
+        return list(headers)
+    first = headers[0].path
+    logger.warning(
+        "%s: the maps hold only 0 and 255, taken as the classes 0 and 1; if 255 means no data, %s.",
+        first, declaring_hint(first, UNLABELLED, None),
+    )  # fmt: skip
+    return [replace(header, nodata=None, is_mask=True) for header in headers]
+
+
+def _settle(
+    headers: Sequence[MapHeader], pairs: Sequence[Pair], options: LabelOptions, kind: Kind
+) -> LabelRules:
+    """Find the common classes of labels and, if they hold classes, of maps."""
+    maps = []
+    if kind == "classes":
+        maps = map_statements((header.path, header.kind == "classes") for header in headers)
+    return settle_labels((label for _, label in pairs), options, maps=maps,
+                         advice="--ignore_label 255 if 255 means no label")  # fmt: skip
+
+
+def _tally_all(
+    pairs: Sequence[Pair],
+    headers: Sequence[MapHeader],
+    drawn: BoolArray,
+    rules: LabelRules,
+    kind: Kind,
+) -> tuple[list[FileTally], Counts]:
+    """Count all files; return those that have labels, and the labelled tables of the draws."""
+    pictured = set(np.linspace(0, len(pairs) - 1, _NUM_PICTURES).round().astype(int).tolist())
+    ends = np.cumsum([header.num_blocks for header in headers])
+    tallies, overlapping = [], False
+    labelled = np.zeros((len(drawn), 1, 1), np.int64)
+    total = sum(header.shape[0] * header.shape[1] for header in headers)
+    with Progress(total=total, unit="px", unit_scale=True, desc="evaluating") as bar:
+        for number, (header, (_, label_path)) in enumerate(zip(headers, pairs, strict=True)):
+            onto = rules.meeting.onto(header.path, is_map=True) if kind == "classes" else None
+            tally, part = tally_file(
+                header, label_path, drawn[:, ends[number] - header.num_blocks : ends[number]],
+                rules=rules, onto=onto, with_picture=number in pictured, progress=bar.update,
+            )  # fmt: skip
+            overlapping |= tally.overlaps
+            if tally.table.any():
+                tallies.append(tally)
+                labelled = added(labelled, part)
+    why = rules.inventory.why_none() or "it holds nothing but nodata and the ignored label"
+    why += "."
+    if not overlapping:
+        why = "it does not lie there; is the CRS of both stated correctly?"
+    _report_unlabelled(pairs, {tally.map_path for tally in tallies}, why)
+    rules.inventory.report(advice=DRAW_LARGER)
+    return tallies, labelled
+
+
+def _report_unlabelled(pairs: Sequence[Pair], used: set[Path], why: str) -> None:
+    missing = [pair for pair in pairs if pair[0] not in used]
+    if not used:
+        map_path, label_path = missing[0]
+        others = f"; nor do the labels of {len(missing) - 1} other map(s)" if missing[1:] else ""
+        raise LabelError(f"{label_path}: gives no pixel of {map_path} a label{others}: {why}")
+    if missing:
+        logger.warning(
+            "%d of %d maps have no labelled pixel and are left out: %s",
+            len(missing), len(pairs), ", ".join(path.name for path, _ in missing[:3]),
+        )  # fmt: skip
+
+
+def _pooled(tallies: Sequence[FileTally], num_classes: int) -> Counts:
+    pooled = np.zeros((1, num_classes), np.int64)
+    for tally in tallies:
+        pooled = added(pooled, tally.table)
+    return pooled
+
+
+def _file_agreement(
+    tally: FileTally, mapping: IntArray, num_classes: int, kind: Kind
+) -> FileAgreement:
+    table = _pooled([tally], num_classes)
+    picture = tally.picture
+    if picture is not None:
+        lookup = np.append(mapping, NO_CLASS)  # the last entry serves the -1 of nodata
+        known = np.where(picture.predicted < len(mapping), picture.predicted, -1)
+        # labels where the map has no data may have classes that no other pixel has
+        truth = np.where(picture.truth < num_classes, picture.truth, -1)
+        picture = Picture(lookup[known], truth)
+    agreement = _agreement([tally], table, mapping[: len(table)], kind)
+    return FileAgreement(tally.map_path, tally.label_path, agreement, picture)
+
+
+def _agreement(
+    tallies: Sequence[FileTally], table: Counts, mapping: IntArray, kind: Kind
+) -> Agreement:
+    confusion = mapped_confusion(table, mapping)
+    scores = Scores.from_confusion(confusion)
+    pixels, mapped = sum(t.pixels for t in tallies), sum(t.mapped for t in tallies)
+    return Agreement(
+        confusion=confusion,
+        scores=scores,
+        nodata_share=1 - mapped / pixels,
+        unlabelled_share=1 - scores.pixels / mapped,
+        nmi=nmi(table) if kind == "clusters" else None,
+        ari=ari(table) if kind == "clusters" else None,
+    )

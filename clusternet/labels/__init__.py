@@ -1,0 +1,1 @@
+"""What people know of a scene: classes, legends, label files and strokes."""

@@ -1,0 +1,167 @@
+"""Which label file belongs to which map: by base name, whatever suffix either carries."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from clusternet.errors import LabelError
+from clusternet.files.folders import check_readable, first_names, search_folder
+from clusternet.raster import RASTER_SUFFIXES, find_rasters, warn_of_orientation
+from clusternet.raster.finding import report_forbidden, report_left_out
+
+logger = logging.getLogger(__name__)
+
+_VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".gml")  # .json: class lists too
+Pair = tuple[Path, Path]
+
+_WORD = r"(clusters?|class(es)?|maps?|pred(iction)?s?|masks?|labels?|gt|(ground)?_?truth|reference)"
+_KNOWN_SUFFIXES = re.compile(rf"([_\-. ]{_WORD})+$", re.IGNORECASE)
+_NOT_MAPS = re.compile(r"[_\-. ](confidence|features?)$", re.IGNORECASE)
+_FREE_SUFFIX = re.compile(r"[_\-. ][A-Za-z]")  # a digit would be the number of another scene
+_PREFERRED = (".tif", ".tiff")
+
+
+def pair_files(maps: Path, labels: Path) -> list[Pair]:
+    """Find the label file of each map.
+
+    A single label file goes with every map. In a folder (searched with the folders below it) a
+    label file belongs to a map of the same base name: suffixes such as ``_clusters``,
+    ``_classes`` or ``_mask`` do not count on either side, and a map may carry any other suffix
+    that starts with a letter, such as ``_v2``. The same relative folder is preferred. Maps
+    without labels are left out with a warning; confidence and feature rasters are no maps.
+
+    Args:
+        maps: a map, or a folder of maps.
+        labels: a label raster or vector file, or a folder of them.
+
+    Returns:
+        (map, label file) pairs, sorted by map.
+
+    Raises:
+        RasterError: if there are no maps.
+        LabelError: if there are no labels, none fits, or two fit the same map.
+    """
+    map_files = find_maps(maps)
+    if labels.is_file():
+        warn_of_orientation([*map_files, labels])
+        return [(path, labels) for path in map_files]
+    if labels.resolve() == maps.resolve():
+        raise LabelError(f"{labels}: expected labels in another folder than the maps.")
+    index = _LabelIndex(labels)
+    root = maps if maps.is_dir() else maps.parent
+    found = {path: index.find(path.relative_to(root)) for path in map_files}
+    claimed = {label for label in found.values() if label is not None}
+    for path, label in found.items():
+        if label is None:
+            found[path] = index.find_longest_start(path.relative_to(root), claimed)
+    pairs = [(path, label) for path, label in found.items() if label is not None]
+    warn_of_orientation(path for pair in pairs for path in pair)
+    _report_unmatched([path for path, label in found.items() if label is None], maps, labels)
+    _report_unused(index.files - {label for _, label in pairs}, labels)
+    return pairs
+
+
+def base_name(path: Path) -> str:
+    """Return the file name without ending and without words such as ``_clusters`` or ``_mask``."""
+    return _KNOWN_SUFFIXES.sub("", path.stem) or path.stem
+
+
+def find_maps(maps: Path) -> list[Path]:
+    """Return ``maps`` itself, or the maps below it: no previews, confidence or feature rasters.
+
+    Raises:
+        RasterError: if there are none.
+    """
+    if maps.is_file():
+        return [maps]
+    rasters = [path for path in find_rasters(maps) if not _NOT_MAPS.search(path.stem)]
+    # A picture beside a GeoTIFF of the same name is a preview of it.
+    georeferenced = {p.with_suffix("") for p in rasters if p.suffix.lower() in _PREFERRED}
+    return [
+        path
+        for path in rasters
+        if path.suffix.lower() in _PREFERRED or path.with_suffix("") not in georeferenced
+    ]
+
+
+class _LabelIndex:
+    """The label files of a folder by base name."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise LabelError(f"{folder}: no such file or folder of labels.")
+        self.folder = folder
+        self._by_base: dict[str, list[Path]] = defaultdict(list)
+        search = search_folder(folder)
+        check_readable(folder, search, LabelError)
+        report_forbidden(folder, search)
+        report_left_out(folder, search, RASTER_SUFFIXES + _VECTOR_SUFFIXES)
+        for path in search.files:
+            if path.suffix.lower() in RASTER_SUFFIXES + _VECTOR_SUFFIXES:
+                self._by_base[base_name(path)].append(path)
+        if not self._by_base:
+            endings = ", ".join(RASTER_SUFFIXES + _VECTOR_SUFFIXES)
+            raise LabelError(f"{folder}: no label file found; expected files ending in {endings}.")
+
+    @property
+    def files(self) -> set[Path]:
+        """All label files."""
+        return {path for paths in self._by_base.values() for path in paths}
+
+    def find(self, map_path: Path) -> Path | None:
+        """Return the label file with the base name of a map (given relative to its folder)."""
+        candidates = self._by_base.get(base_name(map_path), [])
+        nearby = [p for p in candidates if p.relative_to(self.folder).parent == map_path.parent]
+        return self._only(nearby or candidates, map_path)
+
+    def find_longest_start(self, map_path: Path, claimed: set[Path]) -> Path | None:
+        """Return the label file whose base name starts the map's name, if no other map has it.
+
+        The claim matters where only some scenes are labelled: ``area_clusters`` has the labels
+        ``area``, so ``area_north_clusters`` is another scene, not the same one with a suffix.
+        """
+        starts = [
+            base
+            for base in self._by_base
+            if map_path.stem.startswith(base) and _FREE_SUFFIX.match(map_path.stem[len(base) :])
+        ]
+        if not starts:
+            return None
+        found = self.find(map_path.with_name(max(starts, key=len) + map_path.suffix))
+        return None if found in claimed else found
+
+    def _only(self, candidates: list[Path], map_path: Path) -> Path | None:
+        if len(candidates) > 1:
+            names = " and ".join(str(p.relative_to(self.folder)) for p in candidates[:2])
+            raise LabelError(
+                f"{self.folder}: expected one label file for {map_path}, found {names}; "
+                "move the others away."
+            )
+        return candidates[0] if candidates else None
+
+
+def _report_unmatched(unmatched: list[Path], maps: Path, labels: Path) -> None:
+    if not unmatched:
+        return
+    names = ", ".join(path.name for path in unmatched[:3])
+    if len(unmatched) > 3:
+        names += ", ..."
+    total = len(find_maps(maps))
+    if len(unmatched) == total:
+        raise LabelError(
+            f"{labels}: no label file is named like one of the {total} map(s) in {maps} "
+            f"({names}); expected, for a.tif or a_clusters.tif, a.png or a_mask.tif."
+        )
+    logger.warning(
+        "%d of %d maps have no labels in %s and are left out: %s",
+        len(unmatched), total, labels, names,
+    )  # fmt: skip
+
+
+def _report_unused(unused: set[Path], labels: Path) -> None:
+    if unused:
+        logger.info("%s: %d label file(s) belong to none of the maps and are left out: %s",
+                    labels, len(unused), first_names(sorted(unused), labels))  # fmt: skip

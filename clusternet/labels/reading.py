@@ -1,0 +1,215 @@
+"""Labels of any kind, read window by window on the grid of a map.
+
+Rasters on the same grid are read as they are, rasters on another grid are resampled (nearest
+neighbour), vectors are burnt; callers see no difference. Classes have the common numbers of all
+files of the command, and what becomes of labels is counted in the inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from clusternet.errors import LabelError
+from clusternet.labels.rules import UNLABELLED, LabelRules
+from clusternet.legend.inventory import LabelInventory
+from clusternet.legend.land_classes import MAX_CLASS
+from clusternet.legend.meeting import Renumbering
+from clusternet.nodata import Number, declaring_hint
+from clusternet.raster.alignment import (
+    Readable,
+    boxes_meet,
+    on_same_grid,
+    warped_onto,
+    window_around,
+)
+from clusternet.raster.burning import NO_LABEL, BurntLabels
+from clusternet.raster.categories import check_lossless
+from clusternet.raster.opening import open_raster
+from clusternet.raster.profile import RasterProfile
+from clusternet.raster.reading import Raster
+from clusternet.raster.shapes import Shapes, is_vector, read_shapes
+from clusternet.types import AnyArray, BoolArray, IntArray
+from clusternet.windows import Window, blocks
+
+__all__ = ["NO_LABEL", "Labels", "RasterLabels", "is_class_value", "open_labels_onto"]
+
+_NOTED_WINDOW = (2048, 2048)
+_MOST_NOTED = 100_000_000  # pixels of labels around a map that are looked through: some seconds
+
+
+class Labels(Protocol):
+    """Labels on the grid of a map."""
+
+    path: Path
+    """The file that they come from."""
+    overlaps: bool
+    """False if no label can lie on the map."""
+
+    def read(self, window: Window) -> tuple[IntArray, BoolArray]:
+        """Read a window of the map: labels (rows, cols), NO_LABEL where there is none, and
+        valid (rows, cols), True where there is one.
+        """
+
+
+@contextmanager
+def open_labels_onto(
+    path: Path, grid: RasterProfile, rules: LabelRules | None = None
+) -> Iterator[Labels]:
+    """Open labels, raster or vector, to be read on the grid of a map.
+
+    Args:
+        path: raster of class numbers, or vectors (by suffix).
+        grid: the map's profile.
+        rules: how all label files of the command are read; None reads this one by itself.
+
+    Raises:
+        GridMismatchError: if the two cannot be laid over each other: only one has a CRS, or
+            neither has and their sizes differ.
+        LabelError: if the file holds no labels, or values that are no class numbers.
+        RasterError: if a raster cannot be read.
+    """
+    rules = rules or LabelRules()
+    options = rules.options
+    if is_vector(path):
+        burnt = BurntLabels(
+            _read_once(path, rules), grid, unlabelled=options.ignore_label,
+            background=options.background,
+            lacking=rules.meeting.classes.no_classes, inventory=rules.inventory,
+        )  # fmt: skip
+        yield burnt
+        burnt.finish()
+        return
+    if path not in rules.meeting.statements:  # else it was checked when they were settled
+        check_lossless(path)
+    with open_raster(path, codes=True) as raster:
+        profile = raster.profile
+        if profile.num_bands != 1:
+            raise LabelError(
+                f"{path}: expected one band of class numbers, found {profile.num_bands} bands; "
+                "is this an image, or a coloured picture of labels?"
+            )
+        if on_same_grid(profile, grid):
+            yield RasterLabels(raster, rules)
+            return
+        with warped_onto(profile, grid) as view:
+            yield RasterLabels(view, rules, file=profile, overlaps=boxes_meet(profile, grid))
+        _note_classes(raster, window_around(profile, grid), rules)
+
+
+def _note_classes(raster: Raster, around: Window, rules: LabelRules) -> None:
+    """Note the classes that a label raster holds around a map on another grid.
+
+    Small objects may lie between the pixel centres of the map, so that a class vanishes.
+    """
+    if around.height * around.width > _MOST_NOTED:
+        return
+    labels = RasterLabels(raster, replace(rules, inventory=LabelInventory()))
+    for part in blocks(around.shape, _NOTED_WINDOW):
+        values, valid = labels.read(
+            Window(around.row + part.row, around.col + part.col, *part.shape)
+        )
+        rules.inventory.known.update(np.unique(values[valid]).tolist())
+
+
+def _read_once(path: Path, rules: LabelRules) -> Shapes:
+    """Return the shapes of a file, which the last map may have had too."""
+    options, meeting = rules.options, rules.meeting
+    if path not in rules.shapes:
+        rules.shapes.clear()
+        rules.shapes[path] = read_shapes(
+            path, class_field=options.class_field, layer=options.layer,
+            classes=meeting if path in meeting.statements else options.classes,
+        )  # fmt: skip
+    return rules.shapes[path]
+
+
+class RasterLabels:
+    """Labels from a raster that is, or was brought, on the map's grid."""
+
+    def __init__(
+        self,
+        raster: Readable,
+        rules: LabelRules | None = None,
+        *,
+        file: RasterProfile | None = None,
+        overlaps: bool = True,
+    ) -> None:
+        """Wrap an open raster; ``file`` is that of the file where the raster is only a view."""
+        rules = rules or LabelRules()
+        profile = file or raster.profile
+        self.path = profile.path
+        self.overlaps = overlaps
+        self._raster = raster
+        self._nodata = profile.nodata
+        # a view of a raster with a mask, which takes the place of its nodata value there
+        self._hidden_nodata = None
+        if file is not None and file.nodata is not None:
+            self._hidden_nodata = np.asarray(file.nodata).astype(file.dtype)
+        self._onto = rules.meeting.onto(self.path)
+        self._no_classes = rules.meeting.classes.no_classes
+        self._inventory = rules.inventory
+        self._is_mask = rules.is_mask
+        self._unlabelled = rules.options.ignore_label
+        self._by_convention = (
+            self._unlabelled is None
+            and profile.dtype == "uint8"
+            and not rules.is_mask
+            and not is_class_value(UNLABELLED, self._onto)
+        )
+
+    def read(self, window: Window) -> tuple[IntArray, BoolArray]:
+        """See `Labels.read`."""
+        pixels, valid = self._raster.read(window)
+        values = pixels[..., 0]
+        if self._hidden_nodata is not None:
+            valid &= values != self._hidden_nodata
+        if self._unlabelled is not None:
+            valid &= values != self._unlabelled
+        if self._by_convention:
+            marked = valid & (values == UNLABELLED)
+            self._inventory.add_undeclared(self.path, int(marked.sum()))
+            valid &= ~marked
+        labels = np.full(window.shape, NO_LABEL, np.int32)
+        labels[valid] = self._common_numbers(values[valid])
+        for number, name in self._no_classes.items():
+            lacking = labels == number
+            self._inventory.add_lacking(name, int(lacking.sum()))
+            labels[lacking] = NO_LABEL
+        valid = labels != NO_LABEL
+        self._inventory.add_read(labels[valid])
+        return labels, valid
+
+    def _common_numbers(self, values: AnyArray) -> IntArray:
+        if not values.size:
+            return values.astype(np.int32)
+        _check_class_numbers(self.path, values, self._nodata)
+        numbers = values.astype(np.int32)
+        if self._is_mask:
+            numbers = np.minimum(numbers, 1)
+        return self._onto.apply(numbers)
+
+
+def is_class_value(value: int, onto: Renumbering) -> bool:
+    """Tell whether a value of a file is known to be a class: by its name, or by the list."""
+    return value in onto.changes or (onto.shares_numbers and value in (onto.listed or ()))
+
+
+def _check_class_numbers(path: Path, values: AnyArray, nodata: Number | None) -> None:
+    fractions = values[values % 1 != 0] if values.dtype.kind == "f" else values[:0]
+    if fractions.size:
+        raise LabelError(
+            f"{path}: holds the value {fractions[0]:g}; expected whole class numbers. "
+            "Are these measurements, or labels resampled by averaging (take nearest neighbours)?"
+        )
+    for value in (values.min(), values.max()):
+        if not 0 <= value <= MAX_CLASS:
+            raise LabelError(
+                f"{path}: holds the label {int(value)}; expected 0 to {MAX_CLASS}. If it means "
+                f"no label, {declaring_hint(path, int(value), nodata)}."
+            )

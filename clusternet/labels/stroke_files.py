@@ -1,0 +1,248 @@
+"""Strokes on disk: GeoPackage or GeoJSON in the coordinates of the map."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas as pd
+import shapely
+from affine import Affine
+
+from clusternet.errors import GridMismatchError, LabelError
+from clusternet.files.outputs import KIND_TAG, Kind, new_file
+from clusternet.labels.strokes import Drawing, Stroke
+from clusternet.legend.land_classes import RGB, LandClass, make_classes
+from clusternet.raster import RasterProfile
+from clusternet.raster.placing import Ground, box_around, shapes_onto
+from clusternet.raster.shapes import Shapes, geopackage_kind, read_shapes
+from clusternet.raster.vector_files import read_layer, write_layer
+from clusternet.types import AnyArray
+
+logger = logging.getLogger(__name__)
+
+LAYER = "strokes"
+_DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
+STROKE_SUFFIXES = tuple(_DRIVERS)
+"""Endings of the files that strokes are kept in."""
+_MIN_WIDTH = 1.0  # pixels
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where pixels lie: what strokes need to know of a raster."""
+
+    shape: tuple[int, int]
+    transform: Affine
+    """(col, row) to the coordinates that strokes are stored in."""
+    crs: str | None
+    """WKT"""
+    name: str
+    """Of the raster, for messages."""
+    is_georeferenced: bool = True
+    control: str = ""
+    """What places the raster if no transform does."""
+    warp_command: str = ""
+    """What gives it a transform then."""
+
+    @classmethod
+    def of(cls, profile: RasterProfile) -> Place:
+        """Take it from a raster; without georeference GIS programs let y grow upwards."""
+        flipped = profile.transform if profile.is_georeferenced else Affine.scale(1, -1)
+        crs = None if profile.crs is None else profile.crs.to_wkt()
+        ground = Ground.of(profile)
+        return cls(
+            profile.shape, flipped, crs, ground.name, profile.is_georeferenced, ground.control,
+            ground.warp_command,
+        )  # fmt: skip
+
+    @property
+    def ground(self) -> Ground:
+        """What strokes of other files are brought onto."""
+        bounds = box_around(self.transform, self.shape)
+        return Ground(
+            self.name, self.crs, bounds, self.is_georeferenced, self.control, self.warp_command
+        )
+
+    @property
+    def pixel_size(self) -> float:
+        """Side of a pixel in units of the coordinates."""
+        return float(abs(self.transform.determinant) ** 0.5)
+
+
+STROKES_FILE = geopackage_kind("strokes")
+
+
+def write_strokes(
+    path: Path,
+    drawing: Drawing,
+    place: Place,
+    *,
+    kind: Kind | None = STROKES_FILE,
+    overwrite: bool = False,
+) -> None:
+    """Write strokes with the number, name and colour of their class and their width.
+
+    The width is in units of the coordinates, so that it holds on other rasters too.
+
+    Args:
+        path: the file.
+        drawing: the strokes and their classes.
+        place: of the raster that they were drawn on.
+        kind: what may be replaced, see `clusternet.files.outputs.new_file`.
+        overwrite: replace such a file.
+
+    Raises:
+        LabelError: if the ending is neither .gpkg nor .geojson.
+        OutputError: if the file cannot be written.
+    """
+    driver = _DRIVERS.get(path.suffix.lower())
+    if driver is None:
+        raise LabelError(f"{path}: strokes are written as .gpkg or .geojson.")
+    classes = {c.number: c for c in drawing.classes}
+    of_strokes = [classes[s.land_class] for s in drawing.strokes]
+    frame = geopandas.GeoDataFrame(
+        {
+            "class": np.array([c.number for c in of_strokes], np.int32),
+            "name": np.array([c.name for c in of_strokes], object),
+            "colour": np.array([as_hex(c.colour) for c in of_strokes], object),
+            "width": np.array([s.width * place.pixel_size for s in drawing.strokes], float),
+        },
+        geometry=_moved([s.geometry for s in drawing.strokes], place.transform),
+        crs=place.crs,
+    )
+    options = {"VERSION": "1.2"} if driver == "GPKG" else {}
+    with new_file(path, kind=kind, overwrite=overwrite) as part:
+        write_layer(
+            frame, part, layer=LAYER, driver=driver, geometry_type="Unknown",
+            dataset_options=options,
+            layer_metadata={KIND_TAG: "strokes"} if driver == "GPKG" else None,
+        )  # fmt: skip
+
+
+def read_strokes(
+    path: Path,
+    place: Place,
+    *,
+    names: Mapping[int, LandClass] | None = None,
+    class_field: str | None = None,
+    layer: str | None = None,
+) -> Drawing:
+    """Read strokes, or any points, lines and areas with a class, onto a raster.
+
+    Args:
+        path: vectors in any CRS; those of `write_strokes` bring names, colours and widths.
+        place: of the raster.
+        names: classes with names and colours that win over those in the file.
+        class_field: field that holds the class (default: ``class``).
+        layer: of files that hold several.
+
+    Raises:
+        LabelError: if there are no shapes, or none with a class.
+        GridMismatchError: if none lies on the raster.
+    """
+    shapes = read_shapes(path, class_field=class_field, layer=layer)
+    details = _details(shapes, layer, class_field)
+    onto = shapes_onto(shapes, place.ground, copies=False)
+    back = ~place.transform
+    if not place.is_georeferenced and shapes.bounds[1] + shapes.bounds[3] > 0:
+        back = Affine.scale(1, -1) @ back  # drawn downwards, as images are
+    widths = _in_pixels(details.widths, shapes, onto, place)
+    strokes = [
+        Stroke(shape, number, max(width, _MIN_WIDTH))
+        for shape, number, width in zip(
+            _moved(list(onto.geometries), back), shapes.classes.tolist(), widths, strict=True
+        )
+    ]
+    rows, cols = place.shape
+    raster = shapely.box(0, 0, cols, rows)
+    inside = tuple(stroke for stroke in strokes if stroke.touches(raster))
+    if not inside:
+        raise GridMismatchError(
+            f"{path}: none of its {len(strokes)} strokes lies on {place.name}; if they were drawn "
+            "on another raster, name that one with --drawn_on."
+        )
+    if len(inside) < len(strokes):
+        logger.warning("%s: %d of %d strokes lie outside %s and are left out.",
+                       path, len(strokes) - len(inside), len(strokes), place.name)  # fmt: skip
+    classes = make_classes(set(shapes.classes.tolist()), details.names, details.colours)
+    classes |= {number: names[number] for number in classes if names and number in names}
+    for number in classes.keys() - {stroke.land_class for stroke in inside}:
+        logger.warning("%s: no stroke of the class '%s' lies on %s.",
+                       path, classes[number].name, place.name)  # fmt: skip
+    return Drawing(tuple(sorted(classes.values(), key=lambda c: c.number)), inside)
+
+
+@dataclass(frozen=True)
+class _Details:
+    names: dict[int, str]
+    colours: dict[int, RGB]
+    widths: AnyArray
+    """(shapes,) in units of the file; 0 where it says none."""
+
+
+def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Details:
+    """Return what a file says beyond shapes and classes; only names if others wrote it."""
+    details = _Details(dict(shapes.names), {}, np.zeros(len(shapes.classes)))
+    frame = read_layer(shapes.path, layer, quiet=True)
+    frame = frame.rename(columns=lambda c: c if c == frame.geometry.name else str(c).lower())
+    if class_field is not None or not {"class", "name", "colour", "width"} <= set(frame.columns):
+        return details
+    frame = frame.iloc[shapes.rows]
+    for number, name, colour in zip(
+        shapes.classes.tolist(), frame["name"], frame["colour"], strict=True
+    ):
+        if isinstance(name, str) and name:
+            details.names.setdefault(number, name)
+        if isinstance(colour, str) and (rgb := from_hex(colour)) is not None:
+            details.colours.setdefault(number, rgb)
+    widths = pd.to_numeric(frame["width"], errors="coerce").fillna(0)
+    return replace(details, widths=widths.to_numpy(float))
+
+
+def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, place: Place) -> list[float]:
+    """Return widths, stored in units of the file's coordinates, in pixels of the raster."""
+    scale = 1 / place.pixel_size
+    if shapes.crs != onto.crs:
+        left, bottom, right, top = shapes.bounds
+        side = max(right - left, top - bottom, float(widths.max()), 1e-9) / 1000
+        spot = shapely.Point((left + right) / 2, (bottom + top) / 2).buffer(side)
+        moved = shapes_onto(_one(shapes, spot), place.ground, copies=False)
+        wider = float((moved.geometries[0].area / spot.area) ** 0.5) * scale
+        # copies reprojected elsewhere still hold the widths of the original
+        if widths.max() * wider < max(place.shape):
+            scale = wider
+    return [float(width) for width in widths * scale]
+
+
+def _one(shapes: Shapes, geometry: Any) -> Shapes:
+    """Return shapes of the same file that are a single geometry."""
+    one = np.array([geometry], object)
+    return replace(shapes, geometries=one, classes=shapes.classes[:1], rows=shapes.rows[:1])
+
+
+def as_hex(colour: RGB) -> str:
+    """Return a colour as #rrggbb."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def from_hex(text: str) -> RGB | None:
+    """Return the colour that #rrggbb stands for, None if it is no such text."""
+    try:
+        values = bytes.fromhex(text.strip().removeprefix("#"))
+    except ValueError:
+        return None
+    return (values[0], values[1], values[2]) if len(values) == 3 else None
+
+
+def _moved(geometries: list[Any], transform: Affine) -> AnyArray:
+    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
+    shift = np.array([transform.c, transform.f])
+    array = np.array(geometries, object)
+    moved: AnyArray = shapely.transform(array, lambda xy: xy @ matrix.T + shift)
+    return moved

@@ -1,0 +1,270 @@
+"""One numbering for the classes of all files that meet in a command.
+
+A class is its name. Files that state names are renumbered so that equal names get equal numbers;
+names are equal when they are the same after `clusternet.legend.names.clean_name`. Numbers decide
+only for files that state no names.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.errors import LabelError
+from clusternet.legend.class_list import ClassList, is_no_class
+from clusternet.legend.land_classes import MAX_CLASS
+from clusternet.legend.names import warn_of_near_twins
+from clusternet.messages import short, short_value
+from clusternet.types import IntArray
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a file says of its classes."""
+
+    path: Path
+    """The file."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """The name of each number, where it states both."""
+    loose_names: frozenset[str] = frozenset()
+    """Names that it states without a number."""
+    numbers: frozenset[int] = frozenset()
+    """Numbers that are known to occur in it."""
+
+    @property
+    def is_nameless(self) -> bool:
+        """True if only numbers tell its classes apart; ``unknown`` and the like name none."""
+        return all(map(is_no_class, (*self.names.values(), *self.loose_names)))
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """The common classes of several files, and how each file is renumbered to them."""
+
+    classes: ClassList
+    """The common classes: those that the user listed, or else the union of all files'."""
+    numbers: Mapping[str, int]
+    """The common number of each name, also of names that say ``unlabelled`` or the like."""
+    listed: frozenset[int] | None
+    """The numbers that labels may hold; None where the user listed no classes."""
+    statements: Mapping[Path, Statement]
+    """What each file says of its classes."""
+
+    @property
+    def nameless(self) -> list[Path]:
+        """The files whose classes are told apart by number."""
+        return [path for path, file in self.statements.items() if file.is_nameless]
+
+    def name(self, value: int) -> str:
+        """Return the name of a common class number."""
+        return self.classes.name(value)
+
+    def onto(self, path: Path, *, is_map: bool = False) -> Renumbering:
+        """Return how the classes of a file are renumbered; a map may hold classes not listed."""
+        file = self.statements.get(path, Statement(path))
+        changes = {number: self.numbers[name] for number, name in file.names.items()}
+        return Renumbering(
+            path=path,
+            changes=changes,
+            texts={name: self.numbers[name] for name in file.loose_names},
+            shares_numbers=all(old == new for old, new in changes.items()),
+            listed=None if is_map else self.listed,
+            classes=self.classes,
+        )
+
+    def basis(self) -> str:
+        """Say in the words of a summary what made classes meet; empty if names did."""
+        if not self.nameless or self.listed is not None:
+            return ""
+        if len(self.nameless) == len(self.statements):
+            return "classes matched by number: no file states names"
+        return f"classes matched by number: {_listed_files(self.nameless)} names"
+
+
+@dataclass(frozen=True)
+class Renumbering:
+    """From the class numbers of one file to the common ones."""
+
+    path: Path
+    changes: Mapping[int, int]
+    """Common number of each number that the file names."""
+    texts: Mapping[str, int]
+    """Common number of each name that the file states without a number."""
+    shares_numbers: bool
+    """True if numbers without a name mean the same in this file as in all."""
+    listed: frozenset[int] | None
+    """The common numbers that the file may hold; None for any."""
+    classes: ClassList
+    """The common classes."""
+
+    def apply(self, values: IntArray) -> IntArray:
+        """Return common numbers; (pixels,) both.
+
+        Raises:
+            LabelError: if a value has no common number, or is not listed.
+        """
+        if not values.size:
+            return values
+        present = np.flatnonzero(np.bincount(values))
+        targets = np.array([self.common(int(value)) for value in present], np.int32)
+        if (targets == present).all():
+            return values
+        table = np.zeros(int(present[-1]) + 1, np.int32)
+        table[present] = targets
+        renumbered: IntArray = table[values]
+        return renumbered
+
+    def common(self, key: int | str) -> int:
+        """Return the common number of a number or name of the file; errors as of `apply`."""
+        if isinstance(key, str):
+            number = self.texts[key]
+        elif key in self.changes:
+            number = self.changes[key]
+        elif self.shares_numbers:
+            number = key
+        else:
+            raise LabelError(
+                f"{self.path}: names some of its classes but not {key}, and other files number "
+                "them in another way; name it there, or give the names of all with --classes."
+            )
+        if self.listed is not None and number not in self.listed:
+            name = key if isinstance(key, str) else self.classes.names.get(number, "")
+            what = f"class '{short_value(name, 40)}'" if name else f"label {number}"
+            raise LabelError(
+                f"{self.path}: holds the {what}, which is not in the class list "
+                f"({short(str(self._allowed()), 90)}); add it there{self._twin(name)}."
+            )
+        return number
+
+    def _allowed(self) -> ClassList:
+        names = self.classes.names
+        return ClassList({n: names[n] for n in sorted(self.listed or ()) if n in names})
+
+    def _twin(self, name: str) -> str:
+        """Point to a listed name that differs by upper and lower case only."""
+        for other in self._allowed().names.values():
+            if other.casefold() == name.casefold():
+                return f" (upper and lower case differ from '{short_value(other)}')"
+        return ""
+
+
+def meet(
+    labels: Sequence[Statement],
+    *,
+    maps: Sequence[Statement] = (),
+    given: ClassList | None = None,
+    reserved: Iterable[int] = (),
+) -> Meeting:
+    """Find the common classes of files.
+
+    Args:
+        labels: what label files state.
+        maps: what class maps state that are compared with them.
+        given: the classes that the user listed: their numbers hold, and labels may hold no
+            others. An empty list allows any.
+        reserved: numbers that the user named and that no name without a number may get.
+
+    Raises:
+        LabelError: if it cannot be told which number of a file without names is which name.
+    """
+    given = given or ClassList()
+    files = [*maps, *labels]
+    pool = _Pool(given)
+    for file in files:
+        for number, name in sorted(file.names.items()):
+            pool.add(name, number)
+    taken = set(reserved).union(*(file.numbers for file in files))
+    pool.add_loose({name for file in files for name in file.loose_names}, taken)
+    meeting = Meeting(
+        classes=pool.classes(given),
+        numbers=pool.numbers,
+        listed=frozenset({*given.names, *pool.lacking()}) if given else None,
+        statements={file.path: file for file in files},
+    )
+    if not given:
+        _check_numbers_mean_something(files, pool.contested)
+    if pool.numbers:
+        source = files[0].path if len({file.path for file in files}) == 1 else "the files"
+        warn_of_near_twins(pool.numbers, source)
+    return meeting
+
+
+class _Pool:
+    """Names and the number that each gets; who comes first keeps its number."""
+
+    def __init__(self, given: ClassList) -> None:
+        stated = {**given.names, **given.no_classes}
+        self.numbers = {name: number for number, name in stated.items()}
+        self.contested: dict[int, tuple[str, str]] = {}
+        """Numbers that two files give to different names."""
+        self._owners = stated
+
+    def add(self, name: str, number: int) -> None:
+        """Add a name with a number; another one where that is taken."""
+        owner = self._owners.get(number)
+        if owner not in (None, name):
+            self.contested.setdefault(number, (str(owner), name))
+        if name not in self.numbers:
+            self._put(name, number if owner is None else self._next())
+
+    def add_loose(self, names: Iterable[str], taken: Iterable[int]) -> None:
+        """Add names without a number, in alphabetical order, behind all that is taken."""
+        highest = max(taken, default=-1)
+        for name in sorted(set(names) - self.numbers.keys()):
+            self._put(name, max(self._next(), highest + 1))
+
+    def lacking(self) -> list[int]:
+        """Return the numbers whose name says that there is no class."""
+        return [number for name, number in self.numbers.items() if is_no_class(name)]
+
+    def classes(self, given: ClassList) -> ClassList:
+        """Return the classes; ``given`` has the colours."""
+        lacking = set(self.lacking())
+        names = {n: name for n, name in sorted(self._owners.items()) if n not in lacking}
+        no_classes = {n: self._owners[n] for n in sorted(lacking)}
+        return ClassList(names, given.colours, no_classes)
+
+    def _next(self) -> int:
+        return max(self._owners, default=-1) + 1
+
+    def _put(self, name: str, number: int) -> None:
+        if number > MAX_CLASS:
+            number = next(n for n in range(MAX_CLASS + 1) if n not in self._owners)
+        self.numbers[name] = number
+        self._owners[number] = name
+
+
+def _check_numbers_mean_something(
+    files: Sequence[Statement], contested: Mapping[int, tuple[str, str]]
+) -> None:
+    """Raise LabelError if some files hold numbers only, and others do not say which is which."""
+    nameless = [file for file in files if file.is_nameless]
+    if not nameless:
+        return
+    numbered = any(file.names and not file.is_nameless for file in files)
+    loose = [file for file in files if file.loose_names and not file.numbers]
+    if loose and not numbered:
+        raise LabelError(
+            f"{nameless[0].path}: holds class numbers, but {loose[0].path} holds names "
+            f"({short(', '.join(sorted(loose[0].loose_names)), 60)}); say which number is which "
+            "name with --classes."
+        )
+    for number, (first, second) in contested.items():
+        if not nameless[0].numbers or number in nameless[0].numbers:
+            raise LabelError(
+                f"{nameless[0].path}: holds class numbers only, and other files call number "
+                f"{number} '{short_value(first, 40)}' and '{short_value(second, 40)}'; say which "
+                "it is with --classes."
+            )
+
+
+def _listed_files(paths: Sequence[Path]) -> str:
+    if len(paths) == 1:
+        return f"{paths[0].name} states no"
+    return f"{paths[0].name} and {len(paths) - 1} other file(s) state no"

@@ -1,0 +1,1 @@
+"""The U-Net, the fixed filters beside it, and the back end that runs them."""

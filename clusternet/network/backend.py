@@ -1,0 +1,71 @@
+"""Keras and its backend, imported in one place, with what every use here needs of them.
+
+Modules that compute import ``keras`` from here; the others never load it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# First, because TensorFlow brings a SQLite without r-trees along: GDAL would take it for its own,
+# and GeoPackages would be written without spatial index.
+import clusternet.raster.vector_files  # noqa: F401
+
+# isort: split
+import keras
+from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+def start_runtime() -> None:
+    """Make the backend look for its devices, which it says much about, before it is needed."""
+    if keras.backend.backend() == "tensorflow":
+        tf.constant(0)
+
+
+@contextmanager
+def channels_last() -> Iterator[None]:
+    """Build layers whose bands are the last axis, whatever the user's own Keras is set to."""
+    kept = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(kept)
+
+
+def has_fast_bfloat16() -> bool:
+    """Tell whether the hardware multiplies bfloat16 faster than float32."""
+    if keras.backend.backend() == "tensorflow" and tf.config.list_physical_devices("GPU"):
+        return True
+    if keras.backend.backend() == "jax":
+        import jax  # type: ignore[import-not-found,unused-ignore]
+
+        # XLA on a CPU runs bfloat16 far slower than float32, whatever the processor has.
+        return bool(jax.default_backend() != "cpu")
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def resolve_precision(precision: str) -> str:
+    """Return the Keras dtype policy for a precision setting; auto asks the hardware."""
+    if precision != "auto":
+        return precision
+    return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
+
+
+__all__ = [
+    "ImageDataGenerator",
+    "channels_last",
+    "has_fast_bfloat16",
+    "keras",
+    "resolve_precision",
+    "start_runtime",
+]

@@ -1,0 +1,286 @@
+"""The U-Net of the paper (figure 1), and the 1x1 convolution that finds nearest centroids.
+
+Read top to bottom in the order of the tensors. Every layer has a name, so that features can be
+fetched from a saved model: ``features`` (64 a pixel, float32) and ``logits`` (one a cluster).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clusternet.clustering.kmeans import Codebook
+from clusternet.network.backend import channels_last, keras
+from clusternet.network.filter_bank import BORDER, BesideCentre, FilterBank
+from clusternet.network.sizes import LEVELS, decoder_margins, margin, skip_crops
+from clusternet.types import AnyArray
+from clusternet.windows import Shape
+
+layers = keras.layers
+
+
+@channels_last()
+def build_network(
+    num_bands: int,
+    num_clusters: int,
+    *,
+    shape: Shape,
+    base_filters: int = 64,
+    num_features: int = 64,
+    padding: str = "same",
+    dtype: str = "float32",
+    seed: int = 1,
+    centre_only: bool = False,
+) -> Any:
+    """Build the U-Net with its features and its clustering head.
+
+    Five levels of two 3x3 convolutions with ``base_filters`` times 1, 2, 4, 8, 16 filters, 2x2
+    max-pooling down, 2x2 upsampling and a 2x2 convolution up, skip connections by concatenation,
+    ReLU, He-normal weights (Girard et al. 2019, section 3.1).
+
+    Args:
+        num_bands: bands of a patch.
+        num_clusters: outputs of the head.
+        shape: (rows, cols) of a training patch; with valid padding it fixes how much the skip
+            connections are cut. Other patches may differ from it by multiples of 16.
+        base_filters: filters of the first level.
+        num_features: features a pixel.
+        padding: ``same``, or ``valid`` as published.
+        dtype: Keras dtype policy of the inner layers; features and logits are float32.
+        seed: fixes the first weights.
+        centre_only: with same padding, leave out on the way up what only the outer
+            ``margin("same")`` pixels of the output need. For prediction, where they are cut off.
+
+    Input shape:
+        (patches, rows, cols, bands), standardised.
+
+    Output shape:
+        logits (patches, rows', cols', clusters) float32; rows' = rows with same padding; with
+        ``centre_only`` the centre and a few pixels on each side of it.
+    """
+    seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+
+    def conv(tensor: Any, filters: int, size: int, name: str, activation: str = "relu") -> Any:
+        return layers.Conv2D(
+            filters, size, padding=padding, activation=activation, dtype=dtype, name=name,
+            kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
+        )(tensor)  # fmt: skip
+
+    def crop(tensor: Any, sides: Any, name: str) -> Any:
+        return layers.Cropping2D(sides, name=name, dtype=dtype)(tensor)
+
+    crops = tuple(zip(skip_crops(shape[0]), skip_crops(shape[1]), strict=True))
+    centre_only &= padding == "same"
+    needed, border = decoder_margins(), margin(padding)
+    spare = border >> LEVELS - 1  # pixels around the centre, at the level that the tensor is of
+    inputs = keras.Input((None, None, num_bands), name="bands")
+    tensor, skips = inputs, []
+    for level in range(LEVELS):
+        filters = base_filters * 2**level
+        tensor = conv(tensor, filters, 3, f"down{level}_conv1")
+        tensor = conv(tensor, filters, 3, f"down{level}_conv2")
+        if level < LEVELS - 1:
+            skips.append(tensor)
+            tensor = layers.MaxPooling2D(name=f"down{level}_pool", dtype=dtype)(tensor)
+    for level in reversed(range(LEVELS - 1)):
+        filters, skip = base_filters * 2**level, skips[level]
+        if padding == "valid":
+            # an odd pixel goes at the top and left, as published
+            sides = tuple(((extra + 1) // 2, extra // 2) for extra in crops[level])
+            skip = crop(skip, sides, f"up{level}_crop")
+        elif centre_only:
+            tensor = crop(tensor, spare - needed[level], f"up{level}_centre")
+            spare = 2 * needed[level]
+            skip = crop(skip, (border >> level) - spare, f"up{level}_crop")
+        tensor = layers.UpSampling2D(name=f"up{level}_upsample", dtype=dtype)(tensor)
+        tensor = conv(tensor, filters, 2, f"up{level}_upconv")
+        tensor = layers.Concatenate(name=f"up{level}_concat", dtype=dtype)([skip, tensor])
+        tensor = conv(tensor, filters, 3, f"up{level}_conv1")
+        if level > 0:
+            tensor = conv(tensor, filters, 3, f"up{level}_conv2")
+    tensor = conv(tensor, num_features, 3, "up0_conv2", activation="linear")
+    features = layers.Activation("relu", name="features", dtype="float32")(tensor)
+    logits = layers.Conv2D(
+        num_clusters, 1, name="logits", dtype="float32",
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+    )(features)  # fmt: skip
+    return keras.Model(inputs, logits, name="clusternet")
+
+
+@channels_last()
+def features_tensor(network: Any, filters_from: Shape | None = None, uncovered: int = 0) -> Any:
+    """Return what clusters are made of: the symbolic features of a network.
+
+    Args:
+        network: see `build_network`.
+        filters_from: append the fixed filters to the learned features; (rows, cols) of the
+            smallest patch that will come. None leaves them out.
+        uncovered: pixels on each side of a patch that the learned features leave out at least;
+            the filters then leave out what only those need.
+
+    Output shape:
+        (patches, rows, cols, features) float32.
+    """
+    features = network.get_layer("features").output
+    if filters_from is None:
+        return features
+    outside = max(0, uncovered - BORDER)
+    bands = layers.Cropping2D(outside, name="within_reach", dtype="float32")(network.input)
+    smallest = filters_from[0] - 2 * outside, filters_from[1] - 2 * outside
+    filters = FilterBank(smallest, name="filters")(bands)
+    return BesideCentre(name="description", dtype="float32")([features, filters])
+
+
+@channels_last()
+def build_labeller(network: Any, num_clusters: int, filters_from: Shape | None = None) -> Any:
+    """Add the search for the nearest centroid to the features of ``network``.
+
+    The nearest centroid maximises f . c - |c|^2 / 2, since |f - c|^2 = |f|^2 - 2 f . c + |c|^2
+    and |f|^2 is the same for all: a 1x1 convolution, named ``codebook``, and an argmax. Features
+    are centred before.
+
+    Output shape:
+        (patches, rows, cols) int32.
+    """
+    centred = Centring(name="offset")(features_tensor(network, filters_from))
+    scores = layers.Conv2D(num_clusters, 1, name="codebook", dtype="float32", trainable=False)
+    return keras.Model(network.input, _argmax(scores(centred)), name="labeller")
+
+
+class Centring(keras.layers.Layer):  # type: ignore[misc]
+    """Subtracts an offset of each feature, its only weight.
+
+    Input and output shape:
+        (..., features) float32.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Start with an offset of zero."""
+        super().__init__(dtype="float32", trainable=False, **options)
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Create the weight."""
+        self.offset = self.add_weight(
+            shape=(shape[-1],), initializer="zeros", trainable=False, name="offset"
+        )
+
+    def call(self, features: Any) -> Any:
+        """Return centred features."""
+        return features - self.offset
+
+
+def _argmax(scores: Any) -> Any:
+    """Return the place of the largest score as int32; (..., clusters) -> (...)."""
+    if keras.backend.backend() == "tensorflow":  # twice as fast there on a CPU
+        return keras.ops.top_k(scores, 1)[1][..., 0]
+    return keras.ops.cast(keras.ops.argmax(scores, axis=-1), "int32")
+
+
+def set_codebook(labeller: Any, offset: AnyArray, kernel: AnyArray, bias: AnyArray) -> None:
+    """Put a codebook into a labeller.
+
+    Args:
+        labeller: see `build_labeller`.
+        offset: (features,)
+        kernel: (features, clusters)
+        bias: (clusters,)
+    """
+    labeller.get_layer("offset").set_weights([offset])
+    labeller.get_layer("codebook").set_weights([kernel[None, None], bias])
+
+
+@channels_last()
+def build_predictor(
+    network: Any,
+    codebook: Codebook | None,
+    *,
+    confidence: bool = False,
+    features: bool = False,
+    filters_from: Shape | None = None,
+    uncovered: int = 0,
+) -> Any:
+    """Give a network the outputs that maps are made of, and no others.
+
+    Args:
+        network: see `build_network`.
+        codebook: clusters are its nearest centroids; None takes the softmax head.
+        confidence: also give how clear the choice is: one minus the ratio of the distances to
+            the nearest and the second nearest centroid, or with the head the difference of the
+            two largest probabilities.
+        features: also give the features.
+        filters_from: see `features_tensor`; None if the codebook was found without filters.
+        uncovered: see `features_tensor`.
+
+    Output shape:
+        dict of ``labels`` (patches, rows, cols) int32, and as asked for ``confidence``
+        (patches, rows, cols) from 0 to 1, ``features`` (patches, rows, cols, features).
+    """
+    ops = keras.ops
+    vectors = features_tensor(network, filters_from, uncovered)
+    outputs = {"features": vectors} if features else {}
+    if codebook is None:
+        scores = network.get_layer("logits").output
+    else:
+        offset, kernel, bias = codebook.convolution()
+        centring = Centring(name="offset")
+        centred = centring(vectors)
+        centring.set_weights([offset])
+        codes = layers.Conv2D(codebook.num_clusters, 1, name="codebook", dtype="float32")
+        scores = codes(centred)
+        codes.set_weights([kernel[None, None], bias])
+    outputs["labels"] = _argmax(scores)
+    if confidence and codebook is None:
+        best = ops.top_k(ops.softmax(scores), 2)[0]
+        outputs["confidence"] = best[..., 0] - best[..., 1]
+    elif confidence and codebook is not None:
+        transform = layers.Conv2D(
+            len(codebook.offset), 1, name="transform", dtype="float32", use_bias=False
+        )
+        squares = ops.sum(ops.square(transform(centred)), axis=-1, keepdims=True)
+        transform.set_weights([codebook.projection[None, None]])
+        # |t - c|^2 = |t|^2 - 2 (t . c - |c|^2 / 2)
+        distances = ops.sqrt(ops.maximum(squares - 2 * ops.top_k(scores, 2)[0], 0.0))
+        outputs["confidence"] = 1 - distances[..., 0] / ops.maximum(distances[..., 1], 1e-12)
+    return keras.Model(network.input, outputs, name="predictor")
+
+
+@channels_last()
+def build_sampler(network: Any, filters_from: Shape | None = None) -> Any:
+    """Fetch the features of chosen pixels only, so that few numbers leave the graph.
+
+    Input shape:
+        [(patches, rows, cols, bands), (patches, samples) int32 positions row * cols' + col].
+
+    Output shape:
+        (patches, samples, features) float32.
+    """
+    features = features_tensor(network, filters_from)
+    positions = keras.Input((None,), dtype="int32", name="positions")
+    depth = features.shape[-1]
+    flat = layers.Reshape((-1, depth), dtype="float32", name="pixels")(features)
+    chosen = keras.ops.take_along_axis(flat, keras.ops.expand_dims(positions, -1), axis=1)
+    return keras.Model([network.input, positions], chosen, name="sampler")
+
+
+def masked_cross_entropy(labels: Any, logits: Any) -> Any:
+    """Return the mean cross-entropy over pixels with a label; a negative label means none.
+
+    Args:
+        labels: (patches, rows, cols) integers.
+        logits: (patches, rows, cols, clusters).
+    """
+    ops = keras.ops
+    labels = ops.cast(labels, "int32")
+    valid = ops.cast(labels >= 0, logits.dtype)
+    # Written out it takes a fifth of the time of sparse_categorical_crossentropy on a CPU: the
+    # comparison is fused with the sum, where that gathers. A negative label equals no cluster.
+    clusters = ops.arange(logits.shape[-1], dtype="int32")
+    chosen = ops.sum(ops.cast(labels[..., None] == clusters, logits.dtype) * logits, axis=-1)
+    total = ops.sum(ops.logsumexp(logits, axis=-1) * valid - chosen)
+    return total / ops.maximum(ops.sum(valid), 1.0)
+
+
+def reset_optimizer(optimizer: Any) -> None:
+    """Forget the moments and the step count, as a fresh optimizer would, without compiling."""
+    for variable in optimizer.variables:
+        if variable is not optimizer._learning_rate:
+            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))

@@ -1,0 +1,1 @@
+"""Patches on disk, and batches of them for training."""

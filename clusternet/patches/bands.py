@@ -1,0 +1,188 @@
+"""Statistics of the bands of a set of patches: fitted once, kept with the run, used everywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from operator import index
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusternet.errors import RunError
+from clusternet.messages import short_value
+from clusternet.nodata import (
+    NodataChoice,
+    NodataRule,
+    Number,
+    check_rule,
+    decode_number,
+    encode_number,
+)
+from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
+from clusternet.settings import same_value
+from clusternet.text_files import read_json, taken_apart
+from clusternet.types import PIXEL_TYPES, AnyArray, BoolArray, FloatArray
+from clusternet.windows import Shape
+
+_FARTHEST = 1e6  # deviations from the mean
+
+
+@dataclass(frozen=True)
+class Bands:
+    """What the bands of the training patches are like."""
+
+    num_bands: int
+    """Bands of a patch, an alpha band not counted."""
+    dtype: str
+    """numpy name of the pixel type."""
+    nodata: Number | None
+    """Nodata value in force, None where files say it themselves or there is none."""
+    mean: tuple[float, ...]
+    """Mean of the valid pixels of each band, in the units of the raster."""
+    std: tuple[float, ...]
+    """Standard deviation of the valid pixels of each band; 1 for a constant band."""
+    patch_shape: Shape
+    """(rows, cols) of the patches as trained on."""
+    nodata_rule: NodataRule | None = None
+    """In how many bands data must be missing; None takes the usual rule."""
+    nodata_overrides: bool = True
+    """The user gave the nodata value, so it counts instead of what another raster declares;
+    False: only for rasters that declare nothing."""
+
+    identity: BandIdentity = NOTHING_STATED
+    """What the training rasters said of their bands; nothing in runs of earlier versions."""
+    patches: str = ""
+    """Digest of the names and pixels of the patches; nothing in runs of earlier versions."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that no pixel can be standardised with."""
+        if self.num_bands < 1 or {len(self.mean), len(self.std)} != {self.num_bands}:
+            raise ValueError(f"{self.num_bands} bands, but {len(self.mean)} means")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ValueError(f"means {self.mean} and deviations {self.std}")
+        if self.dtype not in PIXEL_TYPES:
+            raise ValueError(f"pixels of {self.dtype}")
+        if min(self.patch_shape) < 1:
+            raise ValueError(f"patches of {self.patch_shape}")
+
+    @property
+    def nodata_choice(self) -> NodataChoice:
+        """What the rasters of the run are read with, beside what they say of themselves."""
+        return NodataChoice(self.nodata, self.nodata_rule, self.nodata_overrides)
+
+    def standardise(self, pixels: AnyArray, valid: BoolArray) -> FloatArray:
+        """Return pixels with mean 0 and deviation 1, and 0 (the mean) where not valid.
+
+        What is more than a million deviations away is taken as that far, so that no sum of it
+        becomes infinite.
+
+        Args:
+            pixels: (..., rows, cols, bands) in the units of the raster.
+            valid: (..., rows, cols).
+        """
+        # Large numbers that differ by little are equal in float32: take the mean off first.
+        with np.errstate(invalid="ignore", over="ignore"):  # where not valid
+            scaled = np.subtract(pixels, self.mean, dtype=np.float64)
+            scaled /= self.std
+        np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
+        return np.where(valid[..., None], scaled, 0).astype(np.float32)
+
+    def same_as(self, other: Bands) -> bool:
+        """Tell whether both say the same; unlike ==, also with NaN as nodata value.
+
+        Of identity and patches they need not say the same, but must not contradict each other.
+        """
+        known_by_all = {field.name for field in fields(self)} - {"identity", "patches"}
+        same = all(same_value(getattr(self, name), getattr(other, name)) for name in known_by_all)
+        digests = {self.patches, other.patches} - {""}
+        return same and len(digests) < 2 and self.identity.agrees_with(other.identity)
+
+    def save(self, path: Path, **more: Any) -> None:
+        """Write as JSON, with ``more`` facts for the reader."""
+        values = asdict(self)
+        values["nodata"] = encode_number(self.nodata)
+        values["identity"] = self.identity.to_json()
+        path.write_text(json.dumps(values | more, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Bands:
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: if the file is missing or not such a file.
+        """
+        if not path.is_file():
+            raise RunError(f"{path}: missing; is {path.parent} a run folder?")
+        values = read_json(path, RunError)
+        with taken_apart(RunError, f"{path}: is not the bands.json of a run"):
+            return cls(
+                num_bands=index(values["num_bands"]),
+                dtype=str(values["dtype"]),
+                nodata=decode_number(values["nodata"]),
+                mean=_numbers(values["mean"]),
+                std=_numbers(values["std"]),
+                patch_shape=(index(values["patch_shape"][0]), index(values["patch_shape"][1])),
+                nodata_rule=check_rule(values.get("nodata_rule")),
+                nodata_overrides=bool(values.get("nodata_overrides", True)),
+                identity=BandIdentity.from_json(values.get("identity")),
+                patches=str(values.get("patches", "")),
+            )
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    if not isinstance(values, list):
+        raise TypeError(f"expected a list of numbers, found {short_value(values)}")
+    return tuple(map(float, values))
+
+
+class BandMoments:
+    """Mean and deviation of bands, fed one patch at a time (Chan et al. 1979).
+
+    Everything is summed as differences to the first pixel, in 64 bits: sums of large numbers
+    would be wrong by more than those differ.
+    """
+
+    def __init__(self, num_bands: int) -> None:
+        """Start without any pixel."""
+        self.count = 0
+        self._origin = np.zeros(num_bands)
+        self._mean = np.zeros(num_bands)  # of the differences
+        self._squares = np.zeros(num_bands)
+        self._largest = np.zeros(num_bands)
+
+    def add(self, pixels: AnyArray, valid: BoolArray) -> None:
+        """Add the valid pixels of a patch; (rows, cols, bands) and (rows, cols)."""
+        values = pixels[valid].astype(np.float64)
+        if not len(values):
+            return
+        if not self.count:
+            self._origin = values[0].copy()
+        np.maximum(self._largest, np.abs(values).max(axis=0), out=self._largest)
+        with np.errstate(invalid="ignore", over="ignore"):  # the deviation is infinite then
+            values -= self._origin
+            mean = values.mean(axis=0)
+            total = self.count + len(values)
+            shift = mean - self._mean
+            self._squares += ((values - mean) ** 2).sum(axis=0)
+            self._squares += shift**2 * (self.count * len(values) / total)
+            self._mean += shift * (len(values) / total)
+        self.count = total
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each band."""
+        return tuple(float(mean) for mean in self._origin + self._mean)
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each band; 0 for a constant one, infinite beyond 64 bits."""
+        found = (math.sqrt(squares / max(self.count, 1)) for squares in self._squares)
+        return tuple(math.inf if math.isnan(std) else std for std in found)
+
+    @property
+    def largest(self) -> tuple[float, ...]:
+        """Largest absolute value of each band."""
+        return tuple(map(float, self._largest))

@@ -1,0 +1,274 @@
+"""Folders of patches: find them, check them, read them as pixels and a valid mask.
+
+8-bit grey, RGB and RGBA patches are read through Keras' ImageDataGenerator; any other band count
+or pixel type through rasterio, behind the same layout: images one folder level below PATCHES.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from clusternet.errors import PatchError, RasterError
+from clusternet.files.folders import check_readable, search_folder
+from clusternet.foreign_errors import reason
+from clusternet.nodata import NodataChoice, Number
+from clusternet.patches.manifest import Manifest, read_manifest
+from clusternet.patches.readers import Read, keras_reader, nodata_choices, raster_reader
+from clusternet.processes.interrupts import interrupts
+from clusternet.raster import open_raster, warn_of_orientation
+from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
+from clusternet.raster.finding import report_forbidden, report_left_out
+from clusternet.raster.quiet import quiet_warnings
+from clusternet.raster.validity import check_nodata
+from clusternet.types import AnyArray, BoolArray
+from clusternet.windows import Shape
+
+logger = logging.getLogger(__name__)
+
+PATCH_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
+_EIGHT_BIT_MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
+# of Pillow: none that starts another program, as EPS does
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "PPM", "GIF", "WEBP", "TIFF")
+
+
+@dataclass(frozen=True)
+class PatchHeader:
+    """What a patch file says of itself."""
+
+    shape: Shape
+    num_bands: int
+    dtype: str
+    has_alpha: bool
+    is_plain: bool
+    """True if ImageDataGenerator reads it whole: 8 bit, and grey, RGB or RGBA."""
+    bands: BandIdentity = NOTHING_STATED
+    """What the file says of its bands."""
+
+    def __str__(self) -> str:
+        """Describe the patch in a message."""
+        rows, cols = self.shape
+        return f"{rows} x {cols} pixels, {self.num_bands} band(s), {self.dtype}"
+
+
+@dataclass(frozen=True)
+class PatchFolder:
+    """Patches of one shape, band count and pixel type."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    """Relative to ``folder``, sorted."""
+    shape: Shape
+    """(rows, cols) as read, after any resizing."""
+    num_bands: int
+    dtype: str
+    choice: NodataChoice
+    """What the run's rasters are to be read with, beside what they say of themselves."""
+    identity: BandIdentity
+    """What is known of the bands."""
+    _read: Read = field(repr=False, compare=False)
+    infinite: set[int] = field(default_factory=set, repr=False, compare=False)
+    """Indexes of the patches read so far that hold infinite values, which count as no data."""
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        return len(self.files)
+
+    @property
+    def nodata(self) -> Number | None:
+        """The one nodata value of all patches, None where there is none or files differ."""
+        return self.choice.value
+
+    def read(self, index: int) -> tuple[AnyArray, BoolArray]:
+        """Read a patch; safe to call from several threads.
+
+        Returns:
+            pixels (rows, cols, bands) in the units of the file, and valid (rows, cols).
+
+        Raises:
+            PatchError: if the file is damaged.
+        """
+        try:
+            return self._read(index)
+        except RasterError as error:
+            raise PatchError(str(error)) from error
+        except MemoryError:  # says nothing of the file
+            raise
+        except Exception as error:  # Pillow raises of every kind on damaged files
+            raise PatchError(_damaged(self.folder / self.files[index], error)) from error
+
+
+def open_patches(
+    folder: Path,
+    *,
+    img_shape: Shape | None = None,
+    nodata: Number | None = None,
+    skip_bad_files: bool = False,
+) -> PatchFolder:
+    """Find the patches one folder level below ``folder`` and check that they belong together.
+
+    Args:
+        folder: the folder, as written by tools/patch_generator.py.
+        img_shape: (rows, cols) to resize to, by the nearest pixel as ImageDataGenerator does;
+            None keeps the patches' own shape, which must then be the same for all.
+        nodata: marks pixels without data, instead of what patches.json or the files say.
+        skip_bad_files: leave files out whose header cannot be read.
+
+    Raises:
+        PatchError: if the folder is missing or empty, or its patches differ or are damaged.
+        RasterError: if ``nodata`` cannot occur in pixels of their type.
+    """
+    files, headers = _read_headers(folder, find_patches(folder), skip_bad_files)
+    first = headers[0]
+    for file, header in zip(files, headers, strict=True):
+        same_shape = img_shape is not None or header.shape == first.shape
+        if not same_shape or (header.num_bands, header.dtype) != (first.num_bands, first.dtype):
+            hint = "; --img_shape ROWS COLS resizes them" if not same_shape else ""
+            raise PatchError(
+                f"{folder / file}: expected {first} like {folder / files[0]}, found {header}{hint}."
+            )
+    check_nodata(nodata, first.dtype, folder)
+    manifest = read_manifest(folder)
+    if manifest is None:  # ours lie as the rasters that they were cut from
+        warn_of_orientation(folder / file for file in files)
+    shape = img_shape or first.shape
+    choice, markers = nodata_choices(manifest, files, nodata)
+    infinite: set[int] = set()
+    if all(header.is_plain for header in headers):
+        has_alpha = any(header.has_alpha for header in headers)
+        read = keras_reader(folder, files, shape, first.num_bands, has_alpha, markers)
+    else:
+        read = raster_reader(folder, files, shape, markers, infinite)
+    return PatchFolder(
+        folder=folder,
+        files=tuple(files),
+        shape=shape,
+        num_bands=first.num_bands,
+        dtype=first.dtype,
+        choice=choice,
+        identity=_common_identity(folder, manifest, files, headers),
+        _read=read,
+        infinite=infinite,
+    )
+
+
+def find_patches(folder: Path) -> list[Path]:
+    """Return the images one level or deeper below ``folder``, relative to it, sorted.
+
+    Raises:
+        PatchError: if there is no such folder, or no image where it should be.
+    """
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise PatchError(f"{folder}: expected a folder of patches, found {found}.")
+    search = search_folder(folder)
+    check_readable(folder, search, PatchError)
+    report_forbidden(folder, search)
+    report_left_out(folder, search, PATCH_SUFFIXES)
+    images = [
+        path.relative_to(folder) for path in search.files if path.suffix.lower() in PATCH_SUFFIXES
+    ]
+    deeper = [path for path in images if len(path.parts) > 1]
+    if deeper:
+        if len(deeper) < len(images):
+            logger.warning(
+                "%s: %d images lie directly in the folder and are not used; images are "
+                "expected one folder level deeper.", folder, len(images) - len(deeper),
+            )  # fmt: skip
+        return deeper
+    if images:
+        raise PatchError(
+            f"{folder}: its {len(images)} images lie directly in it, expected one folder level "
+            f"deeper; move them into a folder such as {folder / 'scene'}, or give "
+            f"{folder.parent} if that holds nothing else."
+        )
+    raise PatchError(
+        f"{folder}: holds no image ({', '.join(PATCH_SUFFIXES)}); make patches with "
+        "tools/patch_generator.py."
+    )
+
+
+def read_header(path: Path) -> PatchHeader:
+    """Read size, band count and pixel type of a patch without its pixels.
+
+    Raises:
+        PatchError: if the file is not a readable image.
+    """
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        try:
+            # of many pixels Pillow warns, and of twice as many it raises what is no OSError
+            with (
+                quiet_warnings(Image.DecompressionBombWarning),
+                Image.open(path, formats=_FORMATS) as image,
+            ):
+                mode = image.mode
+                if mode in _EIGHT_BIT_MODES:
+                    return PatchHeader(
+                        shape=(image.height, image.width),
+                        num_bands=_EIGHT_BIT_MODES[mode],
+                        dtype="uint8",
+                        has_alpha="A" in mode or "transparency" in image.info,
+                        is_plain=mode != "LA",
+                    )
+        except MemoryError:  # says nothing of the file
+            raise
+        except Exception as error:  # Pillow raises of every kind on damaged files
+            raise PatchError(_damaged(path, error)) from error
+    try:
+        with open_raster(path) as raster:
+            profile = raster.profile
+    except RasterError as error:
+        raise PatchError(str(error)) from error
+    return PatchHeader(
+        profile.shape, profile.num_bands, profile.dtype, profile.has_mask, False, profile.bands
+    )
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    forbidden = isinstance(error, PermissionError)
+    why = reason(error) if forbidden else "damaged, cut off, or another format"
+    return f"{path}: cannot be read as an image ({why}); --skip_bad_files leaves such files out."
+
+
+def _read_headers(
+    folder: Path, files: Sequence[Path], skip_bad_files: bool
+) -> tuple[list[Path], list[PatchHeader]]:
+    good, headers = [], []
+    for file in files:
+        interrupts.check()
+        try:
+            headers.append(read_header(folder / file))
+            good.append(file)
+        except PatchError as error:
+            if not skip_bad_files:
+                raise
+            logger.warning("left out: %s", error)
+    if not good:
+        raise PatchError(f"{folder}: none of its {len(files)} images can be read.")
+    return good, headers
+
+
+def _common_identity(
+    folder: Path,
+    manifest: Manifest | None,
+    files: Sequence[Path],
+    headers: Sequence[PatchHeader],
+) -> BandIdentity:
+    """Return what patches.json, or else the files, say of the bands of all patches."""
+    said: dict[BandIdentity, Path] = {}
+    for file, header in zip(files, headers, strict=True):
+        listed = NOTHING_STATED if manifest is None else manifest.identity_of(file)
+        said.setdefault(listed.filled_from(header.bands), file)
+    known, first = NOTHING_STATED, files[0]
+    for bands, file in said.items():
+        if not known.agrees_with(bands):
+            raise PatchError(
+                f"{folder / file}: its bands are others than those of {folder / first}, or stand "
+                "in another order; tile their rasters together, which puts them in one order."
+            )
+        known = known.filled_from(bands)
+    return known

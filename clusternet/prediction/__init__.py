@@ -1,0 +1,1 @@
+"""A run and a raster to a cluster map."""

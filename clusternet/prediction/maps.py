@@ -1,0 +1,186 @@
+"""Whole-raster maps on the raster's own grid, written window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusternet.colours import palette
+from clusternet.errors import RasterError
+from clusternet.files.outputs import KIND_TAG, check_apart
+from clusternet.prediction.map_outputs import MapOptions, WantedMaps, claim_maps
+from clusternet.prediction.map_states import COUNT_TAG, made_from, stale_sides
+from clusternet.prediction.predictor import Prediction, Predictor
+from clusternet.processes.interrupts import interrupts
+from clusternet.processes.progress import Progress
+from clusternet.raster import (
+    MapWriter,
+    RasterProfile,
+    create_map,
+    open_raster,
+    warn_of_lost_places,
+    warn_of_orientation,
+    warn_of_other_images,
+    warn_of_separate_bands,
+)
+from clusternet.types import AnyArray
+
+_LEVELS = 254  # steps of a byte that measures something; 255 is nodata
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """What `predict_rasters` wrote."""
+
+    maps: tuple[Path, ...]
+    skipped: int
+
+    def summary(self) -> str:
+        """Return one line."""
+        where = self.maps[0] if len(self.maps) == 1 else f"{len(self.maps)} cluster maps"
+        skipped = f", {self.skipped} existing skipped" if self.skipped else ""
+        return f"{where if self.maps else 'nothing to do'}{skipped}"
+
+
+@interrupts.listening()
+def predict_rasters(
+    predictor: Predictor,
+    rasters: Sequence[Path],
+    output_folder: Path,
+    options: MapOptions | None = None,
+) -> PredictionReport:
+    """Write the cluster maps of rasters, or of every raster of a folder.
+
+    Maps are named ``<raster>_clusters.tif``, in the same sub-folders as their rasters.
+
+    Raises:
+        ClusterNetError: with one clear line; maps completed before stay.
+    """
+    options = options or MapOptions()
+    folder, assign = predictor.run.folder, predictor.assign
+    with claim_maps(folder, rasters, output_folder, options, assign) as wanted:
+        return predict_maps(predictor, wanted, options)
+
+
+@interrupts.listening()
+def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) -> PredictionReport:
+    """Write the maps that `clusternet.prediction.map_outputs.claim_maps` found to be wanted."""
+    warn_of_orientation(source for source, _ in wanted.jobs)
+    profiles = _read_profiles([source for source, _ in wanted.jobs])
+    warn_of_other_images(profiles)
+    warn_of_separate_bands(profiles)
+    warn_of_lost_places(profiles)
+    for source, output in wanted.jobs:
+        predict_raster(predictor, source, output, options)
+    return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept)
+
+
+def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
+    """Return the profiles of the rasters that can be read; of others its turn tells."""
+    profiles = []
+    for path in paths:
+        interrupts.check()
+        with suppress(RasterError), open_raster(path) as raster:
+            profiles.append(raster.profile)
+    return profiles
+
+
+@interrupts.listening()
+def predict_raster(
+    predictor: Predictor, source: Path, output: Path, options: MapOptions | None = None
+) -> None:
+    """Write the cluster map of one raster on its own grid; memory does not grow with its size.
+
+    Raises:
+        RunError: if bands or pixel type differ from the run's.
+        RasterError: if the raster is damaged.
+        OutputError: if an output exists or cannot be written.
+    """
+    options = options or MapOptions()
+    check_apart((output,), (predictor.run.folder, source))
+    with ExitStack() as stack:
+        raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata_choice))
+        tags = made_from(source, predictor.run.stored.identity, predictor.assign)
+        writers = _create_maps(stack, predictor, raster.profile, output, options, tags)
+        rows, cols = raster.profile.shape
+        bar = stack.enter_context(
+            Progress(total=rows * cols, desc=source.name, unit="px", unit_scale=True)
+        )
+        windows = predictor.windows(
+            raster, confidence=options.confidence, features=options.features
+        )
+        for part in stack.enter_context(closing(windows)):  # before the raster they read
+            _write(part, writers, predictor)
+            bar.update(part.window.height * part.window.width)
+
+
+def _create_maps(
+    stack: ExitStack,
+    predictor: Predictor,
+    grid: RasterProfile,
+    output: Path,
+    options: MapOptions,
+    tags: dict[str, str],
+) -> dict[str, MapWriter]:
+    """Create the outputs asked for; they appear when ``stack`` ends well."""
+    clusters, stored = predictor.num_clusters, predictor.run.stored
+    name = output.stem.removesuffix("_clusters")
+    overwrite = options.overwrite or options.skip_existing
+
+    def create(suffix: str, **more: Any) -> MapWriter:
+        path = output.with_name(f"{name}_{suffix}.tif")
+        own = {KIND_TAG: suffix, COUNT_TAG: str(clusters), **tags}
+        context = create_map(path, grid, tags=own, cog=options.cog, overwrite=overwrite, **more)
+        return stack.enter_context(context)
+
+    writers = {}
+    if options.features:
+        low, high = stored.feature_range
+        scale = ((high - low) / _LEVELS, low)
+        writers["features"] = create(
+            "features", num_bands=len(low), nodata=255, scale=scale, overview_method="average"
+        )
+    if options.confidence:
+        writers["confidence"] = create("confidence", nodata=255, overview_method="average")
+    # Created last it appears first, where the sides of an earlier map have just gone: at no moment
+    # does a map lie beside what was made with another one.
+    writers["clusters"] = create(
+        "clusters",
+        dtype="uint8" if clusters <= 255 else "uint16",
+        nodata=255 if clusters <= 255 else 65535,
+        colours=palette(clusters),
+        names=[f"cluster {number}" for number in range(clusters)],
+        stale=stale_sides(output),
+    )
+    return writers
+
+
+def _write(part: Prediction, writers: dict[str, MapWriter], predictor: Predictor) -> None:
+    for name, writer in writers.items():
+        dtype = np.dtype(writer.dataset.dtypes[0])
+        nodata = np.iinfo(dtype).max
+        if not part.valid.any():  # nothing was computed
+            shape = (*part.window.shape, writer.dataset.count)
+            writer.write(part.window, np.full(shape, nodata, dtype))
+            continue
+        values, valid = _values(part, name, predictor), part.valid
+        if values.ndim == 3:
+            valid = valid[..., None]
+        writer.write(part.window, np.where(valid, values, nodata).astype(dtype))
+
+
+def _values(part: Prediction, name: str, predictor: Predictor) -> AnyArray:
+    """Return what a map holds, before nodata: whole numbers."""
+    if name == "confidence" and part.confidence is not None:
+        return np.asarray(np.rint(part.confidence * _LEVELS).clip(0, _LEVELS))
+    if name == "features" and part.features is not None:
+        low, high = predictor.run.stored.feature_range
+        spread = np.maximum(high - low, 1e-12)
+        steps = np.rint((part.features - low) / spread * _LEVELS)
+        return np.asarray(steps.clip(0, _LEVELS))
+    return part.labels

@@ -1,0 +1,231 @@
+"""A run ready for use: clusters and features of arrays, datasets and files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from clusternet.errors import RunError
+from clusternet.network.backend import resolve_precision
+from clusternet.network.filter_bank import num_filters
+from clusternet.network.sizes import uncovered
+from clusternet.network.unet import build_network, build_predictor
+from clusternet.network.weight_files import load_weights
+from clusternet.prediction.grid import PredictionGrid, read_reflected
+from clusternet.processes.prefetch import prefetch
+from clusternet.raster import Raster, open_array, open_raster, warn_of_orientation
+from clusternet.raster.band_fit import report_fit
+from clusternet.training.run import Run, load_run
+from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
+from clusternet.windows import Window
+
+logger = logging.getLogger(__name__)
+
+Assign = Literal["codebook", "head"]
+ASSIGNS: tuple[Assign, ...] = ("codebook", "head")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of one window."""
+
+    window: Window
+    labels: IntArray
+    """(rows, cols) cluster numbers, meaningless where not valid."""
+    valid: BoolArray
+    """(rows, cols)"""
+    confidence: FloatArray | None
+    """(rows, cols) from 0 (two clusters as likely) to 1."""
+    features: FloatArray | None
+    """(rows, cols, features)"""
+
+
+class Predictor:
+    """A run, loaded and ready: gives clusters and features of arrays, datasets and files."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        assign: Assign = "codebook",
+        precision: str = "auto",
+        window_size: int = 768,
+    ) -> None:
+        """Load the network of a run.
+
+        Args:
+            run: see `clusternet.load`.
+            assign: ``codebook`` for the nearest centroid, ``head`` for the softmax head.
+            precision: arithmetic inside the network, as in training.
+            window_size: side in pixels of what is predicted at once; memory grows with its square.
+
+        Raises:
+            RunError: if the network cannot be read or is not the one of the settings.
+        """
+        self.run, self.assign, self.window_size = run, assign, window_size
+        settings, bands = run.settings, run.bands
+        _check_depth(run)
+        self._network = build_network(
+            bands.num_bands,
+            settings.num_clusters,
+            shape=bands.patch_shape,
+            base_filters=settings.base_filters,
+            num_features=settings.num_features,
+            padding=settings.padding,
+            dtype=resolve_precision(precision),
+            centre_only=True,
+        )
+        load_weights(self._network, run.model_path)
+        self._models: dict[tuple[bool, bool], Any] = {}
+
+    @property
+    def num_clusters(self) -> int:
+        """Number of clusters."""
+        return self.run.settings.num_clusters
+
+    @property
+    def num_features(self) -> int:
+        """Features of a pixel, fixed filters among them."""
+        return len(self.run.stored.codebook.offset)
+
+    def predict(self, source: AnyArray | Any) -> IntArray:
+        """Return the cluster of every pixel, -1 where there is no data.
+
+        Args:
+            source: array (rows, cols, bands) or (rows, cols) in the units of the training
+                rasters, an open rasterio dataset, or the path of a raster.
+
+        Returns:
+            (rows, cols) int32.
+        """
+        with self._open(source) as raster, closing(self.windows(raster)) as parts:
+            result = np.full(raster.profile.shape, -1, np.int32)
+            for part in parts:
+                result[part.window.slices()] = np.where(part.valid, part.labels, -1)
+        return result
+
+    def features(self, source: AnyArray | Any) -> FloatArray:
+        """Return the features of every pixel, NaN where there is no data.
+
+        Args:
+            source: as for `predict`.
+
+        Returns:
+            (rows, cols, features) float32.
+        """
+        with (
+            self._open(source) as raster,
+            closing(self.windows(raster, features=True)) as parts,
+        ):
+            shape = (*raster.profile.shape, self.num_features)
+            result = np.full(shape, np.nan, np.float32)
+            for part in parts:
+                if part.features is not None:  # None for a window without data
+                    result[part.window.slices()][part.valid] = part.features[part.valid]
+        return result
+
+    def windows(
+        self,
+        raster: Raster,
+        *,
+        confidence: bool = False,
+        features: bool = False,
+        only: Callable[[Window], bool] | None = None,
+    ) -> Generator[Prediction, None, None]:
+        """Predict a raster window by window; reading overlaps with computing.
+
+        A thread reads ahead: close the generator before the raster.
+
+        Args:
+            raster: an open raster.
+            confidence: give that too.
+            features: give them too.
+            only: says which windows are wanted; None means all.
+
+        Raises:
+            RunError: if the raster's bands or pixel type differ from the run's.
+            RasterError: if the raster is damaged.
+        """
+        bands = self.run.bands
+        arrangement = self.run.check_fits(raster.profile)
+        report_fit(arrangement, bands.identity, raster.profile, f"the run {self.run.folder}")
+        raster.arrange(arrangement)
+        shape = raster.profile.shape
+        grid = PredictionGrid.plan(
+            shape, bands.patch_shape, self.run.settings.padding, self.window_size
+        )
+        model = self._model(confidence, features)
+
+        def read(pair: tuple[Window, Window]) -> tuple[Window, FloatArray, BoolArray]:
+            window, kept = pair
+            pixels, valid = read_reflected(raster, window)
+            place = kept.slices((window.row, window.col))
+            return kept, bands.standardise(pixels, valid)[None], valid[place]
+
+        # one reading thread: a dataset handle belongs to one thread at a time
+        wanted = (pair for pair in grid.windows(shape) if only is None or only(pair[1]))
+        for kept, pixels, valid in prefetch(read, wanted, workers=1, ahead=1):
+            if not valid.any():
+                yield Prediction(kept, np.zeros(kept.shape, np.int32), valid, None, None)
+                continue
+            found = dict(model.predict_on_batch(pixels))
+            cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in found.items()}
+            yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
+        if raster.num_infinite:
+            logger.warning("%s: infinite values count as no data", raster.profile.path)
+
+    def _model(self, confidence: bool, features: bool) -> Any:
+        key = (confidence, features)
+        if key not in self._models:
+            settings = self.run.settings
+            without = uncovered(settings.padding)
+            smallest = 2 * without + 1  # that a window can be
+            self._models[key] = build_predictor(
+                self._network,
+                self.run.stored.codebook if self.assign == "codebook" else None,
+                confidence=confidence,
+                features=features,
+                filters_from=(smallest, smallest) if settings.fixed_filters else None,
+                uncovered=without,
+            )
+        return self._models[key]
+
+    @contextmanager
+    def _open(self, source: AnyArray | Any) -> Iterator[Raster]:
+        nodata = self.run.bands.nodata_choice
+        if isinstance(source, (str, Path)):
+            warn_of_orientation([Path(source)])
+            with open_raster(Path(source), nodata) as raster:
+                yield raster
+        elif isinstance(source, np.ndarray):
+            with open_array(source, nodata) as raster:
+                yield raster
+        else:
+            yield Raster(source, nodata)
+
+
+def _check_depth(run: Run) -> None:
+    """Refuse a codebook of other features than those of the settings."""
+    settings = run.settings
+    filters = num_filters(run.bands.num_bands) if settings.fixed_filters else 0
+    expected, found = settings.num_features + filters, len(run.stored.codebook.offset)
+    if found != expected:
+        raise RunError(
+            f"{run.folder}: its codebook is of {found} features, expected {expected} as of its "
+            "settings; these files are not of one run."
+        )
+
+
+def load(folder: Path | str, **options: Any) -> Predictor:
+    """Load a run folder for prediction; options as for `Predictor`.
+
+    Raises:
+        RunError: if the folder is not a complete run.
+    """
+    return Predictor(load_run(Path(folder)), **options)

@@ -1,0 +1,151 @@
+"""Spread work over processes that start afresh, and stop and end with their parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing.process import BaseProcess
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from clusternet.errors import ClusterNetError, SettingsError
+from clusternet.foreign_errors import describe, is_foreign
+from clusternet.process_setup import prepare_process
+from clusternet.processes.interrupts import SIGNALS, Flag, interrupts
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_LOOK_EVERY = 0.1  # seconds
+_LAST_STEP_SECONDS = 0.5  # that workers have to end by themselves
+
+
+def resolve_workers(workers: int | None) -> int:
+    """Return the number of processes: the user's, else the number of cores."""
+    if workers is None:
+        return os.cpu_count() or 1
+    if workers < 1:
+        raise SettingsError(f"Setting workers: expected a number above 0, received {workers}.")
+    return workers
+
+
+def map_unordered(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int
+) -> Iterator[tuple[int, Result]]:
+    """Yield (place of the item, ``work(item)``) as results come.
+
+    ``work`` must be importable by name, and it and the items must pickle. One worker means this
+    process. Whatever ends the loop, no worker is at work any more when it has ended.
+
+    Raises:
+        ClusterNetError: if a worker is ended from outside, or ``work`` raises what
+            `clusternet.foreign_errors` lists; else what ``work`` raises.
+        KeyboardInterrupt: if a signal has asked to stop; ``work`` is asked to, too, where it
+            calls `Interrupts.check`.
+    """
+    workers = min(workers, len(items))
+    if workers < 2:
+        yield from enumerate(map(partial(_call, work), items))
+        return
+    # "spawn", because forking a process that has loaded TensorFlow or faiss hangs
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(stop,)
+    )
+    try:
+        with _signals_held_back():
+            places = {pool.submit(_call, work, item): place for place, item in enumerate(items)}
+        for future in _as_completed(places):
+            yield places[future], future.result()
+    except BrokenProcessPool as error:
+        raise ClusterNetError(
+            "A worker process was ended from outside (out of memory?) or could not start (a "
+            'script needs if __name__ == "__main__":); --workers 1 does without workers.'
+        ) from error
+    finally:
+        stop.set()
+        with _killed_if_late(set(multiprocessing.active_children()) - others):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _call(work: Callable[[Item], Result], item: Item) -> Result:
+    """Do the work; raise nothing that cannot travel from one process to another."""
+    try:
+        return work(item)
+    except Exception as error:
+        if isinstance(error, ClusterNetError) or type(error).__module__ == "builtins":
+            raise
+        if is_foreign(error):
+            raise ClusterNetError(describe(error)) from error
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
+
+def _as_completed(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
+    """Yield futures as they are done; KeyboardInterrupt if a signal has asked to stop."""
+    done: SimpleQueue[Future[Result]] = SimpleQueue()
+    pending = 0
+    for future in futures:
+        future.add_done_callback(done.put)
+        pending += 1
+    while pending:
+        interrupts.check()
+        with suppress(Empty):
+            yield done.get(timeout=_LOOK_EVERY)
+            pending -= 1
+
+
+@contextmanager
+def _killed_if_late(workers: set[BaseProcess]) -> Iterator[None]:
+    """Give workers that were told to stop some seconds: they may be in a long call of a library."""
+
+    def kill() -> None:
+        for worker in workers:
+            worker.kill()
+
+    timer = threading.Timer(_LAST_STEP_SECONDS, kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Keep signals waiting while workers are started, who inherit that and so never get them.
+
+    Ctrl-C reaches all processes of a terminal, and one that is just starting would answer it with
+    a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_worker(stop: Flag) -> None:
+    prepare_process()
+    # The parent alone answers signals; and if it is killed, its workers must not stay behind.
+    interrupts.follow(stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,318 @@
+"""Labels drawn as points, lines or polygons: read them, and write the polygons of a class map."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import shapely
+
+from clusternet.errors import GridMismatchError, LabelError, OutputError
+from clusternet.files.outputs import KIND_TAG, Kind
+from clusternet.foreign_errors import converted, is_foreign, reason
+from clusternet.legend.class_list import ClassList
+from clusternet.legend.meeting import Meeting, Renumbering, Statement, meet
+from clusternet.legend.names import clean_name
+from clusternet.messages import short
+from clusternet.processes.waiting import run_aside
+from clusternet.raster.shape_classes import (
+    ClassColumn,
+    Key,
+    check_number,
+    find_field,
+    read_classes,
+    report_form,
+)
+from clusternet.raster.vector_files import layer_metadata, list_layers, read_layer, write_layer
+from clusternet.types import AnyArray, IntArray
+
+logger = logging.getLogger(__name__)
+
+VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml")
+_ROW, _NUMBER = "clusternet_row", "clusternet_class"  # columns of ours beside a file's fields
+_NO_CLASS = -1
+Bounds = tuple[float, float, float, float]
+
+_MOST_LAYER_LETTERS = 100
+_RESERVED = ("gpkg", "sqlite_", "rtree_", "ogr_", "idx_", "layer_styles", "spatial_", "geometry_")
+"""How names of tables begin that SQLite, GeoPackage, GDAL or QGIS keep for themselves."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Geometries with the class of each, in the order in which they are burnt."""
+
+    path: Path
+    """The file that they were read from."""
+    geometries: AnyArray
+    """(parts,) shapely geometries without parts."""
+    classes: IntArray
+    """(parts,) class number of each."""
+    names: Mapping[int, str]
+    """The name of each class, where names are known."""
+    crs: str | None
+    """Their CRS as WKT, None where the file has none."""
+    rows: IntArray
+    """(parts,) the row of the file that each is a part of: its shape."""
+    stated: frozenset[int] = frozenset()
+    """All classes of the file, those whose shapes have no geometry too."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """The box around all shapes: left, bottom, right, top."""
+        left, bottom, right, top = shapely.total_bounds(self.geometries)
+        return float(left), float(bottom), float(right), float(top)
+
+    def onto(self, crs: str, name: str) -> Shapes:
+        """Return the shapes, which have a CRS, in another one, that of a raster called ``name``.
+
+        Raises:
+            GridMismatchError: if no way leads from the one to the other.
+        """
+        with converted(GridMismatchError, f"{self.path}: cannot be brought into the CRS of {name}"):
+            moved = geopandas.GeoSeries(self.geometries, crs=self.crs).to_crs(crs)
+        return replace(self, geometries=moved.to_numpy(), crs=crs)
+
+
+def is_vector(path: Path) -> bool:
+    """Tell by its suffix whether a file holds vectors."""
+    return path.suffix.lower() in VECTOR_SUFFIXES
+
+
+def read_shapes(
+    path: Path,
+    *,
+    class_field: str | None = None,
+    classes: ClassList | Meeting | None = None,
+    layer: str | None = None,
+    order_field: str | None = None,
+    burn_value: int | None = None,
+    reserved: Iterable[int] = (),
+) -> Shapes:
+    """Read geometries and the class of each.
+
+    Args:
+        path: shapefile, GeoPackage, GeoJSON or another format of GDAL.
+        class_field: field that holds the class. Whole numbers are class numbers, also as text;
+            other text is a name. None takes the field ``class``; a file without any field is
+            all class 1.
+        classes: the classes that shapes may have, by the user's list, or the common classes of
+            several files. None numbers names in alphabetical order.
+        layer: layer to read; needed where the file has several.
+        order_field: burn in the ascending order of this field, so that higher values lie on
+            top; None keeps the order of the file.
+        burn_value: give all shapes this class instead.
+        reserved: numbers that no name may get which has none of its own.
+
+    Raises:
+        LabelError: if the file is missing, holds no vectors or none at all, or its classes
+            cannot be used.
+    """
+    frame = _read_frame(path, layer)
+    column = _class_column(path, frame, class_field, burn_value)
+    report_form(path, column, class_field)
+    if not isinstance(classes, Meeting):
+        classes = meet([column.statement(path)], given=classes, reserved=reserved)
+    numbers = _common_numbers(column, classes.onto(path), classes)
+    frame = frame.assign(**{_ROW: np.arange(len(frame)), _NUMBER: numbers})
+    if order_field is not None:
+        fields = frame.drop(columns=[frame.geometry.name, _ROW, _NUMBER])
+        frame = frame.sort_values(find_field(path, fields, order_field, "order_field"),
+                                  kind="stable")  # fmt: skip
+    used = _usable(path, frame)
+    parts = _parts(used)
+    found = parts[_NUMBER].to_numpy(np.int32)
+    stated = set(numbers.tolist()) - {_NO_CLASS}
+    return Shapes(
+        path=path,
+        geometries=parts.geometry.to_numpy(),
+        classes=found,
+        names={n: name for n, name in classes.classes.names.items() if n in stated},
+        crs=None if frame.crs is None else frame.crs.to_wkt(),
+        rows=parts[_ROW].to_numpy(np.int32),
+        stated=frozenset(stated),
+    )
+
+
+def read_statement(
+    path: Path, *, class_field: str | None = None, layer: str | None = None
+) -> Statement:
+    """Return what a vector file says of its classes; errors as of `read_shapes`.
+
+    Nothing is warned of: that is left to whoever reads the shapes.
+    """
+    frame = _read_frame(path, layer, quiet=True)
+    fields = frame.drop(columns=frame.geometry.name)
+    return read_classes(path, fields, class_field, quiet=True).statement(path)
+
+
+def _class_column(
+    path: Path, frame: geopandas.GeoDataFrame, class_field: str | None, burn_value: int | None
+) -> ClassColumn:
+    if burn_value is not None:
+        return ClassColumn([check_number(path, burn_value)] * len(frame), {}, False)
+    return read_classes(path, frame.drop(columns=frame.geometry.name), class_field)
+
+
+def _common_numbers(column: ClassColumn, onto: Renumbering, classes: Meeting) -> IntArray:
+    """Return the common number of each shape, ``_NO_CLASS`` where it has none."""
+    table: dict[Key | None, int] = {None: _NO_CLASS}
+    for key in {key for key in column.keys if key is not None}:
+        # a listed name may look like a number
+        by_name = isinstance(key, int) and column.is_text and str(key) in classes.numbers
+        table[key] = classes.numbers[str(key)] if by_name else onto.common(key)
+    return np.array([table[key] for key in column.keys], np.int32)
+
+
+def _usable(path: Path, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """Return the shapes that have a geometry and a class, and say how many have not."""
+    empty = frame.geometry.isna() | frame.geometry.is_empty
+    classless = frame[_NUMBER] == _NO_CLASS
+    for lost, what in ((classless & ~empty, "no class"), (empty, "no geometry")):
+        if lost.any():
+            logger.warning("%s: %d of %d shapes have %s and are left out.",
+                           path, int(lost.sum()), len(frame), what)  # fmt: skip
+    used = frame[~(empty | classless)]
+    if used.empty:
+        raise LabelError(f"{path}: holds no shape with a class; draw some, or name another layer.")
+    return used
+
+
+def _parts(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """Return simple geometries in two dimensions; collections may lie in collections."""
+    parts = frame.set_geometry(frame.geometry.force_2d()).explode()
+    while (parts.geometry.geom_type == "GeometryCollection").any():
+        parts = parts.explode()
+    return parts[~parts.geometry.is_empty]
+
+
+def geopackage_kind(tag: str) -> Kind:
+    """Return the kind of GeoPackages all of whose layers carry ``tag``.
+
+    A layer of others in it, such as styles that QGIS saved there, makes it theirs.
+    """
+
+    def is_one(path: Path) -> bool:
+        found = [layer_metadata(path, layer) for layer, _ in list_layers(path)]
+        return bool(found) and all(tags.get(KIND_TAG) == tag for tags in found)
+
+    return Kind(f"GeoPackage of {tag}", is_one)
+
+
+def check_closed(path: Path) -> None:
+    """Refuse a GeoPackage that another program is writing: what it has not written yet is beside.
+
+    Raises:
+        OutputError: naming what lies beside it.
+    """
+    for ending in ("-wal", "-journal"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists():
+            raise OutputError(
+                f"{path}: is open in another program ({beside.name} lies beside it); close it "
+                "there."
+            )
+
+
+def write_polygons(
+    path: Path,
+    layer: str,
+    geometries: AnyArray,
+    fields: Mapping[str, Any],
+    crs: str | None,
+    *,
+    tag: str,
+    append: bool,
+) -> None:
+    """Write polygons as a layer of a GeoPackage.
+
+    Args:
+        path: the GeoPackage.
+        layer: its layer.
+        geometries: (polygons,) shapely polygons.
+        fields: values of each polygon by field name, each (polygons,).
+        crs: WKT, or None.
+        tag: what the layer is of, see `geopackage_kind`.
+        append: add to the layer, which exists already.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    frame = geopandas.GeoDataFrame(dict(fields), geometry=geometries, crs=crs)
+    write_layer(
+        frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
+        promote_to_multi=True, append=append, layer_metadata={KIND_TAG: tag},
+        dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
+    )  # fmt: skip
+
+
+def layer_names(names: Iterable[str]) -> list[str]:
+    """Return a name for a layer of a GeoPackage for each of ``names``, the same where it serves.
+
+    A table of a GeoPackage starts with a letter or a digit, not with a word that is reserved, and
+    upper and lower case do not tell two apart: ``map_`` is put before, ``_2`` behind where needed.
+    """
+    wanted = [_layer_name(name) for name in names]
+    others = {name.casefold() for name in wanted}
+    taken: set[str] = set()
+    for index, name in enumerate(wanted):
+        new, number = name, 2
+        while new.casefold() in taken or (new != name and new.casefold() in others):
+            new, number = f"{name}_{number}", number + 1
+        taken.add(new.casefold())
+        wanted[index] = new
+    return wanted
+
+
+def _layer_name(name: str) -> str:
+    name = clean_name(name[:_MOST_LAYER_LETTERS], "layers")
+    if name[:1].isalnum() and not name.lower().startswith(_RESERVED):
+        return name
+    return f"map_{name}"
+
+
+def _read_frame(path: Path, layer: str | None, *, quiet: bool = False) -> geopandas.GeoDataFrame:
+    if not path.exists():
+        raise LabelError(f"{path}: no such file.")
+    try:
+        layers = _layers(path)
+        _check_layer(path, layer, layers)
+        # GDAL reads a million shapes in seconds
+        frame = run_aside(partial(read_layer, path, layer or layers[0], quiet=quiet))
+    except Exception as error:
+        if not (is_foreign(error) or isinstance(error, ValueError)):
+            raise
+        raise LabelError(
+            f"{path}: cannot be read as vectors ({reason(error)}); expected a shapefile, "
+            "GeoPackage or GeoJSON of points, lines and polygons."
+        ) from error
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        raise LabelError(f"{path}: holds a table without geometries; name another layer.")
+    if frame.empty:
+        raise LabelError(f"{path}: holds no shape (layer '{layer or layers[0]}' is empty).")
+    return frame
+
+
+def _layers(path: Path) -> list[str]:
+    """Return the names of the layers that hold geometries, or of all if none does.
+
+    QGIS keeps styles that are saved in a GeoPackage in a table of their own.
+    """
+    found = list_layers(path)
+    return [name for name, kind in found if kind] or [name for name, _ in found]
+
+
+def _check_layer(path: Path, layer: str | None, layers: Sequence[str]) -> None:
+    listed = short(", ".join(layers), 120)
+    if not layers:
+        raise LabelError(f"{path}: holds no layer.")
+    if layer is None and len(layers) > 1:
+        raise LabelError(f"{path}: holds several layers ({listed}); choose one with --layer.")
+    if layer is not None and layer not in layers:
+        raise LabelError(f"{path}: has no layer '{layer}'; there are {listed}.")

@@ -1,0 +1,159 @@
+"""Cut some windows of one raster: the work of one process at a time."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.labels.reading import RasterLabels
+from clusternet.legend.inventory import LabelInventory
+from clusternet.patches.manifest import patch_name, save_patch
+from clusternet.processes.interrupts import interrupts
+from clusternet.raster import open_raster
+from clusternet.settings import TilingSettings
+from clusternet.tiling.inputs import TilingInput, TilingPair
+from clusternet.types import AnyArray, BoolArray
+from clusternet.windows import Grid, Shape, Window, centre
+
+ONLY_NODATA = "with nothing but nodata"
+"""Why a window gives no patch, whatever the settings."""
+_CHUNK_WINDOWS = 64  # windows that a process cuts between two reports
+_SEQUENTIAL = (".png", ".jpg", ".jpeg")  # reading a window decodes all rows above it
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One of the folders that are written: patches, their centre crops, or label patches."""
+
+    folder: Path
+    shape: Shape
+    """(rows, cols) of its patches."""
+    of_labels: bool = False
+
+    def item(self, pair: TilingPair) -> TilingInput | None:
+        """Return what the patches of this folder are cut from."""
+        return pair.label if self.of_labels else pair.raster
+
+    def file(self, item: TilingInput, window: Window) -> str:
+        """Return the file name, the same in all layers but for the suffix."""
+        name = patch_name(window, item.profile.shape, item.patch_format.suffix)
+        return f"{item.name}/{name}"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some windows of one raster: what a process works on at a time."""
+
+    pair: TilingPair
+    windows: Grid
+    layers: list[Layer]
+    settings: TilingSettings
+
+
+@dataclass
+class Outcome:
+    """What came of some windows of one raster."""
+
+    kept: list[Window] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    num_infinite: int = 0
+    """Infinite values, which count as no data."""
+    labels: LabelInventory = field(default_factory=LabelInventory)
+    """Labels by class, those of windows that give no patch too."""
+
+
+def split_windows(windows: Grid, path: Path, shares: int) -> Iterator[Grid]:
+    """Yield parts of whole grid rows: windows side by side share the blocks they are read from."""
+    size = max(1, _CHUNK_WINDOWS // max(1, len(windows.cols)))
+    if path.suffix.lower() in _SEQUENTIAL:
+        size = max(1, math.ceil(len(windows.rows) / shares))
+    return windows.parts(size)
+
+
+def cut_chunk(chunk: Chunk) -> Outcome:
+    """Cut the windows of a chunk and write their patches in all layers."""
+    pair, settings = chunk.pair, chunk.settings
+    outcome = Outcome()
+    choice = settings.nodata_choice
+    with (
+        open_raster(pair.raster.path, choice) as raster,
+        _open_label(pair, outcome.labels) as label,
+    ):
+        raster.arrange(pair.raster.arrangement)
+        for window in chunk.windows:
+            interrupts.check()
+            pixels, valid = raster.read(window)
+            reason = _reason_to_skip(window, valid, pair.raster.profile.shape, settings)
+            if reason:
+                outcome.skipped[reason] += 1
+                if label is not None:
+                    label.read(window)  # so that what they hold is counted
+                continue
+            outcome.kept.append(window)
+            for layer in chunk.layers:
+                part = centre(window, layer.shape)
+                if layer.of_labels:
+                    _save_labels(layer, pair, label, window, part, outcome.labels)
+                else:
+                    place = part.slices((window.row, window.col))
+                    _save(layer, pair.raster, window, part, pixels[place], valid[place])
+        outcome.num_infinite = raster.num_infinite
+    return outcome
+
+
+def _save_labels(
+    layer: Layer,
+    pair: TilingPair,
+    label: RasterLabels | None,
+    window: Window,
+    part: Window,
+    inventory: LabelInventory,
+) -> None:
+    if label is None or pair.label is None:
+        return
+    labels, known = label.read(part)
+    inventory.add_used(labels[known])
+    profile = pair.label.profile
+    classes = np.full(labels.shape, profile.nodata, profile.dtype)
+    classes[known] = labels[known]
+    _save(layer, pair.label, window, part, classes[..., np.newaxis], known)
+
+
+def _save(
+    layer: Layer,
+    item: TilingInput,
+    window: Window,
+    part: Window,
+    pixels: AnyArray,
+    valid: BoolArray,
+) -> None:
+    path = layer.folder / layer.file(item, window)
+    save_patch(path, pixels, valid, item.patch_format, item.profile, part)
+
+
+@contextmanager
+def _open_label(pair: TilingPair, inventory: LabelInventory) -> Iterator[RasterLabels | None]:
+    if pair.label is None or pair.label_rules is None:
+        yield None
+        return
+    with open_raster(pair.label.path, codes=True) as raster:
+        yield RasterLabels(raster, replace(pair.label_rules, inventory=inventory))
+
+
+def _reason_to_skip(
+    window: Window, valid: BoolArray, shape: Shape, settings: TilingSettings
+) -> str | None:
+    """Return why a window gives no patch, None if it gives one; padding does not count."""
+    on_raster = valid[window.inside(shape).slices((window.row, window.col))]
+    num_nodata = on_raster.size - int(on_raster.sum())
+    if num_nodata == on_raster.size:
+        return ONLY_NODATA
+    if num_nodata / on_raster.size > settings.keep_dark_region_ratio:
+        return f"with more than {100 * settings.keep_dark_region_ratio:g} % nodata"
+    return None

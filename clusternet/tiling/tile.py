@@ -1,0 +1,265 @@
+"""Cut rasters into folders of patches, window by window, in several processes."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clusternet.errors import LabelError, PatchError
+from clusternet.files.locks import claimed
+from clusternet.files.outputs import check_apart, check_new, check_writable, new_folders
+from clusternet.labels.rules import LabelOptions, LabelRules
+from clusternet.legend.class_list import ClassList
+from clusternet.patches.manifest import (
+    CLASSES,
+    PATCHES,
+    Manifest,
+    PatchEntry,
+    PatchSource,
+    class_list_text,
+    write_manifest,
+)
+from clusternet.processes.interrupts import interrupts
+from clusternet.processes.progress import Progress
+from clusternet.processes.workers import map_unordered, resolve_workers
+from clusternet.settings import TilingSettings
+from clusternet.tiling.chunks import ONLY_NODATA, Chunk, Layer, Outcome, cut_chunk, split_windows
+from clusternet.tiling.inputs import TilingPair, find_inputs
+from clusternet.windows import centre, grid
+
+__all__ = ["TilingReport", "TilingSettings", "tile_rasters"]
+
+logger = logging.getLogger(__name__)
+
+PAST_EDGE = "past the edge"
+_SMALL_JOB = 2**25  # pixels that one process cuts sooner than others have started
+
+
+@dataclass(frozen=True)
+class TilingReport:
+    """What came of a tiling."""
+
+    rasters: int
+    """Rasters read."""
+    written: int
+    """Patches written."""
+    skipped: dict[str, int]
+    """Reason -> windows that gave no patch."""
+
+    def summary(self) -> str:
+        """Return one line: rasters, patches written, patches skipped and why."""
+        total = sum(self.skipped.values())
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.skipped.items())
+        why = f" ({reasons})" if reasons else ""
+        return f"{self.rasters} raster(s): {self.written} patches written, {total} skipped{why}"
+
+
+@interrupts.listening()
+def tile_rasters(
+    source: Path,
+    output_folder: Path,
+    settings: TilingSettings | None = None,
+    *,
+    masks_folder: Path | None = None,
+    classes: ClassList | None = None,
+    ignore_label: int | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> TilingReport:
+    """Cut rasters into ``output_folder/<raster>/<row>_<col>.png`` (or ``.tif``).
+
+    Beside them ``patches.json`` records where each patch comes from. Patches whose share of
+    nodata is above ``keep_dark_region_ratio`` are left out, and so are those with nothing else.
+    Large jobs start several processes afresh: a script that calls this needs the usual
+    ``if __name__ == "__main__":``.
+
+    Args:
+        source: a raster, or a folder searched with all folders below it.
+        output_folder: the folder to create.
+        settings: sizes, stride and nodata; the defaults if None.
+        masks_folder: label rasters, each named as its raster or with ``_mask`` appended. Label
+            patches of the same windows go to ``<output_folder>_masks``, cut to ``crop_shape``
+            if there is one; 255 (in 8-bit labels) marks pixels without a label. Names of classes
+            go to ``classes.json`` there; rasters that name classes get common numbers.
+        classes: the classes that label rasters may hold; None takes what they state.
+        ignore_label: label value that means no label; None means 255 in 8-bit rasters.
+        overwrite: replace folders that an earlier tiling wrote.
+        workers: processes; None takes as many as there are cores.
+
+    Raises:
+        RasterError: if a raster is missing, damaged, or holds NaN outside its nodata.
+        LabelError: if label rasters are missing or do not belong to the rasters.
+        PatchError: if every window is left out.
+        OutputError: if the output exists, or cannot be written.
+    """
+    settings = settings or TilingSettings()
+    workers = resolve_workers(workers)
+    _warn_of_gaps(settings)
+    layers = _layers(output_folder, settings, masks_folder)
+    options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
+    folders = [layer.folder for layer in layers]
+    check_apart(folders, (source, masks_folder, options.classes.source))
+    with claimed(*folders):
+        _check_outputs(folders, overwrite)
+        pairs, rules = find_inputs(source, settings, masks_folder, options)
+        check_apart(folders, (item.path for pair in pairs for item in pair.items))
+        with new_folders(folders, kind=PATCHES, overwrite=overwrite) as parts:
+            hidden = [
+                replace(layer, folder=part) for layer, part in zip(layers, parts, strict=True)
+            ]
+            outcomes = _cut_all(pairs, hidden, settings, workers)
+            _warn_of_infinite(pairs, outcomes)
+            report = _report(source, outcomes, settings)
+            for layer in hidden:
+                write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
+                if layer.of_labels:
+                    _report_labels(layer, outcomes, rules)
+    return report
+
+
+def _report_labels(layer: Layer, outcomes: list[Outcome], rules: LabelRules) -> None:
+    """Write the names of classes beside label patches, and say what became of labels."""
+    inventory = rules.inventory
+    inventory.unused = "no patch is cut there"
+    for outcome in outcomes:
+        inventory.merge(outcome.labels)
+    if not inventory.used:
+        path = min(rules.meeting.statements)
+        why = inventory.why_none() or "it holds nodata only"
+        raise LabelError(f"{path}: gives no patch a label, nor does any other label raster: {why}.")
+    inventory.report()
+    names = rules.meeting.classes.names
+    if names:
+        (layer.folder / CLASSES).write_text(class_list_text(names), encoding="utf-8")
+
+
+def _warn_of_gaps(settings: TilingSettings) -> None:
+    pairs = zip(settings.full_stride, settings.patch_shape, strict=True)
+    if any(stride > patch for stride, patch in pairs):
+        logger.warning(
+            "stride %s is larger than patch_shape %s: pixels between patches are left out",
+            settings.full_stride, settings.patch_shape,
+        )  # fmt: skip
+
+
+def _warn_of_infinite(pairs: list[TilingPair], outcomes: list[Outcome]) -> None:
+    both = zip(pairs, outcomes, strict=True)
+    names = [pair.raster.source for pair, outcome in both if outcome.num_infinite]
+    if names:
+        logger.warning(
+            "infinite values count as no data, in %d raster(s): %s",
+            len(names), ", ".join(names[:3]) + (", ..." if len(names) > 3 else ""),
+        )  # fmt: skip
+
+
+def _layers(
+    output_folder: Path, settings: TilingSettings, masks_folder: Path | None
+) -> list[Layer]:
+    if output_folder.name in ("", ".."):  # "." and ".." have no name to append to
+        output_folder = output_folder.resolve()
+    name = output_folder.name
+    crop_shape = settings.crop_shape or settings.patch_shape
+    layers = [Layer(output_folder, settings.patch_shape)]
+    if settings.crop_shape is not None:
+        layers.append(Layer(output_folder.with_name(f"{name}_crops"), crop_shape))
+    if masks_folder is not None:
+        layers.append(Layer(output_folder.with_name(f"{name}_masks"), crop_shape, of_labels=True))
+    return layers
+
+
+def _check_outputs(folders: list[Path], overwrite: bool) -> None:
+    """Refuse outputs that exist, or that no tiling wrote."""
+    for folder in folders:
+        check_new(folder, kind=PATCHES, overwrite=overwrite)
+        check_writable(folder)
+    for kind in ("masks", "crops"):
+        beside = folders[0].with_name(f"{folders[0].name}_{kind}")
+        if overwrite and beside.exists() and beside not in folders:
+            logger.warning("%s is left as an earlier tiling wrote it", beside)
+
+
+def _cut_all(
+    pairs: list[TilingPair], layers: list[Layer], settings: TilingSettings, workers: int
+) -> list[Outcome]:
+    """Cut all rasters; return the outcome of each."""
+    chunks: list[Chunk] = []
+    owners: list[int] = []
+    outcomes = []
+    for owner, pair in enumerate(pairs):
+        windows = pair.windows(settings)
+        outcomes.append(Outcome(skipped=_past_edge(pair, len(windows), settings)))
+        for part in split_windows(windows, pair.raster.path, math.ceil(workers / len(pairs))):
+            chunks.append(Chunk(pair, part, layers, settings))
+            owners.append(owner)
+    num_windows = sum(len(chunk.windows) for chunk in chunks)
+    if num_windows * math.prod(settings.patch_shape) < _SMALL_JOB:
+        workers = 1
+    with Progress(total=num_windows, desc="tiling", unit="patch") as progress:
+        for place, result in map_unordered(cut_chunk, chunks, workers):
+            outcomes[owners[place]].kept += result.kept
+            outcomes[owners[place]].skipped += result.skipped
+            outcomes[owners[place]].num_infinite += result.num_infinite
+            outcomes[owners[place]].labels.merge(result.labels)
+            progress.update(len(chunks[place].windows))
+    for outcome in outcomes:
+        outcome.kept.sort()
+    return outcomes
+
+
+def _past_edge(pair: TilingPair, num_windows: int, settings: TilingSettings) -> Counter[str]:
+    if settings.edge != "drop":
+        return Counter()
+    shape = pair.raster.profile.shape
+    num_covering = len(grid(shape, settings.patch_shape, settings.full_stride, "pad"))
+    return +Counter({PAST_EDGE: num_covering - num_windows})
+
+
+def _report(source: Path, outcomes: list[Outcome], settings: TilingSettings) -> TilingReport:
+    skipped = sum((outcome.skipped for outcome in outcomes), Counter[str]())
+    report = TilingReport(len(outcomes), sum(len(o.kept) for o in outcomes), dict(skipped))
+    if not report.written:
+        rows, cols = settings.patch_shape
+        raise PatchError(
+            f"{source}: no window of {rows} x {cols} pixels gave a patch ({report.summary()}); "
+            f"{_advice(skipped, settings)}."
+        )
+    return report
+
+
+def _advice(skipped: Counter[str], settings: TilingSettings) -> str:
+    """Say what would give patches; ``skipped``: reason -> windows."""
+    if PAST_EDGE in skipped:
+        return "try --edge pad, or a smaller --patch_shape"
+    if set(skipped) != {ONLY_NODATA}:
+        return "try a larger --keep_dark_region_ratio"
+    if settings.nodata is not None:
+        return f"if {settings.nodata} is a value of pixels with data, give another --nodata"
+    return "give rasters with data, or another value with --nodata if they declare a wrong one"
+
+
+def _manifest(
+    layer: Layer, pairs: list[TilingPair], outcomes: list[Outcome], settings: TilingSettings
+) -> Manifest:
+    sources, patches = [], []
+    for pair, outcome in zip(pairs, outcomes, strict=True):
+        item = layer.item(pair)
+        if item is None:
+            continue
+        sources.append(
+            PatchSource.from_profile(item.name, item.source, item.profile, item.patch_format)
+        )
+        patches += [
+            PatchEntry(layer.file(item, window), item.name, centre(window, layer.shape))
+            for window in outcome.kept
+        ]
+    return Manifest(
+        layer.shape,
+        settings.full_stride,
+        settings.edge,
+        tuple(sources),
+        tuple(patches),
+        given=None if layer.of_labels else settings.nodata_choice,
+    )

@@ -1,0 +1,1 @@
+"""The alternation: cluster pixel features, train on the clusters, repeat."""

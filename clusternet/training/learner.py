@@ -1,0 +1,195 @@
+"""The network and its frozen copy: embed, label, train. One step of each, no loop over patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusternet.clustering.kmeans import Codebook
+from clusternet.clustering.sampling import Sample, SamplePlan, join_samples, neighbours
+from clusternet.files.outputs import new_file
+from clusternet.network.backend import keras, resolve_precision
+from clusternet.network.unet import (
+    build_labeller,
+    build_network,
+    build_sampler,
+    features_tensor,
+    masked_cross_entropy,
+    reset_optimizer,
+    set_codebook,
+)
+from clusternet.network.weight_files import load_weights
+from clusternet.patches.batches import Batch
+from clusternet.settings import TrainingSettings
+from clusternet.training.run_files import WEIGHTS, mark_weights
+from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.windows import Shape
+
+IGNORE = -1
+"""The pseudo-label of a pixel that has none."""
+
+_BESIDE = 16
+"""What does not grow with the base filters (features, logits, fixed filters), in base filters."""
+_LARGEST_PART = (64 + _BESIDE) * 4 * 256 * 256
+"""Base filters times pixels that go through the network at once: about 2 GiB in training."""
+
+
+class Alternation:
+    """A network in training beside a frozen copy that gives the pseudo-labels.
+
+    The copy holds the weights of the start of the epoch and labels each batch just before the
+    network trains on it: the same labels as a pass over all patches would give, without storing
+    them.
+    """
+
+    def __init__(
+        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+    ) -> None:
+        """Build and compile once; weights depend on ``settings.seed`` alone.
+
+        Args:
+            num_bands: bands of a patch.
+            shape: (rows, cols) of a patch.
+            settings: of the run.
+            batch_size: patches in a training step.
+        """
+
+        def build() -> Any:
+            return build_network(
+                num_bands,
+                settings.num_clusters,
+                shape=shape,
+                base_filters=settings.base_filters,
+                num_features=settings.num_features,
+                padding=settings.padding,
+                dtype=resolve_precision(settings.precision),
+                seed=settings.seed,
+            )
+
+        self.network = build()
+        self._frozen = build()
+        filters_from = shape if settings.fixed_filters else None
+        self._labeller = build_labeller(self._frozen, settings.num_clusters, filters_from)
+        self._sampler = build_sampler(self.network, filters_from)
+        described = features_tensor(self.network, filters_from)
+        self._embedder = keras.Model(self.network.input, described)
+        # A second model around the same layers is compiled, so that the saved one asks nobody
+        # for the loss function.
+        self._trainer = keras.Model(self.network.input, self.network.output)
+        self._compare = settings.feature_transform == "neighbours"
+        self._num_parts = _num_parts(settings.base_filters, shape, batch_size)
+        adam = keras.optimizers.Adam(
+            settings.learn_rate,
+            gradient_accumulation_steps=self._num_parts if self._num_parts > 1 else None,
+        )
+        self._trainer.compile(adam, masked_cross_entropy)
+        self._trainer.optimizer.build(self._trainer.trainable_variables)
+
+    def freeze(self, codebook: Codebook) -> None:
+        """From now on label with the present weights and ``codebook``."""
+        self._frozen.set_weights(self.network.get_weights())
+        set_codebook(self._labeller, *codebook.convolution())
+
+    def label(self, batch: Batch) -> IntArray:
+        """Return pseudo-labels (patches, rows', cols'), IGNORE where not valid."""
+        parts = self._split(batch.pixels)
+        labels = np.concatenate([np.asarray(self._labeller.predict_on_batch(x)) for x in parts])
+        return np.where(batch.valid, labels, np.int32(IGNORE))
+
+    def train(self, pixels: FloatArray, labels: IntArray) -> float:
+        """Take one step from pixels towards labels; return the mean loss of the batch."""
+        if self._num_parts == 1:
+            return float(self._trainer.train_on_batch(pixels, labels))
+        total, losses = int(np.count_nonzero(labels >= 0)) or 1, []
+        for some_pixels, some_labels in zip(self._split(pixels), self._split(labels), strict=True):
+            # Adam steps with the mean gradient of all parts, when it has seen the last one
+            weight = self._num_parts * int(np.count_nonzero(some_labels >= 0)) / total
+            weights = np.full(len(some_labels), weight, np.float32)
+            losses.append(float(self._trainer.train_on_batch(some_pixels, some_labels, weights)))
+        return float(np.mean(losses))
+
+    def _split(self, array: AnyArray) -> list[AnyArray]:
+        """Cut a batch (patches, ...) into parts that memory is enough for."""
+        return np.split(array, self._num_parts)
+
+    def reset_optimizer(self) -> None:
+        """Continue with a fresh Adam, without compiling again."""
+        reset_optimizer(self._trainer.optimizer)
+
+    def embed(self, batch: Batch) -> FloatArray:
+        """Return the features of all valid pixels; (samples, features)."""
+        parts = zip(self._split(batch.pixels), self._split(batch.valid), strict=True)
+        return np.concatenate(
+            [np.asarray(self._embedder.predict_on_batch(x))[valid] for x, valid in parts]
+        )
+
+    def embed_sample(self, batch: Batch, plan: SamplePlan) -> Sample:
+        """Return the features of the planned pixels, patch by patch."""
+        # rows of one length, whatever is in them: nothing is traced again
+        # (each pixel may have two neighbours, and a pair is two positions)
+        length = plan.row_length * (5 if self._compare else 1)
+        positions = np.zeros((len(batch.pixels), length), np.int32)
+        counts = []
+        for place, index in enumerate(batch.indexes.tolist()):
+            chosen = plan.positions(index, batch.valid[place])
+            here, there = (
+                neighbours(chosen, batch.valid[place]) if self._compare else (chosen[:0],) * 2
+            )
+            row = np.concatenate([chosen, here, there])
+            positions[place, : len(row)] = row
+            counts.append((len(chosen), len(here)))
+        parts = zip(self._split(batch.pixels), self._split(positions), strict=True)
+        rows = np.concatenate([np.asarray(self._sampler.predict_on_batch([*x])) for x in parts])
+        samples = []
+        for row, (size, pairs) in zip(rows, counts, strict=False):
+            features, near, far = np.split(row[: size + 2 * pairs], [size, size + pairs])
+            samples.append(Sample(features, near - far))
+        return join_samples(samples)
+
+    def load_weights(self, path: Path) -> None:
+        """Start from the weights of a .keras or .weights.h5 file.
+
+        Raises:
+            RunError: if the file cannot be read or its weights do not fit.
+        """
+        load_weights(self.network, path)
+
+    def save_weights(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the weights alone, as .weights.h5.
+
+        Raises:
+            OutputError: if the file exists and may not be replaced, or cannot be written.
+        """
+        with new_file(path, kind=WEIGHTS, overwrite=overwrite) as part:
+            self.network.save_weights(part)
+            mark_weights(part)
+
+    def state(self) -> dict[str, AnyArray]:
+        """Return all weights and the optimizer's variables, to continue from exactly."""
+        state = {f"weight_{i:04d}": value for i, value in enumerate(self.network.get_weights())}
+        for i, variable in enumerate(self._optimizer_variables()):
+            state[f"optimizer_{i:04d}"] = keras.ops.convert_to_numpy(variable)
+        return state
+
+    def restore(self, state: dict[str, AnyArray]) -> None:
+        """Take over what `state` returned."""
+        weights = [state[name] for name in sorted(state) if name.startswith("weight_")]
+        self.network.set_weights(weights)
+        for i, variable in enumerate(self._optimizer_variables()):
+            variable.assign(state[f"optimizer_{i:04d}"])
+
+    def _optimizer_variables(self) -> list[Any]:
+        """Return what the optimizer remembers; between steps sums over parts are zero."""
+        variables = self._trainer.optimizer.variables
+        return [one for one in variables if not one.name.endswith("gradient_accumulator")]
+
+
+def _num_parts(base_filters: int, shape: Shape, batch: int) -> int:
+    """Return the smallest number of equal parts of a batch that are small enough."""
+    size = batch * shape[0] * shape[1] * (base_filters + _BESIDE)
+    return next(
+        parts for parts in range(1, batch + 1)
+        if batch % parts == 0 and (size <= parts * _LARGEST_PART or parts == batch)
+    )  # fmt: skip

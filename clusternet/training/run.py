@@ -1,0 +1,357 @@
+"""The run folder: everything that prediction needs, nothing that it must be told again.
+
+========================  ==========================================================
+``settings.yaml``         the settings, resolved
+``bands.json``            band statistics of the training patches, library versions
+``model.keras``           the network
+``codebook.npz``          centroids, feature transform, cluster sizes, feature range
+``history.csv``           one row an epoch
+``checkpoint/state.npz``  everything that ``--resume`` needs
+``previews/``             image beside cluster map, one picture an epoch
+``tensorboard/``          the figures of ``history.csv`` for TensorBoard
+========================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusternet.clustering.kmeans import Codebook
+from clusternet.errors import RunError, SettingsError
+from clusternet.files.arrays import check_array, read_arrays, write_arrays
+from clusternet.files.outputs import new_file
+from clusternet.network.sizes import num_weights
+from clusternet.patches.bands import Bands
+from clusternet.raster import RasterProfile
+from clusternet.raster.band_fit import fit_bands
+from clusternet.raster.band_identity import Arrangement
+from clusternet.settings import TrainingSettings, read_yaml, write_yaml
+from clusternet.text_files import taken_apart
+from clusternet.training.run_files import BANDS, CODEBOOK, HISTORY, MODEL, SETTINGS, STATE
+from clusternet.training.run_identity import COLUMN, as_comment, check_identity
+from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.value_types import check_types
+
+_LIBRARIES = (
+    "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """The figures of one epoch, a row of ``history.csv``."""
+
+    epoch: int
+    loss: float
+    """Mean cross-entropy of the pseudo-labels, nat."""
+    objective: float
+    """Mean squared distance of the sampled features to their centroids."""
+    nmi: float
+    """Normalised mutual information of the sample's clusters before and after the epoch."""
+    smallest: int
+    """Sampled pixels in the smallest cluster that has any."""
+    largest: int
+    """Sampled pixels in the largest cluster."""
+    empty: int
+    """Clusters without a sampled pixel."""
+    seconds: float
+    """Time the epoch took."""
+    patches_per_second: float
+    """Patches over the time of the training pass."""
+    steps: int = 0
+    """Training steps; 0 in runs that did not count them."""
+
+    def __str__(self) -> str:
+        """Return the summary line of the epoch."""
+        return (
+            f"loss {self.loss:.3f}, K-Means objective {self.objective:.4g}, NMI {self.nmi:.3f}, "
+            f"clusters smallest {self.smallest} / largest {self.largest} / empty {self.empty}, "
+            f"{self.steps} steps in {self.seconds:.1f} s ({self.patches_per_second:.1f} patches/s)"
+        )
+
+
+@dataclass(frozen=True)
+class StoredCodebook:
+    """A codebook as kept in a run, with what later steps want to know of the features."""
+
+    codebook: Codebook
+    sizes: IntArray
+    """(clusters,) sampled pixels of each cluster."""
+    feature_range: FloatArray
+    """(2, depth) 0.5 and 99.5 percentile of each feature, for writing them as bytes."""
+
+    @property
+    def identity(self) -> str:
+        """A short name that differs between codebooks; maps carry it."""
+        return hashlib.sha256(self.codebook.centroids.tobytes()).hexdigest()[:16]
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Return the arrays of an npz file."""
+        return {
+            "centroids": self.codebook.centroids,
+            "offset": self.codebook.offset,
+            "projection": self.codebook.projection,
+            "sizes": self.sizes,
+            "feature_range": self.feature_range,
+        }
+
+    @classmethod
+    def from_arrays(cls, values: Mapping[str, AnyArray]) -> StoredCodebook:
+        """Build from what `to_arrays` returned.
+
+        Raises:
+            KeyError: if something is missing.
+            ValueError: if something does not fit the rest, or is not finite.
+        """
+        codebook = Codebook(values["centroids"], values["offset"], values["projection"])
+        clusters, depth = codebook.centroids.shape
+        shapes = {
+            "centroids": (clusters, depth), "offset": (depth,), "projection": (depth, depth),
+            "feature_range": (2, depth), "sizes": (clusters,),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            check_array(name, values[name], shape, "iu" if name == "sizes" else "f")
+        return cls(codebook, values["sizes"], values["feature_range"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder read back, the network left on disk."""
+
+    folder: Path
+    settings: TrainingSettings
+    bands: Bands
+    stored: StoredCodebook
+
+    @property
+    def model_path(self) -> Path:
+        """The network's file."""
+        return self.folder / MODEL
+
+    def check_fits(self, profile: RasterProfile) -> Arrangement:
+        """Return how the bands of a raster are to be read.
+
+        Raises:
+            RunError: if bands or pixel type differ from the run's.
+        """
+        bands = self.bands
+        if (profile.num_bands, profile.dtype) != (bands.num_bands, bands.dtype):
+            raise RunError(
+                f"{profile.path}: expected {bands.num_bands} band(s) of {bands.dtype} as in the "
+                f"run {self.folder}, found {profile.num_bands} of {profile.dtype}; a run fits "
+                "rasters like those that it was trained on."
+            )
+        return fit_bands(bands.identity, profile, f"the run {self.folder}", RunError)
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder and check that its files belong together.
+
+    Raises:
+        RunError: if a file is missing, damaged, or of another run.
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: expected a run folder as main.py writes it, found none.")
+    for name in (SETTINGS, BANDS, MODEL, CODEBOOK):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder / name}: missing; is {folder} a run folder?")
+    settings = _read_settings(folder / SETTINGS)
+    bands = Bands.load(folder / BANDS)
+    stored, model_digest = read_codebook(folder / CODEBOOK)
+    check_identity(folder, (SETTINGS, BANDS, CODEBOOK, HISTORY))
+    if model_digest != _digest(folder / MODEL):
+        raise RunError(
+            f"{folder}: {MODEL} and {CODEBOOK} are of different epochs or runs; if the run was "
+            "killed while it saved, main.py --resume mends it."
+        )
+    if stored.codebook.num_clusters != settings.num_clusters:
+        raise RunError(
+            f"{folder / CODEBOOK}: expected {settings.num_clusters} clusters as in {SETTINGS}, "
+            f"found {stored.codebook.num_clusters}; these files are not of one run."
+        )
+    _check_network(folder / MODEL, _num_weights(settings, bands.num_bands))
+    return Run(folder, settings, bands, stored)
+
+
+def _num_weights(settings: TrainingSettings, num_bands: int) -> int:
+    return num_weights(
+        num_bands, settings.num_clusters, settings.base_filters, settings.num_features
+    )
+
+
+def _check_network(path: Path, expected: int) -> None:
+    """Refuse a file that cannot hold the network of the settings, before one is built."""
+    if not zipfile.is_zipfile(path):  # which is told when its weights are read
+        return
+    with taken_apart(RunError, f"{path}: is no network"), zipfile.ZipFile(path) as archive:
+        held = max((entry.file_size for entry in archive.infolist()), default=0) // 4
+    if held < expected:
+        raise RunError(
+            f"{path}: expected a network of {expected:,} weights as of {SETTINGS} and {BANDS}, "
+            f"found {held:,} at most; these files are not of one run."
+        )
+
+
+def _read_settings(path: Path) -> TrainingSettings:
+    try:
+        values = read_yaml(path)
+    except SettingsError as error:
+        raise RunError(str(error)) from error
+    try:
+        return TrainingSettings.from_mapping(values)
+    except SettingsError as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings that a run was started with; empty if there is none to resume."""
+    if not (folder / STATE).is_file():
+        return {}
+    return _read_settings(folder / SETTINGS).to_mapping()
+
+
+def save_description(
+    folder: Path, settings: TrainingSettings, bands: Bands, identity: str = ""
+) -> None:
+    """Write what stays the same over the run: settings and band statistics."""
+    with new_file(folder / SETTINGS, overwrite=True) as part:
+        write_yaml(part, settings.to_mapping(), start=as_comment(identity))
+    with new_file(folder / BANDS, overwrite=True) as part:
+        bands.save(part, versions=library_versions(), **{COLUMN: identity})
+
+
+def save_result(
+    folder: Path,
+    network: Any,
+    stored: StoredCodebook,
+    history: Sequence[EpochRecord],
+    identity: str = "",
+) -> None:
+    """Write what an epoch changes: network, codebook and history, which belong together."""
+    with (
+        new_file(folder / MODEL, overwrite=True) as model,
+        new_file(folder / CODEBOOK, overwrite=True) as codebook,
+    ):
+        network.save(model)
+        write_codebook(codebook, stored, _digest(model), identity)
+    with (
+        new_file(folder / HISTORY, overwrite=True) as part,
+        part.open("w", newline="", encoding="utf-8") as text,
+    ):
+        names = [field.name for field in dataclasses.fields(EpochRecord)]
+        writer = csv.DictWriter(text, [*names, COLUMN])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(record) | {COLUMN: identity} for record in history)
+
+
+def write_codebook(
+    path: Path, stored: StoredCodebook, model_digest: str, identity: str = ""
+) -> None:
+    """Write a codebook as plain arrays."""
+    texts = {"model_sha256": np.array(model_digest), COLUMN: np.array(identity)}
+    write_arrays(path, stored.to_arrays() | texts)
+
+
+def read_codebook(path: Path) -> tuple[StoredCodebook, str]:
+    """Return a codebook and the digest of the model that it belongs to.
+
+    Raises:
+        RunError: if the file is missing or not a codebook.
+    """
+    values = read_arrays(path)
+    with taken_apart(RunError, f"{path}: is not the codebook of a run"):
+        return StoredCodebook.from_arrays(values), str(values["model_sha256"])
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a resumed run needs, in one file so that it is always of one moment."""
+
+    epoch: int
+    arrays: dict[str, AnyArray]
+    """Weights and optimizer variables."""
+    stored: StoredCodebook
+    history: tuple[EpochRecord, ...]
+    identity: str = ""
+    """Of the run; empty in runs of earlier versions."""
+
+    def save(self, folder: Path) -> None:
+        """Write into the run folder."""
+        with new_file(folder / STATE, overwrite=True) as part:
+            history = json.dumps([dataclasses.asdict(row) for row in self.history])
+            moment = {"epoch": np.array(self.epoch), "history": np.array(history)}
+            moment[COLUMN] = np.array(self.identity)
+            state = {f"state_{name}": value for name, value in self.arrays.items()}
+            write_arrays(part, moment | self.stored.to_arrays() | state)
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint:
+        """Read back from the run folder.
+
+        Raises:
+            RunError: if the file is damaged or foreign.
+        """
+        values = read_arrays(folder / STATE)
+        with taken_apart(RunError, f"{folder / STATE}: is not the checkpoint of a run"):
+            check_array("epoch", values["epoch"], (), "iu")
+            history = json.loads(str(values["history"]))
+            found = cls(
+                epoch=int(values["epoch"]),
+                arrays={
+                    name.removeprefix("state_"): value
+                    for name, value in values.items()
+                    if name.startswith("state_")
+                },
+                stored=StoredCodebook.from_arrays(values),
+                history=tuple(EpochRecord(**row) for row in history),
+                identity=str(values.get(COLUMN, "")),
+            )
+            found.check()
+            return found
+
+    def check_size(self, folder: Path, settings: TrainingSettings, num_bands: int) -> None:
+        """Raise RunError if it is not of a network of the size that settings make."""
+        found = sum(a.size for name, a in self.arrays.items() if name.startswith("weight_"))
+        expected = _num_weights(settings, num_bands)
+        if found != expected:
+            raise RunError(
+                f"{folder}: its checkpoint does not fit this version's network (it holds {found:,} "
+                f"weights, expected {expected:,}); cannot be resumed. Start a new run, or replace "
+                "this one with --overwrite."
+            )
+
+    def check(self) -> None:
+        """Raise ValueError if something does not fit the rest, or is not finite."""
+        if self.epoch < 0 or (self.history and self.history[-1].epoch != self.epoch):
+            raise ValueError(f"epoch {self.epoch}")
+        for record in self.history:
+            check_types(record, ValueError)
+        for name, array in self.arrays.items():
+            check_array(name, array, array.shape, "fiu")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

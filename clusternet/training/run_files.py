@@ -1,0 +1,63 @@
+"""The files of a run by name, and how a run folder and a file of weights are known again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from clusternet.files.outputs import KIND_TAG, Kind
+from clusternet.files.pictures import is_our_png
+from clusternet.legend.legend import LEGEND_FILE
+from clusternet.patches.bands import Bands
+
+SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
+HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
+TENSORBOARD = "tensorboard"
+LEGEND, MAPS_FOLDER, PAGE_FOLDER = "legend.csv", "test_maps", "interactive"
+PAGE_LOCK = "in_use.lock"
+
+
+_FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE}
+_MANY = re.compile(
+    rf"{PREVIEWS}/epoch_\d+\.png|{TENSORBOARD}/events\.out\.tfevents\.[^/]*"
+    # features that the page computed; what was drawn on it is the user's
+    rf"|{PAGE_FOLDER}/[^/]+/(identity\.json|(features|clusters)_\d+\.npy|done\.npy|in_use\.\w+)"
+)
+_EPOCH_MAP = re.compile(rf"{MAPS_FOLDER}/epoch_\d+/.*\.png")
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / SETTINGS).is_file() and bool(Bands.load(folder / BANDS))
+
+
+def _made_in_run(folder: Path) -> Callable[[str], bool]:
+    def is_made(place: str) -> bool:
+        if place == LEGEND:
+            return LEGEND_FILE.owns(folder / place)
+        if _EPOCH_MAP.fullmatch(place):
+            return is_our_png(folder / place, unsigned=True)
+        return place in _FILES or _MANY.fullmatch(place) is not None
+
+    return is_made
+
+
+RUN = Kind("run folder", _is_run, _made_in_run)
+
+
+def _is_weights_file(path: Path) -> bool:
+    import h5py  # here and below, because few processes need it
+
+    with h5py.File(path, "r") as file:
+        return KIND_TAG in file.attrs
+
+
+WEIGHTS = Kind("weights file", _is_weights_file)
+
+
+def mark_weights(path: Path) -> None:
+    """Say in a .weights.h5 file that it is ours."""
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        file.attrs[KIND_TAG] = "weights"

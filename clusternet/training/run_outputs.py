@@ -1,0 +1,104 @@
+"""What a training writes, refused before anything is loaded if it cannot be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusternet.errors import OutputError
+from clusternet.files.locks import claimed, is_held
+from clusternet.files.outputs import (
+    check_apart,
+    check_distinct,
+    check_new,
+    check_open_folder,
+    check_writable,
+)
+from clusternet.training.previews import EPOCH_MAPS, epoch_name
+from clusternet.training.run_files import PAGE_FOLDER, PAGE_LOCK, RUN, STATE, WEIGHTS
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """What a training reads and writes; see `clusternet.train` for the rest."""
+
+    patches: Path
+    output: Path
+    """The run folder."""
+    epochs: range
+    """Those after which maps are written."""
+    overwrite: bool = False
+    resume: bool = False
+    pretrained_weights: Path | None = None
+    out_weights_file: Path | None = None
+    test_img_folder: Path | None = None
+    out_pred_masks_test: Path | None = None
+
+    @property
+    def resumes(self) -> bool:
+        """True if there is a run to go on with."""
+        return self.resume and (self.output / STATE).is_file()
+
+    @property
+    def replaces(self) -> bool:
+        """True if what is there of ours may be replaced."""
+        return self.overwrite or self.resumes
+
+    def check_apart(self) -> None:
+        """Refuse outputs that are inputs, or are no names for what they are.
+
+        Raises:
+            OutputError: naming the output.
+        """
+        weights = self.out_weights_file
+        if weights is not None and not weights.name.endswith(".weights.h5"):
+            raise OutputError(f"{weights}: expected a name ending in .weights.h5.")
+        check_apart(
+            (self.output, weights, self.out_pred_masks_test),
+            (self.patches, self.test_img_folder, self.pretrained_weights),
+        )
+        check_distinct((weights,), (self.output, self.out_pred_masks_test))
+
+    def check(self) -> None:
+        """Refuse outputs that exist, that are inputs, or that cannot be written.
+
+        Raises:
+            OutputError: naming the output.
+        """
+        self.check_apart()
+        if not self.resumes:
+            hint = "--overwrite replaces it, --resume goes on with it"
+            check_new(self.output, kind=RUN, overwrite=self.overwrite, hint=hint)
+            check_writable(self.output)
+            self._check_pages()
+        if self.out_weights_file is not None:
+            check_new(self.out_weights_file, kind=WEIGHTS, overwrite=self.replaces)
+            check_writable(self.out_weights_file)
+        if self.test_img_folder is not None and self.out_pred_masks_test is not None:
+            for epoch in self.epochs:
+                folder = self.out_pred_masks_test / epoch_name(epoch)
+                check_new(folder, kind=EPOCH_MAPS, overwrite=self.replaces)
+            check_open_folder(self.out_pred_masks_test)
+
+    def _check_pages(self) -> None:
+        """Refuse to replace a run that the page works with."""
+        for lock in (self.output / PAGE_FOLDER).glob(f"*/{PAGE_LOCK}"):
+            if is_held(lock):
+                raise OutputError(
+                    f"{self.output}: the page or tools/interactive.py works with it "
+                    f"({lock.parent}); end that first, or choose another output."
+                )
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep all outputs for this process until the block ends, and check them.
+
+        Raises:
+            OutputError: as of `check`, or if another process writes one of them.
+        """
+        self.check_apart()
+        with claimed(self.output, self.out_weights_file, self.out_pred_masks_test):
+            self.check()
+            yield

@@ -1,0 +1,176 @@
+"""Train a run: check the input, prepare, and let the epochs run (loop.py)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from clusternet.errors import PatchError, RunError, SettingsError
+from clusternet.network.sizes import check_shape
+from clusternet.patches.bands import Bands
+from clusternet.patches.batches import BatchLoader
+from clusternet.patches.folder import PatchFolder, open_patches
+from clusternet.patches.survey import survey_patches
+from clusternet.processes.interrupts import interrupts
+from clusternet.settings import TrainingSettings, read_yaml, same_value
+from clusternet.training.learner import Alternation
+from clusternet.training.loop import MAY_CHANGE, Training
+from clusternet.training.run import Checkpoint
+from clusternet.training.run_files import BANDS, MAPS_FOLDER, SETTINGS, STATE
+from clusternet.training.run_identity import check_identity
+from clusternet.training.run_outputs import RunOutputs
+from clusternet.windows import Shape
+
+logger = logging.getLogger(__name__)
+
+_FEW_STEPS = 20  # in an epoch; the default settings make 30 of patches of up to 512 x 512
+
+
+@interrupts.listening()
+def train(
+    patches: Path,
+    output: Path,
+    settings: TrainingSettings | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    current_epoch: int = 0,
+    pretrained_weights: Path | None = None,
+    out_weights_file: Path | None = None,
+    test_img_folder: Path | None = None,
+    out_pred_masks_test: Path | None = None,
+) -> Path:
+    """Train a network on patches without labels, and write the run folder.
+
+    Args:
+        patches: folder of patches, images one folder level deeper.
+        output: the run folder to write.
+        settings: see TrainingSettings; None takes the defaults.
+        overwrite: replace an existing run folder.
+        resume: go on with the run in ``output`` from its last complete epoch, with the same
+            result as if it had not stopped; start anew if nothing is saved there yet.
+        current_epoch: epochs taken as done; counting goes on from there.
+        pretrained_weights: a run's model.keras or a .weights.h5 file to start from.
+        out_weights_file: where to write the final weights as well (.weights.h5).
+        test_img_folder: patches to write cluster maps of after every epoch.
+        out_pred_masks_test: where those maps go; None means ``output/test_maps``.
+
+    Returns:
+        the run folder.
+
+    Raises:
+        ClusterNetError: with one clear line, for anything that the caller can mend.
+        KeyboardInterrupt: between two steps, after Ctrl-C or another such signal.
+    """
+    settings = settings or TrainingSettings()
+    if current_epoch < 0:
+        raise SettingsError(f"Setting current_epoch: expected 0 or more, received {current_epoch}.")
+    outputs = RunOutputs(
+        patches,
+        output,
+        range(current_epoch + 1, settings.num_epochs + 1),
+        overwrite=overwrite,
+        resume=resume,
+        pretrained_weights=pretrained_weights,
+        out_weights_file=out_weights_file,
+        test_img_folder=test_img_folder,
+        out_pred_masks_test=out_pred_masks_test,
+    )
+    with outputs.claimed():
+        training, checkpoint = _prepare(outputs, settings, current_epoch)
+        training.complete(checkpoint, overwrite=overwrite)
+        if out_weights_file is not None:
+            training.alternation.save_weights(out_weights_file, overwrite=outputs.replaces)
+    return output
+
+
+def _prepare(
+    outputs: RunOutputs, settings: TrainingSettings, current_epoch: int
+) -> tuple[Training, Checkpoint | None]:
+    """Open and look through the patches, build the network, and read what is to be gone on with."""
+    patches, output = outputs.patches, outputs.output
+    checkpoint = _load_checkpoint(output, settings) if outputs.resumes else None
+
+    folder = open_patches(
+        patches,
+        img_shape=settings.img_shape,
+        nodata=settings.nodata,
+        skip_bad_files=settings.skip_bad_files,
+    )
+    labelled_shape = check_shape(folder.shape, settings.padding)
+    survey = survey_patches(
+        folder, labelled_shape, skip_bad_files=settings.skip_bad_files, workers=settings.workers
+    )
+    if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
+        raise RunError(
+            f"{patches}: not the patches that {output} was trained on, or changed since (names or "
+            "pixels); cannot resume. Put them back, or start a new run."
+        )
+    if checkpoint is not None:
+        checkpoint.check_size(output, settings, folder.num_bands)  # before a network is built
+    warn_of_few_steps(settings, folder.shape, len(survey.usable))
+    batch_size = settings.batch_size(folder.shape, len(survey.usable))
+    loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)
+    test_loader = None
+    if outputs.test_img_folder is not None:
+        test_loader = replace(loader, patches=_open_test(outputs.test_img_folder, folder, settings))
+
+    alternation = Alternation(folder.num_bands, folder.shape, settings, batch_size)
+    if outputs.pretrained_weights is not None and checkpoint is None:
+        alternation.load_weights(outputs.pretrained_weights)
+    training = Training(output, settings, loader, survey, alternation, current_epoch)
+    training.test_loader = test_loader
+    training.test_maps = outputs.out_pred_masks_test or output / MAPS_FOLDER
+    training.replaces_maps = outputs.replaces
+    return training, checkpoint
+
+
+def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:
+    """Say so if large patches make an epoch of so few steps that little is learned.
+
+    Args:
+        settings: of the run.
+        shape: (rows, cols) of a patch.
+        num_patches: that can be trained on; with so few that all are taken nothing is said.
+    """
+    patches = settings.epoch_patches(shape, num_patches)
+    steps = math.ceil(patches / settings.batch_size(shape, num_patches))
+    if settings.num_epochs and patches < num_patches and steps < _FEW_STEPS:
+        logger.warning(
+            "patches of %d x %d make an epoch of %d training steps, where %d or more learn better; "
+            "cut smaller ones (tools/patch_generator.py --patch_shape 512 512), lower "
+            "--train_batch_size, or raise --epoch_megapixels (0 takes all patches).",
+            *shape, steps, _FEW_STEPS,
+        )  # fmt: skip
+
+
+def _load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:
+    """Read a checkpoint and refuse settings that would not continue the same run."""
+    saved = read_yaml(output / SETTINGS)
+    for name, value in settings.to_mapping().items():
+        if name not in MAY_CHANGE and not same_value(saved.get(name), value):
+            before = saved.get(name)
+            hint = f"leave --{name} out" if before is None else f"set {name} to {before}"
+            raise SettingsError(
+                f"{output}: was started with {name} {before}, cannot be resumed with {value}; "
+                f"{hint}, or start a new run."
+            )
+    check_identity(output, (SETTINGS, BANDS, STATE))
+    return Checkpoint.load(output)
+
+
+def _open_test(folder: Path, like: PatchFolder, settings: TrainingSettings) -> PatchFolder:
+    patches = open_patches(folder, img_shape=like.shape, nodata=settings.nodata)
+    if (patches.num_bands, patches.dtype) != (like.num_bands, like.dtype):
+        raise PatchError(
+            f"{folder}: expected {like.num_bands} band(s) of {like.dtype} like {like.folder}, "
+            f"found {patches.num_bands} of {patches.dtype}."
+        )
+    if not like.identity.agrees_with(patches.identity):
+        raise PatchError(
+            f"{folder}: its bands are others than those of {like.folder}, or stand in another "
+            "order; tile their rasters together, which puts them in one order."
+        )
+    return patches

@@ -1,0 +1,460 @@
+"""The page in a real browser: Debian's chromium, driven by selenium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pyogrio
+import pytest
+import random_run
+import rasterio
+from conftest import ROOT
+from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_scene, truth
+from PIL import Image
+
+from clusternet.interactive.session import Session
+from clusternet.labels.stroke_files import Place, write_strokes
+from clusternet.labels.strokes import Stroke, make_line
+from clusternet.legend.legend import read_legend
+from clusternet.raster import open_raster
+
+pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
+pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
+webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium for the page")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no chromium: apt-get install chromium chromium-driver"
+)
+SWITCHES = (
+    "--headless=new", "--no-sandbox", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-default-apps",
+    "--disable-dev-shm-usage", "--no-proxy-server", "--window-size=1300,800",
+)  # fmt: skip
+
+
+class Server:
+    """tools/interactive.py in a process of its own, on a free port of this machine."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        command = [sys.executable, ROOT / "tools" / "interactive.py", *arguments, "--port", "0",
+                   "--no-browser"]  # fmt: skip
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        environment.pop("PYTEST_CURRENT_TEST", None)  # NiceGUI would take itself for a test
+        self.process = subprocess.Popen(
+            list(map(str, command)), stdout=subprocess.PIPE, text=True, env=environment
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("http://127.0.0.1:"), line
+        self.url = line.split()[0]
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does."""
+        self.process.terminate()
+        self.process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for switch in SWITCHES:
+        options.add_argument(switch)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    downloads = str(tmp_path_factory.mktemp("downloads"))  # not the person's own folder
+    options.add_experimental_option("prefs", {"download.default_directory": downloads})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a run folder and a raster whose features are there."""
+    folder = tmp_path_factory.mktemp("interactive")
+    raster, run = make_scene(folder), make_run(folder)
+    fill_cache_with_colours(run, raster)
+    return run, raster
+
+
+@pytest.fixture(scope="module")
+def server(scene: tuple[Path, Path]) -> Iterator[Server]:
+    running = Server(*scene)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server, scene: tuple[Path, Path]) -> Iterator[Page]:
+    """An open page without strokes."""
+    opened = Page(browser, server, next((scene[0] / "interactive").iterdir()))
+    yield opened
+    while opened.strokes():
+        before = opened.strokes()
+        opened.key(webdriver.Keys.CONTROL + "z")
+        opened.until(lambda: opened.strokes() != before)  # noqa: B023  (called at once)
+    browser.get("about:blank")
+
+
+class Page:
+    """What a person does and sees."""
+
+    def __init__(self, driver: Any, server: Server, folder: Path) -> None:
+        self.driver, self.server, self.folder = driver, server, folder
+        driver.get_log("browser")  # forgets what came before
+        self.open()
+
+    def open(self) -> None:
+        self.driver.get(self.server.url)
+        self.until(lambda: self.script("return !!window.clusternet?.tiles?.image"))
+        self.until(lambda: self.script("return clusternet.map.getSize().x > 100"))
+
+    def script(self, text: str) -> Any:
+        return self.driver.execute_script(text)
+
+    def until(self, condition: Callable[[], Any], seconds: float = 30) -> Any:
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.05)
+        return found
+
+    def draw(self, *points: tuple[float, float]) -> None:
+        """Draw through (col, row) of the scene and wait for the map."""
+        before = self.version()
+        chain = webdriver.ActionChains(self.driver, duration=30)
+        canvas = self.driver.find_element("css selector", ".scene-map-canvas")
+        for number, (col, row) in enumerate(points):
+            x, y = self.script(
+                f"const p = clusternet.map.latLngToContainerPoint([{row}, {col}]);"
+                "const s = clusternet.map.getSize(); return [p.x - s.x / 2, p.y - s.y / 2]"
+            )
+            chain.move_to_element_with_offset(canvas, round(x), round(y))
+            if number == 0:
+                chain.click_and_hold()
+        chain.release().perform()
+        self.until(lambda: self.version() != before)
+
+    def key(self, *keys: str) -> None:
+        self.driver.find_element("tag name", "body").send_keys(*keys)
+
+    def version(self) -> str | None:
+        return self.script("return clusternet.tiles.classes?.url ?? null")
+
+    def strokes(self) -> int:
+        return self.script("return clusternet.strokes.length")
+
+    def colour_at(self, col: int, row: int) -> list[int]:
+        """Return the RGBA that the class tiles show at a pixel of the scene."""
+        tile = self.tile("classes", col // 256, row // 256)
+        return tile[row % 256, col % 256].tolist()
+
+    def tile(self, layer: str, col: int = 0, row: int = 0) -> np.ndarray:
+        """Fetch a tile of a layer as it is shown now, at full size; (256, 256, 4)."""
+        url = self.script(f"return clusternet.tiles.{layer}.url")
+        zoom = self.script("return clusternet.scene.max_zoom")
+        address = url.replace("{z}", str(zoom)).replace("{x}", str(col)).replace("{y}", str(row))
+        with urlopen(self.server.url + address) as answer:
+            return np.asarray(Image.open(answer).convert("RGBA"))
+
+    def text(self) -> str:
+        return self.script("return document.body.innerText")
+
+    def select(self, label: str, option: str) -> None:
+        """Choose from the list with a label."""
+        box = (
+            f"//*[contains(@class, 'q-field') and .//*[text()='{label}']] | "
+            f"//*[text()='{label}']/following-sibling::*[contains(@class, 'q-field')]"
+        )
+        self.driver.find_element("xpath", box).click()
+        item = f"//*[@role='option'][contains(., '{option}')]"
+        self.until(lambda: self.driver.find_elements("xpath", item))[0].click()
+        self.until(lambda: not self.driver.find_elements("xpath", "//*[@role='listbox']"))
+
+    def press(self, text: str) -> None:
+        """Press the button with a text."""
+        self.driver.find_element("xpath", f"//button[contains(., '{text}')]").click()
+
+    def load(self, path: Path) -> None:
+        """Hand a file to the Load button."""
+        self.driver.find_element("css selector", ".q-uploader input").send_keys(str(path))
+
+    def press_eye(self, number: int) -> None:
+        row = f"document.querySelectorAll('.class-row')[{number}]"
+        self.script(f"{row}.querySelectorAll('button')[0].click()")
+
+
+GREEN, YELLOW = [44, 160, 44, 255], [255, 187, 40, 255]
+
+
+def draw_two_classes(page: Page) -> None:
+    page.draw((20, 20), (60, 40), (100, 30))
+    page.key("2")
+    row = "document.querySelectorAll('.class-row')[1]"
+    page.until(lambda: page.script(f"return {row}?.classList.contains('chosen')"))
+    page.draw((200, 20), (260, 60))
+
+
+def test_two_strokes_give_a_map_undo_takes_one_back_and_export_writes_it(page: Page) -> None:
+    draw_two_classes(page)
+    assert page.colour_at(50, 60) == GREEN
+    assert page.colour_at(300, 100) == YELLOW
+    assert page.colour_at(50, SHAPE[0] - 5)[3] == 0  # nodata
+    page.until(lambda: " ha" in page.text())
+
+    version = page.version()
+    page.key(webdriver.Keys.CONTROL + "z")
+    page.until(lambda: page.strokes() == 1 and page.version() != version)
+    assert page.colour_at(300, 100) == GREEN
+    page.key(webdriver.Keys.CONTROL + "y")
+    page.until(lambda: page.strokes() == 2)
+
+    page.press("Class map")
+    exported = page.folder / "exports" / "scene_classes.tif"
+    page.until(exported.exists)
+    with rasterio.open(exported) as dataset:
+        classes = dataset.read(1)
+        assert dataset.crs.to_epsg() == 32631 and dataset.nodata == 255
+        assert dataset.transform.c == 448_000
+    quarter = truth()
+    assert (classes[:-10][quarter[:-10] == 0] == 1).mean() > 0.99
+    assert (classes[:-10][quarter[:-10] == 1] == 2).mean() > 0.99
+    assert (classes[-10:] == 255).all()
+    problems = [entry["message"] for entry in page.driver.get_log("browser")
+                if entry["level"] == "SEVERE"]  # fmt: skip
+    assert not problems
+
+
+def test_nothing_is_lost_by_a_reload_and_all_is_saved(page: Page) -> None:
+    draw_two_classes(page)
+    page.open()
+    page.until(lambda: page.strokes() == 2)
+    assert page.colour_at(300, 100) == YELLOW
+    saved = page.folder / "strokes.gpkg"
+    page.until(lambda: saved.exists() and len(pyogrio.read_dataframe(saved)) == 2)
+
+
+def test_two_open_pages_show_the_same(page: Page) -> None:
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open()
+        draw_two_classes(page)
+        page.driver.switch_to.window(first)
+        page.until(lambda: page.strokes() == 2)
+        assert page.colour_at(300, 100) == YELLOW
+        page.select("Smoothing", "none")
+        page.driver.switch_to.window(page.driver.window_handles[1])
+        smoothing = "return [...document.querySelectorAll('.labelled')].at(-1).innerText"
+        page.until(lambda: "none" in page.script(smoothing))
+        page.select("Smoothing", "9 px")
+    finally:
+        for handle in page.driver.window_handles:
+            if handle != first:
+                page.driver.switch_to.window(handle)
+                page.driver.close()
+        page.driver.switch_to.window(first)
+
+
+def test_eraser_removes_a_stroke_and_its_class_leaves_the_map(page: Page) -> None:
+    draw_two_classes(page)
+    for _ in range(12):
+        page.key("]")
+    page.key("e")
+    page.until(lambda: page.script("return clusternet.shown.tool") == "erase")
+    page.draw((195, 15), (230, 40), (265, 65))
+    page.until(lambda: page.strokes() == 1)
+    assert page.colour_at(300, 100) == GREEN
+
+
+def test_all_strokes_can_be_removed_and_brought_back(page: Page) -> None:
+    draw_two_classes(page)
+    page.press("delete_sweep")
+    page.until(lambda: page.strokes() == 0 and page.version() is None)
+    page.key(webdriver.Keys.CONTROL + "z")
+    page.until(lambda: page.strokes() == 2)
+
+
+def test_hidden_class_is_transparent_and_page_asks_nobody_else(page: Page) -> None:
+    draw_two_classes(page)
+    version = page.version()
+    page.press_eye(1)
+    page.until(lambda: page.version() != version)
+    assert page.colour_at(300, 100)[3] == 0
+    assert page.colour_at(50, 60) == GREEN
+    page.press_eye(1)
+    page.until(lambda: page.colour_at(300, 100) == YELLOW)
+    asked = page.script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert asked and all(name.startswith((page.server.url, "data:")) for name in asked)
+
+
+def test_only_requests_for_this_address_are_answered(page: Page) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(Request(page.server.url, headers={"Host": "elsewhere.example"}))
+    with refused.value as answer:  # closes the connection
+        assert answer.code == 403
+    with urlopen(f"{page.server.url}/etc/passwd") as answer:  # the page itself, whatever the path
+        assert b"root:" not in answer.read()
+
+
+def test_map_changes_at_once(page: Page) -> None:
+    draw_two_classes(page)
+    page.draw((20, 150), (80, 200))
+    milliseconds = page.until(lambda: page.script("return clusternet.lastUpdate ?? 0"))
+    assert 0 < milliseconds < 5000  # a machine under load; docs/interactive.md has the figure
+    assert np.isfinite(milliseconds)
+
+
+def test_polygons_legend_and_strokes_are_exported(page: Page) -> None:
+    draw_two_classes(page)
+    folder = page.folder / "exports"
+    wanted = {"Polygons": "scene_polygons.gpkg", "Legend": "scene_legend.csv",
+              "Strokes (": "scene_strokes.gpkg"}  # fmt: skip
+    for button, name in wanted.items():
+        (folder / name).unlink(missing_ok=True)
+        page.press(button)
+        page.until((folder / name).exists)
+    polygons = pyogrio.read_dataframe(folder / "scene_polygons.gpkg")
+    assert set(polygons["class"]) == {1, 2} and polygons.crs.to_epsg() == 32631
+    rows, cols = SHAPE
+    assert polygons.area.sum() == pytest.approx((rows - 10) * cols / 4)  # all but nodata
+    assert read_legend(folder / "scene_legend.csv").lookup()[:2].tolist() == [1, 2]
+    strokes = pyogrio.read_dataframe(folder / "scene_strokes.gpkg")
+    assert strokes["class"].tolist() == [1, 2] and (strokes["width"] > 0).all()
+    assert 448_000 < strokes.total_bounds[0] < 448_020
+
+
+def test_strokes_of_a_file_are_loaded_and_undo_brings_the_old_ones_back(
+    page: Page, scene: tuple[Path, Path], tmp_path: Path
+) -> None:
+    draw_two_classes(page)
+    drawn = Session()
+    drawn.change_class(1, name="lake", colour=(10, 20, 250))
+    drawn.draw(Stroke(make_line([(20, 150), (90, 200)]), 1, 4))
+    with open_raster(scene[1]) as raster:
+        write_strokes(tmp_path / "lake.gpkg", drawn.drawing, Place.of(raster.profile))
+    page.load(tmp_path / "lake.gpkg")
+    page.until(lambda: page.strokes() == 1)
+    page.until(lambda: page.colour_at(50, 60) == [10, 20, 250, 255])
+    page.key(webdriver.Keys.CONTROL + "z")
+    page.until(lambda: page.strokes() == 2)
+    (tmp_path / "bad.geojson").write_text("no vectors")
+    page.load(tmp_path / "bad.geojson")
+    page.until(lambda: "bad.geojson: cannot be read as vectors" in page.text())
+    assert str(tmp_path) not in page.text() and page.strokes() == 2
+
+
+@pytest.fixture(scope="module")
+def spectral(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a run folder and a raster of 5 bands of 16 bits, whose features are missing."""
+    folder = tmp_path_factory.mktemp("spectral")
+    rng, (rows, cols) = np.random.default_rng(0), (1100, 1500)
+    slope = np.linspace(0, 1, cols)[None] + np.linspace(0, 1, rows)[:, None]
+    place = dict(crs="EPSG:32631", transform=rasterio.Affine(1, 0, 448_000, 0, -1, 5_412_000))
+    with rasterio.open(
+        folder / "spectral.tif", "w", driver="GTiff", dtype="uint16", count=5, height=rows,
+        width=cols, photometric="minisblack", **place,
+    ) as dataset:  # fmt: skip
+        for band in range(1, 6):
+            rise = slope if band < 4 else slope.max() - slope
+            noise = rng.normal(0, 30, (rows, cols))
+            dataset.write((rise * 600 * band + 900 + noise).astype(np.uint16), band)
+    run = random_run.make_run(folder / "run", num_bands=5, dtype="uint16")
+    return run, folder / "spectral.tif"
+
+
+def test_sixteen_bits_are_stretched_bands_chosen_and_progress_shown(
+    browser: Any, spectral: tuple[Path, Path]
+) -> None:
+    server = Server(*spectral)
+    try:
+        page = Page(browser, server, next((spectral[0] / "interactive").iterdir()))
+        page.until(lambda: "Computing features, once:" in page.text())
+
+        first = page.tile("image", 2, 2)[..., :3]
+        assert 20 < first.mean() < 235 and first.std() > 10  # neither black nor white
+        page.select("Red", "band 5")
+        page.until(lambda: "bands=5,2,3" in page.script("return clusternet.tiles.image.url"))
+        second = page.tile("image", 2, 2)[..., :3]
+        assert (second[..., 0] != first[..., 0]).mean() > 0.9
+        np.testing.assert_array_equal(second[..., 1:], first[..., 1:])
+        page.select("Stretch", "5 to 95")
+        page.until(lambda: "low=5.0" in page.script("return clusternet.tiles.image.url"))
+        assert (page.tile("image", 2, 2)[..., 1] != second[..., 1]).mean() > 0.5
+
+        page.until(lambda: "Computing features" not in page.text(), 60)
+        page.draw((100, 100), (500, 400))
+        assert page.colour_at(750, 500) == GREEN
+        browser.get("about:blank")
+    finally:
+        server.stop()
+
+
+def test_long_scribble_arrives(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    page.script("""
+        const page = clusternet, points = [];
+        for (let i = 0; i < 30000; i++) {
+          points.push({ lng: 60 + 40 * Math.sin(i / 60), lat: 60 + 40 * Math.sin(i / 47) });
+        }
+        page.points = points;
+        page.line = page.drawn.getLayers()[0];
+        page.penLift({ clientX: 300, clientY: 300 });
+    """)
+    page.until(lambda: page.strokes() == 2)
+
+
+def test_layer_switched_off_while_it_loads_leaves_nothing_behind(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    left = page.script("""
+        const show = (version) =>
+          clusternet.show("classes", version && `/classes/{z}/{x}/{y}.png?${version}`, 1);
+        ["a", "b", null].forEach(show);
+        let left = 0;
+        clusternet.map.eachLayer((layer) => (left += layer.options.className === "tiles-classes"));
+        return left;
+    """)
+    assert left == 0
+
+
+def test_each_new_tile_takes_the_place_of_the_old_one_at_once(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    page.until(lambda: page.script("return clusternet.tiles.classes.stale.length") == 0)
+    state = page.driver.execute_async_script("""
+        const done = arguments[0], { layer, url } = clusternet.tiles.classes;
+        clusternet.show("classes", `${url}-again`, 1);
+        clusternet.tiles.classes.layer.once("tileload", ({ coords }) => {
+          done(layer._tiles[layer._tileCoordsToKey(coords)].el.style.visibility);
+        });
+    """)
+    assert state == "hidden"
+
+
+def test_maps_that_follow_each_other_quickly_leave_only_the_last_one_in_sight(page: Page) -> None:
+    page.draw((20, 20), (60, 40))
+    page.script("""
+        const { url } = clusternet.tiles.classes;
+        ["a", "b", "c", "d"].forEach((name, i) =>
+          setTimeout(() => clusternet.show("classes", `${url}-${name}`, 0.5), 15 * i));
+    """)
+    page.until(lambda: page.version().endswith("-d"))
+    page.until(lambda: page.script("return clusternet.tiles.classes.stale.length") == 0)
+    shown = page.script("""
+        const tiles = [...document.querySelectorAll(".tiles-classes .leaflet-tile")];
+        const layers = document.querySelectorAll(".tiles-classes").length;
+        return [layers, tiles.length,
+                tiles.filter((tile) => getComputedStyle(tile).visibility === "visible").length];
+    """)
+    assert shown[0] == 1 and shown[1] == shown[2] > 0
