@@ -117,6 +117,8 @@ def predict_raster(
         for part in stack.enter_context(closing(windows)):  # before the raster they read
             _write(part, writers, predictor)
             bar.update(part.window.height * part.window.width)
+        for writer in writers.values():  # all complete before the first appears
+            writer.finish()
 
 
 def _create_maps(

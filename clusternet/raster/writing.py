@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -98,6 +98,19 @@ class MapWriter:
     """The final name, for messages."""
     dataset: DatasetWriter
     """The hidden sibling being written."""
+    complete: Callable[[], None]
+    """Writes what is left; the map has all its bytes then, still under its hidden name."""
+    is_complete: bool = False
+
+    def finish(self) -> None:
+        """Write what is left, once.
+
+        Maps that belong together are all finished before the first one appears: a full disk
+        leaves none of them.
+        """
+        if not self.is_complete:
+            self.complete()
+            self.is_complete = True
 
     def write(self, window: Window, values: AnyArray) -> None:
         """Write values (rows, cols) or (rows, cols, bands) at ``window``."""
@@ -165,18 +178,25 @@ def create_map(
         plain = stack.enter_context(_plain_sibling(part)) if cog else part
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
-        with _created(plain, options) as dataset:
-            dataset.update_tags(**(tags or {}))
-            if colours is not None:
-                dataset.write_colormap(1, _colour_table(colours, nodata))
-            if scale is not None:
-                dataset.scales, dataset.offsets = scale
-            if grid.control is not None:
-                grid.control.write(dataset)
-            yield MapWriter(path, dataset)
-        _check_complete(plain, path)
-        if cog:
-            _convert_to_cog(plain, part, overview_method)
+        opened = stack.enter_context(ExitStack())
+        dataset = opened.enter_context(_created(plain, options))
+        dataset.update_tags(**(tags or {}))
+        if colours is not None:
+            dataset.write_colormap(1, _colour_table(colours, nodata))
+        if scale is not None:
+            dataset.scales, dataset.offsets = scale
+        if grid.control is not None:
+            grid.control.write(dataset)
+
+        def complete() -> None:
+            opened.close()
+            _check_complete(plain, path)
+            if cog:
+                _convert_to_cog(plain, part, overview_method)
+
+        writer = MapWriter(path, dataset, complete)
+        yield writer
+        writer.finish()
         for old in stale:
             old.unlink(missing_ok=True)
 
