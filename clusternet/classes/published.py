@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clusternet.classes.classifiers import LinearClassifier, Samples, Scene, nearest
+from clusternet.clustering.kmeans import cluster
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 SPLIT_SHARE = 0.3
@@ -35,8 +36,8 @@ class ClusterClassifier:
     def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
         """See `clusternet.classes.classifiers.Classifier`."""
         classes: IntArray = self.table[clusters]
-        for cluster, rule in self.splits.items():
-            inside = np.flatnonzero(clusters == cluster)
+        for number, rule in self.splits.items():
+            inside = np.flatnonzero(clusters == number)
             if len(inside):
                 classes[inside] = rule.classify(features[inside], clusters[inside])
         return classes
@@ -67,8 +68,8 @@ def fit_published(samples: Samples, scene: Scene) -> ClusterClassifier:
     np.add.at(votes, (samples.clusters, columns), 1)
     touched = votes.sum(axis=1) > 0
     splits = {
-        int(cluster): _split(int(cluster), votes[cluster], numbers, samples, scene)
-        for cluster in np.flatnonzero(_shared(votes).sum(axis=1) > 1)
+        int(shared): _split(int(shared), votes[shared], numbers, samples, scene)
+        for shared in np.flatnonzero(_shared(votes).sum(axis=1) > 1)
     }
     table = numbers[votes.argmax(axis=1)]
     labelled = nearest(table[touched], scene.centroids[touched])
@@ -89,29 +90,19 @@ def _shared(votes: AnyArray) -> AnyArray:
 
 
 def _split(
-    cluster: int, votes: AnyArray, numbers: AnyArray, samples: Samples, scene: Scene
+    cluster_number: int, votes: AnyArray, numbers: AnyArray, samples: Samples, scene: Scene
 ) -> LinearClassifier:
     """Split one cluster by K-Means that starts at the strokes' mean features."""
-    inside = samples.clusters == cluster
+    inside = samples.clusters == cluster_number
     classes = numbers[_shared(votes[None])[0]]
-    values = samples.features[inside].astype(np.float32)
-    start = np.stack([values[samples.classes[inside] == n].mean(axis=0) for n in classes])
-    pixels = scene.features[scene.clusters == cluster].astype(np.float32)
-    return nearest(classes, _lloyd(start, np.concatenate([pixels, values])))
-
-
-def _lloyd(centroids: FloatArray, pixels: FloatArray) -> FloatArray:
-    """Move centroids to the means of their nearest pixels until they stay; empty ones stay."""
-    for _ in range(_ITERATIONS):
-        chosen = _nearest_index(nearest(np.arange(len(centroids)), centroids), pixels)
-        moved = np.stack([
-            pixels[chosen == k].mean(axis=0) if (chosen == k).any() else centroids[k]
-            for k in range(len(centroids))
-        ])  # fmt: skip
-        if np.allclose(moved, centroids, atol=0.01):
-            break
-        centroids = moved
-    return centroids
+    drawn = np.where(samples.classes[inside, None] == classes, np.arange(len(classes)), -1)
+    others = scene.features[scene.clusters == cluster_number]
+    pixels = np.concatenate([samples.features[inside], others]).astype(np.float32)
+    start = np.append(drawn.max(axis=1), np.full(len(others), -1))
+    if (pixels == pixels[0]).all():  # K-Means refuses what it cannot tell apart
+        return nearest(classes, pixels[:1].repeat(len(classes), axis=0))
+    found = cluster(pixels, len(classes), iterations=_ITERATIONS, start=start).codebook
+    return nearest(classes, found.centroids + found.offset)
 
 
 def _nearest_index(rule: LinearClassifier, values: FloatArray) -> AnyArray:

@@ -175,6 +175,25 @@ def test_three_classes_can_share_a_cluster():
     assert (rule.classify(features, clusters) == classes).all()
 
 
+def test_cluster_of_equal_pixels_that_two_classes_share_takes_one_of_them():
+    features = np.full((10, DEPTH), 100, np.uint8)
+    clusters, classes = np.zeros(10, np.int32), np.repeat([1, 2], 5).astype(np.int32)
+    scene = Scene(features, clusters, np.full((1, DEPTH), 100, np.float32))
+    rule = fit_published(Samples(features, clusters, classes), scene)
+    assert set(rule.classify(features, clusters).tolist()) == {1}
+
+
+def test_k_means_moves_the_border_between_two_strokes_to_the_gap_in_the_cluster():
+    values = np.r_[[60] * 300, [90] * 300, [100] * 20, [160] * 300]
+    features = values[:, None].repeat(DEPTH, 1).astype(np.uint8)
+    clusters = np.zeros(len(values), np.int32)
+    touched = np.r_[0:5, 600:605]  # class 2 was drawn at 100: between the means lies 80
+    scene = Scene(features, clusters, np.full((1, DEPTH), 100, np.float32))
+    samples = Samples(features[touched], clusters[:10], np.repeat([1, 2], 5).astype(np.int32))
+    rule = fit_published(samples, scene)
+    assert (rule.classify(features, clusters) == np.where(values < 110, 1, 2)).all()
+
+
 def noisy_features(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return bytes of which only the first two tell the two classes apart, and the classes."""
     rng = np.random.default_rng(seed)
