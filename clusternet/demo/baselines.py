@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.patches.bands import BandMoments, Bands
 from clusternet.clustering.kmeans import Codebook, cluster
 from clusternet.colours import palette
 from clusternet.files.outputs import KIND_TAG
+from clusternet.patches.bands import BandMoments, Bands
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import create_map, open_raster
 from clusternet.types import FloatArray

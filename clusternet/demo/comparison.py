@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.demo.baselines import cluster_bands
 from clusternet.colours import palette
+from clusternet.demo.baselines import cluster_bands
+from clusternet.demo.scene import CLASS_COLOURS, DEMO
 from clusternet.evaluation.evaluate import evaluate
 from clusternet.files.outputs import Kind
 from clusternet.files.pictures import colour_labels, is_our_png, save_png, side_by_side, stretch
 from clusternet.raster import open_raster
-from clusternet.demo.scene import CLASS_COLOURS, DEMO
 from clusternet.types import AnyArray, UInt8Array
 from clusternet.windows import Window
 
@@ -42,7 +42,8 @@ def compare_with_bands(
     """Score cluster maps of the demo's scenes beside those of K-Means on the bands.
 
     Args:
-        scene: folder with ``images`` and ``masks``, as `clusternet.demo.scene.write_scenes` leaves it.
+        scene: folder with ``images`` and ``masks``, as `clusternet.demo.scene.write_scenes`
+            leaves it.
         maps: folder of the cluster maps.
         work: where the maps of the bands go.
         num_clusters: clusters for the bands, the same as in the maps for a fair comparison.

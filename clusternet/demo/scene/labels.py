@@ -9,8 +9,8 @@ import shapely
 from scipy import ndimage
 
 from clusternet.raster import RasterProfile
-from clusternet.types import AnyArray
 from clusternet.raster.shapes import write_polygons
+from clusternet.types import AnyArray
 
 _MARGIN = 3  # pixels kept between a polygon and the edge of its class
 _LARGEST = 7  # half the side of the largest polygon, in pixels

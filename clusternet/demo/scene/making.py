@@ -9,7 +9,6 @@ import numpy as np
 from numpy.random import Generator
 from scipy import ndimage
 
-from clusternet.errors import SettingsError
 from clusternet.demo.scene.buildings import Building, paint_roof, place_buildings
 from clusternet.demo.scene.layout import Layout, plan
 from clusternet.demo.scene.painting import (
@@ -21,6 +20,7 @@ from clusternet.demo.scene.painting import (
     place_trees,
 )
 from clusternet.demo.scene.shapes import fractal_noise, smooth_noise
+from clusternet.errors import SettingsError
 from clusternet.types import BoolArray, FloatArray, UInt8Array
 from clusternet.windows import Shape
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.files.outputs import Kind, new_folder
-from clusternet.processes.interrupts import interrupts
-from clusternet.files.locks import claimed
-from clusternet.processes.progress import Progress
-from clusternet.raster import create_map, make_profile
 from clusternet.demo.scene.labels import write_label_polygons
 from clusternet.demo.scene.making import CLASS_NAMES, Scene, make_scene
-from clusternet.types import BoolArray
+from clusternet.files.locks import claimed
+from clusternet.files.outputs import Kind, new_folder
+from clusternet.processes.interrupts import interrupts
+from clusternet.processes.progress import Progress
 from clusternet.processes.waiting import run_aside
+from clusternet.raster import create_map, make_profile
+from clusternet.types import BoolArray
 from clusternet.windows import Shape, Window
 
 CLASS_COLOURS = np.array(

@@ -1,0 +1,1 @@
+"""Synthetic scenes, simple methods to compare with, and what the demo shows of them."""
