@@ -155,13 +155,35 @@ class _Decorators(libcst.CSTTransformer):
         ]
         return libcst.FlattenSentinel([updated_node.with_changes(decorators=others), *calls])
 
+    def leave_ClassDef(
+        self, original_node: libcst.ClassDef, updated_node: libcst.ClassDef
+    ) -> libcst.ClassDef:
+        if any("keras" in self._code(base) for base in original_node.bases):
+            return updated_node.with_changes(body=updated_node.body.visit(_LeaveConstructor()))
+        return updated_node
+
     @staticmethod
     def _code(node: libcst.CSTNode) -> str:
         return libcst.Module([]).code_for_node(node)
 
 
+class _LeaveConstructor(libcst.CSTTransformer):
+    """Decorates a constructor with nothing, so that mutmut leaves it alone.
+
+    Keras reads the arguments of a layer's constructor, and mutmut would hide them.
+    """
+
+    def leave_FunctionDef(
+        self, original_node: libcst.FunctionDef, updated_node: libcst.FunctionDef
+    ) -> libcst.FunctionDef:
+        if original_node.name.value != "__init__":
+            return updated_node
+        nothing = libcst.Decorator(libcst.parse_expression("(lambda method: method)"))
+        return updated_node.with_changes(decorators=[nothing])
+
+
 def without_decorators(code: str) -> str:
-    """Return code of the same meaning without decorators of functions."""
+    """Return code of the same meaning without decorators of functions, but for Keras' sake."""
     return libcst.parse_module(code).visit(_Decorators()).code
 
 
