@@ -30,7 +30,8 @@ from clusternet.command_line.options import run_command
 from clusternet.errors import SettingsError
 from clusternet.network.sizes import check_shape
 from clusternet.settings import TrainingSettings
-from clusternet.training.run import Checkpoint, load_run
+from clusternet.training.checkpoint import Checkpoint
+from clusternet.training.run import load_run
 
 _LINE = ("method", "steps")
 

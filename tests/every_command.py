@@ -223,7 +223,7 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
     for name in ("main", "full_prediction"):
         patch.setattr(scripts[name], "load_network_library", lambda: None)
     patch.setattr("clusternet.training.train.Alternation", _Alternation)
-    patch.setattr("clusternet.training.run._num_weights", lambda *_: 1)
+    patch.setattr("clusternet.training.run.num_weights", lambda *_: 1)
     patch.setattr("clusternet.training.loop.Writer", lambda _folder: argparse.Namespace(
         add_scalar=lambda *_: None, flush=lambda: None, close=lambda: None))  # fmt: skip
     patch.setattr("clusternet.prediction.predictor.load", _Predictor)

@@ -25,6 +25,7 @@ from clusternet.patches.batches import BatchLoader
 from clusternet.patches.survey import Survey
 from clusternet.processes.progress import Progress
 from clusternet.settings import TrainingSettings
+from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.learner import Alternation
 from clusternet.training.previews import epoch_name, preview_choice, write_patch_maps, write_preview
 from clusternet.training.pseudo_labels import (
@@ -34,7 +35,6 @@ from clusternet.training.pseudo_labels import (
     group_labels,
 )
 from clusternet.training.run import (
-    Checkpoint,
     EpochRecord,
     StoredCodebook,
     save_description,

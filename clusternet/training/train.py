@@ -15,9 +15,9 @@ from clusternet.patches.folder import PatchFolder, open_patches
 from clusternet.patches.survey import survey_patches
 from clusternet.processes.interrupts import interrupts
 from clusternet.settings import TrainingSettings, read_yaml, same_value
+from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.learner import Alternation
 from clusternet.training.loop import MAY_CHANGE, Training
-from clusternet.training.run import Checkpoint
 from clusternet.training.run_files import BANDS, MAPS_FOLDER, SETTINGS, STATE
 from clusternet.training.run_identity import check_identity
 from clusternet.training.run_outputs import RunOutputs

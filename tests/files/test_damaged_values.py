@@ -26,8 +26,8 @@ from clusternet.patches.folder import find_patches, open_patches
 from clusternet.patches.manifest import read_manifest
 from clusternet.raster import find_rasters, open_raster
 from clusternet.settings import TilingSettings, TrainingSettings, read_yaml
+from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.run import (
-    Checkpoint,
     load_run,
     save_description,
     save_result,

@@ -29,10 +29,11 @@ from clusternet.clustering.sampling import Sample
 from clusternet.errors import OutputError, RunError
 from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
+from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.learner import IGNORE
 from clusternet.training.loop import Training
 from clusternet.training.pseudo_labels import cluster_features, group_labels
-from clusternet.training.run import Checkpoint, load_run
+from clusternet.training.run import load_run
 
 GROUPS = replace(SETTINGS, cluster_scope="batch", clust_batch_size=4, samples_per_centroid=0)
 

@@ -15,8 +15,8 @@ from small_run import BANDS, RECORDS, SETTINGS, Network, checkpoint, stored
 
 from clusternet.errors import OutputError, RunError
 from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.run import (
-    Checkpoint,
     EpochRecord,
     StoredCodebook,
     library_versions,

@@ -16,8 +16,9 @@ from clusternet.errors import OutputError, RunError
 from clusternet.prediction.scene_lock import lock_scene
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling.tile import tile_rasters
+from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.loop import Training
-from clusternet.training.run import Checkpoint, load_run
+from clusternet.training.run import load_run
 from clusternet.training.run_identity import stated_identity
 from clusternet.training.train import train
 

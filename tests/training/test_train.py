@@ -28,9 +28,10 @@ from clusternet.network.unet import masked_cross_entropy
 from clusternet.prediction.predictor import load
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling.tile import tile_rasters
+from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.learner import Alternation
 from clusternet.training.loop import Training
-from clusternet.training.run import Checkpoint, load_run, read_arrays, write_arrays
+from clusternet.training.run import load_run, read_arrays, write_arrays
 from clusternet.training.train import train, warn_of_few_steps
 
 SMALL = TrainingSettings(
