@@ -1,0 +1,58 @@
+"""The page that says what is promised, how it is tried, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faults.outcomes import Part, Row
+from faults.promises import FOOT, HEAD, PROMISES
+
+_SHOWN = 10  # faults of a part
+
+
+def page(results: dict[str, Any]) -> str:
+    """Return the page as Markdown."""
+    parts = {name: Part.from_json(values) for name, values in results["parts"].items()}
+    sections = [HEAD.strip(), _made_with(results, list(parts.values()))]
+    for name, (title, text) in PROMISES.items():
+        sections.append(f"## {title}\n\n{text.strip()}")
+        if name in parts:
+            sections.append(_figures(parts[name]))
+        elif name:
+            sections.append("Not tried in this run.")
+    return "\n\n".join([*sections, FOOT.strip()]) + "\n"
+
+
+def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
+    machine = results["machine"]
+    command = results["commands"][-1]
+    minutes = sum(part.seconds for part in parts) / 60
+    tried = sum(row.tried for part in parts for row in part.rows)
+    held = sum(row.held for part in parts for row in part.rows)
+    versions = machine["versions"]
+    libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, in "
+        f"{minutes:.0f} minutes on {machine['cores']} cores (load {machine['load'][0]} at the "
+        f"start), Python {machine['python']}, {libraries}.\n\n```bash\n"
+        f"python {command}\n```"
+    )
+
+
+def _figures(part: Part) -> str:
+    lines = ["| tried | times | held | |", "|---|---|---|---|"]
+    lines += [_line(row) for row in part.rows]
+    text = "\n".join(lines)
+    if part.skipped:
+        text += "\n\nNot tried here: " + "; ".join(part.skipped) + "."
+    if part.faults:
+        shown = [f"- {' '.join(fault.split())[:200]}" for fault in part.faults[:_SHOWN]]
+        more = len(part.faults) - len(shown)
+        text += (
+            "\n\nDid not hold:\n\n" + "\n".join(shown) + (f"\n- and {more} more" if more else "")
+        )
+    return f"{text}\n\nThis took {part.seconds:.0f} s."
+
+
+def _line(row: Row) -> str:
+    return f"| {row.what} | {row.tried:,} | {row.held:,} | {row.note} |"

@@ -1,0 +1,54 @@
+"""The parts of the benchmark by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from faults.isolated import side_by_side
+from faults.outcomes import Part
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What a part is given."""
+
+    given: Path
+    """Inputs, see `faults.material`; not to be changed."""
+    work: Path
+    """An empty folder."""
+    seed: int = 1
+    signals: int = 80
+    files: int = 2000
+    seconds: float = 240
+
+
+def prepare(folder: Path) -> None:
+    """Make the inputs of all parts; a task for a process of its own."""
+    from faults.calls import warm_up
+    from faults.material import make_material
+
+    warm_up()
+    make_material(folder)
+
+
+def try_kills(trials: Trials) -> Part:
+    """Kill commands at each of their writes."""
+    from faults.kills import try_commands, try_training
+
+    tasks = [
+        (function, trials.given, trials.work / name, trials.seconds, trials.seed)
+        for name, function in (("training", try_training), ("commands", try_commands))
+    ]
+    return Part.joined("kills", [Part.from_json(found) for found in side_by_side(tasks)])
+
+
+def try_files(trials: Trials) -> Part:
+    """Damage files."""
+    from faults.fuzz import fuzz
+
+    return fuzz(trials.given, trials.work, trials.seed, trials.files)
+
+
+PARTS: dict[str, Callable[[Trials], Part]] = {"kills": try_kills, "files": try_files}
