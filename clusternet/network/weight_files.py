@@ -29,6 +29,7 @@ def load_weights(network: Any, path: Path) -> None:
         _check_sizes(path, _BYTES_A_WEIGHT * weights + _BYTES_BESIDE)
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # layers left as they were
+            warnings.simplefilter("ignore", RuntimeWarning)  # of what becomes infinite, see below
             network.load_weights(path)
     if not all(np.isfinite(value).all() for value in network.get_weights()):
         raise RunError(f"{path}: holds weights that are NaN or infinite; expected numbers.")

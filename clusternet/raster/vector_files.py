@@ -25,6 +25,7 @@ import shapely
 from clusternet.errors import LabelError, OutputError
 from clusternet.foreign_errors import is_foreign, reason, topic
 from clusternet.messages import one_line, short_value
+from clusternet.process_setup import quiet_stderr
 from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.plain_paths import plain_path
 
@@ -37,6 +38,7 @@ _GEOMETRIES = (
     "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon",
     "GeometryCollection",
 )  # fmt: skip
+_SET_CRS = "set it anew (in QGIS: Set Layer CRS, then export)"
 _JSON_TYPES = ("FeatureCollection", "Feature", "Topology", *_GEOMETRIES)
 _JSON_DRIVERS = ("GeoJSON", "GeoJSONSeq", "ESRIJSON", "TopoJSON", "JSONFG")
 
@@ -73,8 +75,7 @@ def read_layer(path: Path, layer: str | None = None, *, quiet: bool = False) -> 
             if topic(error) != "PROJ":
                 raise
             raise LabelError(
-                f"{path}: its CRS cannot be read ({reason(error)}); set it anew (in QGIS: Set "
-                "Layer CRS, then export)."
+                f"{path}: its CRS cannot be read ({reason(error)}); {_SET_CRS}."
             ) from error
     if not quiet:
         _report(path, said)
@@ -169,12 +170,27 @@ def _opened(path: Path, said: list[str] | None = None) -> Iterator[_Plain]:
         said: gets what GDAL warns of, which else is not heard.
     """
     plain, state = _Plain(plain_path(path, LabelError)), path.stat()
-    with _alone(path), gdal_complaints() as heard, warnings.catch_warnings(record=True) as caught:
+    with (
+        _alone(path),
+        _with_crs(path),
+        quiet_stderr(),  # where GDAL writes what pyogrio does not ask for
+        gdal_complaints() as heard,
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
         _check(path, state.st_size, state.st_mtime_ns)
         yield plain
     if said is not None:
         said += [str(warning.message) for warning in caught] + [c.text for c in heard]
+
+
+@contextmanager
+def _with_crs(path: Path) -> Iterator[None]:
+    """Raise LabelError where a CRS is so damaged that pyogrio forgets to say so."""
+    try:
+        yield
+    except UnboundLocalError as error:
+        raise LabelError(f"{path}: its CRS cannot be read (damaged); {_SET_CRS}.") from error
 
 
 @contextmanager
