@@ -25,8 +25,8 @@ from faults.parts import PARTS, Trials, prepare
 from measures.report import RESULTS, load, machine
 
 from clusternet.errors import OutputError
-from clusternet.files import check_new, new_file
-from clusternet.locks import claimed
+from clusternet.files.locks import claimed
+from clusternet.files.outputs import check_new, new_file
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -126,13 +126,13 @@ def _streams() -> Iterator[tuple[Any, Any]]:
 
 def warm_up() -> None:
     """Load what commands load, and let networks be built once and come back as new."""
-    from clusternet.command import load_network_library
+    from clusternet.command_line.command import load_network_library
     from clusternet.process_setup import prepare_process
 
     prepare_process()
     load_network_library()
-    import clusternet.predictor as prediction
-    import clusternet.training as training
+    import clusternet.prediction.predictor as prediction
+    import clusternet.training.train as training
 
     training.Alternation = _built_once(training.Alternation)  # type: ignore[assignment, misc]
     prediction.load = lru_cache(prediction.load)  # type: ignore[assignment]

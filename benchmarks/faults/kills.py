@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clusternet.errors import RunError
-from clusternet.run import load_run
+from clusternet.training.run import load_run
 from faults.calls import call, warm_up
 from faults.material import TRAINING
 from faults.outcomes import Part

@@ -105,7 +105,7 @@ class Store:
 
 def _tokens() -> tuple[str, str]:
     """Return what marks hidden files of this process, and of one of its number that is gone."""
-    from clusternet.owners import Owner
+    from clusternet.processes.owners import Owner
 
     this = Owner.this()
     return this.token, replace(this, start=this.start + 1).token

@@ -118,8 +118,8 @@ def _written(path: Path, text: str) -> Path:
 
 
 def _open_patches(path: Path, _out: Path) -> Outcome:
-    from clusternet.patches import open_patches
-    from clusternet.survey import survey_patches
+    from clusternet.patches.folder import open_patches
+    from clusternet.patches.survey import survey_patches
 
     folder = path.parent if path.name == "patches.json" else path.parents[1]
 
@@ -132,7 +132,7 @@ def _open_patches(path: Path, _out: Path) -> Outcome:
 
 def as_command(read: Callable[[], object]) -> Outcome:
     """Call what a command calls, with its treatment of errors."""
-    from clusternet.command import run_command
+    from clusternet.command_line.command import run_command
 
     def work() -> None:
         read()
@@ -210,8 +210,8 @@ def _runs(given: Path, folder: Path) -> Iterator[Victim]:
 
 def _predict(path: Path, _out: Path) -> Outcome:
     """Load a run, and predict if it loads: no NaN may come of it."""
-    from clusternet.predictor import Predictor
-    from clusternet.run import load_run
+    from clusternet.prediction.predictor import Predictor
+    from clusternet.training.run import load_run
 
     if path.name == "model.keras":
         _sign(path)
@@ -231,7 +231,7 @@ def _predict(path: Path, _out: Path) -> Outcome:
 
 def _sign(model: Path) -> None:
     """Let the codebook name a damaged network, as if it had been written so."""
-    from clusternet.array_files import read_arrays, write_arrays
+    from clusternet.files.arrays import read_arrays, write_arrays
 
     path = model.with_name("codebook.npz")
     arrays = read_arrays(path)
@@ -241,7 +241,7 @@ def _sign(model: Path) -> None:
 
 
 def _checkpoint(path: Path, _out: Path) -> Outcome:
-    from clusternet.run import Checkpoint, saved_settings
+    from clusternet.training.run import Checkpoint, saved_settings
 
     run = path.parents[1]
     return as_command(lambda: (saved_settings(run), Checkpoint.load(run)))
@@ -252,8 +252,8 @@ _networks: list[Any] = []
 
 def _network(run: Path) -> Any:
     if not _networks:
-        from clusternet.predictor import Predictor
-        from clusternet.run import load_run
+        from clusternet.prediction.predictor import Predictor
+        from clusternet.training.run import load_run
 
         _networks.append(Predictor(load_run(run))._network)
     return _networks[0]
@@ -264,7 +264,7 @@ def _save_weights(run: Path, path: Path) -> None:
 
 
 def _load_weights(path: Path, _out: Path) -> Outcome:
-    from clusternet.weight_files import load_weights
+    from clusternet.network.weight_files import load_weights
 
     def read() -> None:
         load_weights(_networks[0], path)

@@ -16,6 +16,7 @@ import pytest
 import shapely
 
 from clusternet.errors import LabelError
+from clusternet.foreign_errors import is_foreign
 from clusternet.raster.shapes import read_shapes
 from clusternet.raster.vector_files import list_layers, read_layer, write_layer
 
@@ -236,3 +237,28 @@ def test_a_shape_that_is_none_is_missing_with_a_word(
         frame = read_layer(here / "a.geojson")
     assert list(frame.geometry.isna()) == [True, False, True]
     assert "holds shapes that are damaged (point array must contain" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        ("prj", lambda whole: whole[:50]), ("prj", lambda whole: whole.replace(b"DATUM", b"D")),
+        ("prj", lambda whole: whole.replace(b"N", b"\xce", 1)),
+        ("shp", lambda whole: whole[:-100]), ("dbf", lambda whole: whole[:-8]),
+    ],
+)  # fmt: skip
+def test_a_damaged_shapefile_is_no_traceback_and_no_line_of_gdal(
+    here: Path, capfd: pytest.CaptureFixture[str], suffix: str, damage: Any
+) -> None:
+    boxes = [shapely.box(0, 0, 9, 9), shapely.box(20, 0, 29, 9)]
+    geopandas.GeoDataFrame({"class": [0, 1]}, geometry=boxes, crs=32631).to_file(here / "a.shp")
+    damaged = here / f"a.{suffix}"
+    damaged.write_bytes(damage(damaged.read_bytes()))
+    for read in (list_layers, read_layer):
+        try:
+            read(here / "a.shp")
+        except LabelError as error:
+            assert "its CRS cannot be read (" in str(error)
+        except Exception as error:
+            assert is_foreign(error)
+    assert capfd.readouterr().err == ""
