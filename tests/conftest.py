@@ -18,7 +18,7 @@ from rasterio.transform import from_origin
 from clusternet.raster.quiet import quiet_georeferencing
 
 if TYPE_CHECKING:
-    from memory_training import Alternations
+    from memory_training import Learners
 
 # other work on the machine is no failure
 settings.register_profile("clusternet", deadline=None)
@@ -46,11 +46,11 @@ def load_script(path: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def alternations() -> Alternations:
+def learners() -> Learners:
     """Networks that are compiled once and come back as new."""
-    from memory_training import Alternations
+    from memory_training import Learners
 
-    return Alternations()
+    return Learners()
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ class _Network:
         path.write_bytes(b"no network")
 
 
-class _Alternation:
+class _Learner:
     """Stands for the network in training."""
 
     network = _Network()
@@ -174,7 +174,7 @@ class _Alternation:
 
     def restore(self, _arrays: object) -> None: ...
 
-    def train(self, *_args: object) -> float:
+    def fit(self, *_args: object) -> float:
         return 0.5
 
     def state(self) -> dict[str, np.ndarray]:
@@ -222,7 +222,7 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
     scripts["main"] = load_script(ROOT / "main.py")
     for name in ("main", "full_prediction"):
         patch.setattr(scripts[name], "load_network_library", lambda: None)
-    patch.setattr("clusternet.training.train.Alternation", _Alternation)
+    patch.setattr("clusternet.training.train.Learner", _Learner)
     patch.setattr("clusternet.training.run.num_weights", lambda *_: 1)
     patch.setattr("clusternet.training.loop.Writer", lambda _folder: argparse.Namespace(
         add_scalar=lambda *_: None, flush=lambda: None, close=lambda: None))  # fmt: skip

@@ -1,7 +1,7 @@
 """A training of a few tiny patches in memory.
 
-Its network is built once for all tests, or stands in for one: `LinearAlternation` keeps the
-promises of an alternation without any library, in milliseconds.
+Its network is built once for all tests, or stands in for one: `LinearLearner` keeps the
+promises of a learner without any library, in milliseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from clusternet.patches.bands import Bands
 from clusternet.patches.batches import Batch, BatchLoader
 from clusternet.patches.survey import Survey
 from clusternet.settings import TrainingSettings
-from clusternet.training.learner import IGNORE, Alternation
+from clusternet.training.learner import IGNORE, Learner
 from clusternet.training.loop import Training
 from clusternet.training.pseudo_labels import cluster_features
 from clusternet.windows import Shape, Window, centre
@@ -34,19 +34,19 @@ SETTINGS = TrainingSettings(
 USABLE = [0, 1, 3, 4, 5, 6, 7, 8, 9]
 """The patches of `random_patches` that hold data."""
 
-MakeAlternation = Callable[[int, Shape, TrainingSettings, int], Any]
+MakeLearner = Callable[[int, Shape, TrainingSettings, int], Any]
 
 
-class Alternations:
+class Learners:
     """Gives networks as if each were new: compiled once, put back to their first weights."""
 
     def __init__(self) -> None:
-        self._made: dict[object, tuple[Alternation, dict[str, np.ndarray]]] = {}
+        self._made: dict[object, tuple[Learner, dict[str, np.ndarray]]] = {}
 
     def __call__(
         self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
-    ) -> Alternation:
-        """Take the arguments of `Alternation`."""
+    ) -> Learner:
+        """Take the arguments of `Learner`."""
         # what a network does not depend on
         alike = replace(
             settings, num_epochs=1, learn_rate=1, cluster_scope="epoch", clust_batch_size=1,
@@ -56,12 +56,12 @@ class Alternations:
         )  # fmt: skip
         key = (num_bands, shape, batch_size, alike)
         if key not in self._made:
-            alternation = Alternation(num_bands, shape, settings, batch_size)
-            self._made[key] = alternation, alternation.state()
-        alternation, first = self._made[key]
-        alternation.restore(first)
-        alternation._trainer.optimizer.learning_rate = settings.learn_rate
-        return alternation
+            learner = Learner(num_bands, shape, settings, batch_size)
+            self._made[key] = learner, learner.state()
+        learner, first = self._made[key]
+        learner.restore(first)
+        learner._trainer.optimizer.learning_rate = settings.learn_rate
+        return learner
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class MemoryPatches:
         return self.pixels[index], self.valid[index]
 
 
-class LinearAlternation:
+class LinearLearner:
     """Features are bands times weights, and a step moves the weights: a network in miniature."""
 
     def __init__(
@@ -116,7 +116,7 @@ class LinearAlternation:
         labels = nearest(batch.pixels @ self._frozen, self._codebook)
         return np.where(batch.valid, labels, IGNORE).astype(np.int32)
 
-    def train(self, pixels: np.ndarray, labels: np.ndarray) -> float:
+    def fit(self, pixels: np.ndarray, labels: np.ndarray) -> float:
         chosen = pixels[labels >= 0].mean(axis=0)
         self.moment = 0.5 * self.moment + np.outer(chosen, np.cos(np.arange(self.moment.shape[1])))
         self.weights = (self.weights + 0.5 * self.moment).astype(np.float32)
@@ -172,7 +172,7 @@ def random_patches(count: int = 10, shape: Shape = (32, 32), seed: int = 0) -> M
 
 
 def make_training(
-    make: MakeAlternation = LinearAlternation,
+    make: MakeLearner = LinearLearner,
     settings: TrainingSettings = SETTINGS,
     patches: MemoryPatches | None = None,
     output: Path | None = None,
@@ -192,9 +192,9 @@ def make_training(
     )
     batch_size = settings.batch_size(patches.shape, len(survey.usable))
     loader = BatchLoader(patches, survey.bands, labelled, batch_size, settings.workers)
-    alternation = make(bands, patches.shape, settings, batch_size)
+    learner = make(bands, patches.shape, settings, batch_size)
     kind = QuietTraining if output is None else Training
-    return kind(output or Path("never written"), settings, loader, survey, alternation)
+    return kind(output or Path("never written"), settings, loader, survey, learner)
 
 
 def start(training: Training) -> None:

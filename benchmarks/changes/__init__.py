@@ -16,7 +16,7 @@ from unittest.mock import patch
 from changes import labels, networks, phases, views
 from clusternet.settings import TrainingSettings
 
-_ALTERNATION = "clusternet.training.train.Alternation"
+_LEARNER = "clusternet.training.train.Learner"
 _AUGMENT = "clusternet.training.loop.augment"
 _FEATURES = "clusternet.network.unet.features_tensor"
 _TRAINING = "clusternet.training.train.Training"
@@ -60,10 +60,10 @@ CHANGES: Mapping[str, Change] = {
     # labels
     "clusters_50": Change({"num_clusters": 50}),
     "clusters_200": Change({"num_clusters": 200}),
-    "sinkhorn": Change(parts={_ALTERNATION: labels.BalancedLabels}),
-    "soft": Change(parts={_ALTERNATION: labels.SoftTargets, _AUGMENT: labels.augment_soft}),
-    "superpixels": Change(parts={_ALTERNATION: labels.SuperpixelLabels}),
-    "mean_teacher": Change(parts={_ALTERNATION: labels.MeanTeacher}),
+    "sinkhorn": Change(parts={_LEARNER: labels.BalancedLabels}),
+    "soft": Change(parts={_LEARNER: labels.SoftTargets, _AUGMENT: labels.augment_soft}),
+    "superpixels": Change(parts={_LEARNER: labels.SuperpixelLabels}),
+    "mean_teacher": Change(parts={_LEARNER: labels.MeanTeacher}),
     # what is clustered
     "alone": Change({"fixed_filters": False}),
     "alone_plain": Change({"fixed_filters": False, "feature_transform": "none"}),

@@ -12,7 +12,7 @@ from clusternet.network.backend import keras
 from clusternet.patches import augmentation
 from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
-from clusternet.training.learner import IGNORE, Alternation
+from clusternet.training.learner import IGNORE, Learner
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Shape
 
@@ -22,13 +22,13 @@ _SEGMENT = 41  # pixels of a superpixel
 _AVERAGE = 0.98  # what a step leaves of the teacher
 
 
-class ScoredLabels(Alternation):
+class ScoredLabels(Learner):
     """Knows how near every centroid is, not only which is nearest."""
 
     def __init__(
         self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
     ) -> None:
-        """See `Alternation`."""
+        """See `Learner`."""
         super().__init__(num_bands, shape, settings, batch_size)
         codes = self._labeller.get_layer("codebook").output
         self._scores = keras.Model(self._labeller.input, codes)
@@ -46,7 +46,7 @@ class BalancedLabels(ScoredLabels):
     """Gives every cluster as many pixels of a batch (Asano et al. 2020, Caron et al. 2020)."""
 
     def label(self, batch: Batch) -> IntArray:
-        """See `Alternation.label`."""
+        """See `Learner.label`."""
         shares = np.exp(self.log_odds(batch)[batch.valid]).astype(np.float64)
         for _ in range(_ROUNDS):
             shares /= np.maximum(shares.sum(axis=0), 1e-12)
@@ -65,12 +65,12 @@ class SoftTargets(ScoredLabels):
     def __init__(
         self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
     ) -> None:
-        """See `Alternation`."""
+        """See `Learner`."""
         super().__init__(num_bands, shape, settings, batch_size)
         self._trainer.compile(self._trainer.optimizer, _soft_cross_entropy)
 
     def label(self, batch: Batch) -> IntArray:
-        """See `Alternation.label`; soft ones are kept for `augment_soft`."""
+        """See `Learner.label`; soft ones are kept for `augment_soft`."""
         odds = np.exp(self.log_odds(batch))
         SoftTargets.targets = np.where(
             batch.valid[..., None], odds / odds.sum(axis=-1, keepdims=True), np.float32(0)
@@ -93,11 +93,11 @@ def _soft_cross_entropy(targets: Any, logits: Any) -> Any:
     return total / ops.maximum(ops.sum(valid), 1.0)
 
 
-class SuperpixelLabels(Alternation):
+class SuperpixelLabels(Learner):
     """Gives every superpixel the most frequent label in it (Achanta et al. 2012)."""
 
     def label(self, batch: Batch) -> IntArray:
-        """See `Alternation.label`."""
+        """See `Learner.label`."""
         labels = super().label(batch)
         for pixels, label, valid in zip(batch.pixels, labels, batch.valid, strict=True):
             if not valid.any():
@@ -109,7 +109,7 @@ class SuperpixelLabels(Alternation):
         return labels
 
 
-class MeanTeacher(Alternation):
+class MeanTeacher(Learner):
     """Labels by the moving average of weights that train on (Tarvainen and Valpola 2017).
 
     ``network`` is the average, so that it is what is clustered and saved.
@@ -118,7 +118,7 @@ class MeanTeacher(Alternation):
     def __init__(
         self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
     ) -> None:
-        """See `Alternation`."""
+        """See `Learner`."""
         super().__init__(num_bands, shape, settings, batch_size)
         optimizer, loss = self._trainer.optimizer, self._trainer.loss
         self._trainer = keras.models.clone_model(self.network)
@@ -127,20 +127,20 @@ class MeanTeacher(Alternation):
         self._trainer.compile(fresh, loss)
         self._trainer.optimizer.build(self._trainer.trainable_variables)
 
-    def train(self, pixels: FloatArray, labels: IntArray) -> float:
-        """See `Alternation.train`; then move the average."""
-        loss = super().train(pixels, labels)
+    def fit(self, pixels: FloatArray, labels: IntArray) -> float:
+        """See `Learner.fit`; then move the average."""
+        loss = super().fit(pixels, labels)
         pairs = zip(self.network.get_weights(), self._trainer.get_weights(), strict=True)
         self.network.set_weights([_AVERAGE * old + (1 - _AVERAGE) * new for old, new in pairs])
         return loss
 
     def state(self) -> dict[str, AnyArray]:
-        """See `Alternation.state`; the weights that train on are kept, too."""
+        """See `Learner.state`; the weights that train on are kept, too."""
         weights = self._trainer.get_weights()
         return super().state() | {f"student_{i:04d}": value for i, value in enumerate(weights)}
 
     def restore(self, state: dict[str, AnyArray]) -> None:
-        """See `Alternation.restore`."""
+        """See `Learner.restore`."""
         super().restore(state)
         names = sorted(name for name in state if name.startswith("student_"))
         self._trainer.set_weights([state[name] for name in names])

@@ -23,7 +23,7 @@ class FreshHead(Training):
 
     def _take_over(self, found: Clustering, sample: Sample) -> None:
         super()._take_over(found, sample)
-        head = self.alternation.network.get_layer("logits")
+        head = self.learner.network.get_layer("logits")
         kernel, bias = head.get_weights()
         seed = int(np.random.default_rng((self.settings.seed, self.epochs_done)).integers(2**31))
         fresh = keras.initializers.GlorotUniform(seed=seed)(kernel.shape)
@@ -40,7 +40,7 @@ class InpaintingFirst(Training):
 
     def _fill_in(self) -> None:
         rng = np.random.default_rng((self.settings.seed, _STEPS))
-        network = self.alternation.network
+        network = self.learner.network
         head = keras.layers.Conv2D(self.loader.patches.num_bands, 1, dtype="float32")
         model = keras.Model(network.input, head(network.get_layer("features").output))
         model.compile(keras.optimizers.Adam(1e-3), _hidden_error)

@@ -30,7 +30,7 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
     from clusternet.patches.batches import BatchLoader
     from clusternet.training import loop as epochs
     from clusternet.training import pseudo_labels
-    from clusternet.training.learner import Alternation
+    from clusternet.training.learner import Learner
     from clusternet.training.train import train
 
     clocks = {phase: Clock() for phase in PHASES}
@@ -41,10 +41,10 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
         if not first_step:
             first_step.append(time.time() - started)
 
-    _time_method(Alternation, "label", clocks["label"])
-    _time_method(Alternation, "train", clocks["train"], note_first_step)
-    _time_method(Alternation, "embed", clocks["embed and sample"])
-    _time_method(Alternation, "embed_sample", clocks["embed and sample"])
+    _time_method(Learner, "label", clocks["label"])
+    _time_method(Learner, "fit", clocks["train"], note_first_step)
+    _time_method(Learner, "embed", clocks["embed and sample"])
+    _time_method(Learner, "embed_sample", clocks["embed and sample"])
     _time_method(epochs.Training, "_save", clocks["save"])
     for module in (epochs, pseudo_labels):
         _time_method(module, "cluster_features", clocks["K-Means"])

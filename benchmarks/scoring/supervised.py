@@ -12,7 +12,7 @@ from clusternet.network.sizes import margin
 from clusternet.patches.augmentation import augment
 from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings
-from clusternet.training.learner import IGNORE, Alternation
+from clusternet.training.learner import IGNORE, Learner
 from clusternet.types import BoolArray, FloatArray, IntArray
 from clusternet.windows import blocks
 from scoring.clusters import BLOCK, Labels
@@ -53,7 +53,7 @@ def supervised_maps(
         truths.append(_only_labelled(scene.truth(num_classes), corners))
     places = [(i, *corner) for i, corners in enumerate(labelled) for corner in corners.tolist()]
     shape = (patch_size, patch_size)
-    alternation = Alternation(bands.num_bands, shape, settings, _BATCH)
+    learner = Learner(bands.num_bands, shape, settings, _BATCH)
     for _ in tqdm(range(steps), desc="supervised", disable=None, leave=False):
         chosen = rng.choice(len(places), _BATCH)
         crops = [
@@ -62,8 +62,8 @@ def supervised_maps(
         ]
         pixels = np.stack([crop[0] for crop in crops])
         labels = np.stack([crop[1] for crop in crops])
-        alternation.train(*augment(pixels, labels, rng, turn=True))
-    return [_predict(alternation.network, image)[::step, ::step] for image in images]
+        learner.fit(*augment(pixels, labels, rng, turn=True))
+    return [_predict(learner.network, image)[::step, ::step] for image in images]
 
 
 def _only_labelled(truth: IntArray, corners: IntArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""The network and its frozen copy: embed, label, train. One step of each, no loop over patches."""
+"""The network in training and the frozen copy that labels: embed, label, fit, one batch a call."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _LARGEST_PART = (64 + _BESIDE) * 4 * 256 * 256
 """Base filters times pixels that go through the network at once: about 2 GiB in training."""
 
 
-class Alternation:
-    """A network in training beside a frozen copy that gives the pseudo-labels.
+class Learner:
+    """A network in training, and its frozen labeller: a copy with a codebook that gives labels.
 
     The copy holds the weights of the start of the epoch and labels each batch just before the
     network trains on it: the same labels as a pass over all patches would give, without storing
@@ -98,7 +98,7 @@ class Alternation:
         labels = np.concatenate([np.asarray(self._labeller.predict_on_batch(x)) for x in parts])
         return np.where(batch.valid, labels, np.int32(IGNORE))
 
-    def train(self, pixels: FloatArray, labels: IntArray) -> float:
+    def fit(self, pixels: FloatArray, labels: IntArray) -> float:
         """Take one step from pixels towards labels; return the mean loss of the batch."""
         if self._num_parts == 1:
             return float(self._trainer.train_on_batch(pixels, labels))

@@ -26,7 +26,7 @@ from clusternet.patches.survey import Survey
 from clusternet.processes.progress import Progress
 from clusternet.settings import TrainingSettings
 from clusternet.training.checkpoint import Checkpoint
-from clusternet.training.learner import Alternation
+from clusternet.training.learner import Learner
 from clusternet.training.previews import epoch_name, preview_choice, write_patch_maps, write_preview
 from clusternet.training.pseudo_labels import (
     Labelled,
@@ -61,7 +61,7 @@ class Training:
     settings: TrainingSettings
     loader: BatchLoader
     survey: Survey
-    alternation: Alternation
+    learner: Learner
     epochs_done: int = 0
     history: list[EpochRecord] = field(default_factory=list)
     test_loader: BatchLoader | None = None
@@ -145,8 +145,8 @@ class Training:
             RunError: if it is of another network, as earlier versions may have written it.
         """
         try:
-            self.alternation.restore(checkpoint.arrays)
-            self.alternation.freeze(checkpoint.stored.codebook)
+            self.learner.restore(checkpoint.arrays)
+            self.learner.freeze(checkpoint.stored.codebook)
         except (KeyError, ValueError) as error:
             reason = " ".join(str(error).split())[:120]
             raise RunError(
@@ -158,7 +158,7 @@ class Training:
         self.identity = checkpoint.identity or self._make_identity()
         # the last save may have been cut off after the checkpoint
         save_description(self.output, self.settings, self.survey.bands, self.identity)
-        network = self.alternation.network
+        network = self.learner.network
         save_result(self.output, network, self.stored, self.history, self.identity)
         self.is_saved = True
         self._show()  # so may this; it is the same, or what another run left in its place
@@ -240,7 +240,7 @@ class Training:
                 if settings.augment:
                     turn = settings.padding == "same"
                     pixels, labels = augment(pixels, labels, rng, turn=turn)
-                losses.append(self.alternation.train(pixels, labels))
+                losses.append(self.learner.fit(pixels, labels))
                 bar.set_postfix(loss=f"{np.mean(losses):.3f}", refresh=False)
                 bar.update(len(batch.indexes))
         return losses, np.concatenate([watched[patch] for patch in plan.patches.tolist()])
@@ -251,8 +251,8 @@ class Training:
         rng = np.random.default_rng((settings.seed, _ORDER, epoch))
         order = rng.permutation(self.survey.usable[self._chosen(epoch)])
         if settings.cluster_scope == "epoch":  # frozen at the end of the last epoch
-            return codebook_labels(self.loader, order, self.alternation)
-        return group_labels(self.loader, order, self.alternation, settings, epoch)
+            return codebook_labels(self.loader, order, self.learner)
+        return group_labels(self.loader, order, self.learner, settings, epoch)
 
     def _chosen(self, epoch: int) -> NDArray[np.int64]:
         """Choose the patches of an epoch: places in the list of usable ones, ascending."""
@@ -281,7 +281,7 @@ class Training:
         parts = []
         with bar:
             for batch in self.loader.batches(plan.patches):
-                parts.append(self.alternation.embed_sample(batch, plan))
+                parts.append(self.learner.embed_sample(batch, plan))
                 bar.update(len(batch.indexes))
         return join_samples(parts)
 
@@ -289,14 +289,14 @@ class Training:
         """Make a codebook the one that labels are given by."""
         feature_range = np.percentile(sample.features, (0.5, 99.5), axis=0).astype(np.float32)
         self.stored = StoredCodebook(found.codebook, found.sizes, feature_range)
-        self.alternation.freeze(found.codebook)
+        self.learner.freeze(found.codebook)
 
     def _save(self) -> None:
         # the checkpoint first: everything after it can be written again from it
-        arrays, history = self.alternation.state(), tuple(self.history)
+        arrays, history = self.learner.state(), tuple(self.history)
         moment = Checkpoint(self.epochs_done, arrays, self.stored, history, self.identity)
         moment.save(self.folder)
-        network = self.alternation.network
+        network = self.learner.network
         save_result(self.folder, network, self.stored, history, self.identity)
 
     def _show(self) -> None:
@@ -304,10 +304,10 @@ class Training:
         clusters, name = self.settings.num_clusters, epoch_name(self.epochs_done)
         choice = preview_choice(self.survey.usable)
         path = self.folder / PREVIEWS / f"{name}.png"
-        write_preview(path, self.loader, choice, self.alternation.label, clusters)
+        write_preview(path, self.loader, choice, self.learner.label, clusters)
         if self.test_loader is not None and self.epochs_done:
             folder = self._maps_folder() / name
-            label, overwrite = self.alternation.label, self.replaces_maps
+            label, overwrite = self.learner.label, self.replaces_maps
             write_patch_maps(folder, self.test_loader, label, clusters, overwrite=overwrite)
 
     def _maps_folder(self) -> Path:

@@ -11,7 +11,7 @@ from clusternet.clustering.kmeans import Clustering, check_features, cluster, fi
 from clusternet.clustering.sampling import Sample
 from clusternet.patches.batches import Batch, BatchLoader
 from clusternet.settings import TrainingSettings
-from clusternet.training.learner import IGNORE, Alternation
+from clusternet.training.learner import IGNORE, Learner
 from clusternet.types import FloatArray, IntArray
 
 _GROUP = 5  # the number of this stream of random choices; `clusternet.training.loop` has the others
@@ -55,18 +55,16 @@ def cluster_features(
     )
 
 
-def codebook_labels(
-    loader: BatchLoader, order: NDArray[np.int64], alternation: Alternation
-) -> Labelled:
+def codebook_labels(loader: BatchLoader, order: NDArray[np.int64], learner: Learner) -> Labelled:
     """Label by the frozen network and its codebook: one codebook for all patches."""
     for batch in loader.batches(order):
-        yield batch, alternation.label(batch)
+        yield batch, learner.label(batch)
 
 
 def group_labels(
     loader: BatchLoader,
     order: NDArray[np.int64],
-    alternation: Alternation,
+    learner: Learner,
     settings: TrainingSettings,
     epoch: int,
 ) -> Labelled:
@@ -79,7 +77,7 @@ def group_labels(
     most = settings.samples_per_centroid * settings.num_clusters
     for first in range(0, len(order), size):
         group = list(loader.batches(order[first : first + size]))
-        features = np.concatenate([alternation.embed(batch) for batch in group])
+        features = np.concatenate([learner.embed(batch) for batch in group])
         if 0 < most < len(features):
             rng = np.random.default_rng((settings.seed, _GROUP, epoch, first + 1))
             sample = features[np.sort(rng.choice(len(features), most, replace=False))]
@@ -87,7 +85,7 @@ def group_labels(
         else:
             found = cluster_features(_apart(features), settings, overwrite=True).assignment
         del features
-        alternation.reset_optimizer()
+        learner.reset_optimizer()
         for batch in group:
             labels = np.full(batch.valid.shape, IGNORE, np.int32)
             here, found = np.split(found, [np.count_nonzero(batch.valid)])

@@ -16,7 +16,7 @@ from clusternet.patches.survey import survey_patches
 from clusternet.processes.interrupts import interrupts
 from clusternet.settings import TrainingSettings, read_yaml, same_value
 from clusternet.training.checkpoint import Checkpoint
-from clusternet.training.learner import Alternation
+from clusternet.training.learner import Learner
 from clusternet.training.loop import MAY_CHANGE, Training
 from clusternet.training.run_files import BANDS, MAPS_FOLDER, SETTINGS, STATE
 from clusternet.training.run_identity import check_identity
@@ -82,7 +82,7 @@ def train(
         training, checkpoint = _prepare(outputs, settings, current_epoch)
         training.complete(checkpoint, overwrite=overwrite)
         if out_weights_file is not None:
-            training.alternation.save_weights(out_weights_file, overwrite=outputs.replaces)
+            training.learner.save_weights(out_weights_file, overwrite=outputs.replaces)
     return output
 
 
@@ -117,10 +117,10 @@ def _prepare(
     if outputs.test_img_folder is not None:
         test_loader = replace(loader, patches=_open_test(outputs.test_img_folder, folder, settings))
 
-    alternation = Alternation(folder.num_bands, folder.shape, settings, batch_size)
+    learner = Learner(folder.num_bands, folder.shape, settings, batch_size)
     if outputs.pretrained_weights is not None and checkpoint is None:
-        alternation.load_weights(outputs.pretrained_weights)
-    training = Training(output, settings, loader, survey, alternation, current_epoch)
+        learner.load_weights(outputs.pretrained_weights)
+    training = Training(output, settings, loader, survey, learner, current_epoch)
     training.test_loader = test_loader
     training.test_maps = outputs.out_pred_masks_test or output / MAPS_FOLDER
     training.replaces_maps = outputs.replaces

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from conftest import WriteRaster
-from memory_training import SETTINGS, Alternations
+from memory_training import SETTINGS, Learners
 
 from clusternet.clustering.kmeans import Codebook
 from clusternet.clustering.sampling import SamplePlan
@@ -142,21 +142,21 @@ def test_features_of_whole_rasters_are_the_rasters(runs: dict[str, Path], kind: 
 
 @pytest.mark.parametrize(("padding", "shape"), [("same", (32, 32)), ("valid", (204, 211))])
 def test_labels_and_samples_of_patches_are_their_own_pixels(
-    alternations: Alternations, padding: str, shape: tuple[int, int]
+    learners: Learners, padding: str, shape: tuple[int, int]
 ) -> None:
-    alternation = alternations(3, shape, replace(SETTINGS, padding=padding), 2)
-    pass_on(alternation.network)
-    alternation.freeze(value_codebook(SETTINGS.num_features, 0, SETTINGS.num_clusters))
+    learner = learners(3, shape, replace(SETTINGS, padding=padding), 2)
+    pass_on(learner.network)
+    learner.freeze(value_codebook(SETTINGS.num_features, 0, SETTINGS.num_clusters))
     labelled = check_shape(shape, padding)
     pixels = np.random.default_rng(0).integers(0, 5, (2, *shape, 3)).astype(np.float32)
     middle = centre(Window(0, 0, *shape), labelled).slices()
     valid = np.random.default_rng(1).random((2, *labelled)) < 0.8
     batch = Batch(np.array([4, 7]), pixels, valid)
     expected = pixels[:, *middle, 0]
-    np.testing.assert_array_equal(alternation.label(batch), np.where(valid, expected, -1))
-    np.testing.assert_allclose(alternation.embed(batch)[:, 0], expected[valid], atol=1e-5)
+    np.testing.assert_array_equal(learner.label(batch), np.where(valid, expected, -1))
+    np.testing.assert_allclose(learner.embed(batch)[:, 0], expected[valid], atol=1e-5)
     plan = SamplePlan({4: 11, 7: 5}, (1,))
     chosen = [plan.positions(*pair) for pair in zip(plan.quotas, valid, strict=True)]
     sampled = [values.ravel()[at] for values, at in zip(expected, chosen, strict=True)]
-    features = alternation.embed_sample(batch, plan).features[:, 0]
+    features = learner.embed_sample(batch, plan).features[:, 0]
     np.testing.assert_allclose(features, np.concatenate(sampled), atol=1e-5)

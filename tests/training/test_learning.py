@@ -9,7 +9,7 @@ from memory_training import SETTINGS, MemoryPatches, make_training, start
 
 from clusternet.clustering.kmeans import cluster
 from clusternet.metrics import contingency_table, majority_mapping
-from clusternet.training.learner import Alternation
+from clusternet.training.learner import Learner
 
 CLUSTERS = 24
 LEARNING = replace(
@@ -49,14 +49,12 @@ def test_learned_features_tell_apart_what_bands_cannot() -> None:
     pixels, truth = grains(12, 64, seed=1)
     by_value = cluster(pixels.reshape(-1, 1), CLUSTERS).assignment.reshape(truth.shape)
     assert agreement(by_value, truth) < 0.55
-    training = make_training(
-        Alternation, LEARNING, MemoryPatches(pixels, np.ones_like(truth, bool))
-    )
+    training = make_training(Learner, LEARNING, MemoryPatches(pixels, np.ones_like(truth, bool)))
     start(training)
 
     def score() -> float:
         batches = training.loader.batches(np.arange(len(pixels)))
-        return agreement(np.concatenate(list(map(training.alternation.label, batches))), truth)
+        return agreement(np.concatenate(list(map(training.learner.label, batches))), truth)
 
     untrained = score()
     for epoch in range(1, 7):

@@ -15,7 +15,7 @@ import pytest
 from memory_training import (
     SETTINGS,
     USABLE,
-    LinearAlternation,
+    LinearLearner,
     make_training,
     nearest,
     random_patches,
@@ -48,7 +48,7 @@ def training() -> Training:
 
 def features_of(training: Training) -> np.ndarray:
     """Return the features of all pixels of all patches under the present weights."""
-    return training.alternation.features(training.loader.patches.pixels)
+    return training.learner.features(training.loader.patches.pixels)
 
 
 class Watched:
@@ -62,7 +62,7 @@ class Watched:
         self.sample: Sample
         self.start: np.ndarray | None
         self.found: Clustering
-        train = training.alternation.train
+        train = training.learner.fit
         batches = training.loader.batches
 
         def watch_train(pixels: np.ndarray, labels: np.ndarray) -> float:
@@ -81,7 +81,7 @@ class Watched:
             self.found = cluster_features(sample, settings, start)
             return self.found
 
-        monkeypatch.setattr(training.alternation, "train", watch_train)
+        monkeypatch.setattr(training.learner, "fit", watch_train)
         monkeypatch.setattr(type(training.loader), "batches", lambda _, order: watch_batches(order))
         monkeypatch.setattr("clusternet.training.loop.cluster_features", watch_cluster)
 
@@ -263,7 +263,7 @@ def test_views_differ_between_epochs_and_repeat_with_the_seed(
     first = views(1, 1)
     np.testing.assert_array_equal(first, views(1, 1))
     monkeypatch.setattr(training, "_labelled", lambda epoch: iter(batches))
-    batches = [(batch, training.alternation.label(batch)) for batch in training.loader.batches(
+    batches = [(batch, training.learner.label(batch)) for batch in training.loader.batches(
         np.array([0, 1]))]  # fmt: skip
     same_order = views(1, 1)
     assert np.abs(same_order - views(2, 1)).max() > 0.1
@@ -354,7 +354,7 @@ def test_groups_that_are_sampled_differ_in_what_is_taken(
         settings = replace(training.settings, samples_per_centroid=60, seed=seed)
         found.clear()
         order = np.arange(8)
-        list(group_labels(training.loader, order, training.alternation, settings, epoch))
+        list(group_labels(training.loader, order, training.learner, settings, epoch))
         return [sample.features for sample, _ in found]
 
     (one, other), again, seeded, later = sampled(1, 1), sampled(1, 1), sampled(2, 1), sampled(1, 2)
@@ -370,7 +370,7 @@ def test_a_group_as_large_as_the_sample_is_taken_whole(
     patches = training.loader.patches
     patches.valid[:] = True
     settings = replace(training.settings, samples_per_centroid=1024, num_clusters=4)
-    list(group_labels(training.loader, np.arange(4), training.alternation, settings, 1))
+    list(group_labels(training.loader, np.arange(4), training.learner, settings, 1))
     np.testing.assert_allclose(
         found[0][0].features, features_of(training)[:4].reshape(-1, 6), atol=1e-5
     )
@@ -380,10 +380,10 @@ def test_every_group_starts_with_a_fresh_optimizer(
     groups: tuple[Training, list[tuple[Sample, Clustering]]],
 ) -> None:
     training, found = groups
-    alternation, seen = training.alternation, []
+    learner, seen = training.learner, []
     for batch, labels in training._labelled(1):
-        seen.append((len(found), alternation.steps_since_reset))
-        alternation.train(batch.pixels, labels)
+        seen.append((len(found), learner.steps_since_reset))
+        learner.fit(batch.pixels, labels)
     assert seen == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]
 
 
@@ -472,7 +472,7 @@ def test_a_run_goes_on_to_its_last_epoch_and_tells_of_each(
     assert told == [*expected, ("close",)]
     checkpoint = Checkpoint.load(tmp_path / "run")
     assert checkpoint.epoch == 3 and list(checkpoint.history) == training.history
-    np.testing.assert_array_equal(checkpoint.arrays["weight_0000"], training.alternation.weights)
+    np.testing.assert_array_equal(checkpoint.arrays["weight_0000"], training.learner.weights)
     np.testing.assert_array_equal(
         checkpoint.stored.codebook.centroids, training.stored.codebook.centroids
     )
@@ -492,7 +492,7 @@ def test_a_resumed_run_ends_like_one_that_did_not_stop(
     resumed = in_folder(tmp_path / "run")
     resumed.complete(Checkpoint.load(tmp_path / "run"), overwrite=False)
     assert resumed.is_saved and resumed.epochs_done == 3
-    np.testing.assert_array_equal(resumed.alternation.weights, whole.alternation.weights)
+    np.testing.assert_array_equal(resumed.learner.weights, whole.learner.weights)
     centroids = [one.stored.codebook.centroids for one in (resumed, whole)]
     np.testing.assert_array_equal(*centroids)
     assert [record.nmi for record in resumed.history] == [record.nmi for record in whole.history]
@@ -510,10 +510,10 @@ def test_a_restored_training_labels_as_the_one_that_was_saved(tmp_path: Path) ->
     again.restore(Checkpoint.load(tmp_path / "run"))
     assert again.is_saved and again.epochs_done == 1 and again.history == training.history
     (batch,) = training.loader.batches(np.array([1, 3]))
-    np.testing.assert_array_equal(again.alternation.label(batch), training.alternation.label(batch))
+    np.testing.assert_array_equal(again.learner.label(batch), training.learner.label(batch))
     np.testing.assert_array_equal(again.stored.sizes, training.stored.sizes)
     saved = np.load(tmp_path / "run/model.keras")
-    np.testing.assert_array_equal(saved, training.alternation.weights)
+    np.testing.assert_array_equal(saved, training.learner.weights)
 
 
 @pytest.mark.parametrize("error", [KeyError("weight_0007"), ValueError("a\n  shape " + "x" * 200)])
@@ -523,10 +523,10 @@ def test_a_checkpoint_of_another_network_is_refused_and_left(
     training = in_folder(tmp_path / "run")
     training.start(overwrite=False)
 
-    def fail(self: LinearAlternation, state: object) -> None:
+    def fail(self: LinearLearner, state: object) -> None:
         raise error
 
-    monkeypatch.setattr(LinearAlternation, "restore", fail)
+    monkeypatch.setattr(LinearLearner, "restore", fail)
     before = (tmp_path / "run/checkpoint/state.npz").read_bytes()
     other = in_folder(tmp_path / "run")
     with pytest.raises(RunError, match=r"run: its checkpoint .*--overwrite") as refusal:
@@ -572,7 +572,7 @@ def test_maps_of_test_patches_are_written_after_every_epoch(tmp_path: Path) -> N
     with Image.open(tmp_path / "maps/epoch_001/scene/01.png") as made:
         labels = np.asarray(made)
     (batch,) = training.test_loader.batches(np.array([1]))
-    expected = training.alternation.label(batch)[0]
+    expected = training.learner.label(batch)[0]
     np.testing.assert_array_equal(labels, np.where(expected < 0, 255, expected))
     with pytest.raises(OutputError, match="epoch_001"):
         training._show()

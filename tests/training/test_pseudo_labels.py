@@ -40,5 +40,5 @@ def test_a_group_that_is_clustered_whole_is_held_once(
     start(training)
     monkeypatch.setattr("clusternet.training.pseudo_labels.cluster_features", watch)
     settings = replace(GROUPS, samples_per_centroid=per_centroid)
-    list(group_labels(training.loader, np.arange(8), training.alternation, settings, 1))
+    list(group_labels(training.loader, np.arange(8), training.learner, settings, 1))
     assert kept == [copied, copied]

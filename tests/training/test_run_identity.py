@@ -57,7 +57,7 @@ def test_other_patches_give_another_identity(tmp_path: Path, identity: str) -> N
 
 def test_other_weights_give_another_identity(tmp_path: Path, identity: str) -> None:
     training = started(tmp_path / "run")
-    training.alternation.weights *= 2
+    training.learner.weights *= 2
     assert identity_of(training) != identity
 
 

@@ -1,4 +1,4 @@
-"""The alternation learns, reports, saves, and goes on after any kind of stop."""
+"""Training learns, reports, saves, and goes on after any kind of stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT, WriteRaster, four_textures
-from memory_training import Alternations
+from memory_training import Learners
 from PIL import Image
 
 import clusternet
@@ -29,7 +29,7 @@ from clusternet.prediction.predictor import load
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling.tile import tile_rasters
 from clusternet.training.checkpoint import Checkpoint
-from clusternet.training.learner import Alternation
+from clusternet.training.learner import Learner
 from clusternet.training.loop import Training
 from clusternet.training.run import load_run, read_arrays, write_arrays
 from clusternet.training.train import train, warn_of_few_steps
@@ -57,16 +57,16 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _shared_networks(alternations: Alternations) -> Iterator[None]:
+def _shared_networks(learners: Learners) -> Iterator[None]:
     """Compile networks once for all tests; `fresh_networks` for those that ask of new ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clusternet.training.train.Alternation", alternations)
+        patch.setattr("clusternet.training.train.Learner", learners)
         yield
 
 
 @pytest.fixture
 def fresh_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusternet.training.train.Alternation", Alternation)
+    monkeypatch.setattr("clusternet.training.train.Learner", Learner)
 
 
 @pytest.fixture(scope="module")
@@ -496,13 +496,13 @@ def test_weights_of_another_network(run: Path, patches: Path, tmp_path: Path) ->
 def test_diverged_features_are_reported(
     patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Alternation.embed_sample
+    real = Learner.embed_sample
 
     def diverged(*args: Any) -> Sample:
         sample = real(*args)
         return replace(sample, features=np.full_like(sample.features, np.nan))
 
-    monkeypatch.setattr(Alternation, "embed_sample", diverged)
+    monkeypatch.setattr(Learner, "embed_sample", diverged)
     assert "diverged" in refused(patches, tmp_path)
 
 
