@@ -74,6 +74,18 @@ def test_labels_follow_the_codebook_at_hand(learner: Learner, batch: Batch) -> N
     np.testing.assert_array_equal(turned[batch.valid], 4 - before[batch.valid])
 
 
+@pytest.mark.usefixtures("eagerly")
+def test_the_nearest_centroid_is_nearest_by_learned_features_and_filters(
+    learners: Learners, batch: Batch
+) -> None:
+    learner = learners(3, (32, 48), replace(SETTINGS, fixed_filters=True), 2)
+    codebook = codebook_of(learner, batch)
+    assert codebook.centroids.shape[1] == SETTINGS.num_features + num_filters(3)
+    learner.freeze(codebook)
+    found, expected = learner.label(batch)[batch.valid], nearest(learner.embed(batch), codebook)
+    assert (found != expected).mean() < 0.002  # equally near
+
+
 # --- training
 
 
@@ -123,7 +135,7 @@ def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatc
     labels[0, :10] = labels[3] = -1  # parts of unequal weight, one of none
     valid = labels >= 0
     results = []
-    for parts, largest in ((1, 10**9), (4, 18 * 16 * 16)):
+    for parts, largest in ((1, 10**9), (2, 2 * 18 * 16 * 16), (4, 18 * 16 * 16)):
         monkeypatch.setattr("clusternet.training.learner._LARGEST_PART", largest)
         learner = Learner(3, (16, 16), SETTINGS, 4)
         assert learner._num_parts == parts
@@ -134,14 +146,15 @@ def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatc
         if parts > 1:
             assert learner.fit(pixels, np.full_like(labels, -1)) == 0  # by nothing
         results.append((loss, state, seen))
-    (one, whole, seen), (other, parts, seen_in_parts) = results
-    assert one == pytest.approx(other, rel=1e-4)
-    assert whole.keys() == parts.keys()
-    for name, value in whole.items():
-        if value.ndim:  # the count of steps counts parts
-            np.testing.assert_allclose(value, parts[name], atol=2e-4, err_msg=name)
-    assert (seen[0] != seen_in_parts[0]).mean() < 1e-3
-    np.testing.assert_allclose(seen[1], seen_in_parts[1], atol=1e-5)
+    one, whole, seen = results[0]
+    for other, in_parts, seen_in_parts in results[1:]:
+        assert one == pytest.approx(other, rel=1e-4)
+        assert whole.keys() == in_parts.keys()
+        for name, value in whole.items():
+            if value.ndim:  # the count of steps counts parts
+                np.testing.assert_allclose(value, in_parts[name], atol=2e-4, err_msg=name)
+        assert (seen[0] != seen_in_parts[0]).mean() < 1e-3
+        np.testing.assert_allclose(seen[1], seen_in_parts[1], atol=1e-5)
 
 
 @pytest.mark.parametrize(
