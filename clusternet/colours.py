@@ -1,18 +1,36 @@
-"""Fixed colours for cluster and class numbers that can be told apart."""
+"""Colours: as text, and fixed ones for cluster and class numbers that can be told apart."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import numpy as np
 
 from clusternet.types import UInt8Array
 
+RGB = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
+_HEX = re.compile(r"#?[0-9a-fA-F]{6}")
 _FIRST = (  # twelve well separated hues, first because few clusters or classes are common
     (31, 119, 180), (44, 160, 44), (214, 39, 40), (255, 187, 40), (148, 103, 189), (140, 86, 75),
     (23, 190, 207), (227, 119, 194), (152, 223, 138), (255, 127, 14), (174, 199, 232), (99, 99, 99),
 )  # fmt: skip
 _MOST = 1000  # from here on colours repeat: nobody tells so many apart
+
+
+def as_hex(colour: RGB) -> str:
+    """Return a colour as #rrggbb."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def from_hex(text: str) -> RGB | None:
+    """Return the colour that #rrggbb stands for, None if it is no such text."""
+    if not _HEX.fullmatch(text.strip()):
+        return None
+    red, green, blue = bytes.fromhex(text.strip().removeprefix("#"))
+    return red, green, blue
 
 
 def palette(count: int) -> UInt8Array:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clusternet.colours import RGB
 from clusternet.errors import GridMismatchError, LabelError, SettingsError
 from clusternet.labels.reading import Labels, open_labels_onto
 from clusternet.labels.rules import LabelRules
@@ -25,7 +26,6 @@ from clusternet.types import IntArray
 logger = logging.getLogger(__name__)
 
 Pair = tuple[ClusterMap, Path]
-Colour = tuple[int, int, int]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Votes:
     """(clusters,) labelled pixels of each class."""
     names: dict[int, str] = field(default_factory=dict)
     """Class names that label files or the user state."""
-    colours: dict[int, Colour] = field(default_factory=dict)
+    colours: dict[int, RGB] = field(default_factory=dict)
     """Class colours that label files or the user state."""
     basis: str = ""
     """What made the classes of several label files meet, where it was not their names."""

@@ -8,15 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from clusternet.colours import as_hex, from_hex
 from clusternet.errors import ClusterNetError, LabelError
 from clusternet.files.outputs import new_file, readable_os_errors
-from clusternet.labels.stroke_files import (
-    Place,
-    as_hex,
-    from_hex,
-    read_strokes,
-    write_strokes,
-)
+from clusternet.labels.stroke_files import Place, read_strokes, write_strokes
 from clusternet.labels.strokes import Drawing
 from clusternet.legend.land_classes import MAX_CLASS, LandClass
 from clusternet.messages import short_value

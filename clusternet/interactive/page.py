@@ -10,6 +10,7 @@ import shapely
 from nicegui import run, ui
 from nicegui.events import GenericEventArguments
 
+from clusternet.colours import as_hex
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import mistake
 from clusternet.interactive.panel import Panel
@@ -17,7 +18,6 @@ from clusternet.interactive.scene_map import SceneMap
 from clusternet.interactive.session import Session
 from clusternet.interactive.tiles import ImageTiles
 from clusternet.interactive.workspace import Workspace
-from clusternet.labels.stroke_files import as_hex
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.messages import MOST, printable, short
 

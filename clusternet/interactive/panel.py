@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from nicegui import events, ui
 
 from clusternet.classes.export import Export
+from clusternet.colours import as_hex, from_hex
 from clusternet.interactive.access import MOST_BYTES
 from clusternet.interactive.session import Session
-from clusternet.labels.stroke_files import STROKE_SUFFIXES, as_hex, from_hex
+from clusternet.labels.stroke_files import STROKE_SUFFIXES
 from clusternet.legend.land_classes import LandClass
 
 if TYPE_CHECKING:

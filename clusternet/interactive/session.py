@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clusternet.colours import palette
+from clusternet.colours import RGB, palette
 from clusternet.errors import LabelError
 from clusternet.labels.strokes import Drawing, Stroke, erase
-from clusternet.legend.land_classes import MAX_CLASS, RGB, LandClass
+from clusternet.legend.land_classes import MAX_CLASS, LandClass
 from clusternet.legend.names import clean_name
 
 _MOST_STEPS = 200

@@ -14,10 +14,11 @@ import pandas as pd
 import shapely
 from affine import Affine
 
+from clusternet.colours import RGB, as_hex, from_hex
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files.outputs import KIND_TAG, Kind, new_file
 from clusternet.labels.strokes import Drawing, Stroke
-from clusternet.legend.land_classes import RGB, LandClass, make_classes
+from clusternet.legend.land_classes import LandClass, make_classes
 from clusternet.raster import RasterProfile
 from clusternet.raster.placing import Ground, box_around, shapes_onto
 from clusternet.raster.shapes import Shapes, geopackage_kind, read_shapes
@@ -224,20 +225,6 @@ def _one(shapes: Shapes, geometry: Any) -> Shapes:
     """Return shapes of the same file that are a single geometry."""
     one = np.array([geometry], object)
     return replace(shapes, geometries=one, classes=shapes.classes[:1], rows=shapes.rows[:1])
-
-
-def as_hex(colour: RGB) -> str:
-    """Return a colour as #rrggbb."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def from_hex(text: str) -> RGB | None:
-    """Return the colour that #rrggbb stands for, None if it is no such text."""
-    try:
-        values = bytes.fromhex(text.strip().removeprefix("#"))
-    except ValueError:
-        return None
-    return (values[0], values[1], values[2]) if len(values) == 3 else None
 
 
 def _moved(geometries: list[Any], transform: Affine) -> AnyArray:

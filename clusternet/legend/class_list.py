@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from clusternet.colours import palette
-from clusternet.legend.legend import RGB, read_class_names, read_legend
+from clusternet.colours import RGB, palette
+from clusternet.legend.legend import read_class_names, read_legend
 from clusternet.legend.names import clean_name
 from clusternet.types import UInt8Array
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusternet.colours import palette
+from clusternet.colours import RGB, palette
 from clusternet.errors import LabelError
 from clusternet.legend.names import clean_name, warn_of_near_twins
 from clusternet.messages import short, short_value
@@ -19,7 +19,6 @@ MAX_CLASS = 65534
 """The highest class number: one value of a 16-bit map is needed for nodata."""
 UNKNOWN = "unknown"
 _UNKNOWN_COLOUR = (128, 128, 128)
-RGB = tuple[int, int, int]
 _NUMBER = re.compile("[0-9]{1,5}")
 
 

@@ -12,17 +12,18 @@ from typing import TypeVar
 
 import numpy as np
 
+from clusternet.colours import RGB, as_hex, from_hex
 from clusternet.errors import LabelError
 from clusternet.files.outputs import Kind, new_file
 from clusternet.files.spreadsheet import as_cell, from_cell
 from clusternet.foreign_errors import reason
-from clusternet.legend.land_classes import MAX_CLASS, RGB, LandClass, make_classes, read_class_names
+from clusternet.legend.land_classes import MAX_CLASS, LandClass, make_classes, read_class_names
 from clusternet.legend.names import clean_name, warn_of_near_twins
 from clusternet.messages import short_value
 from clusternet.types import IntArray, UInt8Array
 
 __all__ = [
-    "COLUMNS", "NO_CLASS", "RGB", "LandClass", "Legend", "LegendRow", "make_classes",
+    "COLUMNS", "NO_CLASS", "LandClass", "Legend", "LegendRow", "make_classes",
     "read_class_names", "read_legend", "write_legend",
 ]  # fmt: skip
 
@@ -107,10 +108,10 @@ def write_legend(path: Path, legend: Legend, *, overwrite: bool = False) -> None
             writer.writerow(COLUMNS)
             for row in legend.rows:
                 purity = "" if row.purity is None else f"{row.purity:.4f}"
-                colour = "#{:02x}{:02x}{:02x}".format(*row.land_class.colour)
                 name = as_cell(row.land_class.name)
                 writer.writerow(
-                    [row.cluster, row.land_class.number, name, colour, row.votes, purity,
+                    [row.cluster, row.land_class.number, name, as_hex(row.land_class.colour),
+                     row.votes, purity,
                      legend.run or ""]
                 )  # fmt: skip
 
@@ -236,10 +237,9 @@ class _Table:
 
     def _colour(self, line: int, values: Mapping[str, str]) -> RGB:
         text = values["colour"]
-        if not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
+        if (colour := from_hex(text)) is None:
             raise self._error(line, f"colour must look like #1f77b4, found '{short_value(text)}'")
-        red, green, blue = bytes.fromhex(text.removeprefix("#"))
-        return red, green, blue
+        return colour
 
     def _agree(self, line: int, number: int, column: str, value: _T, known: dict[int, _T]) -> None:
         if known.setdefault(number, value) != value:

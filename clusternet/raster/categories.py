@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 from rasterio.io import DatasetReader
 
+from clusternet.colours import RGB
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import reason
 from clusternet.legend.names import clean_name, is_made_up
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.palette import colour_table
 
-RGB = tuple[int, int, int]
 _NAME, _MIN, _MIN_MAX = 2, 3, 5  # GDAL's numbers for the use of a column
 _LOSSY_DRIVERS = ("JPEG", "WEBP")
 _JPEG_ENDINGS = (".jpg", ".jpeg")

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from clusternet.colours import RGB, as_hex
 from clusternet.files.side_files import signature
 
-RGB = tuple[int, int, int]
 Entry = tuple[int, str, RGB]
 """A pixel value or class number, its name and its colour."""
 
@@ -53,7 +53,7 @@ def write_raster_style(path: Path, of: Path, entries: Iterable[Entry]) -> None:
                           alphaBand="-1")  # fmt: skip
     palette = SubElement(renderer, "colorPalette")
     for value, name, colour in entries:
-        SubElement(palette, "paletteEntry", value=str(value), label=name, color=_hex(colour),
+        SubElement(palette, "paletteEntry", value=str(value), label=name, color=as_hex(colour),
                    alpha="255")  # fmt: skip
     _write(root, path, of)
 
@@ -75,10 +75,6 @@ def write_polygon_style(path: Path, of: Path, field: str, entries: Iterable[Entr
                           ("outline_style", "solid")):  # fmt: skip
             SubElement(options, "Option", name=key, type="QString", value=text)
     _write(root, path, of)
-
-
-def _hex(colour: RGB) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _write(root: Element, path: Path, of: Path) -> None:
