@@ -20,7 +20,7 @@ from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
 from clusternet.processes.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.categories import read_categories
-from clusternet.raster.shapes import is_vector
+from clusternet.raster.endings import is_vector
 from clusternet.types import IntArray
 
 logger = logging.getLogger(__name__)

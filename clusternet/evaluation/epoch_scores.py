@@ -26,7 +26,7 @@ from clusternet.metrics import (
 )
 from clusternet.processes.progress import Progress
 from clusternet.raster import open_raster
-from clusternet.raster.shapes import is_vector
+from clusternet.raster.endings import is_vector
 from clusternet.settings import read_yaml
 from clusternet.training.run_files import MAPS_FOLDER
 from clusternet.types import BoolArray, IntArray

@@ -20,7 +20,8 @@ from clusternet.legend.names import is_made_up
 from clusternet.patches.manifest import MANIFEST_NAME
 from clusternet.raster import open_raster
 from clusternet.raster.categories import check_lossless, read_names
-from clusternet.raster.shapes import is_vector, read_statement
+from clusternet.raster.endings import is_vector
+from clusternet.raster.shapes import read_statement
 from clusternet.windows import blocks
 
 logger = logging.getLogger(__name__)

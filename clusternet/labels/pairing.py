@@ -9,12 +9,12 @@ from pathlib import Path
 
 from clusternet.errors import LabelError
 from clusternet.files.folders import check_readable, first_names, search_folder
-from clusternet.raster import RASTER_SUFFIXES, find_rasters, warn_of_orientation
+from clusternet.raster import find_rasters, warn_of_orientation
+from clusternet.raster.endings import LABEL_SUFFIXES
 from clusternet.raster.finding import report_forbidden, report_left_out
 
 logger = logging.getLogger(__name__)
 
-_VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".gml")  # .json: class lists too
 Pair = tuple[Path, Path]
 
 _WORD = r"(clusters?|class(es)?|maps?|pred(iction)?s?|masks?|labels?|gt|(ground)?_?truth|reference)"
@@ -98,12 +98,12 @@ class _LabelIndex:
         search = search_folder(folder)
         check_readable(folder, search, LabelError)
         report_forbidden(folder, search)
-        report_left_out(folder, search, RASTER_SUFFIXES + _VECTOR_SUFFIXES)
+        report_left_out(folder, search, LABEL_SUFFIXES)
         for path in search.files:
-            if path.suffix.lower() in RASTER_SUFFIXES + _VECTOR_SUFFIXES:
+            if path.suffix.lower() in LABEL_SUFFIXES:
                 self._by_base[base_name(path)].append(path)
         if not self._by_base:
-            endings = ", ".join(RASTER_SUFFIXES + _VECTOR_SUFFIXES)
+            endings = ", ".join(LABEL_SUFFIXES)
             raise LabelError(f"{folder}: no label file found; expected files ending in {endings}.")
 
     @property

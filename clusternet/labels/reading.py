@@ -30,10 +30,11 @@ from clusternet.raster.alignment import (
 )
 from clusternet.raster.burning import NO_LABEL, BurntLabels
 from clusternet.raster.categories import check_lossless
+from clusternet.raster.endings import is_vector
 from clusternet.raster.opening import open_raster
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.reading import Raster
-from clusternet.raster.shapes import Shapes, is_vector, read_shapes
+from clusternet.raster.shapes import Shapes, read_shapes
 from clusternet.types import AnyArray, BoolArray, IntArray
 from clusternet.windows import Window, blocks
 

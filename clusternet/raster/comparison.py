@@ -11,6 +11,7 @@ from rasterio.crs import CRS
 
 from clusternet.errors import GridMismatchError
 from clusternet.raster.crs import crs_name, is_on_earth, stated
+from clusternet.raster.endings import is_vector
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _one_on_earth(without: Side, given: Side) -> str:
 
 
 def _assign_command(path: str, number: str) -> str:
-    if Path(path).suffix.lower() in (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml"):
+    if is_vector(Path(path)):
         assigned = f"{Path(path).stem}_crs.gpkg"
         return shlex.join(["ogr2ogr", "-a_srs", number, assigned, path])
     return shlex.join(["rio", "edit-info", "--crs", number, path])

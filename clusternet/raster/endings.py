@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
+GEOJSON_SUFFIXES = (".geojson", ".json")
+VECTOR_SUFFIXES = (".gpkg", ".shp", *GEOJSON_SUFFIXES, ".fgb", ".kml", ".gml")
+LABEL_SUFFIXES = (*RASTER_SUFFIXES, *(each for each in VECTOR_SUFFIXES if each != ".json"))
+"""Endings of label files in a folder; a .json there is a list of classes."""
 
 
 def _endings(text: str) -> frozenset[str]:
@@ -24,3 +30,8 @@ NO_RASTERS = _endings(
     "shx sld toml txt xls xlsx xml yaml yml"
 )
 """Endings of files that are not opened to see whether they hold a raster."""
+
+
+def is_vector(path: Path) -> bool:
+    """Tell by its suffix whether a file holds vectors."""
+    return path.suffix.lower() in VECTOR_SUFFIXES

@@ -25,13 +25,13 @@ from clusternet.raster.crs import (
     turns_between,
     wkt_of,
 )
+from clusternet.raster.endings import GEOJSON_SUFFIXES
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.shapes import Bounds, Shapes
 from clusternet.types import AnyArray, BoolArray
 
 logger = logging.getLogger(__name__)
 
-_GEOJSON = (".geojson", ".json")
 _LATTICE = 21  # points a side that tell where a raster lies
 
 
@@ -118,7 +118,7 @@ def shapes_onto(shapes: Shapes, ground: Ground, *, copies: bool = True) -> Shape
 
 def _states_no_crs(path: Path) -> bool:
     """Tell whether a file is GeoJSON that does not name its CRS, which then is that of GPS."""
-    if path.suffix.lower() not in _GEOJSON:
+    if path.suffix.lower() not in GEOJSON_SUFFIXES:
         return False
     try:
         content = json.loads(path.read_bytes())

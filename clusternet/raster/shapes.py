@@ -34,7 +34,6 @@ from clusternet.types import AnyArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml")
 _ROW, _NUMBER = "clusternet_row", "clusternet_class"  # columns of ours beside a file's fields
 _NO_CLASS = -1
 Bounds = tuple[float, float, float, float]
@@ -78,11 +77,6 @@ class Shapes:
         with converted(GridMismatchError, f"{self.path}: cannot be brought into the CRS of {name}"):
             moved = geopandas.GeoSeries(self.geometries, crs=self.crs).to_crs(crs)
         return replace(self, geometries=moved.to_numpy(), crs=crs)
-
-
-def is_vector(path: Path) -> bool:
-    """Tell by its suffix whether a file holds vectors."""
-    return path.suffix.lower() in VECTOR_SUFFIXES
 
 
 def read_shapes(

@@ -26,6 +26,7 @@ from clusternet.errors import LabelError, OutputError
 from clusternet.foreign_errors import is_foreign, reason, topic
 from clusternet.messages import one_line, short_value
 from clusternet.process_setup import quiet_stderr
+from clusternet.raster.endings import GEOJSON_SUFFIXES
 from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.plain_paths import plain_path
 
@@ -223,7 +224,7 @@ def _check(path: Path, _size: int, _mtime_ns: int) -> None:
         kind, has_begin, _ = _KINDS[suffix]
         if not has_begin(head):
             raise _no_vectors(path, f"no {kind}, though its name says so")
-    if suffix in (".json", ".geojson"):
+    if suffix in GEOJSON_SUFFIXES:
         _check_json(path)
     if suffix in _KINDS:
         kind, _, drivers = _KINDS[suffix]
@@ -263,8 +264,7 @@ _KINDS: dict[str, tuple[str, Callable[[bytes], bool], Sequence[str]]] = {
     ".fgb": ("FlatGeobuf file", _begins(b"fgb"), ("FlatGeobuf",)),
     ".kml": ("KML file", _has_root(b"kml"), ("KML", "LIBKML")),
     ".gml": ("GML file", _has_root(b"FeatureCollection", b"gml"), ("GML",)),
-    ".json": ("GeoJSON file", lambda head: True, _JSON_DRIVERS),
-    ".geojson": ("GeoJSON file", lambda head: True, _JSON_DRIVERS),
+    **dict.fromkeys(GEOJSON_SUFFIXES, ("GeoJSON file", lambda head: True, _JSON_DRIVERS)),
 }
 """By suffix: what it is called, a test of how it begins, and the drivers that may open it."""
 
