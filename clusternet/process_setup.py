@@ -22,6 +22,7 @@ _SETTINGS = {
     # errors of TensorFlow reach us as exceptions
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+_XLA_DETERMINISM = "--xla_gpu_deterministic_ops"
 _PROJ = ("PROJ_DATA", "PROJ_LIB")
 _GDAL = ("GDAL_DATA", "GDAL_DRIVER_PATH")
 _LAYOUT = "SELECT value FROM metadata WHERE key LIKE 'DATABASE.LAYOUT.VERSION.M__OR' ORDER BY key"
@@ -37,6 +38,7 @@ def prepare_process() -> None:
         del os.environ[name]
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    _make_jax_deterministic()
     # what GDAL complains of either becomes an exception or does not matter to the user
     logging.getLogger("rasterio").propagate = False
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # of tracing, with several models
@@ -44,6 +46,17 @@ def prepare_process() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a console may lack the letters of a class or a file
             reconfigure(errors="backslashreplace")
+
+
+def _make_jax_deterministic() -> None:
+    """Let a seed fix training on a GPU, too, unless the user has decided otherwise.
+
+    XLA adds in whatever order threads of a GPU finish, but need not: it takes no more time
+    (docs/method.md).
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if os.environ.get("KERAS_BACKEND") == "jax" and _XLA_DETERMINISM not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_XLA_DETERMINISM}=true".strip()
 
 
 def variables_of_others() -> list[str]:

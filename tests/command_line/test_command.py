@@ -248,3 +248,23 @@ def test_data_of_the_same_kind_stay_in_force(others: Path, monkeypatch: pytest.M
 def test_an_error_of_proj_names_the_variable(others: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROJ_LIB", str(others))
     assert reason(rasterio.errors.CRSError("no such CRS")).startswith("PROJ: PROJ_LIB names")
+
+
+@pytest.mark.parametrize(
+    ("backend", "before", "after"),
+    [
+        ("jax", None, "--xla_gpu_deterministic_ops=true"),
+        ("jax", "--xla_a=1", "--xla_a=1 --xla_gpu_deterministic_ops=true"),
+        ("jax", "--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false"),
+        ("tensorflow", None, None),
+    ],
+)
+def test_jax_adds_in_a_fixed_order_unless_told_otherwise(
+    backend: str, before: str | None, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("XLA_FLAGS", before)
+    prepare_process()
+    assert os.environ.get("XLA_FLAGS") == after
