@@ -10,7 +10,8 @@ import pytest
 
 from clusternet.clustering.kmeans import Codebook, cluster, fit_transform
 from clusternet.network.backend import keras
-from clusternet.network.sizes import LEVELS, check_shape, margin
+from clusternet.network.filter_bank import BORDER, FilterBank, num_filters
+from clusternet.network.sizes import LEVELS, check_shape, margin, uncovered
 from clusternet.network.unet import (
     build_labeller,
     build_network,
@@ -18,6 +19,7 @@ from clusternet.network.unet import (
     build_sampler,
     features_tensor,
     masked_cross_entropy,
+    reset_optimizer,
     set_codebook,
 )
 
@@ -68,10 +70,90 @@ def test_every_skip_carries_something_and_so_does_every_way_below(padding: str, 
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-def test_features_and_logits_leave_in_float32(dtype: str) -> None:
-    network = build_network(1, 5, shape=(32, 32), dtype=dtype, **SMALL)
+@pytest.mark.parametrize(("padding", "side"), [("same", 256), ("valid", 204)])
+def test_features_and_logits_alone_are_in_float32_whatever_the_rest(
+    dtype: str, padding: str, side: int
+) -> None:
+    network = build_network(
+        1, 5, shape=(side, side), dtype=dtype, padding=padding, centre_only=True, **SMALL
+    )
     assert network.get_layer("features").output.dtype == "float32"
     assert network.get_layer("logits").output.dtype == "float32"
+    inner = {layer.compute_dtype for layer in network.layers[1:-2]}
+    assert inner == {dtype.removeprefix("mixed_")}
+    assert {layer.compute_dtype for layer in network.layers[-2:]} == {"float32"}
+
+
+@pytest.mark.parametrize(("padding", "side"), [("same", 32), ("valid", 204)])
+def test_layers_are_those_of_the_paper_in_the_order_of_the_tensors(padding: str, side: int) -> None:
+    found = []
+    for layer in build_network(3, 5, shape=(side, side), padding=padding, **SMALL).layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            (size, _), activation = layer.kernel_size, layer.activation.__name__
+            found.append((layer.name, layer.filters, size, activation, layer.padding))
+    widths, expected = [2, 4, 8, 16, 32], []
+    for level in range(5):
+        for step in (1, 2):
+            expected.append((f"down{level}_conv{step}", widths[level], 3, "relu", padding))
+    for level in (3, 2, 1, 0):
+        width = widths[level]
+        expected.append((f"up{level}_upconv", width, 2, "relu", padding))
+        expected.append((f"up{level}_conv1", width, 3, "relu", padding))
+        expected.append((f"up{level}_conv2", width, 3, "relu", padding))
+    expected[-1] = ("up0_conv2", 6, 3, "linear", padding)  # its ReLU is the layer of features
+    assert found == [*expected, ("logits", 5, 1, "linear", "valid")]
+
+
+def test_features_are_not_negative_and_logits_are_of_them_alone() -> None:
+    network = build_network(2, 5, shape=(32, 32), **SMALL)
+    pixels = np.random.default_rng(0).normal(size=(1, 32, 32, 2)).astype(np.float32)
+    both = keras.Model(network.input, [network.get_layer("features").output, network.output])
+    features, logits = (np.asarray(values) for values in both(pixels))
+    assert features.min() == 0 and (features > 0).mean() > 0.2
+    kernel, bias = network.get_layer("logits").get_weights()
+    np.testing.assert_allclose(logits, features @ kernel[0, 0] + bias, atol=1e-5)
+
+
+def test_first_weights_are_he_normal_and_each_layer_s_own() -> None:
+    network = build_network(16, 200, shape=(32, 32), base_filters=16, num_features=64)
+    firsts = []
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = layer.get_weights()
+            assert not bias.any()
+            ins, outs = kernel.shape[2:]
+            fan_in = kernel[..., 0].size
+            variance = 2 / fan_in if layer.name != "logits" else 2 / (ins + outs)  # Glorot
+            assert kernel.var() == pytest.approx(variance, rel=0.15), layer.name
+            firsts.append(float((kernel / kernel.std()).flat[0]))
+    assert len(firsts) == 23
+    assert len(np.unique(np.round(firsts, 4))) == 23  # none repeats the numbers of another
+    logits = network.get_layer("logits").get_weights()[0]
+    assert np.abs(logits).max() <= (6 / (64 + 200)) ** 0.5  # uniform
+
+
+def test_the_centre_alone_is_the_same_as_in_the_whole() -> None:
+    side, border, cut = 256, margin("same"), uncovered("same")
+    whole = build_network(2, 3, shape=(side, side), **SMALL)
+    centre = build_network(2, 3, shape=(side, side), centre_only=True, **SMALL)
+    for layer in whole.layers:
+        if weights := layer.get_weights():  # nothing hides behind a ReLU
+            layer.set_weights([np.abs(weights[0]), weights[1]])
+    centre.set_weights(whole.get_weights())
+    pixels = np.random.default_rng(0).random((1, side, side, 2), np.float32)
+    expected, found = np.asarray(whole(pixels))[0], np.asarray(centre(pixels))[0]
+    assert found.shape == (side - 2 * cut, side - 2 * cut, 3)
+    kept = slice(border, side - border)
+    inner = slice(border - cut, side - border - cut)
+    np.testing.assert_allclose(found[inner, inner], expected[kept, kept], rtol=1e-4)
+
+
+def test_the_valid_network_gives_its_centre_anyway() -> None:
+    whole, centre = (
+        build_network(1, 3, shape=(204, 204), padding="valid", centre_only=only, **SMALL)
+        for only in (False, True)
+    )
+    assert [layer.name for layer in whole.layers] == [layer.name for layer in centre.layers]
 
 
 def test_the_paper_s_network_has_the_paper_s_width() -> None:
@@ -107,6 +189,21 @@ def test_cross_entropy_leaves_out_pixels_without_a_label() -> None:
     assert float(masked_cross_entropy(labels, logits)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_cross_entropy_is_a_mean_over_all_pixels_with_a_label() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    labels = rng.integers(-1, 5, (2, 3, 4))
+    valid = labels >= 0
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = -np.log(shares[valid, labels[valid]]).mean()
+    for numbers in (labels, labels.astype(np.float32)):  # as Keras may hand them on
+        assert float(masked_cross_entropy(numbers, logits)) == pytest.approx(expected, rel=1e-5)
+    one = np.full_like(labels, -1)
+    one[1, 2, 3] = 4
+    expected = -np.log(shares[1, 2, 3, 4])
+    assert float(masked_cross_entropy(one, logits)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_no_label_at_all_costs_nothing() -> None:
     logits = np.ones((1, 2, 2, 3), np.float32)
     assert float(masked_cross_entropy(np.full((1, 2, 2), -1), logits)) == 0
@@ -124,6 +221,89 @@ def test_labels_in_the_graph_agree_with_faiss(transform: str) -> None:
     labels = np.asarray(labeller(pixels))
     by_faiss = codebook.assign(features.reshape(-1, 6)).reshape(labels.shape)
     assert (labels != by_faiss).mean() < 0.002  # equally near centroids
+
+
+@pytest.mark.parametrize("left_out", [0, BORDER + 5])
+def test_filters_stand_beside_the_features_that_are_there(left_out: int) -> None:
+    # a network whose features leave out an uneven border, as with valid padding
+    inputs = keras.Input((None, None, 2))
+    side, before = 96, left_out + (left_out > 0)
+    learned = keras.layers.Cropping2D(((before, left_out), (before, left_out)), name="features")
+    network = keras.Model(inputs, learned(inputs))
+    pixels = np.random.default_rng(0).normal(size=(1, side, side, 2)).astype(np.float32)
+    smallest = (side, side)
+    found = np.asarray(keras.Model(inputs, features_tensor(network, smallest, left_out))(pixels))
+    everywhere = np.asarray(FilterBank(smallest)(pixels))
+    there = slice(before, side - left_out)
+    assert found.shape[-1] == 2 + num_filters(2) and found.dtype == np.float32
+    np.testing.assert_array_equal(found[..., :2], pixels[:, there, there])
+    np.testing.assert_allclose(found[..., 2:], everywhere[:, there, there], atol=1e-5)
+    alone = keras.Model(inputs, features_tensor(network))(pixels)
+    np.testing.assert_array_equal(alone, found[..., :2])
+
+
+def test_filters_leave_out_what_only_uncovered_pixels_need() -> None:
+    network = build_network(1, 3, shape=(32, 32), **SMALL)
+    for left_out, read in ((BORDER - 1, 0), (BORDER, 0), (BORDER + 5, 5)):
+        model = keras.Model(network.input, features_tensor(network, (99, 99), left_out))
+        assert model.get_layer("within_reach").cropping == ((read, read), (read, read))
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    """A network, pixels, what filters and network say of them, and a codebook of that."""
+    network = build_network(2, 5, shape=(32, 48), **SMALL)
+    pixels = np.random.default_rng(0).normal(size=(2, 32, 48, 2)).astype(np.float32)
+    model = keras.Model(network.input, features_tensor(network, (32, 48)))
+    features = np.asarray(model(pixels))
+    flat = features.reshape(-1, features.shape[-1])
+    codebook = cluster(flat, 5, space=fit_transform(flat, "whiten"), iterations=3).codebook
+    return dict(network=network, pixels=pixels, features=features, codebook=codebook)
+
+
+def test_all_models_describe_pixels_alike(described: dict[str, Any]) -> None:
+    network, pixels, codebook = (described[name] for name in ("network", "pixels", "codebook"))
+    features, shape = described["features"], (32, 48)
+    expected = codebook.assign(features.reshape(-1, features.shape[-1])).reshape(2, 32, 48)
+    labeller = build_labeller(network, 5, shape)
+    set_codebook(labeller, *codebook.convolution())
+    assert not labeller.get_layer("codebook").trainable
+    assert not labeller.get_layer("offset").trainable
+    predictor = build_predictor(network, codebook, features=True, filters_from=shape)
+    found = predictor(pixels)
+    assert set(found) == {"labels", "features"}
+    np.testing.assert_allclose(found["features"], features, atol=1e-5)
+    for labels in (np.asarray(labeller(pixels)), np.asarray(found["labels"])):
+        assert labels.dtype == np.int32 and labels.shape == (2, 32, 48)
+        assert (labels != expected).mean() < 0.005  # equally near
+    positions = np.array([[7, 0, 1535], [3, 3, 48]], np.int32)
+    sampled = np.asarray(build_sampler(network, shape)([pixels, positions]))
+    for place in range(2):
+        flat = features[place].reshape(-1, features.shape[-1])
+        np.testing.assert_allclose(sampled[place], flat[positions[place]], atol=1e-5)
+
+
+def test_the_head_takes_the_largest_probability_and_its_lead(described: dict[str, Any]) -> None:
+    network, pixels = described["network"], described["pixels"]
+    logits = np.asarray(network(pixels)).astype(float)
+    found = build_predictor(network, None, confidence=True)(pixels)
+    assert set(found) == {"labels", "confidence"}
+    np.testing.assert_array_equal(found["labels"], logits.argmax(axis=-1))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    best = np.sort(shares, axis=-1)
+    np.testing.assert_allclose(found["confidence"], best[..., -1] - best[..., -2], atol=1e-5)
+    assert set(build_predictor(network, None)(pixels)) == {"labels"}
+
+
+def test_confidence_is_one_minus_the_ratio_of_distances(described: dict[str, Any]) -> None:
+    codebook, features = described["codebook"], described["features"].astype(float)
+    points = (features - codebook.offset) @ codebook.projection.astype(float)
+    distances = np.linalg.norm(points[..., None, :] - codebook.centroids.astype(float), axis=-1)
+    near = np.sort(distances, axis=-1)
+    model = build_predictor(described["network"], codebook, confidence=True, filters_from=(32, 48))
+    found = model(described["pixels"])
+    assert set(found) == {"labels", "confidence"}
+    np.testing.assert_allclose(found["confidence"], 1 - near[..., 0] / near[..., 1], atol=1e-2)
 
 
 @pytest.mark.parametrize("transform", ["none", "neighbours"])
@@ -173,6 +353,21 @@ def test_confidence_is_one_on_a_centroid_and_zero_between_two() -> None:
     assert int(outputs["labels"][0, 0, 1]) == 1
     outputs = build_predictor(network, even, confidence=True)(pixels)
     assert float(outputs["confidence"][0, 0, 0]) == pytest.approx(0, abs=2e-3)
+
+
+def test_a_fresh_optimizer_remembers_nothing_but_its_learning_rate() -> None:
+    weight = keras.Variable(np.ones(3, np.float32))
+    adam = keras.optimizers.Adam(0.25)
+    adam.build([weight])
+    new = [keras.ops.convert_to_numpy(variable).copy() for variable in adam.variables]
+    adam.apply([np.ones(3, np.float32)], [weight])
+    used = [keras.ops.convert_to_numpy(variable).copy() for variable in adam.variables]
+    assert sum(not np.array_equal(a, b) for a, b in zip(new, used, strict=True)) >= 3
+    reset_optimizer(adam)
+    for before, after in zip(new, adam.variables, strict=True):
+        now = keras.ops.convert_to_numpy(after)
+        np.testing.assert_array_equal(now, before)
+        assert now.dtype == before.dtype
 
 
 def test_a_saved_network_loads_without_custom_objects(tmp_path: Path) -> None:
