@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clusternet.errors import OutputError
+from clusternet.files.virtual import with_sources
 
 
 def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
@@ -14,11 +15,13 @@ def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -
 
     Links are followed, and files and folders are compared by what they are on the disk, not by
     their names: another case, a hard link or a second mount point of one folder are all the same.
+    What a virtual raster (``.vrt``) among the inputs is made of is an input, too.
 
     Raises:
         OutputError: naming the first such output and its input.
     """
-    read = [(path, _Place(path)) for path in inputs if path is not None]
+    named = [path for path in inputs if path is not None]
+    read = [(path, _Place(place)) for path, place in with_sources(named)]
     itself = {name: path for path, place in read for name in place.itself}
     above = {name: path for path, place in read for name in place.above}
     for output in outputs:

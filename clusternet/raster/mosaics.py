@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-_PAGE = re.compile(r"^GTIFF_DIR:(off:)?\d+:")  # before the name of a file with several pages
-_MOST_BYTES = 2**27  # of a .vrt; mosaics of 100,000 tiles have less
+from clusternet.files.virtual import read_sources
 
 
 @dataclass
@@ -100,19 +98,10 @@ def _files(virtual: _Virtual, known: Mapping[str, _Virtual]) -> dict[str, bool]:
 
 def _read_virtual(path: Path) -> _Virtual | None:
     """Read which files a .vrt is made of; None for other files, and for what cannot be read."""
-    if path.suffix.lower() != ".vrt" or path.stat().st_size > _MOST_BYTES:
+    sources = read_sources(path)
+    if sources is None:
         return None
-    try:
-        # a file of GDAL; the standard library's parser resolves no external entities
-        root = ElementTree.parse(path).getroot()  # noqa: S314
-    except (ElementTree.ParseError, LookupError, OSError, ValueError):
-        return None  # opening it will say so
     found = _Virtual(path)
-    for parent in root.iter():
-        for name in parent.findall("SourceFilename") + parent.findall("SourceDataset"):
-            if name.text and parent.tag != "Overview":
-                place = Path(_PAGE.sub("", name.text.strip()))
-                if name.get("relativeToVRT", "0") == "1":
-                    place = path.parent / place
-                found.uses[os.path.realpath(place)].add(parent)
+    for element, place in sources:
+        found.uses[str(place)].add(element)
     return found

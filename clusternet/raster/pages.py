@@ -7,8 +7,11 @@ import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import rasterio
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
@@ -18,6 +21,8 @@ from clusternet.raster.profile import RasterProfile
 
 logger = logging.getLogger(__name__)
 
+_ANIMATIONS: dict[str, Any] = {"PNG": PngImageFile, "WEBP": WebPImageFile}
+"""What reads the frames of a file, by GDAL's driver. (Frames of a GIF are bands for GDAL.)"""
 _MOST_OPENED = 8  # pages that are looked at to tell bands from thumbnails
 
 
@@ -40,16 +45,33 @@ def check_pages(dataset: DatasetReader, path: Path) -> None:
 
 
 def count_other_images(dataset: DatasetReader) -> int:
-    """Return how many images of a file are not read with the first one."""
-    return max(0, len(dataset.subdatasets) - 1)
+    """Return how many images of a file are not read with the first one: pages, or frames."""
+    return max(0, len(dataset.subdatasets) - 1, _count_frames(dataset) - 1)
+
+
+def _count_frames(dataset: DatasetReader) -> int:
+    """Return how many frames an animation has, 0 for other files; GDAL shows the first one alone.
+
+    Pillow's classes are called by name: its ``open`` would warn of a large image.
+    """
+    reader = _ANIMATIONS.get(dataset.driver)
+    if reader is None:
+        return 0
+    try:
+        with reader(dataset.name) as image:
+            return int(image.n_frames)
+    except Exception as error:
+        if not (is_foreign(error) or isinstance(error, (SyntaxError, ValueError, EOFError))):
+            raise
+        return 0  # Pillow cannot read it; GDAL says whether it is damaged
 
 
 def warn_of_other_images(profiles: Iterable[RasterProfile]) -> None:
-    """Name the rasters that hold images of another size beside the one that is read."""
+    """Name the rasters that hold images beside the one that is read."""
     found = [profile for profile in profiles if profile.num_other_images]
     if found:
         logger.warning(
-            "%s%s holds %d more image(s) of another size, such as thumbnails, which are not read",
+            "%s%s holds %d more image(s), such as thumbnails or frames, which are not read",
             found[0].path, f" (and {len(found) - 1} more file(s))" if len(found) > 1 else "",
             found[0].num_other_images,
         )  # fmt: skip

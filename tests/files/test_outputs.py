@@ -216,6 +216,31 @@ def test_an_output_that_meets_an_input_is_refused(tmp_path, monkeypatch, output,
         check_apart([None, Path(output)], [None, Path("elsewhere"), Path(taken)])
 
 
+def vrt(path: Path, *sources: str) -> Path:
+    """A virtual raster as far as its list of files is concerned."""
+    names = "".join(
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename></SimpleSource>'
+        for name in sources
+    )
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"<VRTDataset><VRTRasterBand>{names}</VRTRasterBand></VRTDataset>")
+    return path
+
+
+@pytest.mark.parametrize("taken", ["a.vrt", "b.vrt", "folder"])
+def test_what_a_virtual_raster_is_made_of_is_an_input(tmp_path, taken):
+    vrt(tmp_path / "a.vrt", "tiles/1.tif", "b.vrt")
+    vrt(tmp_path / "b.vrt", "tiles/2.tif", "a.vrt")
+    vrt(tmp_path / "folder" / "inner.vrt", "../a.vrt")
+    (tmp_path / "tiles").mkdir()
+    for name in ("1.tif", "2.tif", "3.tif"):
+        (tmp_path / "tiles" / name).touch()
+    for name, relation in (("tiles/2.tif", "is"), ("tiles", "holds")):
+        with pytest.raises(OutputError, match=f"{relation} the input {tmp_path / taken};"):
+            check_apart([tmp_path / name], [tmp_path / taken])
+    check_apart([tmp_path / "tiles/3.tif"], [tmp_path / taken])
+
+
 @pytest.mark.parametrize(
     ("output", "taken"),
     [("above/input_2", "above/input"), ("above/input/a.tif", "above/input/b.tif"), ("new", "link")],

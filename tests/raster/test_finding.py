@@ -11,6 +11,7 @@ import rasterio
 import rasterio.shutil
 import tifffile
 from conftest import WriteRaster
+from PIL import Image
 
 from clusternet.errors import PatchError, RasterError
 from clusternet.labels.pairing import pair_files
@@ -325,7 +326,7 @@ def test_bands_of_many_scenes_are_told_in_few_lines(
 def test_pages_of_another_size_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_pages(tmp_path / "a.tif", PIXELS, PIXELS[::2, ::2])
     find_inputs(path, TilingSettings(patch_shape=(4, 4)))
-    assert f"{path} holds 1 more image(s) of another size" in caplog.text
+    assert f"{path} holds 1 more image(s), such as thumbnails or frames" in caplog.text
 
 
 def test_an_archive_is_named(tmp_path: Path) -> None:
@@ -345,3 +346,15 @@ def test_label_files_of_no_map_are_named(
     find_inputs(tmp_path / "in", TilingSettings(patch_shape=(4, 4)), tmp_path / "labels")
     assert "1 label file(s) belong to none of the maps and are left out: b.png" in caplog.text
     assert "1 label raster(s) belong to none of the rasters" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_frames_of_an_animation_are_named(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (3, 20, 20, 3), np.uint8)
+    first, *others = map(Image.fromarray, noise)
+    path = tmp_path / name
+    first.save(path, save_all=True, append_images=others, duration=50)
+    find_inputs(path, TilingSettings(patch_shape=(4, 4)))
+    assert f"{path} holds 2 more image(s), such as thumbnails or frames" in caplog.text

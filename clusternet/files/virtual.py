@@ -1,0 +1,52 @@
+"""Which files a virtual raster (``.vrt``) is made of, without opening it as a raster."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+_PAGE = re.compile(r"^GTIFF_DIR:(off:)?\d+:")  # before the name of a file with several pages
+_MOST_BYTES = 2**27  # of a .vrt; mosaics of 100,000 tiles have less
+
+
+def read_sources(path: Path) -> list[tuple[ElementTree.Element, Path]] | None:
+    """Return the elements of a ``.vrt`` that name a file, and the real path of each file.
+
+    None for other files, and for what cannot be read: opening it will say so.
+    """
+    try:
+        if path.suffix.lower() != ".vrt" or path.stat().st_size > _MOST_BYTES:
+            return None
+        # a file of GDAL; the standard library's parser resolves no external entities
+        root = ElementTree.parse(path).getroot()  # noqa: S314
+    except (ElementTree.ParseError, LookupError, OSError, ValueError):
+        return None
+    found = []
+    for parent in root.iter():
+        for name in parent.findall("SourceFilename") + parent.findall("SourceDataset"):
+            if name.text and parent.tag != "Overview":
+                place = Path(_PAGE.sub("", name.text.strip()))
+                if name.get("relativeToVRT", "0") == "1":
+                    place = path.parent / place
+                found.append((parent, Path(os.path.realpath(place))))
+    return found
+
+
+def with_sources(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    """Yield all that is read where ``paths`` are: each path, and what virtual rasters consist of.
+
+    Yields:
+        (the path among ``paths``, what is read for it).
+    """
+    for path in paths:
+        yield path, path
+        left = [*path.rglob("*.vrt")] if path.is_dir() else [path]
+        seen = set(left)
+        while left:
+            inner = {place for _, place in read_sources(left.pop()) or ()} - seen
+            seen |= inner
+            left += inner
+            yield from ((path, place) for place in inner)
