@@ -6,16 +6,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from pandas.api.types import is_string_dtype
 from rasterio.io import DatasetReader
 
 from clusternet.colours import RGB
 from clusternet.errors import LabelError
-from clusternet.foreign_errors import reason
+from clusternet.foreign_errors import converted, reason
 from clusternet.legend.names import clean_name, is_made_up
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.palette import colour_table
+from clusternet.raster.vector_files import read_layer
 
 _NAME, _MIN, _MIN_MAX = 2, 3, 5  # GDAL's numbers for the use of a column
+_NAME_COLUMNS = ("class_name", "classname", "class", "name", "label", "description")
+"""Columns of ArcGIS' tables that are taken for the names, the first one first; else any text."""
 _LOSSY_DRIVERS = ("JPEG", "WEBP")
 _JPEG_ENDINGS = (".jpg", ".jpeg")
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -38,13 +42,13 @@ def read_names(path: Path) -> dict[int, str]:
     """Return the class names of a raster, which is not opened.
 
     Names stand in ``<path>.aux.xml``, or in the file itself if that is a VRT, as category names
-    or as a raster attribute table. Names that are missing or empty are left out, and so are those
-    that say no more than the number.
+    or as a raster attribute table, or in the table that ArcGIS writes, ``<path>.vat.dbf``. Names
+    that are missing or empty are left out, and so are those that say no more than the number.
 
     Raises:
         LabelError: if the side file is damaged.
     """
-    names: dict[int, str] = {}
+    names = dict(_named(_arcgis_table(path), path))
     for source in _xml_files(path):
         try:
             # a file of GDAL; the standard library's parser resolves no external entities
@@ -69,10 +73,38 @@ def _xml_files(path: Path) -> Iterator[Path]:
 def _names(root: ElementTree.Element, source: Path) -> Iterator[tuple[int, str]]:
     for kind in ("PAMRasterBand", "VRTRasterBand"):
         for band in root.findall(f"./{kind}[@band='1']"):
-            for value, text in (*_table(band), *_categories(band)):
-                name = clean_name(text, source)
-                if name and value >= 0 and not is_made_up(value, name):
-                    yield value, name
+            yield from _named((*_table(band), *_categories(band)), source)
+
+
+def _named(entries: Iterable[tuple[int, str]], source: Path) -> Iterator[tuple[int, str]]:
+    """Yield the entries whose name says something."""
+    for value, text in entries:
+        name = clean_name(text, source)
+        if name and value >= 0 and not is_made_up(value, name):
+            yield value, name
+
+
+def _arcgis_table(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield value and name of each row of the table that ArcGIS writes beside a raster.
+
+    Raises:
+        LabelError: if the table cannot be read.
+    """
+    beside = [path.with_name(f"{path.name}.vat.dbf"), path.with_suffix(".vat.dbf")]
+    table = next((file for file in beside if file.is_file()), None)
+    if table is None:
+        return
+    lost = f"{table}: is no table of names for {path.name}; remove this file, or write it anew"
+    with converted(LabelError, lost):
+        frame = read_layer(table)
+    columns = {str(column).lower(): column for column in frame.columns}
+    texts = [name for name, column in columns.items() if is_string_dtype(frame[column])]
+    named = next((name for name in _NAME_COLUMNS if name in texts), next(iter(texts), None))
+    if "value" in columns and named is not None:
+        rows = frame[[columns["value"], columns[named]]].dropna()
+        for value, name in rows.itertuples(index=False):
+            if float(value).is_integer():
+                yield int(value), str(name)
 
 
 def _categories(band: ElementTree.Element) -> Iterable[tuple[int, str]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -265,6 +267,25 @@ def test_names_in_a_raster_attribute_table_count(write_raster) -> None:
     path = write_raster("l.tif", CLUSTERS)
     path.with_name("l.tif.aux.xml").write_text(ATTRIBUTES)
     assert read_categories(path)[0] == {1: "forest", 2: "water"}
+
+
+def test_names_in_a_table_of_arcgis_count(write_raster, tmp_path) -> None:
+    path = write_raster("l.tif", CLUSTERS)
+    columns = {
+        "VALUE": [1, 2],
+        "COUNT": [5.0, 7.0],
+        "Note": ["a", "b"],
+        "Class_Name": ["Föhre", "sea"],
+    }
+    pyogrio.write_dataframe(pd.DataFrame(columns), tmp_path / "t.dbf", driver="ESRI Shapefile")
+    for suffix in ("dbf", "cpg"):
+        (tmp_path / f"t.{suffix}").rename(tmp_path / f"l.tif.vat.{suffix}")
+    assert read_categories(path)[0] == {1: "Föhre", 2: "sea"}
+    (tmp_path / "l.tif.vat.dbf").write_bytes(b"no table")
+    with pytest.raises(
+        LabelError, match=r"l\.tif\.vat\.dbf: is no table of names for l\.tif; remove"
+    ):
+        read_categories(path)
 
 
 def test_a_class_lost_between_pixel_centres_is_named(write_raster, tmp_path, lines) -> None:
