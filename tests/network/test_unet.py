@@ -104,6 +104,32 @@ def test_layers_are_those_of_the_paper_in_the_order_of_the_tensors(padding: str,
     assert found == [*expected, ("logits", 5, 1, "linear", "valid")]
 
 
+def test_every_layer_has_a_name_that_says_where_it_is(described: dict[str, Any]) -> None:
+    ways = {
+        ("same", False): "upsample upconv concat conv1 conv2",
+        ("valid", False): "crop upsample upconv concat conv1 conv2",
+        ("same", True): "centre crop upsample upconv concat conv1 conv2",
+    }
+    for (padding, only), up in ways.items():
+        network = build_network(1, 3, shape=(256, 256), padding=padding, centre_only=only, **SMALL)
+        down = [f"down{level}_{name}" for level in range(4) for name in ("conv1", "conv2", "pool")]
+        down += ["down4_conv1", "down4_conv2"]
+        names = [f"up{level}_{name}" for level in range(4) for name in up.split()]
+        expected = {"bands", *down, *names, "features", "logits"}
+        assert {layer.name for layer in network.layers} == expected
+        assert network.name == "clusternet"
+    network, codebook, shape = described["network"], described["codebook"], (32, 48)
+    description = {"within_reach", "filters", "description"}
+    for model, name, own in (
+        (build_labeller(network, 5, shape), "labeller", {"offset", "codebook"}),
+        (build_sampler(network, shape), "sampler", {"positions", "pixels"}),
+        (build_predictor(network, codebook, confidence=True, filters_from=shape), "predictor",
+         {"offset", "codebook", "transform"}),
+    ):  # fmt: skip
+        assert model.name == name
+        assert description | own <= {layer.name for layer in model.layers}
+
+
 def test_features_are_not_negative_and_logits_are_of_them_alone() -> None:
     network = build_network(2, 5, shape=(32, 32), **SMALL)
     pixels = np.random.default_rng(0).normal(size=(1, 32, 32, 2)).astype(np.float32)
