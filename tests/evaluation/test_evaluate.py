@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -439,6 +440,21 @@ def test_the_page_needs_no_other_file(class_maps, tmp_path):
     sources.feed(page)
     assert len(sources.found) == 1 + 2 * 2  # the confusion matrix, and two pictures a file
     assert all(source.startswith("data:image/png;base64,") for source in sources.found)
+
+
+def test_the_page_shows_the_scores_of_classes_and_files(cluster_maps, tmp_path):
+    written = evaluate_to_folder(*cluster_maps, tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    rows = [re.sub("<[^>]+>", " ", row).split() for row in page.split("</tr>")]
+    scores = written.report.pooled.scores
+    for value in np.flatnonzero(~np.isnan(scores.iou)):
+        shown = [f"{column[value]:.3f}" for column in (scores.iou, scores.dice)]
+        assert any(row[-4:-2] == shown for row in rows)
+    for file in written.report.files:
+        ends = [row[-3] for row in rows if file.map_path.name in row[-7:]]
+        assert ends == [f"{file.agreement.scores.accuracy:.3f}"]
+    assert written.report.draws is not None
+    assert f"<b>{written.report.draws.accuracy.mean():.3f}</b>" in page
 
 
 def test_names_from_outside_are_escaped_in_the_page(class_maps, tmp_path):
