@@ -18,6 +18,7 @@ from clusternet.classes.smoothing import (
     smoothing_radius,
 )
 from clusternet.labels.strokes import Stroke, sample_pixels
+from clusternet.metrics import contingency_table
 from clusternet.prediction.feature_cache import STEPS, WINDOW, FeatureCache
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Window, blocks
@@ -157,7 +158,8 @@ def count_clusters(
     for place, features, clusters, valid in _strips(cache, Window(0, 0, *cache.shape), step):
         del place
         columns = np.searchsorted(numbers, classifier.classify(features, clusters))
-        np.add.at(counts, (clusters[valid.ravel()], columns[valid.ravel()]), 1)
+        inside = valid.ravel()
+        counts += contingency_table(clusters[inside], columns[inside], *counts.shape)
     return numbers.astype(np.int32), counts
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from clusternet.classes.classifiers import LinearClassifier, Samples, Scene, nearest
 from clusternet.clustering.kmeans import cluster
+from clusternet.metrics import contingency_table, majority_mapping
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 SPLIT_SHARE = 0.3
@@ -64,14 +65,13 @@ def fit_published(samples: Samples, scene: Scene) -> ClusterClassifier:
     """Apply the rule; see the module's description."""
     numbers = np.unique(samples.classes)
     columns = np.searchsorted(numbers, samples.classes)
-    votes = np.zeros((len(scene.centroids), len(numbers)), np.int64)
-    np.add.at(votes, (samples.clusters, columns), 1)
+    votes = contingency_table(samples.clusters, columns, len(scene.centroids), len(numbers))
     touched = votes.sum(axis=1) > 0
     splits = {
         int(shared): _split(int(shared), votes[shared], numbers, samples, scene)
         for shared in np.flatnonzero(_shared(votes).sum(axis=1) > 1)
     }
-    table = numbers[votes.argmax(axis=1)]
+    table = numbers[majority_mapping(votes)]
     labelled = nearest(table[touched], scene.centroids[touched])
     table[~touched] = labelled.numbers[_nearest_index(labelled, scene.centroids[~touched])]
     whole = np.array([c for c in range(len(table)) if c not in splits], int)

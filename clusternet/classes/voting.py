@@ -15,7 +15,7 @@ from clusternet.errors import GridMismatchError, LabelError, SettingsError
 from clusternet.labels.reading import Labels, open_labels_onto
 from clusternet.labels.rules import LabelRules
 from clusternet.legend.inventory import DRAW_LARGER
-from clusternet.metrics import Counts, contingency_table
+from clusternet.metrics import Counts, contingency_table, majority_mapping
 from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
 from clusternet.processes.progress import Progress
 from clusternet.raster import open_raster
@@ -66,8 +66,8 @@ class Votes:
             self.by_class[number] = self.by_class.get(number, 0) + column
 
     def majority(self) -> IntArray:
-        """Return the most frequent class of each cluster; a tie goes to the lower number."""
-        mapping: IntArray = np.array(self.numbers, np.int32)[self.table.argmax(axis=1)]
+        """Return the class of each cluster, see `clusternet.metrics.majority_mapping`."""
+        mapping: IntArray = np.array(self.numbers, np.int32)[majority_mapping(self.table)]
         return mapping
 
     def binary(self, threshold: float) -> IntArray:
