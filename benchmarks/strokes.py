@@ -20,20 +20,14 @@ from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
 from clusternet.classes.batch import LazyPredictor, full_cache
-from clusternet.classes.mapping import (
-    DEFAULT_SMOOTH,
-    NO_CLASS,
-    classify,
-    collect_samples,
-    sample_scene,
-)
+from clusternet.classes.mapping import DEFAULT_SMOOTH, classify, collect_samples, sample_scene
 from clusternet.classes.rules import RULES, fit_rule
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.prediction.feature_cache import FeatureCache
 from clusternet.raster import open_raster
 from clusternet.training.run import load_run
-from clusternet.types import BoolArray, IntArray
+from clusternet.types import NO_CLASS, BoolArray, IntArray
 from clusternet.windows import Window
 
 LENGTH, WIDTH = 60, 5  # pixels

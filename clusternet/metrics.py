@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from clusternet.errors import LabelError
-from clusternet.types import AnyArray, BoolArray, IntArray
+from clusternet.types import NO_CLASS, AnyArray, BoolArray, IntArray
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
-
-NO_CLASS = -1
-"""In a mapping: the cluster stands for no class, and its pixels count as wrong."""
 
 
 def contingency_table(
@@ -192,7 +189,7 @@ def mapped_confusion(table: Counts, mapping: IntArray) -> Counts:
 
     Args:
         table: (clusters, classes) counts.
-        mapping: (clusters,) class of each cluster, or ``NO_CLASS``.
+        mapping: (clusters,) class of each cluster, or ``NO_CLASS``, whose pixels count as wrong.
 
     Returns:
         (classes, classes + 1): rows are true classes; the last column holds pixels of clusters

@@ -13,6 +13,9 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 UInt8Array = NDArray[np.uint8]
 
+NO_CLASS = -1
+"""In arrays of class numbers: what has no class."""
+
 PIXEL_TYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
 )  # fmt: skip

@@ -11,7 +11,6 @@ from sklearn import metrics as sklearn_metrics
 
 from clusternet.errors import LabelError
 from clusternet.metrics import (
-    NO_CLASS,
     Scores,
     ari,
     confusion_matrix,
@@ -21,6 +20,7 @@ from clusternet.metrics import (
     nmi,
     one_to_one_mapping,
 )
+from clusternet.types import NO_CLASS
 
 PIXELS = 60
 CLASSES = 5

@@ -11,16 +11,10 @@ from scipy import ndimage
 from clusternet.classes.classifiers import Samples
 from clusternet.classes.classifiers import Scene as FitScene
 from clusternet.classes.rules import DEFAULT_RULE, fit_rule
-from clusternet.classes.smoothing import (
-    GRID,
-    NO_CLASS,
-    Sketch,
-    smooth_classes,
-    smoothing_radius,
-)
+from clusternet.classes.smoothing import GRID, Sketch, smooth_classes, smoothing_radius
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.prediction.guide import edge_axes
-from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
+from clusternet.types import NO_CLASS, AnyArray, BoolArray, FloatArray, IntArray
 from scoring.clusters import forest_shares, make_forest
 
 LENGTH, WIDTH = 20, 3

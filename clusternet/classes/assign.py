@@ -34,7 +34,7 @@ from clusternet.labels.pairing import find_maps, pair_files
 from clusternet.labels.rasterization import map_type
 from clusternet.labels.rules import LabelOptions
 from clusternet.legend.class_list import ClassList
-from clusternet.legend.legend import LEGEND_FILE, NO_CLASS, Legend, read_legend, write_legend
+from clusternet.legend.legend import LEGEND_FILE, Legend, read_legend, write_legend
 from clusternet.prediction.cluster_maps import (
     ClusterMap,
     common_run,
@@ -47,6 +47,7 @@ from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.raster import check_new_map, create_map, open_raster
 from clusternet.training.run_files import LEGEND
+from clusternet.types import NO_CLASS
 
 logger = logging.getLogger(__name__)
 

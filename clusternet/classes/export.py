@@ -15,7 +15,6 @@ from clusternet.classes.mapping import classify, count_clusters
 from clusternet.classes.polygons import PolygonOptions, write_class_polygons
 from clusternet.classes.smoothing import (
     GRID,
-    NO_CLASS,
     Sketch,
     border,
     draw_sketch,
@@ -33,7 +32,7 @@ from clusternet.processes.prefetch import prefetch
 from clusternet.processes.progress import Progress
 from clusternet.raster import Raster, RasterProfile, create_map
 from clusternet.training.run import Run
-from clusternet.types import IntArray, UInt8Array
+from clusternet.types import NO_CLASS, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
 
 Windows = Iterable[tuple[Window, IntArray]]

@@ -9,18 +9,11 @@ import shapely
 from numpy.typing import NDArray
 
 from clusternet.classes.classifiers import Classifier, Samples, Scene
-from clusternet.classes.smoothing import (
-    GRID,
-    NO_CLASS,
-    border,
-    draw_sketch,
-    smooth_classes,
-    smoothing_radius,
-)
+from clusternet.classes.smoothing import GRID, border, draw_sketch, smooth_classes, smoothing_radius
 from clusternet.labels.strokes import Stroke, sample_pixels
 from clusternet.metrics import contingency_table
 from clusternet.prediction.feature_cache import STEPS, WINDOW, FeatureCache
-from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.types import NO_CLASS, AnyArray, FloatArray, IntArray
 from clusternet.windows import Window, blocks
 
 DEFAULT_SMOOTH = 17

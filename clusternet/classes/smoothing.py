@@ -16,10 +16,9 @@ import numpy as np
 from scipy import ndimage
 
 from clusternet.classes.classifiers import Classifier
-from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
+from clusternet.types import NO_CLASS, AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window
 
-NO_CLASS = -1
 GRID = 2
 """Every how many pixels of a map are classified before all of them are smoothed."""
 _FAINT = 5.0  # levels of a byte: what bands differ by less than this is hardly an edge

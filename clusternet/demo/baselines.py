@@ -11,6 +11,7 @@ from clusternet.clustering.kmeans import Codebook, cluster
 from clusternet.colours import palette
 from clusternet.files.outputs import KIND_TAG
 from clusternet.patches.bands import BandMoments, Bands
+from clusternet.prediction.map_states import COUNT_TAG
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import create_map, open_raster
 from clusternet.types import FloatArray
@@ -84,7 +85,7 @@ def _write_map(
     nodata: float | None,
     overwrite: bool,
 ) -> None:
-    tags = {KIND_TAG: "clusters", "CLUSTERNET_CLUSTERS": str(codebook.num_clusters)}
+    tags = {KIND_TAG: "clusters", COUNT_TAG: str(codebook.num_clusters)}
     with open_raster(path, nodata) as raster:
         colours = palette(codebook.num_clusters)
         with create_map(

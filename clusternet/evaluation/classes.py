@@ -14,8 +14,8 @@ from clusternet.evaluation.tally import FileTally
 from clusternet.labels.rules import LabelRules
 from clusternet.legend.meeting import Meeting
 from clusternet.messages import short
-from clusternet.metrics import NO_CLASS, Counts
-from clusternet.types import IntArray
+from clusternet.metrics import Counts
+from clusternet.types import NO_CLASS, IntArray
 
 logger = logging.getLogger(__name__)
 

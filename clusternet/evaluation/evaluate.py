@@ -36,7 +36,6 @@ from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules
 from clusternet.legend.class_list import ClassList
 from clusternet.legend.inventory import DRAW_LARGER
 from clusternet.metrics import (
-    NO_CLASS,
     Counts,
     Scores,
     ari,
@@ -48,7 +47,7 @@ from clusternet.metrics import (
 from clusternet.nodata import declaring_hint
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
-from clusternet.types import BoolArray, IntArray
+from clusternet.types import NO_CLASS, BoolArray, IntArray
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from clusternet.errors import LabelError
 from clusternet.files.outputs import KIND_TAG
 from clusternet.labels.reading import Labels, open_labels_onto
 from clusternet.labels.rules import LabelRules
+from clusternet.legend.legend import MAX_CLUSTER
 from clusternet.legend.meeting import Renumbering
 from clusternet.metrics import Counts, contingency_table
 from clusternet.nodata import Number
-from clusternet.prediction.cluster_maps import MAX_CLUSTER
 from clusternet.raster import Raster, open_raster
 from clusternet.raster.categories import check_lossless, read_names
 from clusternet.types import BoolArray, IntArray

@@ -9,12 +9,11 @@ import numpy as np
 from fastapi import FastAPI, Response
 
 from clusternet.classes.mapping import classify, confidence
-from clusternet.classes.smoothing import NO_CLASS
 from clusternet.errors import SettingsError
 from clusternet.foreign_errors import reason
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
 from clusternet.interactive.workspace import Workspace
-from clusternet.types import IntArray, UInt8Array
+from clusternet.types import NO_CLASS, IntArray, UInt8Array
 from clusternet.windows import Window
 
 _FOREVER = {"Cache-Control": "private, max-age=3600"}  # the address changes with the content

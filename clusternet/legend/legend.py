@@ -20,17 +20,17 @@ from clusternet.foreign_errors import reason
 from clusternet.legend.land_classes import MAX_CLASS, LandClass, make_classes, read_class_names
 from clusternet.legend.names import clean_name, warn_of_near_twins
 from clusternet.messages import short_value
-from clusternet.types import IntArray, UInt8Array
+from clusternet.types import NO_CLASS, IntArray, UInt8Array
 
 __all__ = [
-    "COLUMNS", "NO_CLASS", "LandClass", "Legend", "LegendRow", "make_classes",
+    "COLUMNS", "LandClass", "Legend", "LegendRow", "make_classes",
     "read_class_names", "read_legend", "write_legend",
 ]  # fmt: skip
 
 COLUMNS = ("cluster", "class", "name", "colour", "votes", "purity", "run")
-NO_CLASS = -1
 _REQUIRED = ("cluster", "class")
-_MAX_CLUSTER = 65534
+MAX_CLUSTER = 65534
+"""The highest cluster number; 65535 marks nodata in maps."""
 _T = TypeVar("_T")
 
 
@@ -180,7 +180,7 @@ class _Table:
 
     def add(self, line: int, values: Mapping[str, str]) -> None:
         values = {key: value.strip() for key, value in values.items()}
-        cluster = self._number(line, values, "cluster", _MAX_CLUSTER)
+        cluster = self._number(line, values, "cluster", MAX_CLUSTER)
         number = self._number(line, values, "class", MAX_CLASS)
         if cluster in self._clusters:
             raise self._error(

@@ -10,6 +10,7 @@ import numpy as np
 
 from clusternet.errors import LabelError
 from clusternet.files.outputs import KIND_TAG
+from clusternet.legend.legend import MAX_CLUSTER
 from clusternet.nodata import declaring_hint
 from clusternet.prediction.map_states import COUNT_TAG, RUN_TAG
 from clusternet.processes.progress import Progress
@@ -18,7 +19,6 @@ from clusternet.raster.categories import check_lossless
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
 
-MAX_CLUSTER = 65534
 WINDOW = (2048, 2048)
 """Size of the windows that maps are read and written in."""
 

@@ -40,7 +40,8 @@ STEPS = (1, 4, 16)
 """Every how many pixels each stored copy has one: the coarser ones serve views from afar."""
 WINDOW = 512
 """Side of the windows that are computed at once, in pixels; a multiple of every step."""
-_LEVELS = 254  # steps of a byte, as in the feature maps of tools/full_prediction.py
+LEVELS = 254
+"""Steps of a byte that measures something; 255 is nodata in maps."""
 IDENTITY = "identity.json"
 _SPARE = 64 * 2**20  # bytes left free on the disk
 
@@ -71,7 +72,7 @@ class Quantiser:
         kept = np.flatnonzero(high - low > 1e-6).astype(np.int32)
         if not len(kept):
             raise RunError(f"{run.folder}: its features never vary; train it again.")
-        step = ((high - low) / _LEVELS)[kept].astype(np.float32)
+        step = ((high - low) / LEVELS)[kept].astype(np.float32)
         book = run.stored.codebook
         # back from the space of K-Means, which may be whitened, to that of the features
         centroids = book.centroids @ np.linalg.pinv(book.projection) + book.offset
@@ -89,7 +90,7 @@ class Quantiser:
     def quantise(self, features: FloatArray) -> UInt8Array:
         """Return features (..., all) as bytes (..., depth)."""
         steps = (features[..., self.kept] - self.low) * (1 / self.step)
-        return np.asarray(np.rint(steps, out=steps).clip(0, _LEVELS), np.uint8)
+        return np.asarray(np.rint(steps, out=steps).clip(0, LEVELS), np.uint8)
 
 
 def _guide(bands: AnyArray, centroids: FloatArray, sizes: IntArray) -> FloatArray | None:

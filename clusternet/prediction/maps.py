@@ -13,6 +13,7 @@ import numpy as np
 from clusternet.colours import palette
 from clusternet.errors import RasterError
 from clusternet.files.outputs import KIND_TAG, check_apart
+from clusternet.prediction.feature_cache import LEVELS
 from clusternet.prediction.map_outputs import MapOptions, WantedMaps, claim_maps
 from clusternet.prediction.map_states import COUNT_TAG, made_from, stale_sides
 from clusternet.prediction.predictor import Prediction, Predictor
@@ -29,8 +30,6 @@ from clusternet.raster import (
     warn_of_separate_bands,
 )
 from clusternet.types import AnyArray
-
-_LEVELS = 254  # steps of a byte that measures something; 255 is nodata
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def _create_maps(
     writers = {}
     if options.features:
         low, high = stored.feature_range
-        scale = ((high - low) / _LEVELS, low)
+        scale = ((high - low) / LEVELS, low)
         writers["features"] = create(
             "features", num_bands=len(low), nodata=255, scale=scale, overview_method="average"
         )
@@ -179,10 +178,10 @@ def _write(part: Prediction, writers: dict[str, MapWriter], predictor: Predictor
 def _values(part: Prediction, name: str, predictor: Predictor) -> AnyArray:
     """Return what a map holds, before nodata: whole numbers."""
     if name == "confidence" and part.confidence is not None:
-        return np.asarray(np.rint(part.confidence * _LEVELS).clip(0, _LEVELS))
+        return np.asarray(np.rint(part.confidence * LEVELS).clip(0, LEVELS))
     if name == "features" and part.features is not None:
         low, high = predictor.run.stored.feature_range
         spread = np.maximum(high - low, 1e-12)
-        steps = np.rint((part.features - low) / spread * _LEVELS)
-        return np.asarray(steps.clip(0, _LEVELS))
+        steps = np.rint((part.features - low) / spread * LEVELS)
+        return np.asarray(steps.clip(0, LEVELS))
     return part.labels

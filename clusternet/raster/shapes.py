@@ -30,12 +30,11 @@ from clusternet.raster.shape_classes import (
     report_form,
 )
 from clusternet.raster.vector_files import layer_metadata, list_layers, read_layer, write_layer
-from clusternet.types import AnyArray, IntArray
+from clusternet.types import NO_CLASS, AnyArray, IntArray
 
 logger = logging.getLogger(__name__)
 
 _ROW, _NUMBER = "clusternet_row", "clusternet_class"  # columns of ours beside a file's fields
-_NO_CLASS = -1
 Bounds = tuple[float, float, float, float]
 
 _MOST_LAYER_LETTERS = 100
@@ -122,7 +121,7 @@ def read_shapes(
     used = _usable(path, frame)
     parts = _parts(used)
     found = parts[_NUMBER].to_numpy(np.int32)
-    stated = set(numbers.tolist()) - {_NO_CLASS}
+    stated = set(numbers.tolist()) - {NO_CLASS}
     return Shapes(
         path=path,
         geometries=parts.geometry.to_numpy(),
@@ -155,8 +154,8 @@ def _class_column(
 
 
 def _common_numbers(column: ClassColumn, onto: Renumbering, classes: Meeting) -> IntArray:
-    """Return the common number of each shape, ``_NO_CLASS`` where it has none."""
-    table: dict[Key | None, int] = {None: _NO_CLASS}
+    """Return the common number of each shape, ``NO_CLASS`` where it has none."""
+    table: dict[Key | None, int] = {None: NO_CLASS}
     for key in {key for key in column.keys if key is not None}:
         # a listed name may look like a number
         by_name = isinstance(key, int) and column.is_text and str(key) in classes.numbers
@@ -167,7 +166,7 @@ def _common_numbers(column: ClassColumn, onto: Renumbering, classes: Meeting) ->
 def _usable(path: Path, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
     """Return the shapes that have a geometry and a class, and say how many have not."""
     empty = frame.geometry.isna() | frame.geometry.is_empty
-    classless = frame[_NUMBER] == _NO_CLASS
+    classless = frame[_NUMBER] == NO_CLASS
     for lost, what in ((classless & ~empty, "no class"), (empty, "no geometry")):
         if lost.any():
             logger.warning("%s: %d of %d shapes have %s and are left out.",

@@ -14,7 +14,7 @@ from clusternet.files.folders import first_names, search_folder
 from clusternet.labels.files import settle_labels
 from clusternet.labels.rasterization import map_type
 from clusternet.labels.reading import is_class_value
-from clusternet.labels.rules import LabelOptions, LabelRules
+from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules
 from clusternet.nodata import Number
 from clusternet.patches.manifest import PatchFormat, choose_format
 from clusternet.processes.interrupts import interrupts
@@ -38,9 +38,6 @@ from clusternet.settings import TilingSettings
 from clusternet.windows import Grid, grid, origins
 
 logger = logging.getLogger(__name__)
-
-LABEL_IGNORE = 255
-"""Marks pixels without a label in 8-bit label patches."""
 
 
 @dataclass(frozen=True)
@@ -299,7 +296,7 @@ def _with_labels(pair: TilingPair, rules: LabelRules) -> TilingPair:
     if pair.label is None:
         return pair
     profile, onto = pair.label.profile, rules.meeting.onto(pair.label.path)
-    is_wide = profile.dtype == "uint8" and is_class_value(LABEL_IGNORE, onto)
+    is_wide = profile.dtype == "uint8" and is_class_value(UNLABELLED, onto)
     if rules.is_mask or is_wide or not onto.shares_numbers:
         dtype, nodata = map_type(max(rules.meeting.classes.names, default=1))
         profile = replace(profile, dtype=dtype, nodata=nodata)
@@ -314,7 +311,7 @@ def ignore_value(profile: RasterProfile) -> Number:
     NaN, or the largest number of the type.
     """
     if profile.dtype == "uint8":
-        return LABEL_IGNORE
+        return UNLABELLED
     if profile.nodata is not None:
         return profile.nodata
     dtype = np.dtype(profile.dtype)

@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from clusternet.classes.classifiers import LinearClassifier
 from clusternet.classes.export import smoothed_strips
-from clusternet.classes.smoothing import (
-    NO_CLASS,
-    Sketch,
-    border,
-    draw_sketch,
-    smooth_classes,
-)
-from clusternet.types import FloatArray
+from clusternet.classes.smoothing import Sketch, border, draw_sketch, smooth_classes
+from clusternet.types import NO_CLASS, FloatArray
 from clusternet.windows import Window, blocks
 
 FAINT = 25.0

@@ -23,11 +23,11 @@ from clusternet.classes.mapping import (
 )
 from clusternet.classes.published import fit_published
 from clusternet.classes.rules import DEFAULT_RULE, RULES, fit_rule
-from clusternet.classes.smoothing import NO_CLASS
 from clusternet.errors import LabelError
 from clusternet.interactive.session import Session
 from clusternet.labels.strokes import Stroke, erase, make_line, sample_pixels
 from clusternet.prediction.feature_cache import FeatureCache, Identity, Quantiser, open_cache
+from clusternet.types import NO_CLASS
 from clusternet.windows import Window
 
 DEPTH = 4

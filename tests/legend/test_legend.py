@@ -15,7 +15,8 @@ from clusternet.legend.land_classes import (
     read_class_names,
     unknown_class,
 )
-from clusternet.legend.legend import NO_CLASS, Legend, LegendRow, read_legend, write_legend
+from clusternet.legend.legend import Legend, LegendRow, read_legend, write_legend
+from clusternet.types import NO_CLASS
 
 WATER = LandClass(2, "water", (0, 0, 255))
 ROAD = LandClass(0, "road, paved", (90, 90, 90))
