@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.errors import LabelError
@@ -114,8 +115,7 @@ class _LabelIndex:
     def find(self, map_path: Path) -> Path | None:
         """Return the label file with the base name of a map (given relative to its folder)."""
         candidates = self._by_base.get(base_name(map_path), [])
-        nearby = [p for p in candidates if p.relative_to(self.folder).parent == map_path.parent]
-        return self._only(nearby or candidates, map_path)
+        return only_one(candidates, self.folder, map_path)
 
     def find_longest_start(self, map_path: Path, claimed: set[Path]) -> Path | None:
         """Return the label file whose base name starts the map's name, if no other map has it.
@@ -133,14 +133,27 @@ class _LabelIndex:
         found = self.find(map_path.with_name(max(starts, key=len) + map_path.suffix))
         return None if found in claimed else found
 
-    def _only(self, candidates: list[Path], map_path: Path) -> Path | None:
-        if len(candidates) > 1:
-            names = " and ".join(str(p.relative_to(self.folder)) for p in candidates[:2])
-            raise LabelError(
-                f"{self.folder}: expected one label file for {map_path}, found {names}; "
-                "move the others away."
-            )
-        return candidates[0] if candidates else None
+
+def only_one(candidates: Sequence[Path], folder: Path, place: Path) -> Path | None:
+    """Return which of the label files of one base name is meant, None if there are none.
+
+    Args:
+        candidates: in ``folder`` and the folders below it.
+        folder: of labels.
+        place: of the map or image, relative to its own folder; labels in the same relative
+            folder are preferred.
+
+    Raises:
+        LabelError: if several are left.
+    """
+    nearby = [path for path in candidates if path.parent == folder / place.parent]
+    found = nearby or candidates
+    if len(found) > 1:
+        names = " and ".join(str(path.relative_to(folder)) for path in found[:2])
+        raise LabelError(
+            f"{folder}: expected one label file for {place}, found {names}; move the others away."
+        )
+    return found[0] if found else None
 
 
 def _report_unmatched(unmatched: list[Path], maps: Path, labels: Path) -> None:

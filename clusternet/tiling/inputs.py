@@ -12,6 +12,7 @@ import numpy as np
 from clusternet.errors import GridMismatchError, LabelError, RasterError
 from clusternet.files.folders import first_names, search_folder
 from clusternet.labels.files import settle_labels
+from clusternet.labels.pairing import only_one
 from clusternet.labels.rasterization import map_type
 from clusternet.labels.reading import is_class_value
 from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules
@@ -271,20 +272,15 @@ class _LabelFolder:
         return TilingInput(path, raster.name, source, profile, patch_format)
 
     def _find(self, raster: TilingInput, place: Path) -> Path:
+        # Stricter than pair_files: a map is named after its image and may carry any suffix, but
+        # scene_2 is another image than scene, and patches with labels of another teach nonsense.
         if self.folder.is_file():
             return self.folder
         names = {place.stem, f"{place.stem}_mask"}
         named = [path for path in self.files if path.stem in names and path != raster.path]
-        nearby = [path for path in named if path.parent == self.folder / place.parent]
-        found = nearby or named
-        if len(found) == 1:
-            return found[0]
-        if found:
-            both = " and ".join(str(path.relative_to(self.folder)) for path in found[:2])
-            raise LabelError(
-                f"{self.folder}: expected one label raster for {raster.path}, found {both}; "
-                "move the others away."
-            )
+        found = only_one(named, self.folder, place)
+        if found is not None:
+            return found
         raise LabelError(
             f"{raster.path}: has no label raster in {self.folder}; expected {place.stem} or "
             f"{place.stem}_mask, ending in {', '.join(RASTER_SUFFIXES)}."

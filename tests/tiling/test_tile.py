@@ -484,7 +484,7 @@ def test_a_raster_without_labels_is_named(write_raster, tmp_path, scene, patches
 def test_two_label_rasters_for_one_raster_are_refused(write_raster, tmp_path, scene, patches):
     for name in ("labels/scene.tif", "labels/scene_mask.tif"):
         write_raster(name, np.ones((40, 50), np.uint8))
-    with pytest.raises(LabelError, match=r"expected one label raster .*scene\.tif and scene_mask"):
+    with pytest.raises(LabelError, match=r"expected one label file .*scene\.tif and scene_mask"):
         tile_rasters(scene, patches, SIXTEEN, masks_folder=tmp_path / "labels")
 
 
