@@ -7,7 +7,7 @@ else is GeoTIFF. Both are lossless.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -207,28 +207,26 @@ class Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``patches.json``, a line for each raster and patch."""
-    head = {
-        "format": _FORMAT,
-        "patch_shape": manifest.patch_shape,
-        "stride": manifest.stride,
-        "edge": manifest.edge,
-    }
-    if manifest.given is not None:
-        given = manifest.given
-        head["given"] = {"nodata": encode_number(given.value), "nodata_rule": given.rule}
-    rasters = (_source_values(raster) for raster in manifest.rasters)
-    patches = (
-        {"file": p.file, "raster": p.raster, "window": _window_list(p.window)}
-        for p in manifest.patches
-    )
+    """Write ``patches.json``."""
+    parts = {field.name: getattr(manifest, field.name) for field in fields(Manifest)}
+    values = {"format": _FORMAT} | parts
     with (folder / MANIFEST_NAME).open("w", encoding="utf-8") as stream:
-        stream.write(_dumps(head)[:-1])
-        for key, entries in (("rasters", rasters), ("patches", patches)):
-            stream.write(f',\n"{key}": [')
-            stream.writelines(_separated(entries))
-            stream.write("]")
-        stream.write("}\n")
+        # entries become mappings one by one, for there may be millions; with a line for each
+        # value the file is fit for grep
+        json.dump(
+            values, stream, ensure_ascii=False, allow_nan=False, indent=0, default=_as_mapping
+        )
+
+
+def _as_mapping(part: PatchEntry | PatchSource | NodataChoice) -> dict[str, Any]:
+    """Return what stands in the file for a part of a manifest."""
+    if isinstance(part, PatchEntry):
+        window = part.window
+        place = [window.row, window.col, window.height, window.width]
+        return {"file": part.file, "raster": part.raster, "window": place}
+    if isinstance(part, NodataChoice):
+        return {"nodata": encode_number(part.value), "nodata_rule": part.rule}
+    return _source_values(part)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -333,16 +331,3 @@ def _parse_source(values: dict[str, Any]) -> PatchSource:
 def _pair(values: Sequence[Any]) -> Shape:
     rows, cols = map(int, values)
     return rows, cols
-
-
-def _window_list(window: Window) -> list[int]:
-    return [window.row, window.col, window.height, window.width]
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _separated(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
-    for index, entry in enumerate(entries):
-        yield (",\n" if index else "\n") + _dumps(entry)
