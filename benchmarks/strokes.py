@@ -20,9 +20,9 @@ from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
 from clusternet.classes.batch import LazyPredictor, full_cache
-from clusternet.classes.mapping import DEFAULT_SMOOTH, classify, collect_samples, sample_scene
-from clusternet.classes.rules import RULES, fit_rule
 from clusternet.labels.strokes import Stroke, make_line
+from clusternet.learning.mapping import DEFAULT_SMOOTH, classify, collect_samples, sample_scene
+from clusternet.learning.rules import RULES, fit_rule
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.prediction.feature_cache import FeatureCache
 from clusternet.raster import open_raster

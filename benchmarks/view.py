@@ -25,13 +25,13 @@ from threadpoolctl import threadpool_limits
 
 from clusternet.classes.batch import LazyPredictor
 from clusternet.classes.export import cached_windows
-from clusternet.classes.rules import DEFAULT_RULE, RULES
 from clusternet.command_line.options import run_command
 from clusternet.interactive.server import class_tile
 from clusternet.interactive.session import Session
 from clusternet.interactive.tiles import TILE, ImageTiles
 from clusternet.interactive.workspace import Workspace
 from clusternet.labels.strokes import Stroke, make_line
+from clusternet.learning.rules import DEFAULT_RULE, RULES
 from clusternet.prediction.filling import fill_cache
 from clusternet.raster.pyramid import build_pyramid
 

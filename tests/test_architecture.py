@@ -26,6 +26,7 @@ ROOMS = (
     "tiling",
     "training",
     "prediction",
+    "learning",
     "classes",
     "evaluation",
     "interactive",

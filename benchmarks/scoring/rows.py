@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.classes.mapping import DEFAULT_SMOOTH
 from clusternet.clustering.kmeans import Codebook, cluster, fit_space, fit_transform
 from clusternet.clustering.sampling import REACH
 from clusternet.errors import LabelError, SettingsError
 from clusternet.evaluation.draws import draw_blocks
+from clusternet.learning.mapping import DEFAULT_SMOOTH
 from clusternet.metrics import majority_mapping
 from clusternet.network.sizes import nearest_size, output_size
 from clusternet.patches.bands import Bands

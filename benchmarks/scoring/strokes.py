@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from clusternet.classes.classifiers import Samples
-from clusternet.classes.classifiers import Scene as FitScene
-from clusternet.classes.rules import DEFAULT_RULE, fit_rule
-from clusternet.classes.smoothing import GRID, Sketch, smooth_classes, smoothing_radius
+from clusternet.learning.classifiers import Samples
+from clusternet.learning.classifiers import Scene as FitScene
+from clusternet.learning.rules import DEFAULT_RULE, fit_rule
+from clusternet.learning.smoothing import GRID, Sketch, smooth_classes, smoothing_radius
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.prediction.guide import edge_axes
 from clusternet.types import NO_CLASS, AnyArray, BoolArray, FloatArray, IntArray

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from clusternet.classes.classifiers import Classifier
 from clusternet.classes.export import (
     Export,
     Windows,
@@ -21,14 +20,15 @@ from clusternet.classes.export import (
     write_class_map,
     write_sides,
 )
-from clusternet.classes.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.classes.polygons import check_new_polygons
-from clusternet.classes.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.errors import LabelError, OutputError, SettingsError
 from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_apart, check_distinct, check_new, check_writable
 from clusternet.labels.stroke_files import Place, read_strokes
 from clusternet.labels.strokes import Drawing
+from clusternet.learning.classifiers import Classifier
+from clusternet.learning.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
+from clusternet.learning.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import LEGEND_FILE
 from clusternet.messages import short
@@ -48,7 +48,7 @@ class BatchOptions:
     """How strokes become a map."""
 
     rule: str = DEFAULT_RULE
-    """See `clusternet.classes.rules`."""
+    """See `clusternet.learning.rules`."""
     smooth: int = DEFAULT_SMOOTH
     """Side in pixels of the squares that smooth the map; 1 gives each pixel its own class."""
     drawn_on: Path | None = None

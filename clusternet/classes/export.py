@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.classes.classifiers import Classifier
-from clusternet.classes.mapping import classify, count_clusters
 from clusternet.classes.polygons import PolygonOptions, write_class_polygons
-from clusternet.classes.smoothing import (
+from clusternet.files.outputs import KIND_TAG
+from clusternet.labels.rasterization import map_type
+from clusternet.learning.classifiers import Classifier
+from clusternet.learning.mapping import classify, count_clusters
+from clusternet.learning.smoothing import (
     GRID,
     Sketch,
     border,
@@ -21,8 +23,6 @@ from clusternet.classes.smoothing import (
     smooth_classes,
     smoothing_radius,
 )
-from clusternet.files.outputs import KIND_TAG
-from clusternet.labels.rasterization import map_type
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import Legend, LegendRow, write_legend
 from clusternet.prediction.feature_cache import WINDOW, FeatureCache, Quantiser
@@ -66,7 +66,7 @@ def streamed_windows(
         raster: the scene.
         quantiser: of the run.
         classifier: fitted to strokes.
-        smooth: see `clusternet.classes.mapping.classify`.
+        smooth: see `clusternet.learning.mapping.classify`.
     """
     radius = smoothing_radius(smooth, 1, follows_edges=quantiser.guide is not None)
     with closing(predictor.windows(raster, features=True)) as predictions:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from clusternet.classes.mapping import DEFAULT_SMOOTH
-from clusternet.classes.rules import DEFAULT_RULE
 from clusternet.errors import SettingsError
 from clusternet.files.outputs import check_apart
 from clusternet.interactive.access import Access, Guard
 from clusternet.interactive.autosave import STROKES
 from clusternet.interactive.workspace import Workspace
+from clusternet.learning.mapping import DEFAULT_SMOOTH
+from clusternet.learning.rules import DEFAULT_RULE
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster.pyramid import build_pyramid
 
@@ -48,8 +48,8 @@ def serve(
         strokes: strokes to start from, instead of those of the last sitting.
         class_field: field of the strokes that holds the class.
         layer: of the strokes.
-        rule: see `clusternet.classes.rules`.
-        smooth: see `clusternet.classes.mapping.classify`.
+        rule: see `clusternet.learning.rules`.
+        smooth: see `clusternet.learning.mapping.classify`.
         cache_folder: where the scene's features are kept; None means beside the run.
         host: address to listen at.
         port: port to listen at, 0 for a free one.

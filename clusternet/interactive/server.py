@@ -8,11 +8,11 @@ import socket
 import numpy as np
 from fastapi import FastAPI, Response
 
-from clusternet.classes.mapping import classify, confidence
 from clusternet.errors import SettingsError
 from clusternet.foreign_errors import reason
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
 from clusternet.interactive.workspace import Workspace
+from clusternet.learning.mapping import classify, confidence
 from clusternet.types import NO_CLASS, IntArray, UInt8Array
 from clusternet.windows import Window
 

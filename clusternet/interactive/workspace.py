@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusternet.classes.batch import LazyPredictor, read_profile
-from clusternet.classes.classifiers import Classifier, Scene
 from clusternet.classes.export import (
     Export,
     cached_windows,
@@ -18,17 +17,6 @@ from clusternet.classes.export import (
     write_class_map,
     write_sides,
 )
-from clusternet.classes.mapping import (
-    DEFAULT_SMOOTH,
-    add_counts,
-    classify,
-    collect_samples,
-    count_pixels,
-    least_certain,
-    quick_step,
-    sample_scene,
-)
-from clusternet.classes.rules import DEFAULT_RULE, fit_rule
 from clusternet.errors import ClusterNetError
 from clusternet.files.outputs import check_apart
 from clusternet.foreign_errors import mistake, reason
@@ -38,6 +26,18 @@ from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
 from clusternet.labels.stroke_files import Place, read_strokes, write_strokes
 from clusternet.labels.strokes import Drawing
+from clusternet.learning.classifiers import Classifier, Scene
+from clusternet.learning.mapping import (
+    DEFAULT_SMOOTH,
+    add_counts,
+    classify,
+    collect_samples,
+    count_pixels,
+    least_certain,
+    quick_step,
+    sample_scene,
+)
+from clusternet.learning.rules import DEFAULT_RULE, fit_rule
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import write_legend
 from clusternet.prediction.feature_cache import WINDOW, scene_folder

@@ -21,8 +21,9 @@ STAGES = {
     "patches": (1, 2, "patches to batches"),
     "training": (2, 2, "label, fit, embed, cluster"),
     "prediction": (3, 2, "run + raster to cluster map"),
-    "classes": (4, 2, "clusters + labels to class map"),
-    "evaluation": (5, 2, "map + labels to scores"),
+    "learning": (4, 2, "features + labels to classifier"),
+    "classes": (5, 2, "classifier to class map"),
+    "evaluation": (6, 2, "map + labels to scores"),
 }
 BELOW = {
     "raster": (0, 0.95, "rasters and shapes on disk"),
@@ -33,15 +34,16 @@ BELOW = {
     "files": (5, 0.95, "whole outputs, locks"),
 }
 ABOVE = {
-    "interactive": (4, 3.25, "the page for strokes"),
-    "demo": (5, 3.25, "synthetic scenes"),
+    "interactive": (5, 3.25, "the page for strokes"),
+    "demo": (6, 3.25, "synthetic scenes"),
 }
 # from, to, what travels, where on disk
 FLOW = [
     ("tiling", "patches", "patches.json"),
     ("patches", "training", "batches"),
     ("training", "prediction", "run folder"),
-    ("prediction", "classes", "_clusters.tif"),
+    ("prediction", "learning", "clusters, features"),
+    ("learning", "classes", "classifier"),
     ("classes", "evaluation", "_classes.tif"),
 ]
 WIDTH, HEIGHT = 0.8, 0.5
@@ -62,7 +64,7 @@ def box(axes: Axes, name: str, place: tuple[float, float, str], colour: str) -> 
 
 def main(target: Path) -> None:
     """Draw the picture."""
-    figure, axes = plt.subplots(figsize=(10, 4.6), dpi=150)
+    figure, axes = plt.subplots(figsize=(11.6, 4.6), dpi=150)
     for rooms, colour in ((STAGES, "#e3eff7"), (BELOW, "#f6f8fa"), (ABOVE, "#fdf3e1")):
         for name, place in rooms.items():
             box(axes, name, place, colour)
@@ -89,7 +91,7 @@ def main(target: Path) -> None:
         -0.4, 0.3, "top folder: errors, windows, settings, metrics; processes/: signals, progress, "
         "workers: what every room may use", size=8, color=SOFT,
     )  # fmt: skip
-    axes.set_xlim(-0.5, 5.5)
+    axes.set_xlim(-0.5, 6.5)
     axes.set_ylim(0.15, 3.65)
     axes.axis("off")
     figure.savefig(target, bbox_inches="tight")

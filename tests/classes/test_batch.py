@@ -17,13 +17,13 @@ from conftest import ROOT
 from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_scene, truth
 
 from clusternet.classes.batch import LazyPredictor, fit_drawing, full_cache, read_profile
-from clusternet.classes.rules import RULES
 from clusternet.command_line.options import OPTIONS
 from clusternet.errors import RunError
 from clusternet.interactive.session import Session
 from clusternet.interactive.workspace import Workspace
 from clusternet.labels.stroke_files import Place, read_strokes
 from clusternet.labels.strokes import Stroke, make_line
+from clusternet.learning.rules import RULES
 from clusternet.legend.legend import read_legend
 from clusternet.prediction.feature_cache import Quantiser
 from clusternet.raster.quiet import quiet_georeferencing

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clusternet.classes.classifiers import LinearClassifier, Samples, Scene, nearest
 from clusternet.clustering.kmeans import cluster
+from clusternet.learning.classifiers import LinearClassifier, Samples, Scene, nearest
 from clusternet.metrics import contingency_table, majority_mapping
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
@@ -35,7 +35,7 @@ class ClusterClassifier:
     """Nearest of all centroids, for the confidence; its numbers are classes, with repeats."""
 
     def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
-        """See `clusternet.classes.classifiers.Classifier`."""
+        """See `clusternet.learning.classifiers.Classifier`."""
         classes: IntArray = self.table[clusters]
         for number, rule in self.splits.items():
             inside = np.flatnonzero(clusters == number)
@@ -44,7 +44,7 @@ class ClusterClassifier:
         return classes
 
     def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """See `clusternet.classes.classifiers.Classifier`; all for the class it gives."""
+        """See `clusternet.learning.classifiers.Classifier`; all for the class it gives."""
         classes = self.classify(features, clusters)
         return np.asarray(classes[:, None] == self.numbers, np.float32)
 

@@ -8,9 +8,15 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from clusternet.classes.classifiers import Classifier, Samples, Scene
-from clusternet.classes.smoothing import GRID, border, draw_sketch, smooth_classes, smoothing_radius
 from clusternet.labels.strokes import Stroke, sample_pixels
+from clusternet.learning.classifiers import Classifier, Samples, Scene
+from clusternet.learning.smoothing import (
+    GRID,
+    border,
+    draw_sketch,
+    smooth_classes,
+    smoothing_radius,
+)
 from clusternet.metrics import contingency_table
 from clusternet.prediction.feature_cache import STEPS, WINDOW, FeatureCache
 from clusternet.types import NO_CLASS, AnyArray, FloatArray, IntArray
@@ -56,7 +62,7 @@ def classify(
         window: on the scene, from a multiple of ``step``.
         step: a power of two.
         smooth: side in pixels of the squares that smooth the map along edges of the image
-            (`clusternet.classes.smoothing`); 1 gives each pixel its own class. From afar,
+            (`clusternet.learning.smoothing`); 1 gives each pixel its own class. From afar,
             squares smaller than four steps do nothing.
     """
     guide = cache.quantiser.guide

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from clusternet.classes.classifiers import Classifier
+from clusternet.learning.classifiers import Classifier
 from clusternet.types import NO_CLASS, AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window
 

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from clusternet.classes.classifiers import Samples, Scene, estimate_shares, make_space
-from clusternet.classes.mapping import (
+from clusternet.errors import LabelError
+from clusternet.interactive.session import Session
+from clusternet.labels.strokes import Stroke, erase, make_line, sample_pixels
+from clusternet.learning.classifiers import Samples, Scene, estimate_shares, make_space
+from clusternet.learning.mapping import (
     classify,
     collect_samples,
     confidence,
@@ -21,11 +24,8 @@ from clusternet.classes.mapping import (
     least_certain,
     sample_scene,
 )
-from clusternet.classes.published import fit_published
-from clusternet.classes.rules import DEFAULT_RULE, RULES, fit_rule
-from clusternet.errors import LabelError
-from clusternet.interactive.session import Session
-from clusternet.labels.strokes import Stroke, erase, make_line, sample_pixels
+from clusternet.learning.published import fit_published
+from clusternet.learning.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.prediction.feature_cache import FeatureCache, Identity, Quantiser, open_cache
 from clusternet.types import NO_CLASS
 from clusternet.windows import Window

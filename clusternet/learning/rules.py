@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits
 
-from clusternet.classes.classifiers import (
+from clusternet.learning.classifiers import (
     Classifier,
     Samples,
     Scene,
@@ -14,8 +14,8 @@ from clusternet.classes.classifiers import (
     fit_forest,
     fit_logistic,
 )
-from clusternet.classes.perceptron import fit_perceptron
-from clusternet.classes.published import fit_published
+from clusternet.learning.perceptron import fit_perceptron
+from clusternet.learning.published import fit_published
 
 RULES: dict[str, Callable[[Samples, Scene], Classifier]] = {
     "perceptron": fit_perceptron,

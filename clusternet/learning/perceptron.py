@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from clusternet.classes.classifiers import (
+from clusternet.learning.classifiers import (
     Classifier,
     LinearClassifier,
     Samples,
@@ -51,17 +51,17 @@ class PerceptronClassifier:
     """From units to classes."""
 
     def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
-        """See `clusternet.classes.classifiers.Classifier`."""
+        """See `clusternet.learning.classifiers.Classifier`."""
         found = in_parts(features, lambda values: self.output.best(self._units(values)))
         return np.asarray(found, np.int32)
 
     def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """See `clusternet.classes.classifiers.Classifier`."""
+        """See `clusternet.learning.classifiers.Classifier`."""
         found = in_parts(features, lambda values: self.output.shares(self._units(values)))
         return np.asarray(found, np.float32)
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """See `clusternet.classes.classifiers.Classifier`."""
+        """See `clusternet.learning.classifiers.Classifier`."""
         found = in_parts(features, lambda values: self.output.certainty(self._units(values)))
         return np.asarray(found, np.float32)
 

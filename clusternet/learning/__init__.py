@@ -1,0 +1,1 @@
+"""What learns from labels: classifiers of pixel features, shares of classes, smooth maps."""
