@@ -1,4 +1,4 @@
-"""The guard of what is read: no output is an input, holds one, or lies in one."""
+"""Check that outputs and inputs are apart: no output is an input, holds one, or lies in one."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from clusternet.files.virtual import with_sources
 def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
     """Refuse outputs that are inputs, hold one, or lie in one; None among them is left out.
 
-    Links are followed, and files and folders are compared by what they are on the disk, not by
-    their names: another case, a hard link or a second mount point of one folder are all the same.
-    What a virtual raster (``.vrt``) among the inputs is made of is an input, too.
+    Links are followed. Files and folders are compared by device and inode, not only by name, so
+    a name in another case, a hard link or a second mount point is recognised. The sources of a
+    virtual raster (``.vrt``) among the inputs are inputs, too.
 
     Raises:
         OutputError: naming the first such output and its input.
     """
     named = [path for path in inputs if path is not None]
-    read = [(path, _Place(place)) for path, place in with_sources(named)]
-    itself = {name: path for path, place in read for name in place.itself}
-    above = {name: path for path, place in read for name in place.above}
+    read = [(path, _Location(source)) for path, source in with_sources(named)]
+    itself = {identity: path for path, source in read for identity in source.itself}
+    above = {identity: path for path, source in read for identity in source.above}
     for output in outputs:
         if output is None:
             continue
-        place = _Place(output)
-        for names, theirs, relation in (
-            (place.itself, itself, "is"),
-            (place.itself, above, "holds"),
-            (place.above, itself, "lies inside"),
+        location = _Location(output)
+        for identities, known, relation in (
+            (location.itself, itself, "is"),
+            (location.itself, above, "holds"),
+            (location.above, itself, "lies inside"),
         ):
-            for name in names & theirs.keys():
+            for identity in identities & known.keys():
                 raise OutputError(
-                    f"{output}: {relation} the input {theirs[name]}; choose another output, so "
+                    f"{output}: {relation} the input {known[identity]}; choose another output, so "
                     "that neither holds the other."
                 )
 
@@ -50,30 +50,31 @@ def check_distinct(files: Iterable[Path | None], folders: Iterable[Path | None] 
     Raises:
         OutputError: naming both.
     """
-    places = [(path, _Place(path)) for path in files if path is not None]
-    others = [(path, _Place(path)) for path in folders if path is not None]
-    for index, (path, place) in enumerate(places):
-        for other, theirs in (*places[index + 1 :], *others, *places[:index]):
-            if place.itself & (theirs.itself | theirs.above):
+    located = [(path, _Location(path)) for path in files if path is not None]
+    others = [(path, _Location(path)) for path in folders if path is not None]
+    for index, (path, location) in enumerate(located):
+        for other, of_other in (*located[index + 1 :], *others, *located[:index]):
+            if location.itself & (of_other.itself | of_other.above):
                 raise OutputError(
                     f"{path}: is the name of another output ({other}), or of a folder above it; "
                     "choose another one."
                 )
 
 
-class _Place:
-    """Where a path leads, and all folders above it, as they can be told apart on the disk."""
+class _Location:
+    """The identities on disk of what a path leads to, and of all folders above it."""
 
     def __init__(self, path: Path) -> None:
         real = Path(os.path.realpath(path))
-        self.itself = _names(real)
-        self.above = set().union(*map(_names, real.parents))
+        self.itself = _identities(real)
+        self.above = set().union(*map(_identities, real.parents))
 
 
-def _names(path: Path) -> set[object]:
-    """Return what a path is known by: its name, and its number on the disk if it exists."""
+def _identities(path: Path) -> set[object]:
+    """Return what identifies a path: its name, and its device and inode if it exists."""
     try:
         status = path.stat()
-    except OSError:  # not there (yet)
+    except OSError:  # it does not exist yet
         return {str(path)}
+    # The inode is 0 where the file system has none; then only the name can be compared.
     return {str(path), (status.st_dev, status.st_ino)} if status.st_ino else {str(path)}

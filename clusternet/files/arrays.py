@@ -15,7 +15,7 @@ from clusternet.foreign_errors import reason
 from clusternet.text_files import taken_apart
 from clusternet.types import AnyArray
 
-# of damaged headers of arrays, which NumPy reads as Python's literals
+# Raised for damaged headers, because NumPy parses the header of an array as a Python literal.
 _DAMAGED = (EOFError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError)
 
 
@@ -45,7 +45,7 @@ def read_arrays(path: Path) -> dict[str, AnyArray]:
 
 
 def _check_sizes(num_bytes: int, archive: zipfile.ZipFile) -> None:
-    """Refuse a small file that would become a large one in memory; we never compress."""
+    """Refuse compressed files: a small one could become huge arrays, and we never compress."""
     if sum(entry.file_size for entry in archive.infolist()) > num_bytes:
         raise ValueError("it is compressed")
 
@@ -56,8 +56,8 @@ def check_array(name: str, array: AnyArray, shape: tuple[int, ...], kinds: str) 
     Args:
         name: for the message.
         array: the array.
-        shape: it should have.
-        kinds: codes of NumPy: ``f`` for fractions, ``iu`` for whole numbers.
+        shape: the shape that it should have.
+        kinds: accepted kinds of NumPy's types: ``f`` for fractions, ``iu`` for whole numbers.
     """
     if array.shape != shape or array.dtype.kind not in kinds:
         raise ValueError(f"{name} is {array.shape} of {array.dtype}, expected {shape}")

@@ -1,4 +1,4 @@
-"""Search folders: linked folders are followed, each once, and what is passed over is kept."""
+"""Search folders: linked folders are followed once, and files that are left out are listed."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ _NAMED = 3  # files that a message names
 
 @dataclass
 class Search:
-    """What lies below a folder."""
+    """The files below a folder, and what was left out."""
 
     files: list[Path] = field(default_factory=list)
     """Sorted; hidden files are not among them."""
     hidden: list[Path] = field(default_factory=list)
-    """Files and folders whose name starts with a dot; nothing below them was searched."""
+    """Files and folders whose name starts with a dot. Hidden folders are not searched."""
     broken: list[Path] = field(default_factory=list)
-    """Links that lead nowhere."""
+    """Links whose target does not exist, and what is neither file nor folder."""
     forbidden: list[Path] = field(default_factory=list)
-    """Folders that may not be read."""
+    """Folders that this user has no permission to read."""
 
 
 def search_folder(folder: Path) -> Search:
     """Find all files below a folder.
 
     Linked folders are followed. A folder that is reached twice, by links or in a loop, is searched
-    once: by its own name if that lies below ``folder``.
+    once. Its files are listed under its own name if that lies below ``folder``.
     """
-    found = Search()
+    search = Search()
     seen: set[tuple[int, int]] = set()
+    # Linked folders wait until all others are searched, which lists those under their own names.
     own, linked = deque([folder]), deque[Path]()
     while own or linked:
         current = own.popleft() if own else linked.popleft()
@@ -41,28 +42,28 @@ def search_folder(folder: Path) -> Search:
             status = current.stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
-            entries = sorted(current.iterdir())  # of two links to a folder the first counts
-            # fails where a folder lets its names be read, but nothing else
+            entries = sorted(current.iterdir())  # so the first of two links to a folder counts
+            # is_dir fails in a folder with the permission to read (names) but not to search.
             is_folder = {path: path.is_dir() for path in entries}
         except OSError as error:
             forbidden = isinstance(error, PermissionError)
-            (found.forbidden if forbidden else found.broken).append(current)
+            (search.forbidden if forbidden else search.broken).append(current)
             continue
         seen.add((status.st_dev, status.st_ino))
         for path in entries:
             if path.name.startswith("."):
-                found.hidden.append(path)
+                search.hidden.append(path)
             elif is_folder[path]:
                 (linked if path.is_symlink() else own).append(path)
             else:
-                (found.files if path.is_file() else found.broken).append(path)
-    for paths in (found.files, found.hidden, found.broken, found.forbidden):
+                (search.files if path.is_file() else search.broken).append(path)
+    for paths in (search.files, search.hidden, search.broken, search.forbidden):
         paths.sort()
-    return found
+    return search
 
 
 def check_readable(folder: Path, search: Search, kind: type[ClusterNetError]) -> None:
-    """Refuse a folder that may not be read itself."""
+    """Raise an error of this kind if the user has no permission to read the folder itself."""
     if search.forbidden == [folder]:
         raise kind(f"{folder}: cannot be read (no permission).")
 
@@ -75,12 +76,12 @@ def first_names(paths: Sequence[Path], folder: Path) -> str:
 
 def endings(paths: Iterable[Path]) -> str:
     """Return the different endings of files, for a message."""
-    found = sorted({path.suffix.lower() or "(none)" for path in paths})
-    return ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+    suffixes = sorted({path.suffix.lower() or "(none)" for path in paths})
+    return ", ".join(suffixes[:8]) + (", ..." if len(suffixes) > 8 else "")
 
 
 def same_file_groups(paths: Iterable[Path]) -> list[list[Path]]:
-    """Return paths in groups that are one file, by hard or symbolic links; its own name first."""
+    """Group paths that lead to the same file by hard or symbolic links; links come last."""
     groups: dict[tuple[int, int], list[Path]] = {}
     for path in paths:
         status = path.stat()

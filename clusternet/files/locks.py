@@ -1,8 +1,8 @@
-"""Outputs that one process writes at a time, and what those that were killed left behind.
+"""Locks of outputs: one process writes an output at a time, and leftovers of others are removed.
 
-The lock of an output is a small file beside it that names its owner. The system keeps it locked
-as long as the process lives, in whatever way that ends; where the disk knows no locks, the owner
-named in it is looked for.
+The lock of an output is a small file beside it that names its owner. The operating system holds
+the lock (``flock``) until the owner ends, even if it is killed. Where the disk has no locks, the
+process that the file names as its owner is looked up instead.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from clusternet.processes.owners import Owner
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open cannot be deleted: as good as a lock
+except ImportError:  # Windows: an open file cannot be deleted there, which is as good as a lock
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
@@ -37,17 +37,17 @@ _A_DAY = 86_400  # seconds
 
 
 def lock_path(output: Path) -> Path:
-    """Return where the lock of an output lies: beside it, or in a folder that can only be filled.
+    """Return the path of the lock of an output, a hidden file that `OutputLock.release` deletes.
 
-    It is hidden, and goes when it is released.
+    It lies beside the output, or inside a folder that can only be filled (see `fills_in_place`).
     """
-    place = Path(os.path.realpath(output))
-    return (place if fills_in_place(place) else place.parent) / f".{shortened(place.name)}{_ENDING}"
+    real = Path(os.path.realpath(output))
+    return (real if fills_in_place(real) else real.parent) / f".{shortened(real.name)}{_ENDING}"
 
 
 @dataclass(frozen=True)
 class _Note:
-    """What a lock says."""
+    """The content of a lock file."""
 
     owner: Owner
     host: str
@@ -56,7 +56,7 @@ class _Note:
 
     @classmethod
     def read(cls, stream: IO[bytes]) -> _Note | None:
-        """Return what stands in a lock; None if it is nothing of ours."""
+        """Return the content of a lock file; None if ClusterNet did not write it."""
         stream.seek(0)
         try:
             values = json.loads(stream.read())
@@ -80,18 +80,18 @@ class _Note:
 
 
 class OutputLock:
-    """Keeps an output for this process until it is released, or the process ends."""
+    """Reserves an output for this process until `release`, or until the process ends."""
 
     def __init__(self, path: Path, output: Path, advice: str = "") -> None:
         """Take the lock.
 
         Args:
-            path: the lock, see `lock_path`.
-            output: what it is of, for messages.
-            advice: what to do while another process has it.
+            path: the lock file, see `lock_path`.
+            output: the output that it locks, for messages.
+            advice: what users can do while another process has the lock, for messages.
 
         Raises:
-            OutputError: if another process has it, or it cannot be made.
+            OutputError: if another process has the lock, or the file cannot be written.
         """
         self._path, self._output = path, output
         self._advice = advice or "wait until it has ended, or choose another output"
@@ -107,15 +107,17 @@ class OutputLock:
         while True:
             stream = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
             try:
-                known = self._lock(stream)
+                is_locked = self._lock(stream)
+                # The owner may delete the file between our open and our flock. Then we hold the
+                # lock of a file without a name, which protects nothing.
                 with suppress(FileNotFoundError):
                     if os.path.samestat(os.fstat(stream.fileno()), self._path.stat()):
-                        self._check(_Note.read(stream), known)
+                        self._check(_Note.read(stream), is_locked)
                         return stream
             except BaseException:
                 stream.close()
                 raise
-            stream.close()  # its owner released it meanwhile
+            stream.close()  # its owner released and deleted it meanwhile; make a new one
 
     def _lock(self, stream: IO[bytes]) -> bool:
         """Lock an open file; False where the disk cannot, OutputError if another has it."""
@@ -130,11 +132,11 @@ class OutputLock:
         return True
 
     def _check(self, former: _Note | None, is_locked: bool) -> None:
-        """Refuse a lock whose former owner may be alive where we cannot see it."""
+        """Refuse a lock whose former owner may still run on another machine or in a container."""
         if former is None or former.owner.is_gone():
             return
         if is_locked and former.owner.shares_kernel:
-            return  # the system has let go of it
+            return  # this machine's system gave us the lock, so the former owner has ended
         raise self._in_use(former, f", or delete {self._path} if that process has ended")
 
     def _in_use(self, note: _Note | None, more: str = "") -> OutputError:
@@ -144,7 +146,7 @@ class OutputLock:
         )
 
     def tell(self, where: str) -> None:
-        """Leave word of where the owner can be reached, for whoever is refused."""
+        """Write into the lock where its owner can be reached, for the message to other users."""
         if self._stream is not None:
             with readable_os_errors(self._output):
                 _Note(self._note.owner, self._note.host, self._note.since, where).write(
@@ -152,24 +154,24 @@ class OutputLock:
                 )
 
     def release(self) -> None:
-        """Let others have the output; more than once does no harm."""
+        """Let other processes have the output; calling it again does nothing."""
         if self._stream is not None:
             with suppress(OSError):
                 if os.path.samestat(os.fstat(self._stream.fileno()), self._path.stat()):
                     self._path.unlink()
             self._stream.close()
             self._stream = None
-            for folder in self._made:  # nothing was written into them
+            for folder in self._made:  # fails, as it should, if files were written into it
                 with suppress(OSError):
                     folder.rmdir()
 
 
 @contextmanager
 def claimed(*outputs: Path | None) -> Iterator[None]:
-    """Keep outputs for this process until the block ends; None among them is left out.
+    """Lock outputs until the block ends; None among them is left out.
 
-    What processes that are gone left of them is cleared away first, and an output that one of
-    them had moved aside is put back.
+    First, hidden files that killed processes left beside the outputs are removed. An output that
+    such a process had moved aside is put back.
 
     Raises:
         OutputError: if another process has one, or it cannot be written.
@@ -196,52 +198,53 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def tidy(place: Path) -> None:
-    """Remove what killed processes left of an output that is locked by this one."""
-    beside = {entry: read_hidden(entry) for entry in place.parent.iterdir()}
-    unplaced = {aside(entry) for entry, found in beside.items() if found and found[0] == "part"}
-    for entry, found in beside.items():
-        if found is None:
+def tidy(output: Path) -> None:
+    """Remove the hidden files that killed processes left of an output that this one has locked."""
+    beside = {entry: read_hidden(entry) for entry in output.parent.iterdir()}
+    # While a replacement still has its hidden name, the output that it replaces is needed.
+    needed = {aside(entry) for entry, hidden in beside.items() if hidden and hidden[0] == "part"}
+    for entry, hidden in beside.items():
+        if hidden is None:
             continue
-        what, owner, name = found
-        is_of_it = name == shortened(place.name)
-        if what == "old" and is_of_it:
-            _put_back(entry, place, is_needed=entry in unplaced)
-        elif what != "old" and (is_of_it or _is_abandoned(entry, owner)):
+        kind, owner, name = hidden
+        is_of_output = name == shortened(output.name)
+        if kind == "old" and is_of_output:
+            _put_back(entry, output, is_needed=entry in needed)
+        elif kind != "old" and (is_of_output or _is_abandoned(entry, owner)):
             _remove(entry)
-    if place.is_dir():
-        tidy_inside(place)
+    if output.is_dir():
+        tidy_inside(output)
 
 
-def _put_back(old: Path, place: Path, *, is_needed: bool) -> None:
-    """Put an output back that was moved aside, unless the one that replaces it has its place."""
-    if not is_needed and os.path.lexists(place):
+def _put_back(old: Path, output: Path, *, is_needed: bool) -> None:
+    """Put an output back that was moved aside, unless its replacement has taken its name."""
+    if not is_needed and os.path.lexists(output):
         _remove(old)
         return
-    if os.path.lexists(place):  # made by others, meanwhile
-        logger.warning("%s: is an earlier %s; delete it when it is not needed.", old, place)
+    if os.path.lexists(output):  # another program wrote it meanwhile
+        logger.warning("%s: is an earlier %s; delete it when it is not needed.", old, output)
         return
-    old.rename(place)
-    logger.warning("%s: put back; a command that replaced it was killed.", place)
+    old.rename(output)
+    logger.warning("%s: put back; a command that replaced it was killed.", output)
 
 
 def tidy_inside(folder: Path) -> None:
-    """Remove what killed processes left in a folder, and finish what one began to fill it with."""
+    """Remove hidden files of killed processes in a folder; finish moving files up into it."""
     for above, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             entry = Path(above, name)
-            found = read_hidden(entry)
-            if found is None or not _is_abandoned(entry, found[1]):
+            hidden = read_hidden(entry)
+            if hidden is None or not _is_abandoned(entry, hidden[1]):
                 continue
-            if found[0] == "move" and entry.parent == folder:
+            if hidden[0] == "move" and entry.parent == folder:
                 finish_filling(entry, folder)
-            elif found[0] in ("part", "probe"):
+            elif hidden[0] in ("part", "probe"):
                 _remove(entry)
         folders[:] = [name for name in folders if not name.startswith(".")]
 
 
 def _is_abandoned(entry: Path, owner: Owner) -> bool:
-    """Tell whether nobody writes a hidden file any more; of other machines, by its age."""
+    """Tell whether the owner of a hidden file has ended; if that cannot be told, by its age."""
     gone = owner.is_gone()
     return time.time() - entry.lstat().st_mtime > _A_DAY if gone is None else gone
 

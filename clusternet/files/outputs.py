@@ -1,8 +1,8 @@
-"""Outputs that appear whole or not at all, and never in place of what others made.
+"""Write outputs that appear complete or not at all, and never replace files of others.
 
-An output is written as a hidden sibling first and then renamed. Nothing is replaced unless it
-carries the mark of the same kind of output (`Kind`), and a folder that is replaced hands on
-whatever in it is not ours.
+An output is written under a hidden name beside its own and then renamed. A file or folder is
+replaced only if it carries the mark of the same kind of output (`Kind`). When a folder is
+replaced, the files in it that ClusterNet did not write are kept.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from clusternet.files.placing import (
 from clusternet.foreign_errors import is_foreign, reason
 
 KIND_TAG = "CLUSTERNET_KIND"
-"""Metadata of maps and GeoPackages: what they are of, and that ClusterNet wrote them."""
+"""Metadata item of maps and GeoPackages: their kind, which shows that ClusterNet wrote them."""
 
-_HARDLY_ANY = 2**18  # bytes that are free on a disk that is full
-_SHOWN = 3  # names of what was found, in a message
+_FULL_BELOW = 2**18  # a disk with fewer free bytes counts as full: the failed write took some
+_SHOWN = 3  # entries of a folder that a message names
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file or folder that ClusterNet writes, and how to know one again."""
+    """A kind of file or folder that ClusterNet writes, and how to recognise one."""
 
     name: str
     """As it stands in messages: ``run folder``."""
     is_one: Callable[[Path], bool]
-    """Tells whether what lies at a path carries our mark; may fail where it cannot be read."""
+    """Tells whether the file or folder at a path carries our mark; may raise if it is another."""
     made: Callable[[Path], Callable[[str], bool]] | None = None
     """Of a folder: tells for each path in it, relative with ``/``, whether ClusterNet wrote it.
     None for a file."""
@@ -63,7 +63,7 @@ class Kind:
             return path.is_dir() == self.is_folder and self.is_one(path)
         except ClusterNetError:
             return False
-        except Exception as error:  # whatever a library says of a file that is not ours
+        except Exception as error:  # libraries raise many errors for files of another form
             if is_foreign(error):
                 return False
             raise
@@ -72,12 +72,12 @@ class Kind:
 def check_new(
     path: Path, *, kind: Kind, overwrite: bool, hint: str = "--overwrite replaces it"
 ) -> None:
-    """Refuse a path that is taken, unless ``overwrite`` may replace what is there.
+    """Refuse a path that exists, unless ``overwrite`` is set and it may be replaced.
 
     An empty folder counts as absent where a folder is to be written.
 
     Raises:
-        OutputError: saying what is there, and what to do.
+        OutputError: saying what exists there, and what to do.
     """
     with readable_os_errors(path):
         if not path.exists():
@@ -95,14 +95,14 @@ def check_new(
 
 
 def _check_replaceable(path: Path, kind: Kind) -> None:
-    """Refuse what can be added to, but not replaced as a whole."""
-    place = Path(os.path.realpath(path))
-    if kind.is_folder and fills_in_place(place):
+    """Refuse a folder or file that can be written to, but not replaced as a whole."""
+    real_path = Path(os.path.realpath(path))
+    if kind.is_folder and fills_in_place(real_path):
         raise OutputError(
             f"{path}: is mounted, or the folder above it cannot be written, so it cannot be "
             f"replaced as a whole; empty it by hand, or name a folder inside it."
         )
-    if not kind.is_folder and place.is_file() and is_mount(place):
+    if not kind.is_folder and real_path.is_file() and is_mount(real_path):
         raise OutputError(
             f"{path}: is mounted as a file, which cannot be replaced; mount its folder instead."
         )
@@ -149,7 +149,8 @@ def readable_os_errors(path: Path) -> Iterator[None]:
 def write_failure(path: Path, why: str) -> OutputError:
     """Return the error that says that ``path`` cannot be written.
 
-    Libraries say of a full disk what they please, and call what they write by its hidden name.
+    Libraries report a full disk in many ways, and they name the hidden file. The error says that
+    the disk is full, and names the output.
     """
     if _is_full(path):
         why = os.strerror(errno.ENOSPC)
@@ -157,53 +158,52 @@ def write_failure(path: Path, why: str) -> OutputError:
 
 
 def _is_full(path: Path) -> bool:
-    """Tell whether the disk that ``path`` is to lie on has hardly any room."""
-    there = next((above for above in path.absolute().parents if above.is_dir()), None)
+    """Tell whether the disk of ``path`` has hardly any free space."""
+    folder = next((above for above in path.absolute().parents if above.is_dir()), None)
     with suppress(OSError):
-        return there is not None and shutil.disk_usage(there).free < _HARDLY_ANY
+        return folder is not None and shutil.disk_usage(folder).free < _FULL_BELOW
     return False
 
 
 @contextmanager
 def new_file(path: Path, *, kind: Kind | None = None, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a hidden sibling of ``path`` to write to; it takes its name when all went well.
+    """Yield a hidden path beside ``path`` to write to; it is renamed to ``path`` on success.
 
-    A symbolic link stays, and what it leads to is written.
+    A symbolic link stays, and its target is written.
 
     Args:
         path: the file.
-        kind: what ``overwrite`` may replace. None stands for any file: only for the state that a
-            folder of our own keeps.
+        kind: what ``overwrite`` may replace. None allows any file, which is only right for files
+            inside a folder that ClusterNet owns.
         overwrite: replace an existing file.
 
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
     check_new(path, kind=kind or _ANY_FILE, overwrite=overwrite)
-    place = Path(os.path.realpath(path))
-    make_parent(place, path)
-    part = hidden_sibling(place)
+    real_path = Path(os.path.realpath(path))
+    make_parent(real_path, path)
+    hidden_path = hidden_sibling(real_path)
     try:
         with readable_os_errors(path):
-            yield part
-            sync_file(part)
-            part.replace(place)
-            sync_folder(place.parent)
+            yield hidden_path
+            sync_file(hidden_path)
+            hidden_path.replace(real_path)
+            sync_folder(real_path.parent)
     finally:
-        with suppress(OSError):  # a read-only disk refuses to delete even what is not there
-            part.unlink()
+        with suppress(OSError):  # a read-only disk refuses to delete even a file that is missing
+            hidden_path.unlink()
 
 
 class NewFolder:
-    """A folder that is written beside its place, and takes it when it is complete.
+    """A folder that is written under a hidden name and renamed when it is complete.
 
-    A symbolic link stays, and what it leads to is written. Files in a folder that is replaced
-    that ClusterNet did not write are there again in the new one. A folder that something is
-    mounted at is filled.
+    A symbolic link stays, and its target is written. If a folder is replaced, the files in it that
+    ClusterNet did not write are kept. A mount point cannot be replaced; it is filled instead.
     """
 
     def __init__(self, path: Path, *, kind: Kind, overwrite: bool = False) -> None:
-        """Make an empty hidden folder, ``part``.
+        """Make an empty hidden folder, ``hidden_path``.
 
         Args:
             path: the folder.
@@ -215,59 +215,60 @@ class NewFolder:
         """
         self.path, self._kind, self._overwrite = path, kind, overwrite
         check_new(path, kind=kind, overwrite=overwrite)
-        place = Path(os.path.realpath(path))
-        make_parent(place, path)
-        self._fills = fills_in_place(place)
-        self._place = place
-        self.part = hidden_sibling(place / place.name if self._fills else place)
+        real_path = Path(os.path.realpath(path))
+        make_parent(real_path, path)
+        self._fills = fills_in_place(real_path)
+        self._real_path = real_path
+        inside = real_path / real_path.name
+        self.hidden_path = hidden_sibling(inside if self._fills else real_path)
         with readable_os_errors(path):
-            self.part.mkdir()
+            self.hidden_path.mkdir()
 
     def prepare(self) -> None:
-        """Put on the disk what was written, with all that is handed on to it.
+        """Add the files of others that are kept, and sync the hidden folder to the disk.
 
         Raises:
-            OutputError: if something else came to its place meanwhile, or it cannot be written.
+            OutputError: if another program made ``path`` meanwhile, or writing fails.
         """
         with readable_os_errors(self.path):
             check_new(self.path, kind=self._kind, overwrite=self._overwrite)
-            if self._place.is_dir() and self._kind.made is not None and not self._fills:
-                hand_on(self._place, self.part, self._kind.made(self._place))
-            sync_tree(self.part)
+            if self._real_path.is_dir() and self._kind.made is not None and not self._fills:
+                hand_on(self._real_path, self.hidden_path, self._kind.made(self._real_path))
+            sync_tree(self.hidden_path)
 
     def put(self) -> None:
-        """Give it its name, in place of what it replaces, once it is prepared.
+        """Rename the prepared folder to ``path``, which replaces a folder of that name.
 
         Raises:
-            OutputError: if that cannot be done.
+            OutputError: if that fails.
         """
         with readable_os_errors(self.path):
             if self._fills:
-                fill(self.part, self._place)
+                fill(self.hidden_path, self._real_path)
             else:
-                put_folder(self.part, self._place)
+                put_folder(self.hidden_path, self._real_path)
 
     def discard(self) -> None:
-        """Remove what was written, if it was not put in place."""
-        shutil.rmtree(self.part, ignore_errors=True)
+        """Remove the hidden folder, unless `put` has renamed it."""
+        shutil.rmtree(self.hidden_path, ignore_errors=True)
 
 
 @contextmanager
 def new_folder(path: Path, *, kind: Kind, overwrite: bool = False) -> Iterator[Path]:
-    """Yield an empty hidden folder to fill; see `NewFolder`, which is put when all went well.
+    """Yield an empty hidden folder to fill; it is renamed to ``path`` on success, see `NewFolder`.
 
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
-    with new_folders([path], kind=kind, overwrite=overwrite) as parts:
-        yield parts[0]
+    with new_folders([path], kind=kind, overwrite=overwrite) as hidden_paths:
+        yield hidden_paths[0]
 
 
 @contextmanager
 def new_folders(
     paths: Sequence[Path], *, kind: Kind, overwrite: bool = False
 ) -> Iterator[list[Path]]:
-    """Yield an empty hidden folder for each path; they are put one right after the other.
+    """Yield an empty hidden folder for each path; on success all are renamed, one by one.
 
     Raises:
         OutputError: if one exists and may not be replaced, or writing fails.
@@ -277,7 +278,8 @@ def new_folders(
         for path in paths:
             folders.append(NewFolder(path, kind=kind, overwrite=overwrite))
         with readable_os_errors(paths[0]):
-            yield [folder.part for folder in folders]
+            yield [folder.hidden_path for folder in folders]
+        # First all are prepared, which may fail, then all renamed: all of them appear, or none.
         for folder in folders:
             folder.prepare()
         for folder in folders:
@@ -288,26 +290,28 @@ def new_folders(
 
 
 def check_writable(path: Path) -> None:
-    """Raise OutputError if nothing can be created at ``path``: before work, not after it."""
+    """Raise OutputError if nothing can be created at ``path``. Called before the work starts."""
     _probe(path, Path(os.path.realpath(path)))
 
 
 def check_open_folder(path: Path) -> None:
     """Raise OutputError if no file can be added to a folder, which need not exist."""
-    place = Path(os.path.realpath(path))
+    real_path = Path(os.path.realpath(path))
     with readable_os_errors(path):
-        there = place.exists()
-    _probe(path, place / "probe" if there else place)
+        exists = real_path.exists()
+    _probe(path, real_path / "probe" if exists else real_path)
 
 
-def _probe(path: Path, place: Path) -> None:
-    made = [folder for folder in place.parents if not folder.exists()]
-    make_parent(place, path)
-    probe = hidden_sibling(place / place.name if fills_in_place(place) else place, "probe")
+def _probe(path: Path, real_path: Path) -> None:
+    """Make and remove a hidden folder: permissions alone do not tell whether that is possible."""
+    made = [folder for folder in real_path.parents if not folder.exists()]
+    make_parent(real_path, path)
+    inside = real_path / real_path.name
+    probe = hidden_sibling(inside if fills_in_place(real_path) else real_path, "probe")
     try:
         with readable_os_errors(path):
             probe.mkdir()
-            with suppress(FileNotFoundError):  # whoever has the lock clears up
+            with suppress(FileNotFoundError):  # another process may tidy it away first
                 probe.rmdir()
     finally:  # a command that is refused later leaves no empty folders behind
         for folder in made:

@@ -18,7 +18,7 @@ NODATA_COLOUR = (225, 225, 225)
 """RGB of pixels without data, in every picture."""
 
 _PERCENTILES = (2, 98)
-_ENOUGH = 128  # an 8-bit image that spans this many of its 256 values is left as it is
+_ENOUGH = 128  # an 8-bit image that spans this many of its 256 values is not stretched
 _MOST_SAMPLES = 500_000  # pixels that percentiles are taken from
 _CAPTION_HEIGHT, _CAPTION_SIZE = 22, 14  # pixels
 _SIGNATURE = "Software", "ClusterNet"
@@ -58,6 +58,7 @@ def stretch(
 
 def _spread(shown: AnyArray, values: AnyArray) -> UInt8Array:
     """Stretch bands (rows, cols, bands) to 8 bits by their valid values (pixels, bands)."""
+    # Percentiles sort the values, so a regular sample keeps this fast on large images.
     step = max(1, len(values) // _MOST_SAMPLES)
     sample = values[::step].astype(np.float64)
     low, high = np.percentile(sample, _PERCENTILES, axis=0)
@@ -148,19 +149,19 @@ def _with_captions(picture: UInt8Array, lefts: list[int], captions: Sequence[str
 
 
 def signature() -> PngInfo:
-    """Return what says in a PNG that it is ours."""
+    """Return the PNG metadata that shows that ClusterNet wrote a file."""
     info = PngInfo()
     info.add_text(*_SIGNATURE)
     return info
 
 
 def is_our_png(path: Path, *, unsigned: bool = False) -> bool:
-    """Tell whether a file is a PNG of ours.
+    """Tell whether a file is a PNG that ClusterNet wrote.
 
     Args:
         path: the file.
-        unsigned: take also what looks like a cluster map of earlier versions: our colours, or 16
-            bits.
+        unsigned: accept also cluster maps of earlier versions, which have no signature but our
+            colours, or 16 bits.
     """
     try:
         with Image.open(path, formats=("PNG",)) as image:
@@ -168,7 +169,8 @@ def is_our_png(path: Path, *, unsigned: bool = False) -> bool:
                 return True
             colours = bytes(image.getpalette() or ())[: len(_COLOURS)]
             return unsigned and (colours == _COLOURS or image.mode.startswith("I"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # as Pillow says it
+    # all of these are raised by Pillow for damaged files
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
 
 
@@ -189,5 +191,5 @@ def save_png(
     Raises:
         OutputError: if it exists and may not be replaced, or cannot be written.
     """
-    with new_file(path, kind=kind, overwrite=overwrite) as part:
-        Image.fromarray(picture).save(part, format="PNG", pnginfo=signature())
+    with new_file(path, kind=kind, overwrite=overwrite) as hidden_path:
+        Image.fromarray(picture).save(hidden_path, format="PNG", pnginfo=signature())

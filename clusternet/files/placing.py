@@ -1,4 +1,4 @@
-"""How outputs get their names: hidden first, put on the disk, and then in place at once."""
+"""How outputs get their names: written under a hidden name, synced to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -23,40 +23,41 @@ logger = logging.getLogger(__name__)
 _HIDDEN = re.compile(r"\.(part|old|move|probe)-([0-9a-f]{18}-\d+-\d+)-[0-9a-f]{6}\.(.+)", re.S)
 _PREFIX = re.compile(r"\.(part|old|move|probe)-[0-9a-f]{18}-\d+-\d+-[0-9a-f]{6}\.")
 _SHOWN = 3  # names of what was kept, in a message
-_NOBODYS = {".DS_Store", "Thumbs.db", "desktop.ini"}
-"""What file managers leave behind in every folder that is looked at."""
-_ROOM = 255 - 75  # bytes that are left of the longest file name
-_MANY_FILES = 32  # from here on the disk is asked once for all
-_EXCHANGE = 2  # of renameat2 and renamex_np alike
+_OF_FILE_MANAGERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""Files that file managers make in every folder that they show."""
+_NAME_BYTES = 255 - 75  # of the longest file name (255 bytes) the hidden prefix takes up to 75
+_MANY_FILES = 32  # from this number of files on, one call syncs the whole disk
+_EXCHANGE = 2  # RENAME_EXCHANGE of renameat2 (Linux), RENAME_SWAP of renamex_np (macOS)
 
 
-def hidden_sibling(place: Path, what: str = "part") -> Path:
-    """Return a name beside ``place`` that no other process, container or machine has.
+def hidden_sibling(output: Path, kind: str = "part") -> Path:
+    """Return a hidden path beside ``output`` that no other process, container or machine uses.
 
-    The name stays last, because several libraries choose the format by its ending.
+    The name of the output stays last, because several libraries choose the format by its ending.
     """
-    start = f".{what}-{Owner.this().token}-{secrets.token_hex(3)}."
-    return place.with_name(start + shortened(place.name))
+    start = f".{kind}-{Owner.this().token}-{secrets.token_hex(3)}."
+    return output.with_name(start + shortened(output.name))
 
 
 def without_hiding(text: str) -> str:
-    """Return a text in which files are called as they will be."""
+    """Return a message without the hidden prefixes of the file names in it."""
     return _PREFIX.sub("", text)
 
 
 def shortened(name: str) -> str:
-    """Return a file name, or one as good for it that there is room for behind what hides it."""
+    """Return a file name, or its hash and end if the hidden prefix would make it too long."""
     whole = os.fsencode(name)
-    if len(whole) <= _ROOM:
+    if len(whole) <= _NAME_BYTES:
         return name
-    return hashlib.sha256(whole).hexdigest()[:16] + whole[16 - _ROOM :].decode(errors="ignore")
+    end = whole[16 - _NAME_BYTES :].decode(errors="ignore")
+    return hashlib.sha256(whole).hexdigest()[:16] + end
 
 
 def read_hidden(path: Path) -> tuple[str, Owner, str] | None:
-    """Return what a hidden file is, whose, and of which name; None if it is none of these."""
-    found = _HIDDEN.fullmatch(path.name)
-    owner = Owner.parse(found[2]) if found else None
-    return None if found is None or owner is None else (found[1], owner, found[3])
+    """Return (kind, owner, name of the output) of a hidden file; None for other files."""
+    match = _HIDDEN.fullmatch(path.name)
+    owner = Owner.parse(match[2]) if match else None
+    return None if match is None or owner is None else (match[1], owner, match[3])
 
 
 def sync_file(path: Path) -> None:
@@ -65,7 +66,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Return once the names in a folder are on the disk; not all systems can say so."""
+    """Return once the names in a folder are on the disk; Windows cannot sync folders."""
     if sys.platform != "win32":
         with suppress(PermissionError):  # a folder may be written and not read
             _sync(path, os.O_RDONLY)
@@ -76,7 +77,8 @@ def _sync(path: Path, flags: int) -> None:
     try:
         os.fsync(stream)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # as of network disks
+        # some network disks cannot sync
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
             raise
     finally:
         os.close(stream)
@@ -99,7 +101,8 @@ def sync_tree(folder: Path) -> None:
 
 
 def _sync_disk(path: Path) -> bool:
-    """Put everything on the disk that ``path`` lies on; False where there is no such call."""
+    """Sync the whole disk that ``path`` lies on; False where the system has no such call."""
+    # One syncfs is much faster than an fsync of each file, which waits for the disk every time.
     call = (
         getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if os.name == "posix" else None
     )
@@ -115,14 +118,14 @@ def _sync_disk(path: Path) -> bool:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two names at once; False where the system or the disk cannot."""
+    """Exchange two names in one atomic step; False where the system or the disk cannot."""
     if os.name != "posix":
         return False
     library = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(one), os.fsencode(other)
     if hasattr(library, "renameat2"):
-        here = -100  # names are taken from the working directory on
-        failed = library.renameat2(here, names[0], here, names[1], _EXCHANGE)
+        at_cwd = -100  # AT_FDCWD: relative names start at the working directory
+        failed = library.renameat2(at_cwd, names[0], at_cwd, names[1], _EXCHANGE)
     elif hasattr(library, "renamex_np"):
         failed = library.renamex_np(*names, _EXCHANGE)
     else:
@@ -135,48 +138,51 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(other))
 
 
-def aside(part: Path) -> Path:
-    """Return where what ``part`` replaces waits until ``part`` has its name."""
-    return part.with_name(part.name.replace(".part-", ".old-", 1))
+def aside(hidden_path: Path) -> Path:
+    """Return the hidden name of a replaced output until ``hidden_path`` has taken its name."""
+    return hidden_path.with_name(hidden_path.name.replace(".part-", ".old-", 1))
 
 
-def put_folder(part: Path, place: Path) -> None:
-    """Give a finished folder its name; what was there is removed once it is."""
-    if not place.exists() or not any(place.iterdir()):
+def put_folder(hidden_path: Path, output: Path) -> None:
+    """Rename a finished folder to its name; a folder that had that name is removed after."""
+    if not output.exists() or not any(output.iterdir()):
         with suppress(FileNotFoundError):
-            place.rmdir()
-        part.rename(place)
-    elif exchange(part, place):
-        shutil.rmtree(part, ignore_errors=True)
+            output.rmdir()
+        hidden_path.rename(output)
+    elif exchange(hidden_path, output):
+        shutil.rmtree(hidden_path, ignore_errors=True)
     else:
-        old = aside(part)
-        place.rename(old)
-        part.rename(place)
-        sync_folder(place.parent)
+        old = aside(hidden_path)
+        output.rename(old)
+        hidden_path.rename(output)
+        sync_folder(output.parent)
         shutil.rmtree(old, ignore_errors=True)
-    sync_folder(place.parent)
+    sync_folder(output.parent)
 
 
 def is_mount(path: Path) -> bool:
     """Tell whether something is mounted at ``path``, a folder of the same disk included."""
+    # ismount compares the devices of a folder and its parent, so it misses bind mounts of one
+    # disk, which containers use. /proc/self/mountinfo lists them.
     if os.path.ismount(path):
         return True
     try:
         text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return False
-    places = (re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), line.split()[4])
-              for line in text.splitlines())  # fmt: skip
-    return str(path) in places
+    # it writes spaces and other separators as octal escapes: \040
+    mount_points = (re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), line.split()[4])
+                    for line in text.splitlines())  # fmt: skip
+    return str(path) in mount_points
 
 
-def fills_in_place(place: Path) -> bool:
-    """Tell whether a folder can only be filled, and neither made nor replaced."""
-    return place.is_dir() and (is_mount(place) or not os.access(place.parent, os.W_OK | os.X_OK))
+def fills_in_place(folder: Path) -> bool:
+    """Tell whether a folder can be filled but not replaced: mounted, or in a read-only folder."""
+    return folder.is_dir() and (is_mount(folder) or not os.access(folder.parent, os.W_OK | os.X_OK))
 
 
 def own_entries(folder: Path) -> Iterator[Path]:
-    """Yield what a folder holds, without what is hidden by us or belongs to the disk."""
+    """Yield the entries of a folder, without our hidden files and locks, and ``lost+found``."""
     for entry in folder.iterdir():
         if entry.name == "lost+found" and is_mount(folder):
             continue
@@ -189,51 +195,54 @@ def is_lock(name: str) -> bool:
     return name.startswith(".") and name.endswith(".clusternet-lock")
 
 
-def fill(part: Path, place: Path) -> None:
-    """Move what is in a finished folder inside ``place`` up into it.
+def fill(hidden_path: Path, output: Path) -> None:
+    """Move the content of a finished hidden folder inside ``output`` up into it.
 
-    Once the folder is called so, `finish_filling` can go on with it after a crash.
+    The hidden folder is first renamed to a name of the kind ``move``. After a crash,
+    `finish_filling` recognises that name and moves the rest.
     """
-    moving = hidden_sibling(place / place.name, "move")
-    part.rename(moving)
-    finish_filling(moving, place)
+    moving = hidden_sibling(output / output.name, "move")
+    hidden_path.rename(moving)
+    finish_filling(moving, output)
 
 
-def finish_filling(moving: Path, place: Path) -> None:
-    """Move the rest of a finished folder up into ``place``."""
+def finish_filling(moving: Path, output: Path) -> None:
+    """Move the content that is left in the hidden folder ``moving`` up into ``output``."""
     for entry in moving.iterdir():
-        entry.rename(place / entry.name)
+        entry.rename(output / entry.name)
     moving.rmdir()
-    sync_folder(place)
+    sync_folder(output)
 
 
 def hand_on(old: Path, new: Path, is_made: Callable[[str], bool]) -> None:
-    """Bring into a new folder what is in the old one and not ours: as links, so nothing moves.
+    """Link into a new folder the files of the old one that ClusterNet did not write.
+
+    Links leave the old folder complete, should the command fail before the new one is in place.
 
     Raises:
-        OutputError: if a name of it is needed for something of ours.
+        OutputError: if such a file has the name of a new one.
     """
     kept = [
-        place
-        for place in _files_below(old)
-        if place.name not in _NOBODYS and not is_made(place.as_posix())
+        path
+        for path in _files_below(old)
+        if path.name not in _OF_FILE_MANAGERS and not is_made(path.as_posix())
     ]
-    for place in kept:
+    for path in kept:
         try:
-            (new / place).parent.mkdir(parents=True, exist_ok=True)
-            _link(old / place, new / place)
+            (new / path).parent.mkdir(parents=True, exist_ok=True)
+            _link(old / path, new / path)
         except (FileExistsError, NotADirectoryError):
             raise OutputError(
-                f"{old / place}: is not of ClusterNet, and in the way of a new file; move it away."
+                f"{old / path}: is not of ClusterNet, and in the way of a new file; move it away."
             ) from None
     if kept:
-        shown = ", ".join(place.as_posix() for place in kept[:_SHOWN])
+        shown = ", ".join(path.as_posix() for path in kept[:_SHOWN])
         more = f" and {len(kept) - _SHOWN} more" if len(kept) > _SHOWN else ""
         logger.warning("%s: kept %s%s, which ClusterNet did not write.", old, shown, more)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder, relative to it; links as they are, empty folders too."""
+    """Yield the files, links and empty folders below a folder, relative to it."""
 
     def fail(error: OSError) -> None:
         raise error
@@ -248,7 +257,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the disk knows no such thing."""
+    """Make a hard link to a file, or copy it where the disk has no hard links."""
     if source.is_dir() and not source.is_symlink():
         target.mkdir(exist_ok=True)
         return

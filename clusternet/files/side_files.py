@@ -1,7 +1,7 @@
-"""Files beside an output that speak of it (``.qml``, ``.aux.xml``): ours are signed, others stay.
+"""Sidecar files that describe an output (``.qml``, ``.aux.xml``): only ours are ever replaced.
 
-The signature is made of the content and of the name of the output, so that a side file that was
-edited, or that belongs to another output of the same stem, is not taken for ours.
+Ours carry a signature made from their content and the name of the output. A sidecar file that was
+edited, or that belongs to another output of the same stem, does not match it and is kept.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 def signature(of: Path, content: bytes) -> str:
-    """Return what signs the side file of ``of`` that says ``content``."""
+    """Return the signature of a sidecar file with this content, beside the output ``of``."""
     return hashlib.sha256(of.name.encode() + b"\0" + content).hexdigest()[:16]
 
 
 def check_side_file(path: Path, *, is_ours: bool, overwrite: bool) -> None:
-    """Refuse a side file of ours that may not be replaced; others are no obstacle.
+    """Refuse a sidecar file of ours that may not be replaced; one of others is no obstacle.
 
     Raises:
-        OutputError: if ours is there and ``overwrite`` is false.
+        OutputError: if it exists, is ours, and ``overwrite`` is false.
     """
     if path.exists() and is_ours and not overwrite:
         raise OutputError(f"{path}: exists already; --overwrite replaces it.")
@@ -37,13 +37,13 @@ def check_side_file(path: Path, *, is_ours: bool, overwrite: bool) -> None:
 def new_side_file(
     path: Path, *, is_ours: bool, overwrite: bool, lacks: str
 ) -> Iterator[Path | None]:
-    """Yield a hidden sibling to write, as `new_file`, or None where the file of others stays.
+    """Yield a hidden path to write to, as `new_file` does; None where a file of others is kept.
 
     Args:
-        path: the side file.
-        is_ours: of what lies there now.
-        overwrite: replace ours.
-        lacks: what the output is without, for the log.
+        path: the sidecar file.
+        is_ours: whether ClusterNet wrote the file that exists now.
+        overwrite: replace a file of ours.
+        lacks: what the output lacks without it, for the warning.
 
     Raises:
         OutputError: as of `check_side_file`, or if it cannot be written.
@@ -53,5 +53,5 @@ def new_side_file(
         logger.warning("%s: kept, since ClusterNet did not write it; %s.", path, lacks)
         yield None
         return
-    with new_file(path, overwrite=True) as part:
-        yield part
+    with new_file(path, overwrite=True) as hidden_path:
+        yield hidden_path

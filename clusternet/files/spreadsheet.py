@@ -17,5 +17,5 @@ def as_cell(text: str) -> str:
 
 
 def from_cell(cell: str) -> str:
-    """Return the text of a cell that `as_cell` made, or of any other cell as it stands."""
+    """Return the text of a cell that `as_cell` made; other cells are returned unchanged."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -1,4 +1,4 @@
-"""Which files a virtual raster (``.vrt``) is made of, without opening it as a raster."""
+"""The source files of a virtual raster (``.vrt``), read without opening it as a raster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_BYTES = 2**27  # of a .vrt; mosaics of 100,000 tiles have less
 def read_sources(path: Path) -> list[tuple[ElementTree.Element, Path]] | None:
     """Return the elements of a ``.vrt`` that name a file, and the real path of each file.
 
-    None for other files, and for what cannot be read: opening it will say so.
+    None for other files, and for files that cannot be read, which opening them will report.
     """
     try:
         if path.suffix.lower() != ".vrt" or path.stat().st_size > _MOST_BYTES:
@@ -24,29 +24,32 @@ def read_sources(path: Path) -> list[tuple[ElementTree.Element, Path]] | None:
         root = ElementTree.parse(path).getroot()  # noqa: S314
     except (ElementTree.ParseError, LookupError, OSError, ValueError):
         return None
-    found = []
+    sources = []
     for parent in root.iter():
         for name in parent.findall("SourceFilename") + parent.findall("SourceDataset"):
+            # an <Overview> names a smaller copy of a band that the other elements describe
             if name.text and parent.tag != "Overview":
-                place = Path(_PAGE.sub("", name.text.strip()))
+                source = Path(_PAGE.sub("", name.text.strip()))
                 if name.get("relativeToVRT", "0") == "1":
-                    place = path.parent / place
-                found.append((parent, Path(os.path.realpath(place))))
-    return found
+                    source = path.parent / source
+                sources.append((parent, Path(os.path.realpath(source))))
+    return sources
 
 
 def with_sources(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
-    """Yield all that is read where ``paths`` are: each path, and what virtual rasters consist of.
+    """Yield each path with itself, and each virtual raster with all of its source files.
+
+    A source may be a virtual raster in turn.
 
     Yields:
-        (the path among ``paths``, what is read for it).
+        (one of ``paths``, a file that is read for it).
     """
     for path in paths:
         yield path, path
         left = [*path.rglob("*.vrt")] if path.is_dir() else [path]
         seen = set(left)
         while left:
-            inner = {place for _, place in read_sources(left.pop()) or ()} - seen
+            inner = {source for _, source in read_sources(left.pop()) or ()} - seen
             seen |= inner
             left += inner
-            yield from ((path, place) for place in inner)
+            yield from ((path, source) for source in inner)

@@ -77,7 +77,7 @@ class Training:
     @property
     def folder(self) -> Path:
         """Where the run is written."""
-        return self.output if self.waiting is None else self.waiting.part
+        return self.output if self.waiting is None else self.waiting.hidden_path
 
     def complete(self, checkpoint: Checkpoint | None, *, overwrite: bool) -> None:
         """Start, or go on from a checkpoint, and run the epochs that are left.
