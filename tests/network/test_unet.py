@@ -275,6 +275,33 @@ def test_filters_leave_out_what_only_uncovered_pixels_need() -> None:
         assert model.get_layer("within_reach").cropping == ((read, read), (read, read))
 
 
+def test_a_labeller_starts_with_an_offset_of_zero() -> None:
+    labeller = build_labeller(build_network(1, 3, shape=(32, 32), **SMALL), 3)
+    (offset,) = labeller.get_layer("offset").weights
+    assert offset.name == "offset" and offset.shape == (6,)
+    assert not keras.ops.convert_to_numpy(offset).any()
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("num_clusters", [2, 5])
+def test_the_head_takes_the_largest_probability_and_its_lead(
+    monkeypatch: pytest.MonkeyPatch, backend: str, num_clusters: int
+) -> None:
+    network = build_network(2, num_clusters, shape=(16, 32), **SMALL)
+    pixels = np.random.default_rng(0).normal(size=(2, 16, 32, 2)).astype(np.float32)
+    logits = np.asarray(network(pixels)).astype(float)
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)  # each has a quick way
+    found = build_predictor(network, None, confidence=True)(pixels)
+    assert set(found) == {"labels", "confidence"}
+    labels = np.asarray(found["labels"])
+    np.testing.assert_array_equal(labels, logits.argmax(axis=-1))
+    assert labels.dtype == np.int32
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    best = np.sort(shares, axis=-1)
+    np.testing.assert_allclose(found["confidence"], best[..., -1] - best[..., -2], atol=1e-5)
+    assert set(build_predictor(network, None)(pixels)) == {"labels"}
+
+
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
     """A network, pixels, what filters and network say of them, and a codebook of that."""
@@ -307,18 +334,6 @@ def test_all_models_describe_pixels_alike(described: dict[str, Any]) -> None:
     for place in range(2):
         flat = features[place].reshape(-1, features.shape[-1])
         np.testing.assert_allclose(sampled[place], flat[positions[place]], atol=1e-5)
-
-
-def test_the_head_takes_the_largest_probability_and_its_lead(described: dict[str, Any]) -> None:
-    network, pixels = described["network"], described["pixels"]
-    logits = np.asarray(network(pixels)).astype(float)
-    found = build_predictor(network, None, confidence=True)(pixels)
-    assert set(found) == {"labels", "confidence"}
-    np.testing.assert_array_equal(found["labels"], logits.argmax(axis=-1))
-    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-    best = np.sort(shares, axis=-1)
-    np.testing.assert_allclose(found["confidence"], best[..., -1] - best[..., -2], atol=1e-5)
-    assert set(build_predictor(network, None)(pixels)) == {"labels"}
 
 
 def test_confidence_is_one_minus_the_ratio_of_distances(described: dict[str, Any]) -> None:
