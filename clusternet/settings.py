@@ -3,6 +3,9 @@
 A setting has one name in three places: ``patch_shape:`` in a YAML file, ``--patch_shape 512 512``
 on the command line, ``patch_shape=`` in a call. Flags win over the file, the file over defaults.
 Paths are given on the command line only.
+
+Each field says all that there is to say of a setting: its type and choices, what it is (which
+``--help`` and docs/cli.md show), what else its flag needs, and its default.
 """
 
 from __future__ import annotations
@@ -13,16 +16,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 
 from clusternet.errors import SettingsError
 from clusternet.messages import short_value
-from clusternet.nodata import NODATA_RULES, NodataChoice, NodataRule, Number
+from clusternet.nodata import NodataChoice, NodataRule, Number
 from clusternet.text_files import read_text, taken_apart
 from clusternet.value_types import check_types
-from clusternet.windows import EDGES, Edge, Shape
+from clusternet.windows import Edge, Shape
 
 Padding = Literal["same", "valid"]
 ClusterScope = Literal["epoch", "batch"]
@@ -37,59 +40,69 @@ _EPOCHS_A_PASS = 3
 """Epochs that see all patches once, where they are too few for ``epoch_megapixels``."""
 
 
+NodataValue = Annotated[
+    Number | None,
+    "value that marks pixels without data, instead of what the files say; 0 makes black nodata",
+    {"metavar": "X"},
+]
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Everything about a training run but its paths."""
+    """Everything about a training run but its paths; shapes are (rows, cols)."""
 
-    img_shape: Shape | None = None
-    """(rows, cols) that patches are resized to; None keeps their own shape."""
-    num_clusters: int = 100
-    """Clusters, and outputs of the softmax head."""
-    num_epochs: int = 10
-    """Alternations of clustering and training; 0 leaves the network untrained."""
-    learn_rate: float = 5e-4
-    """Adam's learning rate."""
-    train_batch_size: int | None = None
-    """Patches in a training step; None takes a thirtieth of an epoch, a quarter of a megapixel at
-    most (four patches of 256 x 256)."""
-    clust_batch_size: int = 32
-    """Patches in a group, with ``cluster_scope`` batch."""
-    cluster_scope: ClusterScope = "epoch"
-    """One codebook for all patches, or a fresh one for each group as in the published code."""
-    fixed_filters: bool = True
-    """Cluster pixels by fixed multi-scale filters beside the network's features, so that the
-    first pseudo-labels make sense before the network does."""
-    epoch_megapixels: int | float = 8
-    """Patches of an epoch, in millions of pixels, drawn anew each time; a third of all patches at
-    most. 0 takes all patches."""
-    augment: bool = True
-    """Train on flipped, turned and relit views of what was labelled."""
-    padding: Padding = "same"
-    """Padding of the convolutions: same labels every pixel, valid only the centre."""
-    base_filters: int = 16
-    """Filters of the first level; each deeper level has twice as many."""
-    num_features: int = 64
-    """Features a pixel."""
-    feature_transform: FeatureTransform = "neighbours"
-    """What is done to the features before K-Means; neighbours lets count less what changes over
-    16 pixels."""
-    samples_per_centroid: int = 256
-    """Pixels sampled for K-Means, for each cluster; 0 takes all pixels (scope batch only)."""
-    sample_patches: int = 64
-    """Patches that the sample is drawn from, at most; a new choice every epoch."""
-    kmeans_iterations: int = 20
-    """Iterations of K-Means at each clustering."""
-    precision: Precision = "auto"
-    """Arithmetic inside the network; auto takes bfloat16 where the hardware has it."""
-    nodata: Number | None = None
-    """Nodata value of the patches; None takes what the patches themselves say."""
-    skip_bad_files: bool = False
-    """Leave damaged patches out, and count them, instead of stopping."""
-    seed: int = 1
-    """Fixes every random choice; other hardware or another number of threads may still change the
-    last digit of a sum (docs/method.md)."""
-    workers: int = 2
-    """Threads that read patches while the network computes."""
+    img_shape: Annotated[Shape | None, "resize patches to this (default: their own shape)"] = None
+    num_clusters: Annotated[int, "number of clusters"] = 100
+    num_epochs: Annotated[int, "alternations of clustering and training"] = 10
+    learn_rate: Annotated[float, "learning rate of Adam"] = 5e-4
+    train_batch_size: Annotated[
+        int | None,
+        "patches in a training step (default: a thirtieth of an epoch, 4 of 256 x 256 at most)",
+    ] = None
+    clust_batch_size: Annotated[int, "patches in a group, with --cluster_scope batch"] = 32
+    cluster_scope: Annotated[
+        ClusterScope,
+        "one codebook for all patches, or a fresh one for each group of patches as in the "
+        "published code",
+    ] = "epoch"
+    # so that the first pseudo-labels make sense before the network does
+    fixed_filters: Annotated[
+        bool, "cluster pixels by the fixed filters beside the network's features"
+    ] = True
+    epoch_megapixels: Annotated[
+        int | float,
+        "size of an epoch: patches drawn anew each time, in millions of pixels, a third of all "
+        "at most; 0 takes all",
+        {"type": float, "metavar": "MEGAPIXELS"},
+    ] = 8
+    augment: Annotated[bool, "train on flipped, turned and relit views of what was labelled"] = True
+    padding: Annotated[
+        Padding,
+        "same labels every pixel of a patch, valid only its centre as in the published code",
+    ] = "same"
+    # each deeper level has twice as many
+    base_filters: Annotated[int, "filters of the first level of the U-Net"] = 16
+    num_features: Annotated[int, "features a pixel"] = 64
+    feature_transform: Annotated[
+        FeatureTransform,
+        "what is done to features before K-Means; neighbours lets count less what changes over "
+        "16 pixels",
+    ] = "neighbours"
+    samples_per_centroid: Annotated[
+        int,
+        "pixels sampled for K-Means, for each cluster; 0 takes all (only with --cluster_scope "
+        "batch)",
+    ] = 256
+    sample_patches: Annotated[int, "patches the sample is drawn from, at most"] = 64
+    kmeans_iterations: Annotated[int, "iterations of K-Means at each clustering"] = 20
+    precision: Annotated[
+        Precision,
+        "arithmetic inside the network; auto takes bfloat16 where the hardware has it",
+    ] = "auto"
+    nodata: NodataValue = None
+    skip_bad_files: Annotated[bool, "leave damaged patches out, and count them"] = False
+    seed: Annotated[int, "fixes every random choice (docs/method.md: what may still differ)"] = 1
+    workers: Annotated[int, "threads or processes that read and write beside the main one"] = 2
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
@@ -125,9 +138,6 @@ class TrainingSettings:
             _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
         if self.img_shape is not None and min(self.img_shape) < 1:
             _refuse("img_shape", "two numbers above 0", self.img_shape)
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
 
     def epoch_patches(self, shape: Shape, num_patches: int) -> int:
         """Return the patches of an epoch: as many as make ``epoch_megapixels``, 0 for all.
@@ -176,25 +186,36 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TilingSettings:
-    """How rasters are cut into patches."""
+    """How rasters are cut into patches; shapes are (rows, cols)."""
 
-    patch_shape: Shape = (512, 512)
-    """(rows, cols) of a patch."""
-    stride: Shape | None = None
-    """(rows, cols) from one patch to the next; None takes the patch shape."""
-    crop_shape: Shape | None = None
-    """(rows, cols) of the centre of each patch that is written too; None writes none."""
-    edge: Edge = "shift"
-    """What happens to the last row and column of patches."""
-    keep_dark_region_ratio: float = 0.5
-    """Largest share of nodata in a patch that is kept, counted on the raster and not on padding.
-    Nodata never enters training, so half is not too much; all of it is, whatever the ratio."""
-    nodata: Number | None = None
-    """Value that marks pixels without data; None takes what each raster says."""
-    nodata_rule: NodataRule | None = None
-    """A pixel has no data where any band has none, or only where all bands have none; None takes
-    any, but all in 8-bit rasters whose bands share a nodata value: single zeros are common in
-    dark places there. NaN, alpha and a mask of the whole raster count in any case."""
+    patch_shape: Annotated[Shape, "size of a patch in pixels"] = (512, 512)
+    stride: Annotated[Shape | None, "step between patches in pixels (default: the patch shape)"] = (
+        None
+    )
+    crop_shape: Annotated[
+        Shape | None,
+        "also write the centre of each patch, of this size; masks, if any, are cut to it too",
+    ] = None
+    edge: Annotated[
+        Edge,
+        "last row and column of patches: shifted back inside the raster, padded with nodata, or "
+        "dropped",
+    ] = "shift"
+    # nodata never enters training, so half is not too much; all of it is, whatever the ratio
+    keep_dark_region_ratio: Annotated[
+        float,
+        "largest share of nodata pixels (black ones with --nodata 0) in a patch that is kept; "
+        "padding does not count",
+        {"metavar": "RATIO"},
+    ] = 0.5
+    nodata: NodataValue = None
+    # NaN, alpha and a mask of the whole raster count in any case
+    nodata_rule: Annotated[
+        NodataRule | None,
+        "a pixel has no data where any band has none, or only where all bands have none "
+        "(default: any; all in 8-bit rasters whose bands share a nodata value, since single "
+        "zeros are common in dark places)",
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse values that no raster can be cut with."""
@@ -207,12 +228,8 @@ class TilingSettings:
             self.crop_shape[0] <= self.patch_shape[0] and self.crop_shape[1] <= self.patch_shape[1]
         ):
             _refuse("crop_shape", f"at most the patch_shape {self.patch_shape}", self.crop_shape)
-        if self.edge not in EDGES:
-            _refuse("edge", f"one of {', '.join(EDGES)}", self.edge)
         if not 0 <= self.keep_dark_region_ratio <= 1:
             _refuse("keep_dark_region_ratio", "a share from 0 to 1", self.keep_dark_region_ratio)
-        if self.nodata_rule is not None and self.nodata_rule not in NODATA_RULES:
-            _refuse("nodata_rule", f"one of {', '.join(NODATA_RULES)}", self.nodata_rule)
 
     @property
     def nodata_choice(self) -> NodataChoice:
@@ -236,13 +253,6 @@ _MOST = {
 """What maps can number, and what no machine has room for."""
 
 _LONGEST_YAML, _DEEPEST_YAML = 65536, 8  # characters, lists and mappings in each other
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "cluster_scope": get_args(ClusterScope),
-    "padding": get_args(Padding),
-    "precision": get_args(Precision),
-    "feature_transform": get_args(FeatureTransform),
-}
 
 
 def _checked(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

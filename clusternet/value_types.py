@@ -13,7 +13,7 @@ from clusternet.messages import short_value
 
 
 def check_types(values: Any, kind: type[Exception], prefix: str = "") -> None:
-    """Refuse a field of a dataclass that is no number, text, ... as annotated.
+    """Refuse a field of a dataclass that is no number, text, choice, ... as annotated.
 
     Whole numbers stand for fractions too, as in Python; True is no number, and infinity none
     where it is not asked for as ``int | float``.
@@ -75,4 +75,5 @@ def _accepted(hint: Any) -> list[tuple[str, _Test]]:
         if len(numbers) == 2:
             members = (int | float, *(member for member in members if member not in numbers))
         return [test for member in members for test in _accepted(member)]
-    return [("one of its words", lambda value: True)]  # checked where they are listed
+    words = get_args(hint)  # of a Literal
+    return [(f"one of {', '.join(words)}", lambda value: value in words)]

@@ -11,7 +11,8 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn, cast
+from types import NoneType
+from typing import IO, Any, Literal, NoReturn, cast, get_args, get_origin, get_type_hints
 
 import configargparse
 
@@ -19,9 +20,14 @@ from clusternet.command_line.command import load_network_library, print_error, r
 from clusternet.errors import SettingsError
 from clusternet.foreign_errors import reason
 from clusternet.messages import short_value
-from clusternet.nodata import NODATA_RULES, number
-from clusternet.settings import TrainingSettings, read_yaml, unknown_key_message
-from clusternet.windows import EDGES
+from clusternet.nodata import number
+from clusternet.settings import (
+    TilingSettings,
+    TrainingSettings,
+    read_yaml,
+    unknown_key_message,
+)
+from clusternet.windows import Shape
 
 __all__ = [
     "OPTIONS",
@@ -37,64 +43,40 @@ _SHAPE: dict[str, Any] = dict(nargs=2, type=int, metavar=("ROWS", "COLS"))
 _PATH: dict[str, Any] = dict(type=Path, metavar="PATH")
 _FLAG: dict[str, Any] = dict(action=argparse.BooleanOptionalAction)
 
-OPTIONS: dict[str, dict[str, Any]] = {
+
+def _of_settings(settings: type) -> dict[str, dict[str, Any]]:
+    """Return the option that each field of a settings class stands for, as it is annotated."""
+    options = {}
+    for name, hint in get_type_hints(settings, include_extras=True).items():
+        kind, text, *more = get_args(hint)
+        options[name] = _argument(kind) | {"help": text} | (more[0] if more else {})
+    return options
+
+
+def _argument(kind: Any) -> dict[str, Any]:
+    """Return how argparse reads a value of an annotated type."""
+    members = get_args(kind)
+    if get_origin(kind) is Literal:
+        return {"choices": members}
+    if {int, float} <= set(members):
+        return {"type": number}
+    if NoneType in members:
+        return _argument(members[0])
+    return {bool: _FLAG, Shape: _SHAPE}.get(kind, {"type": kind})
+
+
+_OTHERS: dict[str, dict[str, Any]] = {
     # shared
     "output": _PATH | dict(help="run folder to write (default: runs/ and the name of PATCHES)"),
     "output_folder": _PATH | dict(help="folder to write to"),
     "overwrite": dict(action="store_true", help="replace an output that ClusterNet wrote"),
-    "workers": dict(type=int, help="threads or processes that read and write beside the main one"),
-    "seed": dict(type=int, help="fixes every random choice (docs/method.md: what "
-        "may still differ)"),
-    "nodata": dict(
-        type=number, metavar="X", help="value that marks pixels without data, instead of what the "
-        "files say; 0 makes black nodata"
-    ),
-    "nodata_rule": dict(choices=NODATA_RULES, help="a pixel has no data where any band has none, "
-        "or only where all bands have none (default: any; all in 8-bit rasters whose bands share "
-        "a nodata value, since single zeros are common in dark places)"),
     # tools/patch_generator.py
     "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
         "named as their rasters or with _mask appended; 255 will mark pixels without a label, "
         "and classes.json names the classes"),
-    "patch_shape": _SHAPE | dict(help="size of a patch in pixels"),
-    "crop_shape": _SHAPE | dict(help="also write the centre of each patch, of this size; "
-        "masks, if any, are cut to it too"),
-    "stride": _SHAPE | dict(help="step between patches in pixels (default: the patch shape)"),
-    "edge": dict(choices=EDGES, help="last row and column of patches: shifted back inside the "
-        "raster, padded with nodata, or dropped"),
-    "keep_dark_region_ratio": dict(type=float, metavar="RATIO", help="largest share of nodata "
-        "pixels (black ones with --nodata 0) in a patch that is kept; padding does not count"),
     # main.py
     "test_img_folder": _PATH | dict(help="patches to write cluster maps of after every epoch"),
     "out_pred_masks_test": _PATH | dict(help="where those maps go (default: test_maps in the run)"),
-    "img_shape": _SHAPE | dict(help="resize patches to this (default: their own shape)"),
-    "num_clusters": dict(type=int, help="number of clusters"),
-    "num_epochs": dict(type=int, help="alternations of clustering and training"),
-    "learn_rate": dict(type=float, help="learning rate of Adam"),
-    "train_batch_size": dict(type=int, help="patches in a training step (default: a "
-        "thirtieth of an epoch, 4 of 256 x 256 at most)"),
-    "clust_batch_size": dict(type=int, help="patches in a group, with --cluster_scope batch"),
-    "cluster_scope": dict(choices=("epoch", "batch"), help="one codebook for all patches, or "
-        "a fresh one for each group of patches as in the published code"),
-    "fixed_filters": _FLAG | dict(help="cluster pixels by the fixed filters beside the network's "
-        "features"),
-    "epoch_megapixels": dict(type=float, metavar="MEGAPIXELS", help="size of an epoch: patches "
-        "drawn anew each time, in millions of pixels, a third of all at most; 0 takes all"),
-    "augment": _FLAG | dict(help="train on flipped, turned and relit views of what was labelled"),
-    "padding": dict(choices=("same", "valid"), help="same labels every pixel of a patch, valid "
-        "only its centre as in the published code"),
-    "base_filters": dict(type=int, help="filters of the first level of the U-Net"),
-    "num_features": dict(type=int, help="features a pixel"),
-    "feature_transform": dict(choices=("none", "standardise", "whiten", "neighbours"),
-        help="what is done to features before K-Means; neighbours lets count less what changes "
-        "over 16 pixels"),
-    "samples_per_centroid": dict(type=int, help="pixels sampled for K-Means, for each cluster; "
-        "0 takes all (only with --cluster_scope batch)"),
-    "sample_patches": dict(type=int, help="patches the sample is drawn from, at most"),
-    "kmeans_iterations": dict(type=int, help="iterations of K-Means at each clustering"),
-    "precision": dict(choices=("auto", "float32", "mixed_bfloat16"),
-        help="arithmetic inside the network; auto takes bfloat16 where the hardware has it"),
-    "skip_bad_files": _FLAG | dict(help="leave damaged patches out, and count them"),
     "resume": dict(action="store_true", help="go on with the run in the output folder"),
     "current_epoch": dict(type=int, metavar="EPOCH", help="number to start counting epochs at"),
     "pretrained_weights": _PATH | dict(help="model.keras of another run, or a .weights.h5 file, "
@@ -169,6 +151,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "of blocks of 128 x 128 pixels whose labels name the clusters"),
     "draws": dict(type=int, help="of cluster maps, how often such blocks are drawn"),
 }  # fmt: skip
+
+OPTIONS = _of_settings(TilingSettings) | _of_settings(TrainingSettings) | _OTHERS
+"""What argparse is told of each option."""
 
 _PATHS = {name for name, option in OPTIONS.items() if option.get("type") is Path}
 _NOT_IN_FILES = _PATHS | {"overwrite", "resume", "skip_existing", "config", "help"}
