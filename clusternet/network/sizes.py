@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from clusternet.errors import SettingsError
 from clusternet.windows import Shape
@@ -42,6 +43,50 @@ def skip_crops(size: int) -> list[int]:
         crops.append(skip - size)
         size -= 4
     return crops[::-1]
+
+
+Sides = tuple[tuple[int, int], tuple[int, int]]
+"""Pixels at the (top, bottom), and at the (left, right)."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a level on the way up leaves out before it doubles; None leaves it whole."""
+
+    below: Sides | None = None
+    """Of what comes from the level below."""
+    skip: Sides | None = None
+    """Of the skip connection."""
+
+
+def skip_cuts(shape: Shape, padding: str) -> list[Cut]:
+    """Return what each level cuts so that the skip connection fits, top level first."""
+    if padding == "same":
+        return [Cut()] * (LEVELS - 1)
+    crops = zip(skip_crops(shape[0]), skip_crops(shape[1]), strict=True)
+    # an odd pixel goes at the top and left, as published
+    return [
+        Cut(skip=(((rows + 1) // 2, rows // 2), ((cols + 1) // 2, cols // 2)))
+        for rows, cols in crops
+    ]
+
+
+def centre_cuts() -> list[Cut]:
+    """Return what each level leaves out, top level first, where only the centre is kept.
+
+    The centre is what `margin` leaves of a window with same padding.
+    """
+    needed, border = decoder_margins(), margin("same")
+    cuts = []
+    spare = border >> LEVELS - 1  # pixels around the centre, at the level that comes from below
+    for level in reversed(range(LEVELS - 1)):
+        below, spare = spare - needed[level], 2 * needed[level]
+        cuts.append(Cut(_all_around(below), _all_around((border >> level) - spare)))
+    return cuts[::-1]
+
+
+def _all_around(pixels: int) -> Sides:
+    return ((pixels, pixels), (pixels, pixels))
 
 
 def check_shape(shape: Shape, padding: str) -> Shape:

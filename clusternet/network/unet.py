@@ -6,12 +6,15 @@ fetched from a saved model: ``features`` (64 a pixel, float32) and ``logits`` (o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from clusternet.clustering.kmeans import Codebook
 from clusternet.network.backend import channels_last, keras
 from clusternet.network.filter_bank import BORDER, BesideCentre, FilterBank
-from clusternet.network.sizes import LEVELS, decoder_margins, margin, skip_crops
+from clusternet.network.sizes import LEVELS, Cut, Sides, centre_cuts, skip_cuts
 from clusternet.types import AnyArray
 from clusternet.windows import Shape
 
@@ -57,53 +60,62 @@ def build_network(
         logits (patches, rows', cols', clusters) float32; rows' = rows with same padding; with
         ``centre_only`` the centre and a few pixels on each side of it.
     """
-    seeds = iter(range(seed * 1000, seed * 1000 + 1000))
-
-    def conv(tensor: Any, filters: int, size: int, name: str, activation: str = "relu") -> Any:
-        return layers.Conv2D(
-            filters, size, padding=padding, activation=activation, dtype=dtype, name=name,
-            kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-        )(tensor)  # fmt: skip
-
-    def crop(tensor: Any, sides: Any, name: str) -> Any:
-        return layers.Cropping2D(sides, name=name, dtype=dtype)(tensor)
-
-    crops = tuple(zip(skip_crops(shape[0]), skip_crops(shape[1]), strict=True))
-    centre_only &= padding == "same"
-    needed, border = decoder_margins(), margin(padding)
-    spare = border >> LEVELS - 1  # pixels around the centre, at the level that the tensor is of
+    blocks = _Blocks(base_filters, padding, dtype, count(seed * 1000))
+    cuts = centre_cuts() if centre_only and padding == "same" else skip_cuts(shape, padding)
     inputs = keras.Input((None, None, num_bands), name="bands")
     tensor, skips = inputs, []
-    for level in range(LEVELS):
-        filters = base_filters * 2**level
-        tensor = conv(tensor, filters, 3, f"down{level}_conv1")
-        tensor = conv(tensor, filters, 3, f"down{level}_conv2")
-        if level < LEVELS - 1:
-            skips.append(tensor)
-            tensor = layers.MaxPooling2D(name=f"down{level}_pool", dtype=dtype)(tensor)
+    for level in range(LEVELS - 1):
+        skips.append(blocks.down(tensor, level))
+        tensor = layers.MaxPooling2D(name=f"down{level}_pool", dtype=dtype)(skips[level])
+    tensor = blocks.down(tensor, LEVELS - 1)
     for level in reversed(range(LEVELS - 1)):
-        filters, skip = base_filters * 2**level, skips[level]
-        if padding == "valid":
-            # an odd pixel goes at the top and left, as published
-            sides = tuple(((extra + 1) // 2, extra // 2) for extra in crops[level])
-            skip = crop(skip, sides, f"up{level}_crop")
-        elif centre_only:
-            tensor = crop(tensor, spare - needed[level], f"up{level}_centre")
-            spare = 2 * needed[level]
-            skip = crop(skip, (border >> level) - spare, f"up{level}_crop")
-        tensor = layers.UpSampling2D(name=f"up{level}_upsample", dtype=dtype)(tensor)
-        tensor = conv(tensor, filters, 2, f"up{level}_upconv")
-        tensor = layers.Concatenate(name=f"up{level}_concat", dtype=dtype)([skip, tensor])
-        tensor = conv(tensor, filters, 3, f"up{level}_conv1")
-        if level > 0:
-            tensor = conv(tensor, filters, 3, f"up{level}_conv2")
-    tensor = conv(tensor, num_features, 3, "up0_conv2", activation="linear")
+        tensor = blocks.up(tensor, skips[level], level, cuts[level])
+    tensor = blocks.conv(tensor, num_features, 3, "up0_conv2", activation="linear")
     features = layers.Activation("relu", name="features", dtype="float32")(tensor)
     logits = layers.Conv2D(
         num_clusters, 1, name="logits", dtype="float32",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(blocks.seeds)),
     )(features)  # fmt: skip
     return keras.Model(inputs, logits, name="clusternet")
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The levels of the network; a first weight differs with each seed that is drawn."""
+
+    base_filters: int
+    padding: str
+    dtype: str
+    seeds: Iterator[int]
+
+    def conv(
+        self, tensor: Any, filters: int, size: int, name: str, activation: str = "relu"
+    ) -> Any:
+        return layers.Conv2D(
+            filters, size, padding=self.padding, activation=activation, dtype=self.dtype, name=name,
+            kernel_initializer=keras.initializers.HeNormal(seed=next(self.seeds)),
+        )(tensor)  # fmt: skip
+
+    def down(self, tensor: Any, level: int) -> Any:
+        filters = self.base_filters * 2**level
+        tensor = self.conv(tensor, filters, 3, f"down{level}_conv1")
+        return self.conv(tensor, filters, 3, f"down{level}_conv2")
+
+    def up(self, tensor: Any, skip: Any, level: int, cut: Cut) -> Any:
+        """Double what comes from below and join the skip connection; all but the last features."""
+        filters = self.base_filters * 2**level
+        tensor = self._cropped(tensor, cut.below, f"up{level}_centre")
+        skip = self._cropped(skip, cut.skip, f"up{level}_crop")
+        tensor = layers.UpSampling2D(name=f"up{level}_upsample", dtype=self.dtype)(tensor)
+        tensor = self.conv(tensor, filters, 2, f"up{level}_upconv")
+        tensor = layers.Concatenate(name=f"up{level}_concat", dtype=self.dtype)([skip, tensor])
+        tensor = self.conv(tensor, filters, 3, f"up{level}_conv1")
+        return self.conv(tensor, filters, 3, f"up{level}_conv2") if level > 0 else tensor
+
+    def _cropped(self, tensor: Any, sides: Sides | None, name: str) -> Any:
+        if sides is None:
+            return tensor
+        return layers.Cropping2D(sides, name=name, dtype=self.dtype)(tensor)
 
 
 @channels_last()
