@@ -38,7 +38,7 @@ from clusternet.interactive.workspace import Workspace
 from clusternet.labels.rasterization import rasterize_labels
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.prediction.predictor import Prediction
-from clusternet.raster import create_map, open_raster
+from clusternet.raster import MapForm, create_map, open_raster
 from clusternet.settings import TilingSettings
 from clusternet.tiling.tile import tile_rasters
 from clusternet.training.run import load_run
@@ -92,7 +92,8 @@ def build_world(folder: Path) -> set[str]:
         tags = {KIND_TAG: "clusters", "CLUSTERNET_RUN": load_run(run).stored.identity,
                 "CLUSTERNET_CLUSTERS": "4"}  # fmt: skip
         maps = folder / "maps" / "scene_clusters.tif"
-        with create_map(maps, grid, nodata=255, tags=tags, names=list("abcd")) as writer:
+        form = MapForm(nodata=255, tags=tags, names=list("abcd"))
+        with create_map(maps, grid, form) as writer:
             writer.write(Window(0, 0, SIDE, SIDE), _quarters().astype(np.uint8))
         assign_classes(maps.parent, folder / "vectors.gpkg", folder / "classes", run=run,
                        polygons=folder / "polygons.gpkg")  # fmt: skip

@@ -45,7 +45,7 @@ from clusternet.prediction.cluster_maps import (
 from clusternet.prediction.map_states import RUN_TAG
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
-from clusternet.raster import check_new_map, create_map, open_raster
+from clusternet.raster import MapForm, check_new_map, create_map, open_raster
 from clusternet.training.run_files import LEGEND
 from clusternet.types import NO_CLASS
 
@@ -277,18 +277,16 @@ def _write_class_maps(
     maps: Sequence[ClusterMap], targets: Sequence[Path], legend: Legend, overwrite: bool
 ) -> None:
     dtype, nodata = map_type(legend.highest_class)
+    tags = {KIND_TAG: "classes"} | ({RUN_TAG: legend.run} if legend.run else {})
+    form = MapForm(dtype, nodata=nodata, colours=legend.colours(), names=legend.names(), tags=tags)
     lookup = legend.lookup()
     total = sum(cluster_map.num_pixels for cluster_map in maps)
     with Progress(total=total, desc="class maps", unit="px") as bar:
         for cluster_map, target in zip(maps, targets, strict=True):
-            tags = {KIND_TAG: "classes"} | ({RUN_TAG: legend.run} if legend.run else {})
             with (
                 open_raster(cluster_map.path, codes=True) as raster,
-                create_map(
-                    target, cluster_map.profile, dtype=dtype, nodata=nodata, tags=tags,
-                    colours=legend.colours(), names=legend.names(), overwrite=overwrite,
-                ) as writer,
-            ):  # fmt: skip
+                create_map(target, cluster_map.profile, form, overwrite=overwrite) as writer,
+            ):
                 for window in cluster_map.windows():
                     clusters, valid = read_clusters(raster, window)
                     values = np.where(valid, lookup[clusters], nodata)

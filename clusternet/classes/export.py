@@ -30,7 +30,7 @@ from clusternet.prediction.map_states import RUN_TAG
 from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.prefetch import prefetch
 from clusternet.processes.progress import Progress
-from clusternet.raster import Raster, RasterProfile, create_map
+from clusternet.raster import MapForm, Raster, RasterProfile, create_map
 from clusternet.training.run import Run
 from clusternet.types import NO_CLASS, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
@@ -164,10 +164,9 @@ def write_class_map(
     names = [classes[n].name if n in classes else "" for n in range(max(classes) + 1)]
     counts = np.zeros(max(classes) + 1, np.int64)
     rows, cols = grid.shape
-    with create_map(
-        path, grid, dtype=dtype, nodata=nodata, colours=colours, names=names,
-        tags={KIND_TAG: "classes", RUN_TAG: run}, overwrite=overwrite,
-    ) as writer:  # fmt: skip
+    tags = {KIND_TAG: "classes", RUN_TAG: run}
+    form = MapForm(dtype, nodata=nodata, colours=colours, names=names, tags=tags)
+    with create_map(path, grid, form, overwrite=overwrite) as writer:
         with Progress(total=rows * cols, desc="class map", unit="px") as bar:
             for window, values in windows:
                 valid = values != NO_CLASS

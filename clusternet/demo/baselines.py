@@ -13,7 +13,7 @@ from clusternet.files.outputs import KIND_TAG
 from clusternet.patches.bands import BandMoments, Bands
 from clusternet.prediction.map_states import COUNT_TAG
 from clusternet.processes.interrupts import interrupts
-from clusternet.raster import create_map, open_raster
+from clusternet.raster import MapForm, create_map, open_raster
 from clusternet.types import FloatArray
 from clusternet.windows import blocks
 
@@ -87,10 +87,8 @@ def _write_map(
 ) -> None:
     tags = {KIND_TAG: "clusters", COUNT_TAG: str(codebook.num_clusters)}
     with open_raster(path, nodata) as raster:
-        colours = palette(codebook.num_clusters)
-        with create_map(
-            output, raster.profile, nodata=255, colours=colours, tags=tags, overwrite=overwrite
-        ) as writer:
+        form = MapForm(nodata=255, colours=palette(codebook.num_clusters), tags=tags)
+        with create_map(output, raster.profile, form, overwrite=overwrite) as writer:
             for window in blocks(raster.profile.shape, _BLOCK):
                 interrupts.check()
                 pixels, valid = raster.read(window)

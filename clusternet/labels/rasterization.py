@@ -21,7 +21,7 @@ from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
 from clusternet.raster.orientation import warn_of_orientation
 from clusternet.raster.shapes import Shapes, read_shapes
-from clusternet.raster.writing import create_map
+from clusternet.raster.writing import MapForm, create_map
 from clusternet.types import IntArray, UInt8Array
 from clusternet.windows import blocks
 
@@ -137,11 +137,14 @@ def _burn(
     dtype, nodata = map_type(highest)
     known = {**classes.names, **shapes.names}
     names = [known.get(n, "") if n in present else "" for n in range(highest + 1)]
-    with create_map(
-        output, grid, dtype=dtype, nodata=nodata, colours=colour_table(present, classes),
-        names=names if any(names) else None, tags={KIND_TAG: "labels"},
-        overwrite=overwrite,
-    ) as target:  # fmt: skip
+    form = MapForm(
+        dtype,
+        nodata=nodata,
+        colours=colour_table(present, classes),
+        names=names if any(names) else None,
+        tags={KIND_TAG: "labels"},
+    )
+    with create_map(output, grid, form, overwrite=overwrite) as target:
         with Progress(total=grid.shape[0] * grid.shape[1], unit="px") as bar:
             for window in blocks(grid.shape, _WINDOW):
                 values, valid = labels.read(window)

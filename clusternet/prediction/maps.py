@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.raster import (
+    MapForm,
     MapWriter,
     RasterProfile,
     create_map,
@@ -133,31 +133,29 @@ def _create_maps(
     name = output.stem.removesuffix("_clusters")
     overwrite = options.overwrite or options.skip_existing
 
-    def create(suffix: str, **more: Any) -> MapWriter:
+    def create(suffix: str, form: MapForm, stale: Sequence[Path] = ()) -> MapWriter:
         path = output.with_name(f"{name}_{suffix}.tif")
         own = {KIND_TAG: suffix, COUNT_TAG: str(clusters), **tags}
-        context = create_map(path, grid, tags=own, cog=options.cog, overwrite=overwrite, **more)
-        return stack.enter_context(context)
+        form = replace(form, tags=own, cog=options.cog)
+        return stack.enter_context(create_map(path, grid, form, overwrite=overwrite, stale=stale))
 
     writers = {}
     if options.features:
         low, high = stored.feature_range
         scale = ((high - low) / LEVELS, low)
-        writers["features"] = create(
-            "features", num_bands=len(low), nodata=255, scale=scale, overview_method="average"
-        )
+        form = MapForm(num_bands=len(low), nodata=255, scale=scale, overview_method="average")
+        writers["features"] = create("features", form)
     if options.confidence:
-        writers["confidence"] = create("confidence", nodata=255, overview_method="average")
+        writers["confidence"] = create("confidence", MapForm(nodata=255, overview_method="average"))
     # Created last it appears first, where the sides of an earlier map have just gone: at no moment
     # does a map lie beside what was made with another one.
-    writers["clusters"] = create(
-        "clusters",
+    form = MapForm(
         dtype="uint8" if clusters <= 255 else "uint16",
         nodata=255 if clusters <= 255 else 65535,
         colours=palette(clusters),
         names=[f"cluster {number}" for number in range(clusters)],
-        stale=stale_sides(output),
     )
+    writers["clusters"] = create("clusters", form, stale_sides(output))
     return writers
 
 

@@ -12,10 +12,11 @@ from clusternet.raster.pages import warn_of_other_images
 from clusternet.raster.profile import RasterProfile, make_profile
 from clusternet.raster.reading import Raster
 from clusternet.raster.separate_bands import warn_of_separate_bands
-from clusternet.raster.writing import MapWriter, create_map, write_patch
+from clusternet.raster.writing import MapForm, MapWriter, create_map, write_patch
 
 __all__ = [
     "RASTER_SUFFIXES",
+    "MapForm",
     "MapWriter",
     "Raster",
     "RasterProfile",

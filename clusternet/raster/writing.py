@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,20 +120,38 @@ class MapWriter:
             self.dataset.write(bands, window=place)
 
 
+@dataclass(frozen=True, eq=False)
+class MapForm:
+    """What a map holds, and how it is stored."""
+
+    dtype: str = "uint8"
+    """numpy name of the pixel type."""
+    num_bands: int = 1
+    """Number of bands."""
+    nodata: float | None = None
+    """Marker value."""
+    colours: UInt8Array | None = None
+    """(values, 3) colour table; only 8- and 16-bit maps can hold one. It goes to a style for QGIS
+    too, beside the map."""
+    names: Sequence[str] | None = None
+    """The name of each value from 0 on, shown by GIS beside its colour, empty for values that do
+    not occur; they go to ``<path>.aux.xml``."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Metadata to record in the file; ``CLUSTERNET_KIND`` says what the map is of."""
+    scale: tuple[AnyArray, AnyArray] | None = None
+    """(scales, offsets), (bands,) each: value = pixel * scale + offset, as GIS apply it."""
+    cog: bool = False
+    """Write a cloud-optimised GeoTIFF, with overviews."""
+    overview_method: str = "nearest"
+    """How overviews are made; ``nearest`` never invents a label."""
+
+
 @contextmanager
 def create_map(
     path: Path,
     grid: RasterProfile,
+    form: MapForm,
     *,
-    dtype: str = "uint8",
-    num_bands: int = 1,
-    nodata: float | None = None,
-    colours: UInt8Array | None = None,
-    names: Sequence[str] | None = None,
-    tags: dict[str, str] | None = None,
-    scale: tuple[AnyArray, AnyArray] | None = None,
-    cog: bool = False,
-    overview_method: str = "nearest",
     overwrite: bool = False,
     stale: Sequence[Path] = (),
 ) -> Iterator[MapWriter]:
@@ -142,63 +160,62 @@ def create_map(
     Args:
         path: the file to create.
         grid: the raster whose size, CRS and transform the map takes over.
-        dtype: numpy name of the pixel type.
-        num_bands: number of bands.
-        nodata: marker value.
-        colours: (values, 3) colour table; only 8- and 16-bit maps can hold one. It goes to a
-            style for QGIS too, beside the map.
-        names: the name of each value from 0 on, shown by GIS beside its colour, empty for
-            values that do not occur; they go to ``<path>.aux.xml``.
-        tags: metadata to record in the file; ``CLUSTERNET_KIND`` says what the map is of.
-        scale: (scales, offsets), (bands,) each: value = pixel * scale + offset, as GIS apply it.
-        cog: write a cloud-optimised GeoTIFF, with overviews.
-        overview_method: how overviews are made; ``nearest`` never invents a label.
+        form: what the map holds.
         overwrite: replace an existing map of ours with the same ``CLUSTERNET_KIND``.
         stale: files that would speak of an earlier map; they go right before this one appears.
 
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
-    transform = grid.transform if grid.is_georeferenced else None
-    options: dict[str, Any] = dict(
-        driver="GTiff", height=grid.shape[0], width=grid.shape[1], count=num_bands, dtype=dtype,
-        crs=grid.output_crs, transform=transform, nodata=nodata, tiled=True, blockxsize=_BLOCK,
-        blockysize=_BLOCK, compress="deflate", bigtiff="if_safer",
-        predictor=1 if colours is not None or np.dtype(dtype).kind == "f" else 2,
-    )  # fmt: skip
-    if colours is not None:
-        options["photometric"] = "palette"
-    names = None if names is None else [clean_name(name, path) for name in names]
-    kind = map_kind((tags or {}).get(KIND_TAG, ""))
+    names = None if form.names is None else [clean_name(name, path) for name in form.names]
+    kind = map_kind(form.tags.get(KIND_TAG, ""))
     with new_file(path, kind=kind, overwrite=overwrite) as part, ExitStack() as stack:
         reference = lost_reference(grid.output_crs, grid.control)
-        side_files = map_side_files(path, kind, colours, names, reference, overwrite=overwrite)
+        side_files = map_side_files(path, kind, form.colours, names, reference, overwrite=overwrite)
         stack.enter_context(side_files)
         stack.callback(_remove_side_file, part)  # of the hidden name: GDAL writes it by itself
-        plain = stack.enter_context(_plain_sibling(part)) if cog else part
+        plain = stack.enter_context(_plain_sibling(part)) if form.cog else part
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
         opened = stack.enter_context(ExitStack())
-        dataset = opened.enter_context(_created(plain, options))
-        dataset.update_tags(**(tags or {}))
-        if colours is not None:
-            dataset.write_colormap(1, _colour_table(colours, nodata))
-        if scale is not None:
-            dataset.scales, dataset.offsets = scale
-        if grid.control is not None:
-            grid.control.write(dataset)
+        dataset = opened.enter_context(_created(plain, _creation_options(grid, form)))
+        _describe(dataset, grid, form)
 
         def complete() -> None:
             opened.close()
             _check_complete(plain, path)
-            if cog:
-                _convert_to_cog(plain, part, overview_method)
+            if form.cog:
+                _convert_to_cog(plain, part, form.overview_method)
 
         writer = MapWriter(path, dataset, complete)
         yield writer
         writer.finish()
         for old in stale:
             old.unlink(missing_ok=True)
+
+
+def _creation_options(grid: RasterProfile, form: MapForm) -> dict[str, Any]:
+    """Return what rasterio is told of the file when it creates it."""
+    transform = grid.transform if grid.is_georeferenced else None
+    has_differences = form.colours is None and np.dtype(form.dtype).kind != "f"
+    options: dict[str, Any] = dict(
+        driver="GTiff", height=grid.shape[0], width=grid.shape[1], count=form.num_bands,
+        dtype=form.dtype, crs=grid.output_crs, transform=transform, nodata=form.nodata, tiled=True,
+        blockxsize=_BLOCK, blockysize=_BLOCK, compress="deflate", bigtiff="if_safer",
+        predictor=2 if has_differences else 1,
+    )  # fmt: skip
+    return options if form.colours is None else options | {"photometric": "palette"}
+
+
+def _describe(dataset: DatasetWriter, grid: RasterProfile, form: MapForm) -> None:
+    """Record what the pixels of a new map mean, and where they lie."""
+    dataset.update_tags(**form.tags)
+    if form.colours is not None:
+        dataset.write_colormap(1, _colour_table(form.colours, form.nodata))
+    if form.scale is not None:
+        dataset.scales, dataset.offsets = form.scale
+    if grid.control is not None:
+        grid.control.write(dataset)
 
 
 @contextmanager

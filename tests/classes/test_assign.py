@@ -28,7 +28,7 @@ from clusternet.errors import (
 )
 from clusternet.legend.class_list import make_class_list
 from clusternet.legend.legend import read_legend
-from clusternet.raster import create_map, open_raster
+from clusternet.raster import MapForm, create_map, open_raster
 from clusternet.raster.categories import read_categories
 from clusternet.raster.shapes import read_shapes
 from clusternet.training.run import StoredCodebook, write_codebook
@@ -59,7 +59,7 @@ def write_map(write_raster, tmp_path: Path):
         tags = {"CLUSTERNET_KIND": kind, "CLUSTERNET_CLUSTERS": str(NUM_CLUSTERS)}
         tags |= {"CLUSTERNET_RUN": run} if run else {}
         path = tmp_path / "maps" / name
-        with create_map(path, grid, nodata=255, tags=tags, overwrite=True) as writer:
+        with create_map(path, grid, MapForm(nodata=255, tags=tags), overwrite=True) as writer:
             writer.write(Window(0, 0, *clusters.shape), clusters)
         return path
 
@@ -196,7 +196,8 @@ def test_class_names_and_colours_of_a_label_raster_are_kept(
         grid = raster.profile
     path = tmp_path / "labels.tif"
     colours = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
-    with create_map(path, grid, nodata=255, colours=colours, names=["sea", "land"]) as writer:
+    form = MapForm(nodata=255, colours=colours, names=["sea", "land"])
+    with create_map(path, grid, form) as writer:
         writer.write(Window(0, 0, 30, 60), (CLUSTERS > 0).astype(np.uint8))
     classes = assign_classes(cluster_map, path, tmp_path / "out").legend.classes
     assert (classes[0].name, classes[0].colour) == ("sea", (1, 2, 3))

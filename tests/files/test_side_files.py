@@ -14,7 +14,7 @@ from clusternet.classes.polygons import PolygonOptions, check_new_polygons, writ
 from clusternet.errors import OutputError
 from clusternet.files.outputs import KIND_TAG
 from clusternet.legend.land_classes import make_classes
-from clusternet.raster import check_new_map, create_map, open_raster
+from clusternet.raster import MapForm, check_new_map, create_map, open_raster
 from clusternet.raster.categories import read_categories
 from clusternet.windows import Window
 
@@ -40,10 +40,8 @@ def write_map(
 ) -> None:
     with open_raster(source) as raster:
         grid = raster.profile
-    with create_map(
-        path, grid, nodata=255, colours=COLOURS, names=names, tags={KIND_TAG: "classes"},
-        overwrite=overwrite,
-    ) as writer:  # fmt: skip
+    form = MapForm(nodata=255, colours=COLOURS, names=names, tags={KIND_TAG: "classes"})
+    with create_map(path, grid, form, overwrite=overwrite) as writer:
         writer.write(Window(0, 0, *grid.shape), np.zeros(grid.shape, np.uint8))
 
 

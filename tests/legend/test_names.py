@@ -17,7 +17,7 @@ from clusternet.files.spreadsheet import as_cell, from_cell
 from clusternet.legend.land_classes import LandClass, read_class_names, unknown_class
 from clusternet.legend.legend import Legend, LegendRow, read_legend, write_legend
 from clusternet.legend.names import MAX_NAME, clean_name, warn_of_near_twins
-from clusternet.raster import create_map, open_raster
+from clusternet.raster import MapForm, create_map, open_raster
 from clusternet.raster.categories import read_categories
 from clusternet.raster.shapes import layer_names, write_polygons
 from clusternet.windows import Window
@@ -95,7 +95,7 @@ def grid(write_raster):
 
 def test_a_map_takes_any_name(tmp_path: Path, grid) -> None:
     names = ["a\nb", "x\x01\0\ud800", "<&>\"'", "  ", "日本 🙂", "=1"]
-    with create_map(tmp_path / "m.tif", grid, names=names) as writer:
+    with create_map(tmp_path / "m.tif", grid, MapForm(names=names)) as writer:
         writer.write(Window(0, 0, *grid.shape), np.zeros(grid.shape, np.uint8))
     expected = {number: clean_name(name) for number, name in enumerate(names) if name.strip()}
     assert read_categories(tmp_path / "m.tif")[0] == expected

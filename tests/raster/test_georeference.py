@@ -27,7 +27,7 @@ from clusternet.labels.reading import NO_LABEL, open_labels_onto
 from clusternet.labels.stroke_files import Place, read_strokes
 from clusternet.legend.land_classes import LandClass
 from clusternet.patches.manifest import read_manifest
-from clusternet.raster import RasterProfile, check_same_grid, create_map, open_raster
+from clusternet.raster import MapForm, RasterProfile, check_same_grid, create_map, open_raster
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.settings import TilingSettings
 from clusternet.tiling.tile import tile_rasters
@@ -103,9 +103,10 @@ def profile_of(path: Path) -> RasterProfile:
         return raster.profile
 
 
-def write_map(path: Path, grid: RasterProfile, **options) -> Path:
+def write_map(path: Path, grid: RasterProfile, *, overwrite: bool = False, **options) -> Path:
     tags = {"CLUSTERNET_KIND": "labels"}
-    with create_map(path, grid, nodata=255, tags=tags, **options) as writer:
+    form = MapForm(nodata=255, tags=tags, **options)
+    with create_map(path, grid, form, overwrite=overwrite) as writer:
         writer.write(Window(0, 0, *grid.shape), np.zeros(grid.shape, np.uint8))
     return path
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import WriteRaster
 
 from clusternet.errors import ClusterNetError, RasterError
-from clusternet.raster import create_map, open_raster
+from clusternet.raster import MapForm, create_map, open_raster
 from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.plain_paths import plain_path
 from clusternet.windows import Window
@@ -52,7 +52,10 @@ def test_a_raster_is_read_whatever_its_name(scene: Path, here: Path, name: str) 
 @names
 def test_a_map_is_written_whatever_its_name(scene: Path, name: str) -> None:
     path = Path(name[:200]) / f"{name[:200]}.tif"
-    with open_raster(scene) as raster, create_map(path, raster.profile, cog=True) as target:
+    with (
+        open_raster(scene) as raster,
+        create_map(path, raster.profile, MapForm(cog=True)) as target,
+    ):
         target.write(WHOLE, raster.read(WHOLE)[0])
     with open_raster(path) as written:
         assert (written.read(WHOLE)[0] == 7).all()

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clusternet.errors import GridMismatchError, OutputError, RasterError
-from clusternet.raster import check_same_grid, create_map, find_rasters, open_raster, write_patch
+from clusternet.raster import (
+    MapForm,
+    check_same_grid,
+    create_map,
+    find_rasters,
+    open_raster,
+    write_patch,
+)
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.windows import Window
 
@@ -260,7 +267,8 @@ def test_a_map_keeps_the_grid_colours_and_names(write_raster, tmp_path):
     grid = read_all(write_raster("a.tif", np.zeros((9, 8), np.uint8)))[2]
     colours = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
     path = tmp_path / "map.tif"
-    with create_map(path, grid, nodata=255, colours=colours, names=["one", "two"]) as writer:
+    form = MapForm(nodata=255, colours=colours, names=["one", "two"])
+    with create_map(path, grid, form) as writer:
         writer.write(Window(0, 0, 9, 8), np.ones((9, 8), np.uint8))
         assert not path.exists()
     with rasterio.open(path) as written:
@@ -274,7 +282,10 @@ def test_a_map_keeps_the_grid_colours_and_names(write_raster, tmp_path):
 
 def test_a_map_that_fails_leaves_nothing(write_raster, tmp_path):
     grid = read_all(write_raster("a.tif", np.zeros((9, 8), np.uint8)))[2]
-    with pytest.raises(KeyboardInterrupt), create_map(tmp_path / "map.tif", grid) as writer:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        create_map(tmp_path / "map.tif", grid, MapForm()) as writer,
+    ):
         writer.write(Window(0, 0, 2, 8), np.ones((2, 8), np.uint8))
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
@@ -282,7 +293,8 @@ def test_a_map_that_fails_leaves_nothing(write_raster, tmp_path):
 
 def test_a_map_is_not_overwritten_unasked(write_raster):
     path = write_raster("a.tif", np.zeros((9, 8), np.uint8))
-    with pytest.raises(OutputError, match="exists already"), create_map(path, read_all(path)[2]):
+    grid = read_all(path)[2]
+    with pytest.raises(OutputError, match="exists already"), create_map(path, grid, MapForm()):
         pass
 
 

@@ -18,7 +18,7 @@ from conftest import WriteRaster
 
 from clusternet.classes.polygons import PolygonOptions, write_class_polygons
 from clusternet.legend.land_classes import make_classes
-from clusternet.raster import create_map, open_raster
+from clusternet.raster import MapForm, create_map, open_raster
 from clusternet.raster.shapes import read_shapes
 from clusternet.windows import Window
 
@@ -28,7 +28,7 @@ COLOURS = np.array([[1, 2, 3], [0, 0, 0], [255, 128, 0]], np.uint8)
 def write_map(path: Path, source: Path, **options: object) -> None:
     with open_raster(source) as raster:
         grid = raster.profile
-    with create_map(path, grid, nodata=255, overwrite=True, **options) as writer:
+    with create_map(path, grid, MapForm(nodata=255, **options), overwrite=True) as writer:
         writer.write(Window(0, 0, *grid.shape), np.zeros(grid.shape, np.uint8))
 
 
@@ -69,7 +69,8 @@ def test_side_files_of_a_map_that_fails_do_not_appear(source: Path, tmp_path: Pa
         grid = raster.profile
     before = sorted(tmp_path.iterdir())
     with pytest.raises(KeyboardInterrupt):
-        with create_map(tmp_path / "a.tif", grid, colours=COLOURS, names=["a", "b", "c"]):
+        form = MapForm(colours=COLOURS, names=["a", "b", "c"])
+        with create_map(tmp_path / "a.tif", grid, form):
             raise KeyboardInterrupt
     assert sorted(tmp_path.iterdir()) == before
 

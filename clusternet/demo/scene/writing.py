@@ -15,7 +15,7 @@ from clusternet.files.outputs import Kind, new_folder
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.processes.waiting import run_aside
-from clusternet.raster import create_map, make_profile
+from clusternet.raster import MapForm, create_map, make_profile
 from clusternet.types import BoolArray
 from clusternet.windows import Shape, Window
 
@@ -109,11 +109,10 @@ def _write_scene(
         image_path, missing.shape, epsg=_EPSG, origin=origin, pixel_size=_PIXEL_SIZE
     )
     whole = Window(0, 0, *missing.shape)
-    with create_map(image_path, grid, num_bands=3, nodata=_IMAGE_NODATA) as image:
+    with create_map(image_path, grid, MapForm(num_bands=3, nodata=_IMAGE_NODATA)) as image:
         image.write(whole, pixels)
-    with create_map(
-        mask_path, grid, nodata=_TRUTH_NODATA, colours=CLASS_COLOURS, names=scene.class_names
-    ) as mask:
+    form = MapForm(nodata=_TRUTH_NODATA, colours=CLASS_COLOURS, names=scene.class_names)
+    with create_map(mask_path, grid, form) as mask:
         mask.write(whole, truth)
     if name == "train":
         write_label_polygons(folder / "labels.gpkg", truth, grid, scene.class_names)
