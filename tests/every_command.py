@@ -165,11 +165,13 @@ class _Learner:
     """Stands for the network in training."""
 
     network = _Network()
+    codebook: object = None
 
     def __init__(self, *_args: object) -> None:
         self.save_weights = partial(_write_weights)
 
-    def freeze(self, _codebook: object) -> None: ...
+    def freeze(self, codebook: object) -> None:
+        self.codebook = codebook
 
     def load_weights(self, _path: Path) -> None: ...
 
@@ -225,7 +227,7 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
         patch.setattr(scripts[name], "load_network_library", lambda: None)
     patch.setattr("clusternet.training.train.Learner", _Learner)
     patch.setattr("clusternet.training.run.num_weights", lambda *_: 1)
-    patch.setattr("clusternet.training.loop.Writer", lambda _folder: argparse.Namespace(
+    patch.setattr("clusternet.training.run_writer.Writer", lambda _folder: argparse.Namespace(
         add_scalar=lambda *_: None, flush=lambda: None, close=lambda: None))  # fmt: skip
     patch.setattr("clusternet.prediction.predictor.load", _Predictor)
     patch.setattr("clusternet.classes.batch.fill_cache", _fill)

@@ -13,16 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from clusternet.clustering.kmeans import Codebook
+from clusternet.clustering.kmeans import Clustering, Codebook
 from clusternet.clustering.sampling import Sample, SamplePlan, join_samples, neighbours
 from clusternet.network.sizes import check_shape
 from clusternet.patches.bands import Bands
 from clusternet.patches.batches import Batch, BatchLoader
 from clusternet.patches.survey import Survey
 from clusternet.settings import TrainingSettings
+from clusternet.training.checkpoint import Checkpoint
+from clusternet.training.epoch_plan import EpochPlan, TrainingData
+from clusternet.training.epoch_progress import EpochProgress
 from clusternet.training.learner import IGNORE, Learner
-from clusternet.training.loop import Training
-from clusternet.training.pseudo_labels import cluster_features
+from clusternet.training.loop import alternate
+from clusternet.training.run import EpochRecord
+from clusternet.training.run_writer import RunWriter
 from clusternet.windows import Shape, Window, centre
 
 SETTINGS = TrainingSettings(
@@ -60,6 +64,7 @@ class Learners:
             self._made[key] = learner, learner.state()
         learner, first = self._made[key]
         learner.restore(first)
+        learner.codebook = None
         learner._trainer.optimizer.learning_rate = settings.learn_rate
         return learner
 
@@ -102,6 +107,7 @@ class LinearLearner:
         self.weights = rng.normal(size=(num_bands, settings.num_features)).astype(np.float32)
         self.moment = np.zeros_like(self.weights)
         self.steps_since_reset = 0
+        self.codebook: Codebook | None = None
         self._compare = settings.feature_transform == "neighbours"
         self.network = self
 
@@ -110,10 +116,10 @@ class LinearLearner:
         return pixels @ self.weights
 
     def freeze(self, codebook: Codebook) -> None:
-        self._frozen, self._codebook = self.weights.copy(), codebook
+        self._frozen, self.codebook = self.weights.copy(), codebook
 
     def label(self, batch: Batch) -> np.ndarray:
-        labels = nearest(batch.pixels @ self._frozen, self._codebook)
+        labels = nearest(batch.pixels @ self._frozen, self.codebook)
         return np.where(batch.valid, labels, IGNORE).astype(np.int32)
 
     def fit(self, pixels: np.ndarray, labels: np.ndarray) -> float:
@@ -149,14 +155,75 @@ class LinearLearner:
             np.save(stream, self.weights)
 
 
-class QuietTraining(Training):
-    """Writes nothing."""
+class Recorder:
+    """An observer of the algorithm that keeps what it is told."""
 
-    def _save(self) -> None:
-        pass
+    def __init__(self) -> None:
+        self.plans: list[EpochPlan] = []
+        self.losses: list[float] = []
+        self.fitted_patches: list[int] = []
+        self.samples: list[Sample] = []
+        self.clusterings: list[Clustering] = []
+        self.labels_before: list[np.ndarray | None] = []
+        self.history: list[EpochRecord] = []
+        self._progress = EpochProgress()
 
-    def _show(self) -> None:
-        pass
+    def epoch_started(self, plan: EpochPlan) -> None:
+        self.plans.append(plan)
+        self._progress.epoch_started(plan)
+
+    def fitted(self, batch: Batch, loss: float) -> None:
+        self.losses.append(loss)
+        self.fitted_patches += batch.indexes.tolist()
+        self._progress.fitted(batch, loss)
+
+    def embedded(self, batch: Batch, plan: EpochPlan) -> None:
+        self._progress.embedded(batch, plan)
+
+    def clustered(
+        self, plan: EpochPlan, sample: Sample, clustering: Clustering, before: np.ndarray | None
+    ) -> None:
+        self.samples.append(sample)
+        self.clusterings.append(clustering)
+        self.labels_before.append(before)
+        if before is not None:
+            self.history.append(self._progress.record(plan, clustering, before))
+
+
+@dataclass
+class Training:
+    """What the algorithm works with, in memory; ``observer`` may write it to a folder."""
+
+    learner: Any
+    data: TrainingData
+    observer: Any
+
+    def change(self, **changes: Any) -> None:
+        """Give the algorithm other settings from now on."""
+        self.data = replace(self.data, settings=replace(self.data.settings, **changes))
+
+    def start(self) -> None:
+        """Find the first clusters."""
+        self._run_to(0, 0)
+
+    def epoch(self, number: int) -> None:
+        """Run one epoch."""
+        self._run_to(number, number - 1)
+
+    def _run_to(self, last: int, done: int) -> None:
+        settings = replace(self.data.settings, num_epochs=last)
+        alternate(self.learner, replace(self.data, settings=settings), self.observer, done)
+
+    def complete(self, checkpoint: Checkpoint | None = None) -> None:
+        """Run all epochs, written to a folder."""
+        with self.observer.writing():
+            if checkpoint is not None:
+                self.observer.restore(checkpoint)
+            alternate(self.learner, self.data, self.observer, self.observer.epochs_done)
+
+    def features(self) -> np.ndarray:
+        """Return the features of all pixels of all patches under the present weights."""
+        return self.learner.features(self.data.loader.patches.pixels)
 
 
 def random_patches(count: int = 10, shape: Shape = (32, 32), seed: int = 0) -> MemoryPatches:
@@ -176,8 +243,17 @@ def make_training(
     settings: TrainingSettings = SETTINGS,
     patches: MemoryPatches | None = None,
     output: Path | None = None,
+    **options: Any,
 ) -> Training:
-    """Return a training that has not started; it writes nothing if there is no output."""
+    """Return a training that has not started.
+
+    Args:
+        make: makes the learner.
+        settings: of the training.
+        patches: those of `random_patches` if there are no others.
+        output: the run folder; without it nothing is written.
+        options: more of `RunWriter`.
+    """
     patches = patches or random_patches()
     labelled = check_shape(patches.shape, settings.padding)
     bands = patches.num_bands
@@ -193,14 +269,9 @@ def make_training(
     batch_size = settings.batch_size(patches.shape, len(survey.usable))
     loader = BatchLoader(patches, survey.bands, labelled, batch_size, settings.workers)
     learner = make(bands, patches.shape, settings, batch_size)
-    kind = QuietTraining if output is None else Training
-    return kind(output or Path("never written"), settings, loader, survey, learner)
-
-
-def start(training: Training) -> None:
-    """Do what `Training.start` does, but write nothing."""
-    sample = training._embed(training._plan(0))
-    training._take_over(cluster_features(sample, training.settings), sample)
+    data = TrainingData(loader, survey, settings)
+    observer = Recorder() if output is None else RunWriter(output, learner, data, **options)
+    return Training(learner, data, observer)
 
 
 def places(codebook: Codebook) -> np.ndarray:

@@ -17,9 +17,9 @@ from changes import labels, networks, phases, views
 from clusternet.settings import TrainingSettings
 
 _LEARNER = "clusternet.training.train.Learner"
-_AUGMENT = "clusternet.training.loop.augment"
+_AUGMENT = "clusternet.training.epoch_plan.augment"
 _FEATURES = "clusternet.network.unet.features_tensor"
-_TRAINING = "clusternet.training.train.Training"
+_ALGORITHM = "clusternet.training.train.alternate"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ CHANGES: Mapping[str, Change] = {
     "rate_low": Change({"learn_rate": 2e-4}),
     "rate_high": Change({"learn_rate": 1e-3}),
     "batch_16": Change({"train_batch_size": 16}),
-    "fresh_head": Change(parts={_TRAINING: phases.FreshHead}),
+    "fresh_head": Change(parts={_LEARNER: phases.FreshHead}),
     # views
     "no_views": Change({"augment": False}),
     "turns_only": Change(parts={"clusternet.patches.augmentation._relight": views.same_light}),
@@ -80,6 +80,6 @@ CHANGES: Mapping[str, Change] = {
             "clusternet.prediction.predictor.build_network": networks.normalised_network,
         }
     ),
-    "inpainting": Change(parts={_TRAINING: phases.InpaintingFirst}),
+    "inpainting": Change(parts={_ALGORITHM: phases.inpainting_first}),
 }
 """Name on the command line -> change."""

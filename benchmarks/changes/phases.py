@@ -7,49 +7,54 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.clustering.kmeans import Clustering
-from clusternet.clustering.sampling import Sample
+from clusternet.clustering.kmeans import Codebook
 from clusternet.network.backend import keras
-from clusternet.training.loop import Training
+from clusternet.settings import TrainingSettings
+from clusternet.training.epoch_plan import TrainingData
+from clusternet.training.learner import Learner
+from clusternet.training.loop import Observer, alternate
 from clusternet.types import BoolArray
+from clusternet.windows import Shape
 
 _STEPS = 100
 _BLOCK = 16  # pixels on a side of what is hidden
 _HIDDEN = 0.25  # of a patch
 
 
-class FreshHead(Training):
+class FreshHead(Learner):
     """Begins each epoch with a new softmax head, as DeepCluster does (Caron et al. 2018)."""
 
-    def _take_over(self, found: Clustering, sample: Sample) -> None:
-        super()._take_over(found, sample)
-        head = self.learner.network.get_layer("logits")
+    def __init__(
+        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+    ) -> None:
+        """See `Learner`."""
+        super().__init__(num_bands, shape, settings, batch_size)
+        self._seeds = np.random.default_rng(settings.seed)
+
+    def freeze(self, codebook: Codebook) -> None:
+        """See `Learner.freeze`; then forget the head."""
+        super().freeze(codebook)
+        head = self.network.get_layer("logits")
         kernel, bias = head.get_weights()
-        seed = int(np.random.default_rng((self.settings.seed, self.epochs_done)).integers(2**31))
-        fresh = keras.initializers.GlorotUniform(seed=seed)(kernel.shape)
-        head.set_weights([np.asarray(fresh), np.zeros_like(bias)])
+        fresh = keras.initializers.GlorotUniform(seed=int(self._seeds.integers(2**31)))
+        head.set_weights([np.asarray(fresh(kernel.shape)), np.zeros_like(bias)])
 
 
-class InpaintingFirst(Training):
-    """Learns to fill in what is hidden of a patch, before the first clustering."""
-
-    def start(self, *, overwrite: bool) -> None:
-        """See `Training.start`."""
-        self._fill_in()
-        super().start(overwrite=overwrite)
-
-    def _fill_in(self) -> None:
-        rng = np.random.default_rng((self.settings.seed, _STEPS))
-        network = self.learner.network
-        head = keras.layers.Conv2D(self.loader.patches.num_bands, 1, dtype="float32")
-        model = keras.Model(network.input, head(network.get_layer("features").output))
-        model.compile(keras.optimizers.Adam(1e-3), _hidden_error)
-        usable = self.survey.usable
-        order = rng.choice(usable, _STEPS * self.loader.batch_size)
-        for batch in tqdm(self.loader.batches(order), desc="fill in", disable=None, leave=False):
-            hidden = _blocks(batch.valid.shape, rng) & batch.valid
-            seen = np.where(hidden[..., None], np.float32(0), batch.pixels)
-            model.train_on_batch(seen, np.where(hidden[..., None], batch.pixels, np.nan))
+def inpainting_first(
+    learner: Learner, data: TrainingData, observer: Observer, epochs_done: int
+) -> None:
+    """Learn to fill in what is hidden of a patch, and then do as `alternate` does."""
+    rng = np.random.default_rng((data.settings.seed, _STEPS))
+    head = keras.layers.Conv2D(data.loader.patches.num_bands, 1, dtype="float32")
+    network = learner.network
+    model = keras.Model(network.input, head(network.get_layer("features").output))
+    model.compile(keras.optimizers.Adam(1e-3), _hidden_error)
+    order = rng.choice(data.survey.usable, _STEPS * data.loader.batch_size)
+    for batch in tqdm(data.batches(order), desc="fill in", disable=None, leave=False):
+        hidden = _blocks(batch.valid.shape, rng) & batch.valid
+        seen = np.where(hidden[..., None], np.float32(0), batch.pixels)
+        model.train_on_batch(seen, np.where(hidden[..., None], batch.pixels, np.nan))
+    alternate(learner, data, observer, epochs_done)
 
 
 def _blocks(shape: tuple[int, ...], rng: np.random.Generator) -> BoolArray:

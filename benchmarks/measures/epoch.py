@@ -28,9 +28,9 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
         started: wall-clock time at which the process was started.
     """
     from clusternet.patches.batches import BatchLoader
-    from clusternet.training import loop as epochs
-    from clusternet.training import pseudo_labels
+    from clusternet.training import loop, pseudo_labels
     from clusternet.training.learner import Learner
+    from clusternet.training.run_writer import RunWriter
     from clusternet.training.train import train
 
     clocks = {phase: Clock() for phase in PHASES}
@@ -45,8 +45,8 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
     _time_method(Learner, "fit", clocks["train"], note_first_step)
     _time_method(Learner, "embed", clocks["embed and sample"])
     _time_method(Learner, "embed_sample", clocks["embed and sample"])
-    _time_method(epochs.Training, "_save", clocks["save"])
-    for module in (epochs, pseudo_labels):
+    _time_method(RunWriter, "_save", clocks["save"])
+    for module in (loop, pseudo_labels):
         _time_method(module, "cluster_features", clocks["K-Means"])
     _time_items(BatchLoader, "batches", clocks["read"])
     with tempfile.TemporaryDirectory() as output:

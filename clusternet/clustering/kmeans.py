@@ -182,7 +182,7 @@ def cluster(
     iterations: int = 20,
     seed: int = 1,
     space: Space | None = None,
-    start: IntArray | None = None,
+    initial_labels: IntArray | None = None,
     overwrite: bool = False,
 ) -> Clustering:
     """Cluster pixel features by K-Means.
@@ -193,10 +193,9 @@ def cluster(
         iterations: of Lloyd's algorithm.
         seed: fixes the choice of first centroids.
         space: in which distances are measured, see `fit_space`; None takes features as they are.
-        start: (samples,) cluster of each sample before the features changed. K-Means starts
-            from their means, so that a cluster keeps its number though features have moved;
-            a cluster without samples starts at one drawn by chance. A negative number means
-            none.
+        initial_labels: (samples,) cluster of each sample before the features changed, negative
+            for none. K-Means starts from their means, so that a cluster keeps its number though
+            features have moved. A cluster without samples starts at one drawn by chance.
         overwrite: features may be overwritten, which spares the memory of a copy.
 
     Raises:
@@ -210,7 +209,11 @@ def cluster(
         points = np.ascontiguousarray(np.subtract(features, offset, out=features))
     else:
         points = empty.transform(features)
-    first = None if start is None else cluster_means(points, start, num_clusters, seed)
+    first = (
+        None
+        if initial_labels is None
+        else cluster_means(points, initial_labels, num_clusters, seed)
+    )
     centroids = _lloyd(points, num_clusters, iterations, seed, first)
     codebook = Codebook(centroids, offset, projection)
     assignment, distances = _nearest(codebook.centroids, points)

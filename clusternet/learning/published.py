@@ -101,7 +101,7 @@ def _split(
     start = np.append(drawn.max(axis=1), np.full(len(others), -1))
     if (pixels == pixels[0]).all():  # K-Means refuses what it cannot tell apart
         return nearest(classes, pixels[:1].repeat(len(classes), axis=0))
-    found = cluster(pixels, len(classes), iterations=_ITERATIONS, start=start).codebook
+    found = cluster(pixels, len(classes), iterations=_ITERATIONS, initial_labels=start).codebook
     return nearest(classes, found.centroids + found.offset)
 
 

@@ -68,6 +68,7 @@ class Learner:
                 seed=settings.seed,
             )
 
+        self.codebook: Codebook | None = None  # until `freeze`
         self.network = build()
         self._frozen = build()
         filters_from = shape if settings.fixed_filters else None
@@ -91,6 +92,7 @@ class Learner:
         """From now on label with the present weights and ``codebook``."""
         self._frozen.set_weights(self.network.get_weights())
         set_codebook(self._labeller, *codebook.convolution())
+        self.codebook = codebook
 
     def label(self, batch: Batch) -> IntArray:
         """Return pseudo-labels (patches, rows', cols'), IGNORE where not valid."""

@@ -1,30 +1,53 @@
-"""Where the labels of a training pass come from."""
+"""Clusters as labels: of the sampled pixels, and of the groups of the published scheme."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from numpy.typing import NDArray
 
 from clusternet.clustering.kmeans import Clustering, check_features, cluster, fit_space
-from clusternet.clustering.sampling import Sample
-from clusternet.patches.batches import Batch, BatchLoader
+from clusternet.clustering.sampling import Sample, SamplePlan
+from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
-from clusternet.training.learner import IGNORE, Learner
+from clusternet.training.epoch_plan import PatchGroup
+from clusternet.training.learner import IGNORE
 from clusternet.types import FloatArray, IntArray
 
-_GROUP = 5  # the number of this stream of random choices; `clusternet.training.loop` has the others
 _LEARNED_WEIGHT = 0.6  # deviation of the learned features, in those of the filters
 
-Labelled = Iterator[tuple[Batch, IntArray]]
-"""Batches with their pseudo-labels (batch size, rows', cols'), IGNORE where there is none."""
+
+class SampleLabels:
+    """The pseudo-labels of the sampled pixels, collected while all patches are labelled.
+
+    K-Means starts from them, so that a cluster keeps its number while features move. They are
+    taken on the way, since labelling these patches a second time would cost a forward pass.
+    """
+
+    def __init__(self, plan: SamplePlan) -> None:
+        """Start without labels of the pixels of ``plan``."""
+        self._plan = plan
+        self._labels: dict[int, IntArray] = {}
+
+    def collect(self, batch: Batch, labels: IntArray) -> None:
+        """Keep the labels of the sampled pixels of a batch.
+
+        Args:
+            batch: the patches as they are, not another view of them.
+            labels: (batch size, rows', cols').
+        """
+        for row, patch in enumerate(batch.indexes.tolist()):
+            if patch in self._plan.quotas:
+                positions = self._plan.positions(patch, batch.valid[row])
+                self._labels[patch] = labels[row].ravel()[positions]
+
+    def in_order(self) -> IntArray:
+        """Return the labels in the order of the sample; (samples,)."""
+        return np.concatenate([self._labels[patch] for patch in self._plan.quotas])
 
 
 def cluster_features(
     sample: Sample,
     settings: TrainingSettings,
-    start: IntArray | None = None,
+    initial_labels: IntArray | None = None,
     *,
     overwrite: bool = False,
 ) -> Clustering:
@@ -33,7 +56,7 @@ def cluster_features(
     Args:
         sample: of features, the fixed filters last if they take part.
         settings: of the run.
-        start: see `clusternet.clustering.kmeans.cluster`.
+        initial_labels: see `clusternet.clustering.kmeans.cluster`.
         overwrite: likewise.
     """
     check_features(sample.features, settings.num_clusters)
@@ -50,49 +73,44 @@ def cluster_features(
         iterations=settings.kmeans_iterations,
         seed=settings.seed,
         space=space,
-        start=start,
+        initial_labels=initial_labels,
         overwrite=overwrite,
     )
 
 
-def codebook_labels(loader: BatchLoader, order: NDArray[np.int64], learner: Learner) -> Labelled:
-    """Label by the frozen network and its codebook: one codebook for all patches."""
-    for batch in loader.batches(order):
-        yield batch, learner.label(batch)
+def cluster_group(features: FloatArray, group: PatchGroup, settings: TrainingSettings) -> IntArray:
+    """Cluster the features of a group of patches; return the cluster of each, (samples,).
 
-
-def group_labels(
-    loader: BatchLoader,
-    order: NDArray[np.int64],
-    learner: Learner,
-    settings: TrainingSettings,
-    epoch: int,
-) -> Labelled:
-    """Label group by group as the published code does: fresh K-Means and fresh Adam for each.
-
-    Where a group has more pixels than are clustered, they are drawn anew for each group and
-    ``epoch``.
+    Args:
+        features: (samples, depth) of all valid pixels; overwritten if all of them are clustered.
+        group: the patches, whose seed chooses pixels if there are more than are clustered.
+        settings: of the run.
     """
-    size = settings.clust_batch_size
     most = settings.samples_per_centroid * settings.num_clusters
-    for first in range(0, len(order), size):
-        group = list(loader.batches(order[first : first + size]))
-        features = np.concatenate([learner.embed(batch) for batch in group])
-        if 0 < most < len(features):
-            rng = np.random.default_rng((settings.seed, _GROUP, epoch, first + 1))
-            sample = features[np.sort(rng.choice(len(features), most, replace=False))]
-            found = cluster_features(_apart(sample), settings).codebook.assign(features)
-        else:
-            found = cluster_features(_apart(features), settings, overwrite=True).assignment
-        del features
-        learner.reset_optimizer()
-        for batch in group:
-            labels = np.full(batch.valid.shape, IGNORE, np.int32)
-            here, found = np.split(found, [np.count_nonzero(batch.valid)])
-            labels[batch.valid] = here
-            yield batch, labels
+    if 0 < most < len(features):
+        rng = np.random.default_rng(group.seed)
+        chosen = features[np.sort(rng.choice(len(features), most, replace=False))]
+        clustering = cluster_features(_without_neighbours(chosen), settings)
+        return clustering.codebook.assign(features)
+    return cluster_features(_without_neighbours(features), settings, overwrite=True).assignment
 
 
-def _apart(features: FloatArray) -> Sample:
-    """Return features of which nobody knows who is whose neighbour."""
+def _without_neighbours(features: FloatArray) -> Sample:
+    """Return a sample without differences: ``neighbours`` is refused in the published scheme."""
     return Sample(features, features[:0])
+
+
+def take_labels(batch: Batch, assignment: IntArray) -> tuple[IntArray, IntArray]:
+    """Take the labels of a batch off the front of those of a group.
+
+    Args:
+        batch: the next one of the group.
+        assignment: (samples,) of the valid pixels of this batch and of those that follow.
+
+    Returns:
+        labels (batch size, rows', cols'), IGNORE where not valid; the rest of ``assignment``.
+    """
+    here, rest = np.split(assignment, [np.count_nonzero(batch.valid)])
+    labels = np.full(batch.valid.shape, IGNORE, np.int32)
+    labels[batch.valid] = here
+    return labels, rest

@@ -13,15 +13,31 @@ import numpy as np
 
 from clusternet.errors import RunError
 from clusternet.foreign_errors import is_foreign
+from clusternet.patches.bands import Bands
+from clusternet.settings import TrainingSettings
 
 COLUMN = "run"
 """The column of ``history.csv``, and the name in JSON and npz files, that holds it."""
+MAY_CHANGE = ("num_epochs", "workers")
+"""Settings that may change when a run is resumed."""
 _COMMENT = re.compile(r"# run ([0-9a-f]{16})\s*$")
 
 
-def make_identity(*facts: object) -> str:
-    """Return what a run is called that started from these facts, and no other one."""
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+def run_identity(settings: TrainingSettings, bands: Bands, first_codebook: str) -> str:
+    """Return a name that tells a run from all that were given anything else.
+
+    Args:
+        settings: of the run; those that may change when it is resumed do not count.
+        bands: statistics of its patches.
+        first_codebook: identity of the codebook that it starts from.
+    """
+    values = [
+        # a whole number in a call is a float on the command line: 8 and 8.0 are one value
+        (name, float(value) if isinstance(value, int | float) else value)
+        for name, value in settings.to_mapping().items()
+        if name not in MAY_CHANGE
+    ]
+    return hashlib.sha256(repr((values, bands, first_codebook)).encode()).hexdigest()[:16]
 
 
 def as_comment(identity: str) -> str:

@@ -1,4 +1,4 @@
-"""Train a run: check the input, prepare, and let the epochs run (loop.py)."""
+"""Train a run: check what is given, open it, and hand it to the algorithm (`loop.py`)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from clusternet.patches.survey import survey_patches
 from clusternet.processes.interrupts import interrupts
 from clusternet.settings import TrainingSettings, read_yaml, same_value
 from clusternet.training.checkpoint import Checkpoint
+from clusternet.training.epoch_plan import TrainingData
 from clusternet.training.learner import Learner
-from clusternet.training.loop import MAY_CHANGE, Training
+from clusternet.training.loop import alternate
 from clusternet.training.run_files import BANDS, MAPS_FOLDER, SETTINGS, STATE
-from clusternet.training.run_identity import check_identity
+from clusternet.training.run_identity import MAY_CHANGE, check_identity
 from clusternet.training.run_outputs import RunOutputs
+from clusternet.training.run_writer import PatchMaps, RunWriter
 from clusternet.windows import Shape
 
 logger = logging.getLogger(__name__)
@@ -79,20 +81,39 @@ def train(
         out_pred_masks_test=out_pred_masks_test,
     )
     with outputs.claimed():
-        training, checkpoint = _prepare(outputs, settings, current_epoch)
-        training.complete(checkpoint, overwrite=overwrite)
-        if out_weights_file is not None:
-            training.learner.save_weights(out_weights_file, overwrite=outputs.replaces)
+        _train(outputs, settings, current_epoch)
     return output
 
 
-def _prepare(
-    outputs: RunOutputs, settings: TrainingSettings, current_epoch: int
-) -> tuple[Training, Checkpoint | None]:
-    """Open and look through the patches, build the network, and read what is to be gone on with."""
-    patches, output = outputs.patches, outputs.output
-    checkpoint = _load_checkpoint(output, settings) if outputs.resumes else None
+def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) -> None:
+    checkpoint = _load_checkpoint(outputs.output, settings) if outputs.resumes else None
+    data = _open_data(outputs, settings, checkpoint)
+    patch_maps = _open_patch_maps(outputs, data)
+    folder, batch_size = data.loader.patches, data.loader.batch_size
+    learner = Learner(folder.num_bands, folder.shape, settings, batch_size)
+    if outputs.pretrained_weights is not None and checkpoint is None:
+        learner.load_weights(outputs.pretrained_weights)
+    writer = RunWriter(
+        outputs.output,
+        learner,
+        data,
+        epochs_done=current_epoch,
+        overwrite=outputs.overwrite,
+        patch_maps=patch_maps,
+    )
+    with writer.writing():
+        if checkpoint is not None:
+            writer.restore(checkpoint)
+        alternate(learner, data, writer, writer.epochs_done)
+    if outputs.out_weights_file is not None:
+        learner.save_weights(outputs.out_weights_file, overwrite=outputs.replaces)
 
+
+def _open_data(
+    outputs: RunOutputs, settings: TrainingSettings, checkpoint: Checkpoint | None
+) -> TrainingData:
+    """Open and look through the patches; refuse others than those that a checkpoint is of."""
+    patches, output = outputs.patches, outputs.output
     folder = open_patches(
         patches,
         img_shape=settings.img_shape,
@@ -113,18 +134,16 @@ def _prepare(
     warn_of_few_steps(settings, folder.shape, len(survey.usable))
     batch_size = settings.batch_size(folder.shape, len(survey.usable))
     loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)
-    test_loader = None
-    if outputs.test_img_folder is not None:
-        test_loader = replace(loader, patches=_open_test(outputs.test_img_folder, folder, settings))
+    return TrainingData(loader, survey, settings)
 
-    learner = Learner(folder.num_bands, folder.shape, settings, batch_size)
-    if outputs.pretrained_weights is not None and checkpoint is None:
-        learner.load_weights(outputs.pretrained_weights)
-    training = Training(output, settings, loader, survey, learner, current_epoch)
-    training.test_loader = test_loader
-    training.test_maps = outputs.out_pred_masks_test or output / MAPS_FOLDER
-    training.replaces_maps = outputs.replaces
-    return training, checkpoint
+
+def _open_patch_maps(outputs: RunOutputs, data: TrainingData) -> PatchMaps | None:
+    """Open the patches that maps are written of, if there are any."""
+    if outputs.test_img_folder is None:
+        return None
+    patches = _open_test(outputs.test_img_folder, data.loader.patches, data.settings)
+    folder = outputs.out_pred_masks_test or outputs.output / MAPS_FOLDER
+    return PatchMaps(replace(data.loader, patches=patches), folder, outputs.replaces)
 
 
 def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:

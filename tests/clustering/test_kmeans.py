@@ -22,7 +22,7 @@ PAIRS = np.array([[0, 0], [0, 1], [10, 0], [10, 1]], np.float32)
 
 
 def test_two_pairs_give_their_middles() -> None:
-    found = cluster(PAIRS, 2, start=np.array([0, 0, 1, 1], np.int32))
+    found = cluster(PAIRS, 2, initial_labels=np.array([0, 0, 1, 1], np.int32))
     middles = found.codebook.centroids + found.codebook.offset
     middles = middles[middles[:, 0].argsort()]
     np.testing.assert_allclose(middles, [[0, 0.5], [10, 0.5]])
@@ -33,7 +33,9 @@ def test_two_pairs_give_their_middles() -> None:
 def test_clusters_keep_their_numbers_when_features_move() -> None:
     for labels in ([0, 0, 1, 1], [1, 1, 0, 0]):
         before = np.array(labels, np.int32)
-        np.testing.assert_array_equal(cluster(3 * PAIRS - 7, 2, start=before).assignment, before)
+        np.testing.assert_array_equal(
+            cluster(3 * PAIRS - 7, 2, initial_labels=before).assignment, before
+        )
 
 
 def test_means_leave_out_samples_without_a_cluster() -> None:
@@ -78,7 +80,7 @@ def test_another_seed_starts_from_other_points() -> None:
     np.testing.assert_array_equal(one[0], two[0])
     assert (one[1:] != two[1:]).all()
     first, again, other = (
-        cluster(features, 3, iterations=1, seed=seed, start=labels).codebook.centroids
+        cluster(features, 3, iterations=1, seed=seed, initial_labels=labels).codebook.centroids
         for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(first, again)
@@ -273,7 +275,7 @@ def test_one_iteration_is_a_step_of_lloyd_s_algorithm_over_all_points() -> None:
     for iterations in (1, 2):
         near = ((points[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
         means = np.stack([points[near == k].mean(axis=0) for k in range(4)]).astype(float)
-        found = cluster(points, 4, iterations=iterations, start=before).codebook
+        found = cluster(points, 4, iterations=iterations, initial_labels=before).codebook
         np.testing.assert_allclose(found.centroids + found.offset, means, atol=1e-4)
 
 

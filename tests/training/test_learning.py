@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from memory_training import SETTINGS, MemoryPatches, make_training, start
+from memory_training import SETTINGS, MemoryPatches, make_training
 
 from clusternet.clustering.kmeans import cluster
 from clusternet.metrics import contingency_table, majority_mapping
@@ -50,10 +50,10 @@ def test_learned_features_tell_apart_what_bands_cannot() -> None:
     by_value = cluster(pixels.reshape(-1, 1), CLUSTERS).assignment.reshape(truth.shape)
     assert agreement(by_value, truth) < 0.55
     training = make_training(Learner, LEARNING, MemoryPatches(pixels, np.ones_like(truth, bool)))
-    start(training)
+    training.start()
 
     def score() -> float:
-        batches = training.loader.batches(np.arange(len(pixels)))
+        batches = training.data.batches(np.arange(len(pixels)))
         return agreement(np.concatenate(list(map(training.learner.label, batches))), truth)
 
     untrained = score()

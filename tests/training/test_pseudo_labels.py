@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from memory_training import SETTINGS, make_training, start
+from memory_training import SETTINGS, make_training
 
 from clusternet.clustering.kmeans import Clustering
 from clusternet.clustering.sampling import Sample
-from clusternet.training.pseudo_labels import cluster_features, group_labels
+from clusternet.training.pseudo_labels import cluster_features
 
 GROUPS = replace(SETTINGS, cluster_scope="batch", clust_batch_size=4)
 
@@ -36,9 +36,9 @@ def test_a_group_that_is_clustered_whole_is_held_once(
         kept.append(np.array_equal(before, sample.features))
         return found
 
-    training = make_training()
-    start(training)
+    training = make_training(settings=replace(GROUPS, epoch_megapixels=0.008))  # 8 patches
+    training.start()
+    training.change(samples_per_centroid=per_centroid)
     monkeypatch.setattr("clusternet.training.pseudo_labels.cluster_features", watch)
-    settings = replace(GROUPS, samples_per_centroid=per_centroid)
-    list(group_labels(training.loader, np.arange(8), training.learner, settings, 1))
+    training.epoch(1)
     assert kept == [copied, copied]

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from memory_training import SETTINGS, make_training
+from memory_training import SETTINGS, Training, make_training
 
-from clusternet.training.loop import Training
-from clusternet.training.run_identity import stated_identity
+from clusternet.training.run_identity import run_identity, stated_identity
 
 
 def started(output: Path, **changes: object) -> Training:
@@ -19,8 +18,8 @@ def started(output: Path, **changes: object) -> Training:
 
 def identity_of(training: Training) -> str:
     """Let it start, and return what its files state."""
-    training.complete(None, overwrite=False)
-    return stated_identity(training.output / "settings.yaml")
+    training.complete()
+    return stated_identity(training.observer.output / "settings.yaml")
 
 
 @pytest.fixture
@@ -47,12 +46,10 @@ def test_other_settings_give_another_identity(
     assert identity_of(started(tmp_path / "run", **other)) != identity
 
 
-def test_other_patches_give_another_identity(tmp_path: Path, identity: str) -> None:
-    training = started(tmp_path / "run")
-    training.survey = replace(
-        training.survey, bands=replace(training.survey.bands, patches="another digest")
-    )
-    assert identity_of(training) != identity
+def test_other_patches_give_another_identity() -> None:
+    bands = make_training().data.survey.bands
+    other = replace(bands, patches="another digest")
+    assert run_identity(SETTINGS, bands, "codebook") != run_identity(SETTINGS, other, "codebook")
 
 
 def test_other_weights_give_another_identity(tmp_path: Path, identity: str) -> None:
@@ -62,6 +59,5 @@ def test_other_weights_give_another_identity(tmp_path: Path, identity: str) -> N
 
 
 def test_a_run_with_nothing_to_replace_has_a_folder_before_its_first_epoch(tmp_path: Path) -> None:
-    training = make_training(settings=SETTINGS, output=tmp_path / "run")
-    training.start(overwrite=True)
+    make_training(output=tmp_path / "run", overwrite=True).start()
     assert (tmp_path / "run/settings.yaml").is_file()

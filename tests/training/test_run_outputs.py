@@ -17,7 +17,6 @@ from clusternet.prediction.scene_lock import lock_scene
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling.tile import tile_rasters
 from clusternet.training.checkpoint import Checkpoint
-from clusternet.training.loop import Training
 from clusternet.training.run import load_run
 from clusternet.training.run_identity import stated_identity
 from clusternet.training.train import train
@@ -100,7 +99,7 @@ def test_an_earlier_run_stays_until_the_new_one_has_an_epoch(
                                     if place.startswith("run/")}  # fmt: skip
         raise failure
 
-    monkeypatch.setattr(Training, "_retrain", fail)
+    monkeypatch.setattr("clusternet.training.loop.label_and_fit", fail)
     with pytest.raises(failure) as raised:
         train(patches, run, SETTINGS, overwrite=True)
     assert files_below(tmp_path) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import pkgutil
 import re
 import shutil
 import signal
@@ -30,8 +31,8 @@ from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling.tile import tile_rasters
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.learner import Learner
-from clusternet.training.loop import Training
-from clusternet.training.run import load_run, read_arrays, write_arrays
+from clusternet.training.run import EpochRecord, load_run, read_arrays, write_arrays
+from clusternet.training.run_writer import RunWriter
 from clusternet.training.train import train, warn_of_few_steps
 
 SMALL = TrainingSettings(
@@ -133,19 +134,18 @@ def test_two_runs_are_identical_and_nothing_is_traced_after_the_first_epoch(
     run: Path, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traces, after_epochs = [], []
-    epoch = Training.epoch
+    end_epoch = RunWriter._end_epoch
 
     def counted(labels: object, logits: object) -> object:
         traces.append(1)
         return masked_cross_entropy(labels, logits)
 
-    def count_after(self: Training, number: int) -> object:
-        record = epoch(self, number)
+    def count_after(self: RunWriter, record: EpochRecord) -> None:
+        end_epoch(self, record)
         after_epochs.append(len(traces))
-        return record
 
     monkeypatch.setattr("clusternet.training.learner.masked_cross_entropy", counted)
-    monkeypatch.setattr(Training, "epoch", count_after)
+    monkeypatch.setattr(RunWriter, "_end_epoch", count_after)
     assert_same_result(run, train(patches, tmp_path / "again", SMALL))
     first, second = after_epochs
     assert 0 < first == second
@@ -234,22 +234,23 @@ class Stop(Exception):
     """Stands for a machine that goes down."""
 
 
-@pytest.mark.parametrize("method", ["_save", "_embed", "_show"])
+@pytest.mark.parametrize("step", ["run_writer.RunWriter._save", "loop.embed",
+                                  "run_writer.RunWriter._show"])  # fmt: skip
 def test_a_resumed_run_ends_like_an_uninterrupted_one(
-    run: Path, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+    run: Path, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     calls = {"start": 0}
-    real = getattr(Training, method)
+    real = pkgutil.resolve_name(f"clusternet.training.{step}")
 
-    def stop(self: Training, *args: object) -> object:
+    def stop(*args: object) -> object:
         calls["start"] += 1
         if calls["start"] == 2:  # in the first epoch, after the run folder was made
             raise Stop
-        return real(self, *args)
+        return real(*args)
 
     output = tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(Training, method, stop)
+        patch.setattr(f"clusternet.training.{step}", stop)
         train(patches, output, SMALL, test_img_folder=patches)
     train(patches, output, SMALL, resume=True, test_img_folder=patches)
     assert_same_result(run, output)

@@ -1,0 +1,112 @@
+"""What is drawn at random for an epoch: its patches, their order, sampled pixels, views.
+
+Each kind of choice has its own stream of random numbers, seeded by the run's seed, the number of
+the stream and the epoch. No choice depends on another one, and a resumed run makes the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from clusternet.clustering.sampling import SamplePlan, plan_sample
+from clusternet.patches.augmentation import augment
+from clusternet.patches.batches import Batch, BatchLoader
+from clusternet.patches.survey import Survey
+from clusternet.settings import TrainingSettings
+from clusternet.types import FloatArray, IntArray
+
+_SAMPLE, _ORDER, _VIEWS, _PATCHES, _GROUP = 1, 2, 3, 4, 5  # the streams; numbers are never reused
+_SAMPLES_PER_CENTROID = 256  # of the codebook that is kept, where groups take all their pixels
+
+
+@dataclass(frozen=True)
+class PatchGroup:
+    """Patches that have a codebook of their own, in the published scheme."""
+
+    patches: NDArray[np.int64]
+    """Their indexes, in the order of training."""
+    seed: tuple[int, ...]
+    """Fixes which of their pixels are clustered, where not all are."""
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """The choices of one epoch."""
+
+    epoch: int
+    seed: int
+    """Of the run."""
+    order: NDArray[np.int64]
+    """Indexes of the patches to train on, in random order."""
+    sample: SamplePlan
+    """The pixels that are clustered at the end of the epoch."""
+    view_generator: Generator | None
+    """Draws how views differ from patches; None to train on the patches as they are."""
+    turns: bool
+    """Views may be flipped and turned."""
+
+    def view(self, pixels: FloatArray, labels: IntArray) -> tuple[FloatArray, IntArray]:
+        """Return another view of labelled patches, see `clusternet.patches.augmentation.augment`.
+
+        Each call goes on in one stream of random numbers: views depend on the order of calls.
+        """
+        if self.view_generator is None:
+            return pixels, labels
+        return augment(pixels, labels, self.view_generator, turn=self.turns)
+
+    def groups(self, size: int) -> Iterator[PatchGroup]:
+        """Cut the order into groups of ``size`` patches."""
+        for first in range(0, len(self.order), size):
+            seed = (self.seed, _GROUP, self.epoch, first + 1)
+            yield PatchGroup(self.order[first : first + size], seed)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The patches of a run, and what is drawn from them for each epoch."""
+
+    loader: BatchLoader
+    survey: Survey
+    settings: TrainingSettings
+
+    def batches(self, patches: NDArray[np.int64]) -> Iterator[Batch]:
+        """Yield batches of patches, see `BatchLoader.batches`."""
+        return self.loader.batches(patches)
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Draw the choices of an epoch."""
+        settings, survey = self.settings, self.survey
+        chosen = self._choose_patches(epoch)
+        per_centroid = settings.samples_per_centroid or _SAMPLES_PER_CENTROID
+        sample = plan_sample(
+            survey.usable[chosen],
+            survey.valid_counts[chosen],
+            per_centroid * settings.num_clusters,
+            settings.sample_patches,
+            (settings.seed, _SAMPLE, epoch),
+        )
+        return EpochPlan(
+            epoch,
+            settings.seed,
+            order=self._generator(_ORDER, epoch).permutation(survey.usable[chosen]),
+            sample=sample,
+            view_generator=self._generator(_VIEWS, epoch) if settings.augment else None,
+            # with valid padding labels cover a centre that need not be symmetric
+            turns=settings.padding == "same",
+        )
+
+    def _choose_patches(self, epoch: int) -> NDArray[np.int64]:
+        """Choose the patches of an epoch: positions in the list of usable ones, ascending."""
+        num_usable, settings = len(self.survey.usable), self.settings
+        most = settings.epoch_patches(self.loader.patches.shape, num_usable)
+        count = min(num_usable, max(most, self.loader.batch_size))  # no fewer than fill a batch
+        chosen = self._generator(_PATCHES, epoch).choice(num_usable, count, replace=False)
+        return np.sort(chosen)
+
+    def _generator(self, stream: int, epoch: int) -> Generator:
+        return np.random.default_rng((self.settings.seed, stream, epoch))
