@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.clustering.kmeans import Codebook, cluster, fit_space, fit_transform
+from clusternet.clustering.feature_transform import fit_feature_transform, fit_scaled_transform
+from clusternet.clustering.kmeans import Codebook, cluster
 from clusternet.clustering.sampling import REACH
 from clusternet.errors import LabelError, SettingsError
 from clusternet.evaluation.draws import draw_blocks
@@ -269,14 +270,14 @@ def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
     rows = []
     for seed in bench.args.seeds:
         sample = _sample(bench, vectors, seed)
-        space = fit_transform(sample, "standardise")
+        transform = fit_feature_transform(sample, "standardise")
         if method == "weighted":
             learned = [vectors[i] for i in bench.training]
             local = sample_differences(learned, max(1, REACH // bench.args.step))
-            space = fit_space(sample, local, "neighbours", num_learned=0)
-        codebook = cluster(sample, NUM_CLUSTERS, seed=seed, space=space).codebook
+            transform = fit_scaled_transform(sample, local, "neighbours", num_learned=0)
+        codebook = cluster(sample, NUM_CLUSTERS, seed=seed, transform=transform).codebook
         found = score_clusters(bench, method, seed, vectors, codebook)
-        rule = interactive_rule(space[1] if method == "weighted" else None)
+        rule = interactive_rule(transform.projection if method == "weighted" else None)
         found[0] |= score_strokes(canvases, rule, bench.args.rounds, seed)
         rows += found
     return rows

@@ -10,31 +10,33 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 
+from clusternet.clustering.feature_transform import (
+    FeatureTransform,
+    fit_feature_transform,
+    fit_scaled_transform,
+)
+from clusternet.clustering.sampling import Sample
 from clusternet.errors import ClusteringError
 from clusternet.processes.interrupts import interrupts
+from clusternet.settings import TrainingSettings
 from clusternet.types import AnyArray, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-_LEAST_LOCAL = 1e-3  # of the mean variance between neighbours: what is added to each
 _AT_ONCE = 2**16  # features
-_STRENGTH = 2 / 3  # power of the deviation; 1 whitens the differences
-
-
-Space = tuple[FloatArray, FloatArray]
-"""(depth,) offset that is subtracted from features, (depth, depth) projection from the right."""
+_LEARNED_WEIGHT = 0.6  # standard deviation of the learned features, relative to the filters
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """The centroids, and what is done to features before they are compared with them."""
+    """Centroids, and the transform of the features that are compared with them."""
 
     centroids: FloatArray
     """(clusters, depth), in the transformed space."""
     offset: FloatArray
-    """(depth,), subtracted from the features."""
+    """(depth,) of the transform, see `FeatureTransform`."""
     projection: FloatArray
-    """(depth, depth), multiplies what is left from the right."""
+    """(depth, depth) of the transform."""
 
     @property
     def num_clusters(self) -> int:
@@ -44,13 +46,15 @@ class Codebook:
     @property
     def has_projection(self) -> bool:
         """False if features are compared as they are, but for an offset."""
-        return not np.array_equal(self.projection, np.eye(len(self.offset)))
+        return self._transform.has_projection
+
+    @property
+    def _transform(self) -> FeatureTransform:
+        return FeatureTransform(self.offset, self.projection)
 
     def transform(self, features: FloatArray) -> FloatArray:
         """Return features in the space of the centroids; (samples, depth) both."""
-        centred = features - self.offset
-        projected = centred @ self.projection if self.has_projection else centred
-        return np.ascontiguousarray(projected, np.float32)
+        return self._transform.apply(features)
 
     def assign(self, features: FloatArray) -> IntArray:
         """Return the nearest centroid of each feature; (samples, depth) -> (samples,) int32."""
@@ -90,89 +94,38 @@ class Clustering:
     """(clusters,) samples in each cluster."""
 
 
-def fit_transform(features: FloatArray, kind: str, differences: FloatArray | None = None) -> Space:
-    """Return the (offset, projection) of a feature transform fitted to (samples, depth).
-
-    Each subtracts the mean. ``none`` does no more; ``standardise`` gives every feature variance 1;
-    ``whiten`` also removes their correlations (PCA). Directions without variance are left at zero.
-
-    ``neighbours`` goes two thirds of the way to the minimum noise fraction (Green et al. 1988):
-    along the principal axes of the differences between pixels that are
-    `clusternet.clustering.sampling.REACH` apart, features are divided by the deviation of these
-    differences to the power of 2/3. What changes over so short a way tells little of land cover,
-    and so counts less. Nothing else is scaled.
-
-    Args:
-        features: (samples, depth).
-        kind: of transform.
-        differences: (pairs, depth) between such pixels, for ``neighbours``; without any nothing
-            is scaled.
-    """
-    depth = features.shape[1]
-    offset = features.mean(axis=0, dtype=np.float64)
-    if kind == "neighbours" and differences is not None and len(differences):
-        exact = differences.astype(np.float64)
-        variance, axes = np.linalg.eigh(exact.T @ exact / len(exact))
-        least = max(float(variance.mean()), 1e-12) * _LEAST_LOCAL
-        projection = axes / (np.maximum(variance, 0) + least) ** (_STRENGTH / 2)
-        return offset.astype(np.float32), projection.astype(np.float32)
-    if kind in ("none", "neighbours"):
-        return offset.astype(np.float32), np.eye(depth, dtype=np.float32)
-    if kind == "standardise":
-        variance, axes = features.var(axis=0, dtype=np.float64), np.eye(depth)
-    else:
-        variance, axes = np.linalg.eigh(np.cov(features, rowvar=False, dtype=np.float64))
-    floor = max(float(variance.max()), 1e-12) * 1e-6
-    scale = np.where(variance > floor, 1 / np.sqrt(np.maximum(variance, floor)), 0.0)
-    return offset.astype(np.float32), (axes * scale).astype(np.float32)
-
-
-def fit_scales(features: FloatArray, num_learned: int, weight: float) -> Space:
-    """Return the space that makes learned features and the fixed filters behind them comparable.
-
-    Filters are standardised one by one and then scaled to a total variance of 1; learned features
-    are scaled as a whole to ``weight`` squared. So neither side counts more because it has more or
-    larger numbers.
-
-    Args:
-        features: (samples, learned + filters).
-        num_learned: how many learned features come first.
-        weight: deviation of the learned features, in those of the filters.
-    """
-    offset = features.mean(axis=0, dtype=np.float64)
-    variance = features.var(axis=0, dtype=np.float64)
-    learned, filters = variance[:num_learned], variance[num_learned:]
-    usable = filters > max(float(filters.max(initial=0)), 1e-12) * 1e-9
-    scale = np.zeros(len(offset))
-    scale[:num_learned] = weight / np.sqrt(max(float(learned.sum()), 1e-12))
-    scale[num_learned:][usable] = 1 / np.sqrt(filters[usable] * max(int(usable.sum()), 1))
-    return offset.astype(np.float32), np.diag(scale).astype(np.float32)
-
-
-def fit_space(
-    features: FloatArray,
-    differences: FloatArray,
-    kind: str,
+def cluster_features(
+    sample: Sample,
+    settings: TrainingSettings,
+    initial_labels: IntArray | None = None,
     *,
-    num_learned: int | None = None,
-    weight: float = 1.0,
-) -> Space:
-    """Return the space that clusters are found in: scales (if asked for), then a transform.
+    overwrite: bool = False,
+) -> Clustering:
+    """Cluster features as the settings say.
 
     Args:
-        features: (samples, depth).
-        differences: (pairs, depth), see `fit_transform`.
-        kind: see `fit_transform`.
-        num_learned: see `fit_scales`; None leaves scales as they are.
-        weight: see `fit_scales`.
+        sample: of features, the fixed filters last if they take part.
+        settings: of the run.
+        initial_labels: see `cluster`.
+        overwrite: likewise.
     """
-    if num_learned is None:
-        return fit_transform(features, kind, differences)
-    offset, scales = fit_scales(features, num_learned, weight)
-    # the scaled features have mean 0, so the transform shifts nothing more
-    scaled = np.asarray((features - offset) @ scales, np.float32)
-    _, turn = fit_transform(scaled, kind, differences @ scales)
-    return offset, scales @ turn
+    check_features(sample.features, settings.num_clusters)
+    transform = fit_scaled_transform(
+        sample.features,
+        sample.differences,
+        settings.feature_transform,
+        num_learned=settings.num_features if settings.fixed_filters else None,
+        weight=_LEARNED_WEIGHT,
+    )
+    return cluster(
+        sample.features,
+        settings.num_clusters,
+        iterations=settings.kmeans_iterations,
+        seed=settings.seed,
+        transform=transform,
+        initial_labels=initial_labels,
+        overwrite=overwrite,
+    )
 
 
 def cluster(
@@ -181,7 +134,7 @@ def cluster(
     *,
     iterations: int = 20,
     seed: int = 1,
-    space: Space | None = None,
+    transform: FeatureTransform | None = None,
     initial_labels: IntArray | None = None,
     overwrite: bool = False,
 ) -> Clustering:
@@ -192,7 +145,7 @@ def cluster(
         num_clusters: number of centroids.
         iterations: of Lloyd's algorithm.
         seed: fixes the choice of first centroids.
-        space: in which distances are measured, see `fit_space`; None takes features as they are.
+        transform: of the features before distances are measured; None leaves them as they are.
         initial_labels: (samples,) cluster of each sample before the features changed, negative
             for none. K-Means starts from their means, so that a cluster keeps its number though
             features have moved. A cluster without samples starts at one drawn by chance.
@@ -203,19 +156,18 @@ def cluster(
             all features are equal.
     """
     check_features(features, num_clusters)
-    offset, projection = space or fit_transform(features, "none")
-    empty = Codebook(np.empty((0, features.shape[1]), np.float32), offset, projection)
-    if overwrite and not empty.has_projection:
-        points = np.ascontiguousarray(np.subtract(features, offset, out=features))
+    transform = transform or fit_feature_transform(features, "none")
+    if overwrite and not transform.has_projection:
+        points = np.ascontiguousarray(np.subtract(features, transform.offset, out=features))
     else:
-        points = empty.transform(features)
+        points = transform.apply(features)
     first = (
         None
         if initial_labels is None
         else cluster_means(points, initial_labels, num_clusters, seed)
     )
     centroids = _lloyd(points, num_clusters, iterations, seed, first)
-    codebook = Codebook(centroids, offset, projection)
+    codebook = Codebook(centroids, transform.offset, transform.projection)
     assignment, distances = _nearest(codebook.centroids, points)
     sizes = np.bincount(assignment, minlength=num_clusters).astype(np.int32)
     return Clustering(codebook, assignment, float(distances.mean(dtype=np.float64)), sizes)

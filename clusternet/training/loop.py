@@ -10,17 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
-from clusternet.clustering.kmeans import Clustering
+from clusternet.clustering.kmeans import Clustering, cluster_features
 from clusternet.clustering.sampling import Sample, join_samples
 from clusternet.patches.batches import Batch
 from clusternet.training.epoch_plan import EpochPlan, TrainingData
 from clusternet.training.learner import Learner
-from clusternet.training.pseudo_labels import (
-    SampleLabels,
-    cluster_features,
-    cluster_group,
-    take_labels,
-)
+from clusternet.training.pseudo_labels import SampleLabels, cluster_group, take_labels
 from clusternet.types import IntArray
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from clusternet.clustering.kmeans import Clustering, check_features, cluster, fit_space
+from clusternet.clustering.kmeans import cluster_features
 from clusternet.clustering.sampling import Sample, SamplePlan
 from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
 from clusternet.training.epoch_plan import PatchGroup
 from clusternet.training.learner import IGNORE
 from clusternet.types import FloatArray, IntArray
-
-_LEARNED_WEIGHT = 0.6  # deviation of the learned features, in those of the filters
 
 
 class SampleLabels:
@@ -42,40 +40,6 @@ class SampleLabels:
     def in_order(self) -> IntArray:
         """Return the labels in the order of the sample; (samples,)."""
         return np.concatenate([self._labels[patch] for patch in self._plan.quotas])
-
-
-def cluster_features(
-    sample: Sample,
-    settings: TrainingSettings,
-    initial_labels: IntArray | None = None,
-    *,
-    overwrite: bool = False,
-) -> Clustering:
-    """Cluster features as the settings say.
-
-    Args:
-        sample: of features, the fixed filters last if they take part.
-        settings: of the run.
-        initial_labels: see `clusternet.clustering.kmeans.cluster`.
-        overwrite: likewise.
-    """
-    check_features(sample.features, settings.num_clusters)
-    space = fit_space(
-        sample.features,
-        sample.differences,
-        settings.feature_transform,
-        num_learned=settings.num_features if settings.fixed_filters else None,
-        weight=_LEARNED_WEIGHT,
-    )
-    return cluster(
-        sample.features,
-        settings.num_clusters,
-        iterations=settings.kmeans_iterations,
-        seed=settings.seed,
-        space=space,
-        initial_labels=initial_labels,
-        overwrite=overwrite,
-    )
 
 
 def cluster_group(features: FloatArray, group: PatchGroup, settings: TrainingSettings) -> IntArray:

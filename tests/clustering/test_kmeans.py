@@ -6,14 +6,13 @@ import faiss
 import numpy as np
 import pytest
 
-from clusternet.clustering.kmeans import (
-    Codebook,
-    cluster,
-    cluster_means,
+from clusternet.clustering.feature_transform import (
+    FeatureTransform,
+    fit_feature_transform,
+    fit_scaled_transform,
     fit_scales,
-    fit_space,
-    fit_transform,
 )
+from clusternet.clustering.kmeans import Codebook, cluster, cluster_means
 from clusternet.errors import ClusteringError
 from clusternet.settings import TrainingSettings
 
@@ -104,6 +103,11 @@ def test_assigning_centroids_gives_their_own_numbers() -> None:
     np.testing.assert_array_equal(codebook.assign(centroids), np.arange(7))
 
 
+def pair(transform: FeatureTransform) -> tuple[np.ndarray, np.ndarray]:
+    """Return the offset and the projection of a transform."""
+    return transform.offset, transform.projection
+
+
 def brute_force(codebook: Codebook, features: np.ndarray) -> np.ndarray:
     """Return the nearest centroid of each feature, all in 64 bits."""
     points = (features.astype(np.float64) - codebook.offset) @ codebook.projection.astype(float)
@@ -119,8 +123,8 @@ def test_labels_are_those_of_brute_force_however_large_the_mean(
     rng = np.random.default_rng(1)
     features = rng.normal(size=(2000, 16)) @ rng.normal(size=(16, 16)) * 0.25 + mean
     features = features.astype(np.float32)
-    space = fit_space(features, features[1:] - features[:-1], transform)
-    codebook = cluster(features, 20, space=space, iterations=5).codebook
+    fitted = fit_scaled_transform(features, features[1:] - features[:-1], transform)
+    codebook = cluster(features, 20, transform=fitted, iterations=5).codebook
     expected = brute_force(codebook, features)
     offset, kernel, bias = codebook.convolution()
     scores = (features - offset) @ kernel + bias
@@ -157,7 +161,7 @@ def test_whitening_removes_scale_and_correlation(size: float) -> None:
     rng = np.random.default_rng(2)
     mixing = np.array([[1, 10, 50], [0, 10, 100], [0, 0, 100]]) * size
     features = (rng.normal(size=(5000, 3)) @ mixing + 7 * size).astype(np.float32)
-    offset, projection = fit_transform(features, "whiten")
+    offset, projection = pair(fit_feature_transform(features, "whiten"))
     white = (features - offset) @ projection
     np.testing.assert_allclose(np.cov(white, rowvar=False), np.eye(3), atol=0.02)
 
@@ -168,7 +172,7 @@ def test_standardising_scales_each_feature_by_itself(size: float) -> None:
     features = (rng.normal(size=(5000, 2)) @ np.array([[1, 10], [0, 10]]) * size + 7 * size).astype(
         np.float32
     )
-    offset, projection = fit_transform(features, "standardise")
+    offset, projection = pair(fit_feature_transform(features, "standardise"))
     assert not projection[~np.eye(2, dtype=bool)].any()
     np.testing.assert_allclose(((features - offset) @ projection).std(axis=0), 1, rtol=1e-3)
 
@@ -185,7 +189,7 @@ def test_a_shift_of_all_features_is_taken_off_and_changes_nothing_else(
     for moved in (features, features + shift):
         moved = moved.astype(np.float32)
         differences = moved[1:] - moved[:-1]
-        spaces.append(fit_space(moved, differences, kind, num_learned=num_learned))
+        spaces.append(pair(fit_scaled_transform(moved, differences, kind, num_learned=num_learned)))
     (offset, projection), (moved_offset, same) = spaces
     np.testing.assert_allclose(offset, features.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(moved_offset - shift, offset, atol=2e-3)
@@ -197,7 +201,7 @@ def test_what_neighbours_differ_in_counts_less() -> None:
     features = rng.normal(size=(5000, 2)).astype(np.float32)
     # neighbours are alike in the first feature, and in the second as unlike as any two pixels
     differences = (rng.normal(size=(5000, 2)) * [1 / 8, 1]).astype(np.float32)
-    _, projection = fit_transform(features, "neighbours", differences)
+    projection = fit_feature_transform(features, "neighbours", differences).projection
     spread = np.linalg.norm(projection, axis=1)
     assert spread[0] / spread[1] == pytest.approx(8 ** (2 / 3), rel=0.05)
 
@@ -206,7 +210,7 @@ def test_what_neighbours_differ_in_counts_less() -> None:
 def test_features_are_divided_by_a_power_of_what_neighbours_differ_in(size: float) -> None:
     differences = np.array([[size, 0], [-size, 0], [0, 8 * size], [0, -8 * size]], np.float32)
     features = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
-    _, projection = fit_transform(features, "neighbours", differences)
+    projection = fit_feature_transform(features, "neighbours", differences).projection
     deviation = np.sqrt((differences.astype(float) ** 2).mean(axis=0))
     spread = np.linalg.norm(projection, axis=1)
     np.testing.assert_allclose(spread, deviation ** (-2 / 3), rtol=0.02)
@@ -214,14 +218,14 @@ def test_features_are_divided_by_a_power_of_what_neighbours_differ_in(size: floa
 
 def test_without_neighbours_nothing_is_scaled() -> None:
     features = np.random.default_rng(3).normal(size=(50, 2)).astype(np.float32)
-    _, projection = fit_transform(features, "neighbours", features[:0])
+    projection = fit_feature_transform(features, "neighbours", features[:0]).projection
     np.testing.assert_array_equal(projection, np.eye(2))
 
 
 def test_learned_features_and_filters_weigh_what_is_asked() -> None:
     rng = np.random.default_rng(4)
     features = (rng.normal(size=(4000, 6)) * [1, 2, 3, 40, 50, 0]).astype(np.float32) + 7
-    offset, projection = fit_scales(features, 3, 0.5)
+    offset, projection = pair(fit_scales(features, 3, 0.5))
     scaled = (features - offset) @ projection
     assert scaled[:, :3].var(axis=0).sum() == pytest.approx(0.25, rel=1e-3)
     np.testing.assert_allclose(scaled[:, 3:].var(axis=0), [0.5, 0.5, 0], rtol=1e-3)
@@ -232,11 +236,12 @@ def test_a_space_of_scaled_features_is_one_step() -> None:
     rng = np.random.default_rng(5)
     features = rng.normal(size=(500, 4)).astype(np.float32) * [1, 2, 30, 4]
     features, differences = features.astype(np.float32), features[1:] - features[:-1]
-    offset, projection = fit_space(features, differences, "neighbours", num_learned=2)
-    first, scales = fit_scales(features, 2, 1.0)
-    _, turn = fit_transform((features - first) @ scales, "neighbours", differences @ scales)
+    transform = fit_scaled_transform(features, differences, "neighbours", num_learned=2)
+    first, scales = pair(fit_scales(features, 2, 1.0))
+    scaled, local = (features - first) @ scales, differences @ scales
+    turn = fit_feature_transform(scaled, "neighbours", local).projection
     np.testing.assert_allclose(
-        (features - offset) @ projection, (features - first) @ scales @ turn, atol=1e-4
+        transform.apply(features), (features - first) @ scales @ turn, atol=1e-4
     )
 
 
@@ -244,7 +249,8 @@ def test_a_space_of_scaled_features_is_one_step() -> None:
 def test_a_constant_feature_counts_for_nothing(value: float) -> None:
     features = np.random.default_rng(0).normal(size=(20_000, 3)).astype(np.float32)
     features[:, 1] = value
-    for projection in (fit_transform(features, "standardise")[1], fit_scales(features, 0, 1)[1]):
+    for transform in (fit_feature_transform(features, "standardise"), fit_scales(features, 0, 1)):
+        projection = transform.projection
         assert np.isfinite(projection).all() and projection[0, 0] > 0.1
         assert projection[1, 1] == 0
 
@@ -295,8 +301,8 @@ def test_a_space_without_filters_is_its_transform(kind: str) -> None:
     features = (rng.normal(size=(300, 4)) * [1, 2, 30, 4]).astype(np.float32)
     differences = features[1:] - features[:-1]
     for one, other in zip(
-        fit_space(features, differences, kind),
-        fit_transform(features, kind, differences),
+        pair(fit_scaled_transform(features, differences, kind)),
+        pair(fit_feature_transform(features, kind, differences)),
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)
@@ -308,7 +314,7 @@ def test_scales_do_not_depend_on_how_large_features_are(size: float) -> None:
     rng = np.random.default_rng(8)
     features = (rng.normal(size=(500, 3)) * size).astype(np.float32)
     for learned, total in ((2, 1), (3, 0)):  # one filter, none
-        offset, projection = fit_scales(features, learned, 0.5)
+        offset, projection = pair(fit_scales(features, learned, 0.5))
         variance = ((features - offset) @ projection).var(axis=0)
         assert variance[:learned].sum() == pytest.approx(0.25, rel=1e-3)
         assert variance[learned:].sum() == pytest.approx(total, rel=1e-3)

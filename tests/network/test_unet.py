@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clusternet.clustering.kmeans import Codebook, cluster, fit_transform
+from clusternet.clustering.feature_transform import fit_feature_transform
+from clusternet.clustering.kmeans import Codebook, cluster
 from clusternet.network.backend import keras
 from clusternet.network.filter_bank import BORDER, FilterBank, num_filters
 from clusternet.network.sizes import LEVELS, check_shape, margin, uncovered
@@ -241,7 +242,7 @@ def test_labels_in_the_graph_agree_with_faiss(transform: str) -> None:
     pixels = np.random.default_rng(0).normal(size=(2, 32, 48, 3)).astype(np.float32)
     features = np.asarray(keras.Model(network.input, features_tensor(network))(pixels))
     flat = features.reshape(-1, 6)
-    codebook = cluster(flat, 9, space=fit_transform(flat, transform)).codebook
+    codebook = cluster(flat, 9, transform=fit_feature_transform(flat, transform)).codebook
     labeller = build_labeller(network, 9)
     set_codebook(labeller, *codebook.convolution())
     labels = np.asarray(labeller(pixels))
@@ -310,7 +311,9 @@ def described() -> dict[str, Any]:
     model = keras.Model(network.input, features_tensor(network, (32, 48)))
     features = np.asarray(model(pixels))
     flat = features.reshape(-1, features.shape[-1])
-    codebook = cluster(flat, 5, space=fit_transform(flat, "whiten"), iterations=3).codebook
+    codebook = cluster(
+        flat, 5, transform=fit_feature_transform(flat, "whiten"), iterations=3
+    ).codebook
     return dict(network=network, pixels=pixels, features=features, codebook=codebook)
 
 
@@ -356,7 +359,9 @@ def test_labels_are_those_of_brute_force_however_large_the_mean(transform: str) 
     features = np.asarray(keras.Model(network.input, features_tensor(network))(pixels))
     flat = features.reshape(-1, 6)
     assert abs(flat.mean()) > 100 * flat.std(axis=0).mean()
-    codebook = cluster(flat, 9, space=fit_transform(flat, transform, flat[1:] - flat[:-1])).codebook
+    codebook = cluster(
+        flat, 9, transform=fit_feature_transform(flat, transform, flat[1:] - flat[:-1])
+    ).codebook
     points = (flat.astype(float) - codebook.offset) @ codebook.projection.astype(float)
     distances = np.linalg.norm(points[:, None] - codebook.centroids.astype(float), axis=-1)
     labeller = build_labeller(network, 9)
