@@ -9,8 +9,9 @@ from clusternet.errors import SettingsError
 from clusternet.windows import Shape
 
 LEVELS = 5
-GRAIN: int = 1 << (LEVELS - 1)
-"""Pooling steps multiply to this: results repeat only under shifts by whole grains."""
+TOTAL_STRIDE: int = 1 << (LEVELS - 1)
+"""Pixels along an axis that the deepest level pools into one. A shift of the input by a multiple of
+them shifts the output by as much; by any other shift it changes the output."""
 
 
 def output_size(size: int, padding: str) -> int:
@@ -21,7 +22,7 @@ def output_size(size: int, padding: str) -> int:
     3x3 convolutions (-4). 512 gives 309, 256 gives 53.
     """
     if padding == "same":
-        return size if size % GRAIN == 0 else 0
+        return size if size % TOTAL_STRIDE == 0 else 0
     for _ in range(LEVELS - 1):
         size = (size - 4) // 2
     size -= 4
@@ -100,7 +101,9 @@ def check_shape(shape: Shape, padding: str) -> Shape:
         return labelled
     nearest = tuple(nearest_size(size, padding) for size in shape)
     rule = (
-        f"divisible by {GRAIN}" if padding == "same" else f"of at least {nearest_size(1, padding)}"
+        f"divisible by {TOTAL_STRIDE}"
+        if padding == "same"
+        else f"of at least {nearest_size(1, padding)}"
     )
     raise SettingsError(
         f"Expected patches with sides {rule} pixels for --padding {padding}, received {shape}; "
@@ -111,7 +114,7 @@ def check_shape(shape: Shape, padding: str) -> Shape:
 def nearest_size(size: int, padding: str) -> int:
     """Return the nearest size that the network can take (the larger one of two as near)."""
     if padding == "same":
-        return max(GRAIN * math.floor(size / GRAIN + 0.5), GRAIN)
+        return max(TOTAL_STRIDE * math.floor(size / TOTAL_STRIDE + 0.5), TOTAL_STRIDE)
     while not output_size(size, padding):
         size += 1
     return size
@@ -134,17 +137,20 @@ def num_weights(num_bands: int, num_clusters: int, base_filters: int, num_featur
     return total + conv(num_features, num_clusters, 1)
 
 
-def margin(padding: str, size: int = 64 * GRAIN) -> int:
-    """Return how many pixels are read before a part that is kept, when it starts at a grain.
+def margin(padding: str, size: int = 64 * TOTAL_STRIDE) -> int:
+    """Return how many pixels are read before a part that is kept, if it starts at a multiple of 16.
 
-    The valid network needs the border that it does not label: half of 199 to 214 pixels, by what
-    the pooling of a ``size`` that is no multiple of 16 leaves over (203 of one that is). With same
-    padding the zeros beyond a window reach 94 pixels inwards from the top and left and 109 from
-    the bottom and right if it starts and ends at multiples of 16: seven grains cover both.
+    The valid network needs the border that it does not label. That is half of 203 pixels where
+    ``size`` is a multiple of 16. For other sizes it is half of 199 to 214 pixels, since pooling
+    leaves pixels over. With same padding, zeros beyond the window change pixels near its border: 94
+    pixels from the top and left and 109 from the bottom and right, if it starts and ends at
+    multiples of 16. So 112 pixels, seven times the total stride, are enough on each side.
     """
     if padding == "valid":
         return math.ceil(_unlabelled(size) / 2)
-    return GRAIN * math.ceil((math.ceil(_unlabelled(64 * GRAIN) / 2) + 8) / GRAIN)
+    return TOTAL_STRIDE * math.ceil(
+        (math.ceil(_unlabelled(64 * TOTAL_STRIDE) / 2) + 8) / TOTAL_STRIDE
+    )
 
 
 def uncovered(padding: str) -> int:
@@ -154,7 +160,7 @@ def uncovered(padding: str) -> int:
     """
     if padding == "same":  # see `build_network`, centre_only
         return margin(padding) - 2 * decoder_margins()[0]
-    return min(_unlabelled(64 * GRAIN + more) // 2 for more in range(GRAIN))
+    return min(_unlabelled(64 * TOTAL_STRIDE + more) // 2 for more in range(TOTAL_STRIDE))
 
 
 def _unlabelled(size: int) -> int:
@@ -163,10 +169,10 @@ def _unlabelled(size: int) -> int:
 
 
 def decoder_margins() -> list[int]:
-    """Return how many pixels around a kept part each level on the way up needs from below it.
+    """Return how many pixels around the kept centre each level of the decoder takes from below.
 
-    In pixels of the level below, top level first. A level doubles what it gets; then the zeros
-    beyond the border reach one pixel further inwards with each of its three convolutions.
+    They are counted in pixels of the level below, top level first. A level doubles its input. Each
+    of its three convolutions then lets the zeros beyond the border change one pixel more.
     """
     margins, needed = [], 0
     for _ in range(LEVELS - 1):

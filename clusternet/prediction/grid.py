@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clusternet.network.sizes import GRAIN, decoder_margins, margin, output_size
+from clusternet.network.sizes import TOTAL_STRIDE, decoder_margins, margin, output_size
 from clusternet.raster import Raster
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window, blocks
@@ -17,9 +17,9 @@ from clusternet.windows import Shape, Window, blocks
 class PredictionGrid:
     """Windows to read and the part of each that is kept.
 
-    Kept parts start at multiples of the network's grain and lie a full receptive field inside
-    what is read, so the result does not depend on their size: every pixel sees the same
-    neighbours on the same pooling grid.
+    Kept parts start at multiples of the network's total stride and lie a full receptive field
+    inside what is read. So every pixel sees the same neighbours on the same pooling grid, and the
+    result does not depend on the size of the parts.
     """
 
     kept_shape: Shape
@@ -44,8 +44,8 @@ class PredictionGrid:
             padding: of the network.
             window_size: the wanted side of the kept part in pixels.
         """
-        grains = max(1, round(window_size / GRAIN))
-        sides = [GRAIN * min(grains, -(-size // GRAIN)) for size in raster_shape]
+        strides = max(1, round(window_size / TOTAL_STRIDE))
+        sides = [TOTAL_STRIDE * min(strides, -(-size // TOTAL_STRIDE)) for size in raster_shape]
         if padding == "same":
             border = margin(padding)
             read = (sides[0] + 2 * border, sides[1] + 2 * border)
@@ -69,9 +69,9 @@ class PredictionGrid:
 
 
 def _valid_input(side: int, patch: int) -> int:
-    size = side + (patch - side) % GRAIN
+    size = side + (patch - side) % TOTAL_STRIDE
     while output_size(size, "valid") < side:
-        size += GRAIN
+        size += TOTAL_STRIDE
     return size
 
 

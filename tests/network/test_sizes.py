@@ -103,7 +103,7 @@ def test_a_valid_margin_is_half_of_the_border_rounded_up(size: int) -> None:
 
 
 def test_margins_are_those_that_were_measured() -> None:
-    # with same padding the zeros beyond a window reach 109 pixels inwards at most: 7 grains
+    # with same padding the zeros beyond a window reach 109 pixels inwards at most, 7 x 16 is 112
     assert margin("same") == 112
     assert margin("valid") == 102
     assert uncovered("valid") == min(  # of all sizes, half of the border

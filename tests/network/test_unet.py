@@ -439,4 +439,4 @@ def test_what_lies_beyond_the_margin_reaches_no_kept_pixel() -> None:
     differ = np.abs(outputs[0] - outputs[1]).max(axis=2) > 1e-6
     kept = 16 + reach
     assert kept % 16 == 0 and not differ[kept:-kept, kept:-kept].any()
-    assert differ[kept : 16 - kept, kept:-kept].any()  # a grain less would not do
+    assert differ[kept : 16 - kept, kept:-kept].any()  # 16 pixels less would not do
