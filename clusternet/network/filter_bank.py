@@ -85,14 +85,15 @@ class FilterBank(keras.layers.Layer):  # type: ignore[misc]
         return (*shape[:-1], num_filters(int(shape[-1] or 0)))
 
 
-class BesideCentre(keras.layers.Layer):  # type: ignore[misc]
-    """Joins features and the centre of filters, which may reach further on each side.
+class CropAndConcatenate(keras.layers.Layer):  # type: ignore[misc]
+    """Crops filters to the pixels that have features, and concatenates both along the last axis.
 
-    An odd pixel is cut off at the top and left, as `clusternet.windows.centre` does.
+    Filters may cover more pixels on each side. If their number is odd, the top and left lose one
+    pixel more, as with `clusternet.windows.centre`.
     """
 
     def call(self, tensors: list[Any]) -> Any:
-        """Join (patches, rows, cols, features) and (patches, rows', cols', filters)."""
+        """Take features (patches, rows, cols, ...) and filters (patches, rows', cols', ...)."""
         features, filters = tensors
         rows, cols = ops.shape(features)[1:3]
         top, left = (

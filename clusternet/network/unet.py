@@ -13,7 +13,7 @@ from typing import Any
 
 from clusternet.clustering.kmeans import Codebook
 from clusternet.network.backend import channels_last, keras
-from clusternet.network.filter_bank import BORDER, BesideCentre, FilterBank
+from clusternet.network.filter_bank import BORDER, CropAndConcatenate, FilterBank
 from clusternet.network.sizes import LEVELS, Cut, Sides, centre_cuts, skip_cuts
 from clusternet.types import AnyArray
 from clusternet.windows import Shape
@@ -139,7 +139,7 @@ def features_tensor(network: Any, filters_from: Shape | None = None, uncovered: 
     bands = layers.Cropping2D(outside, name="within_reach", dtype="float32")(network.input)
     smallest = filters_from[0] - 2 * outside, filters_from[1] - 2 * outside
     filters = FilterBank(smallest, name="filters")(bands)
-    return BesideCentre(name="description", dtype="float32")([features, filters])
+    return CropAndConcatenate(name="description", dtype="float32")([features, filters])
 
 
 @channels_last()

@@ -7,7 +7,13 @@ import pytest
 from reference_filters import fixed_filters
 
 from clusternet.network.backend import keras
-from clusternet.network.filter_bank import BORDER, SCALES, BesideCentre, FilterBank, num_filters
+from clusternet.network.filter_bank import (
+    BORDER,
+    SCALES,
+    CropAndConcatenate,
+    FilterBank,
+    num_filters,
+)
 
 
 def described(pixels: np.ndarray) -> np.ndarray:
@@ -68,5 +74,5 @@ def test_filters_turn_with_the_image() -> None:
 
 def test_filters_are_cut_to_the_centre_with_odd_pixels_at_the_top_and_left() -> None:
     filters = np.arange(7 * 8).reshape(1, 7, 8, 1).astype(np.float32)
-    found = BesideCentre()([np.zeros((1, 4, 4, 2), np.float32), filters])
+    found = CropAndConcatenate()([np.zeros((1, 4, 4, 2), np.float32), filters])
     np.testing.assert_array_equal(np.asarray(found)[0, ..., 2], filters[0, 2:6, 2:6, 0])
