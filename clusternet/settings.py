@@ -33,11 +33,11 @@ Precision = Literal["auto", "float32", "mixed_bfloat16"]
 FeatureTransform = Literal["none", "standardise", "whiten", "neighbours"]
 
 _STEP_PIXELS = 4 * 256 * 256
-"""Of a training step at most, where nothing else is asked for and patches are not larger."""
+"""Most pixels of a training step, if ``train_batch_size`` is not given; one patch may have more."""
 _EPOCH_STEPS = 30
-"""Of an epoch at least, where there are patches enough."""
+"""Fewest steps of an epoch, if there are enough patches."""
 _EPOCHS_A_PASS = 3
-"""Epochs that see all patches once, where they are too few for ``epoch_megapixels``."""
+"""Epochs that together see each patch once, if all have fewer pixels than epochs should have."""
 
 
 NodataValue = Annotated[
@@ -85,8 +85,8 @@ class TrainingSettings:
     num_features: Annotated[int, "features a pixel"] = 64
     feature_transform: Annotated[
         FeatureTransform,
-        "what is done to features before K-Means; neighbours lets count less what changes over "
-        "16 pixels",
+        "how features are scaled before K-Means; with neighbours, features that change within "
+        "16 pixels weigh less",
     ] = "neighbours"
     samples_per_centroid: Annotated[
         int,

@@ -64,7 +64,6 @@ class Learners:
             self._made[key] = learner, learner.state()
         learner, first = self._made[key]
         learner.restore(first)
-        learner.codebook = None
         learner._trainer.optimizer.learning_rate = settings.learn_rate
         return learner
 
@@ -149,6 +148,7 @@ class LinearLearner:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self.weights, self.moment = state["weight_0000"], state["optimizer_0000"]
+        self.codebook = None
 
     def save(self, path: Path) -> None:
         with path.open("wb") as stream:  # under exactly this name

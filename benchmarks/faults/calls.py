@@ -134,14 +134,14 @@ def warm_up() -> None:
     import clusternet.prediction.predictor as prediction
     import clusternet.training.train as training
 
-    training.Alternation = _built_once(training.Alternation)  # type: ignore[assignment, misc]
+    training.Learner = _built_once(training.Learner)  # type: ignore[assignment, misc]
     prediction.load = lru_cache(prediction.load)  # type: ignore[assignment]
 
 
 def _built_once(build: Any) -> Any:
     made: dict[object, Any] = {}
 
-    def alternation(num_bands: int, shape: Any, settings: Any, batch_size: int) -> Any:
+    def learner(num_bands: int, shape: Any, settings: Any, batch_size: int) -> Any:
         key = num_bands, shape, batch_size, replace(settings, num_epochs=1)
         if key not in made:
             one = build(num_bands, shape, settings, batch_size)
@@ -150,4 +150,4 @@ def _built_once(build: Any) -> Any:
         one.restore(first)
         return one
 
-    return alternation
+    return learner

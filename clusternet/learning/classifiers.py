@@ -66,7 +66,7 @@ class Samples(Standardised):
     classes: IntArray
     """(samples,) class number of each."""
     num_strokes: int = 0
-    """Strokes that they come from; 0 if nobody knows."""
+    """Number of strokes that the pixels were taken from; 0 if it is not known."""
 
 
 class Classifier(Protocol):

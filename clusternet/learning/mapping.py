@@ -23,7 +23,7 @@ from clusternet.types import NO_CLASS, AnyArray, FloatArray, IntArray
 from clusternet.windows import Window, blocks
 
 DEFAULT_SMOOTH = 17
-"""Side in pixels of the squares that smooth a map, where nothing else is asked for."""
+"""Default side, in pixels, of the squares that smooth a map."""
 PER_STROKE = 300
 """Pixels that one stroke gives to the fit, at most."""
 IN_ALL = 3000

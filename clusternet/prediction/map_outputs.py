@@ -38,8 +38,8 @@ class MapOptions:
     overwrite: bool = False
     """Replace existing maps."""
     skip_existing: bool = False
-    """Leave rasters alone whose maps were made by this very call, so that an interrupted folder
-    can be gone on with; our maps that were made from something else are replaced."""
+    """Continue an interrupted folder: skip rasters whose maps were made by the same call. Our maps
+    that were made from anything else are replaced."""
 
 
 def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:

@@ -31,7 +31,7 @@ IGNORE = -1
 """The pseudo-label of a pixel that has none."""
 
 _BESIDE = 16
-"""What does not grow with the base filters (features, logits, fixed filters), in base filters."""
+"""Memory of features, logits and fixed filters, counted as so many base filters more."""
 _LARGEST_PART = (64 + _BESIDE) * 4 * 256 * 256
 """Base filters times pixels that go through the network at once: about 2 GiB in training."""
 
@@ -39,9 +39,8 @@ _LARGEST_PART = (64 + _BESIDE) * 4 * 256 * 256
 class Learner:
     """A network in training, and its frozen labeller: a copy with a codebook that gives labels.
 
-    The copy holds the weights of the start of the epoch and labels each batch just before the
-    network trains on it: the same labels as a pass over all patches would give, without storing
-    them.
+    The copy keeps the weights of the start of the epoch. So it can label each batch just before the
+    network trains on it: the labels are those of a pass over all patches, and need not be stored.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Learner:
                 seed=settings.seed,
             )
 
-        self.codebook: Codebook | None = None  # until `freeze`
+        self.codebook: Codebook | None = None  # that of `freeze`
         self.network = build()
         self._frozen = build()
         filters_from = shape if settings.fixed_filters else None
@@ -76,8 +75,8 @@ class Learner:
         self._sampler = build_sampler(self.network, filters_from)
         described = features_tensor(self.network, filters_from)
         self._embedder = keras.Model(self.network.input, described)
-        # A second model around the same layers is compiled, so that the saved one asks nobody
-        # for the loss function.
+        # A second model around the same layers is compiled. The first one is saved, and a file that
+        # names the loss function could not be loaded without this package.
         self._trainer = keras.Model(self.network.input, self.network.output)
         self._compare = settings.feature_transform == "neighbours"
         self._num_parts = _num_parts(settings.base_filters, shape, batch_size)
@@ -106,14 +105,15 @@ class Learner:
             return float(self._trainer.train_on_batch(pixels, labels))
         total, losses = int(np.count_nonzero(labels >= 0)) or 1, []
         for some_pixels, some_labels in zip(self._split(pixels), self._split(labels), strict=True):
-            # Adam steps with the mean gradient of all parts, when it has seen the last one
+            # Keras steps after the last part, with the mean of the parts' gradients. The weights
+            # make it the mean over labelled pixels, of which one part may have more than another.
             weight = self._num_parts * int(np.count_nonzero(some_labels >= 0)) / total
             weights = np.full(len(some_labels), weight, np.float32)
             losses.append(float(self._trainer.train_on_batch(some_pixels, some_labels, weights)))
         return float(np.mean(losses))
 
     def _split(self, array: AnyArray) -> list[AnyArray]:
-        """Cut a batch (patches, ...) into parts that memory is enough for."""
+        """Cut a batch (patches, ...) into parts that fit into memory one at a time."""
         return np.split(array, self._num_parts)
 
     def reset_optimizer(self) -> None:
@@ -129,24 +129,25 @@ class Learner:
 
     def embed_sample(self, batch: Batch, plan: SamplePlan) -> Sample:
         """Return the features of the planned pixels, patch by patch."""
-        # rows of one length, whatever is in them: nothing is traced again
-        # (each pixel may have two neighbours, and a pair is two positions)
+        # TensorFlow traces the graph again for every new shape: so all rows have one length. A
+        # sampled pixel takes one position, and each pair with one of its two neighbours two more.
         length = plan.row_length * (5 if self._compare else 1)
         positions = np.zeros((len(batch.pixels), length), np.int32)
         counts = []
-        for place, index in enumerate(batch.indexes.tolist()):
-            chosen = plan.positions(index, batch.valid[place])
-            here, there = (
-                neighbours(chosen, batch.valid[place]) if self._compare else (chosen[:0],) * 2
-            )
-            row = np.concatenate([chosen, here, there])
-            positions[place, : len(row)] = row
-            counts.append((len(chosen), len(here)))
+        for row, patch in enumerate(batch.indexes.tolist()):
+            sampled = plan.positions(patch, batch.valid[row])
+            compared = sampled if self._compare else sampled[:0]
+            here, there = neighbours(compared, batch.valid[row])
+            used = np.concatenate([sampled, here, there])
+            positions[row, : len(used)] = used
+            counts.append((len(sampled), len(here)))
         parts = zip(self._split(batch.pixels), self._split(positions), strict=True)
-        rows = np.concatenate([np.asarray(self._sampler.predict_on_batch([*x])) for x in parts])
+        vectors = np.concatenate([np.asarray(self._sampler.predict_on_batch([*x])) for x in parts])
         samples = []
-        for row, (size, pairs) in zip(rows, counts, strict=False):
-            features, near, far = np.split(row[: size + 2 * pairs], [size, size + pairs])
+        # a batch that is filled up has more rows than patches
+        for patch_vectors, (size, pairs) in zip(vectors, counts, strict=False):
+            used_vectors = patch_vectors[: size + 2 * pairs]
+            features, near, far = np.split(used_vectors, [size, size + pairs])
             samples.append(Sample(features, near - far))
         return join_samples(samples)
 
@@ -176,20 +177,21 @@ class Learner:
         return state
 
     def restore(self, state: dict[str, AnyArray]) -> None:
-        """Take over what `state` returned."""
+        """Take over what `state` returned; a codebook fits these weights again after `freeze`."""
+        self.codebook = None
         weights = [state[name] for name in sorted(state) if name.startswith("weight_")]
         self.network.set_weights(weights)
         for i, variable in enumerate(self._optimizer_variables()):
             variable.assign(state[f"optimizer_{i:04d}"])
 
     def _optimizer_variables(self) -> list[Any]:
-        """Return what the optimizer remembers; between steps sums over parts are zero."""
+        """Return the optimizer's variables but its sums over parts: they are zero between steps."""
         variables = self._trainer.optimizer.variables
         return [one for one in variables if not one.name.endswith("gradient_accumulator")]
 
 
 def _num_parts(base_filters: int, shape: Shape, batch: int) -> int:
-    """Return the smallest number of equal parts of a batch that are small enough."""
+    """Return the smallest number of equal parts of a batch that each fit into memory."""
     size = batch * shape[0] * shape[1] * (base_filters + _BESIDE)
     return next(
         parts for parts in range(1, batch + 1)

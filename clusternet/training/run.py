@@ -1,4 +1,4 @@
-"""The run folder: everything that prediction needs, nothing that it must be told again.
+"""The run folder. Prediction reads everything from it: no setting has to be repeated.
 
 ========================  ==========================================================
 ``settings.yaml``         the settings, resolved

@@ -243,7 +243,7 @@ def test_the_seed_of_the_settings_chooses_the_first_weights(learners: Learners) 
     assert not np.array_equal(first[0], other[0])
 
 
-def test_a_state_is_gone_on_from_exactly(learner: Learner, batch: Batch) -> None:
+def test_training_continues_exactly_from_a_saved_state(learner: Learner, batch: Batch) -> None:
     learner.freeze(codebook_of(learner, batch))
     labels = learner.label(batch)
     learner.fit(batch.pixels, labels)
