@@ -1,8 +1,9 @@
-"""Ctrl-C and its kind only ask; the work answers where nothing is half done.
+"""Signals such as Ctrl-C set a flag, and loops stop between two steps when it is set.
 
-Raised in the midst of anything, a KeyboardInterrupt may hit TensorFlow or a file being written.
-So a signal sets a flag, loops look at it between their steps (`Interrupts.check`, which every
-progress bar calls), and what they leave is complete. A second signal ends the process at once.
+Python's own KeyboardInterrupt may be raised anywhere: inside TensorFlow, or while a file is
+written. So a signal only sets a flag here. Loops look at the flag between their steps
+(`Interrupts.check`, which every progress bar calls), so that all files they leave are complete.
+A second signal ends the process at once.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class Flag(Protocol):
 
 
 class Interrupts:
-    """What signals have asked of this process. Use the one that exists, `interrupts`."""
+    """The signals that this process has received. Use the one instance, `interrupts`."""
 
     def __init__(self) -> None:
-        """Start with nothing asked for."""
-        self._asked: float | None = None  # when the first signal came
-        self._insisted = False  # a second one came, in a process that is not ours to end
-        self._may_raise = False  # then, from anywhere
+        """Start without any signal."""
+        self._asked: float | None = None  # time of the first signal
+        self._insisted = False  # a second signal came, in a caller's process (such as a notebook)
+        self._may_raise = False  # True if the handler may then raise KeyboardInterrupt anywhere
         self._is_listening = False
         self._owns_process = False
         self._stderr = 2
@@ -73,10 +74,10 @@ class Interrupts:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Let signals ask within the block; what ends it is a KeyboardInterrupt of `check`.
+        """Let signals set the flag within the block, so that `check` raises KeyboardInterrupt.
 
         Blocks may be nested. Outside the main thread, where Python delivers no signals, this does
-        nothing. A signal that came too late for any `check` is answered at the end of the block.
+        nothing. A signal after the last `check` is answered at the end of the block.
         """
         if self._is_listening or threading.current_thread() is not threading.main_thread():
             yield
@@ -100,7 +101,7 @@ class Interrupts:
     def before_end(self, act: Callable[[], None]) -> Iterator[None]:
         """Call ``act`` if a signal ends the process at once within the block.
 
-        It is called in another thread, and must wait for nothing.
+        It is called in another thread. It must not wait for a lock, which the main thread may hold.
         """
         self._last_acts.append(act)
         try:
@@ -109,9 +110,10 @@ class Interrupts:
             self._last_acts.remove(act)
 
     def own_process(self) -> None:
-        """Answer signals from now on, as a script does; called once, before its long imports.
+        """Handle the signals of a script from now on; called once, before its long imports.
 
-        Outside of `listening` blocks nothing is half done, and a signal ends the process at once.
+        Outside of `listening` blocks no file is being written, so a signal ends the process at
+        once.
         """
         if limited_memory.limit() is not None:
             self._limit_memory()
@@ -124,17 +126,17 @@ class Interrupts:
         if limited_memory.is_watched():
             self._lift_limit = limited_memory.limit_start()
             return
-        with self._installed():  # a signal that comes to this process is for the child
+        with self._installed():  # this process passes its signals on to the child
             limited_memory.watch(lambda: self.requested, STATUS)
 
     def follow(self, parent: Flag) -> None:
-        """Stop, as a worker process, when the parent does, and not by signals of its own."""
+        """Stop, as a worker process, when the parent stops; ignore signals to the worker."""
         self._parent = parent
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     def leave(self, status: int = STATUS) -> None:
-        """End a script here if threads of libraries might crash or hang at its ordinary end."""
+        """End a script at once if threads of libraries might crash or hang when Python ends."""
         if self._owns_process and any(name in sys.modules for name in _OWN_THREADS):
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError, ValueError, AttributeError):
@@ -152,9 +154,10 @@ class Interrupts:
             undo()
 
     def _install(self) -> Callable[[], None]:
-        """Take over the signals, but for those that are ignored (nohup); return what undoes it."""
-        # The number of a signal reaches the pipe, and with it the thread, even while the main
-        # thread is in a long call of a library, where Python's own handlers have to wait.
+        """Handle the signals, except ignored ones (nohup); return a function that undoes it."""
+        # Python runs signal handlers in the main thread only, after a long call of a library has
+        # returned. But it writes the number of a signal to the wakeup pipe at once, where a
+        # thread of ours reads it.
         reader, writer = os.pipe()
         if os.name != "nt":
             os.set_blocking(writer, False)
@@ -172,7 +175,7 @@ class Interrupts:
                 signal.signal(number, handler)
             signal.set_wakeup_fd(before)
             os.close(writer)
-            thread.join()  # it has counted what came until now
+            thread.join()  # it has then counted all signals in the pipe
             os.close(reader)
 
         return undo
@@ -194,8 +197,8 @@ class Interrupts:
                 _wake_main_thread()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        # The thread counts. Only a caller's process, such as a notebook, is interrupted anywhere,
-        # if its user insists; and once, however many signals there were.
+        # The thread counts the signals. This handler raises only in a caller's process, such as a
+        # notebook: after a second signal, and once, however many there were.
         if self._insisted and self._may_raise:
             self._may_raise = False
             signal.default_int_handler(number, frame)
@@ -218,4 +221,4 @@ def _wake_main_thread() -> None:
 
 
 interrupts = Interrupts()
-"""The one of this process."""
+"""The only instance of this process."""

@@ -19,13 +19,13 @@ def prefetch(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for each item, in order, computed up to ``ahead`` items early.
 
-    A small pool of threads rather than Keras' own workers, which have been seen to hang after
-    an epoch. An exception of the function is raised where its result is due. No thread is at work
-    any more when the generator has ended or was closed.
+    An exception of the function is raised where its result is due. No thread is at work any more
+    when the generator has ended or was closed.
 
     Raises:
         KeyboardInterrupt: if a signal has asked to stop.
     """
+    # A pool of our own, because the workers of Keras have been seen to hang after an epoch.
     source = iter(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="prefetch") as pool:
         waiting: deque[Future[Result]] = deque()

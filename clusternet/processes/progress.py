@@ -10,7 +10,7 @@ from tqdm import tqdm
 from clusternet.processes.interrupts import interrupts
 
 
-class Progress(tqdm):  # type: ignore[type-arg]  # which is generic in its stubs only
+class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs, but not at run time
     """A bar, silent where there is no terminal; stops its loop when a signal has asked to."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

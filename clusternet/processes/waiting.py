@@ -16,7 +16,9 @@ from clusternet.processes.interrupts import interrupts
 Result = TypeVar("Result")
 
 _LOOK_EVERY = 0.1  # seconds
-_PASS_ON_AFTER = 1.5  # seconds: most signals reach the child, too, and two would end it at once
+# Seconds before a signal is passed on to the child. A terminal sends Ctrl-C to the child as well,
+# and a second signal would end it at once.
+_PASS_ON_AFTER = 1.5
 
 
 def result_of(future: Future[Result]) -> Result:
@@ -34,10 +36,10 @@ def result_of(future: Future[Result]) -> Result:
 
 
 def run_aside(function: Callable[[], Result]) -> Result:
-    """Run a long call of a library that cannot be stopped; asked to stop, leave it behind.
+    """Run a long call of a library in a thread, so that a signal need not wait for its end.
 
-    It then goes on in a thread of its own until the process ends. So it must not use what the
-    caller closes: it opens and closes its own files.
+    After a signal the thread runs on until the process ends. So the function must open and close
+    its own files, and use none that the caller closes.
 
     Raises:
         KeyboardInterrupt: if a signal has asked to stop.
@@ -57,7 +59,7 @@ def run_aside(function: Callable[[], Result]) -> Result:
 
 
 def run_command_line(command: Sequence[str], folder: Path) -> int:
-    """Run a program of ours in ``folder`` and return its exit status; it is stopped with us.
+    """Run a script of this package in ``folder``, stop it if we are, and return its exit status.
 
     Raises:
         KeyboardInterrupt: if a signal has asked to stop and the program did not notice.
@@ -68,6 +70,6 @@ def run_command_line(command: Sequence[str], folder: Path) -> int:
                 child.wait(_LOOK_EVERY)
         with suppress(subprocess.TimeoutExpired):
             child.wait(_PASS_ON_AFTER)
-        if child.poll() is None and os.name != "nt":  # where it would be killed
+        if child.poll() is None and os.name != "nt":  # on Windows, terminate kills
             child.terminate()
         return child.wait()

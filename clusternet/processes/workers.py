@@ -1,4 +1,4 @@
-"""Spread work over processes that start afresh, and stop and end with their parent."""
+"""Spread work over worker processes, which stop when their parent stops or ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _LOOK_EVERY = 0.1  # seconds
-_LAST_STEP_SECONDS = 0.5  # that workers have to end by themselves
+_LAST_STEP_SECONDS = 0.5  # time in which workers may end by themselves
 
 
 def resolve_workers(workers: int | None) -> int:
@@ -39,7 +39,7 @@ def resolve_workers(workers: int | None) -> int:
 def map_unordered(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (place of the item, ``work(item)``) as results come.
+    """Yield (index of the item, ``work(item)``) as results come.
 
     ``work`` must be importable by name, and it and the items must pickle. One worker means this
     process. Whatever ends the loop, no worker is at work any more when it has ended.
@@ -47,8 +47,8 @@ def map_unordered(
     Raises:
         ClusterNetError: if a worker is ended from outside, or ``work`` raises what
             `clusternet.foreign_errors` lists; else what ``work`` raises.
-        KeyboardInterrupt: if a signal has asked to stop; ``work`` is asked to, too, where it
-            calls `Interrupts.check`.
+        KeyboardInterrupt: if a signal has asked to stop. It is raised in the workers, too, where
+            ``work`` calls `Interrupts.check`.
     """
     workers = min(workers, len(items))
     if workers < 2:
@@ -63,9 +63,9 @@ def map_unordered(
     )
     try:
         with _signals_held_back():
-            places = {pool.submit(_call, work, item): place for place, item in enumerate(items)}
-        for future in _as_completed(places):
-            yield places[future], future.result()
+            indexes = {pool.submit(_call, work, item): index for index, item in enumerate(items)}
+        for future in _as_completed(indexes):
+            yield indexes[future], future.result()
     except BrokenProcessPool as error:
         raise ClusterNetError(
             "A worker process was ended from outside (out of memory?) or could not start (a "
@@ -78,7 +78,7 @@ def map_unordered(
 
 
 def _call(work: Callable[[Item], Result], item: Item) -> Result:
-    """Do the work; raise nothing that cannot travel from one process to another."""
+    """Do the work; raise only exceptions that can be pickled and sent to the parent."""
     try:
         return work(item)
     except Exception as error:
@@ -105,7 +105,7 @@ def _as_completed(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]
 
 @contextmanager
 def _killed_if_late(workers: set[BaseProcess]) -> Iterator[None]:
-    """Give workers that were told to stop some seconds: they may be in a long call of a library."""
+    """Kill workers that do not stop in time: they may be in a long call of a library."""
 
     def kill() -> None:
         for worker in workers:
@@ -122,10 +122,10 @@ def _killed_if_late(workers: set[BaseProcess]) -> Iterator[None]:
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Keep signals waiting while workers are started, who inherit that and so never get them.
+    """Block signals while workers are started; they inherit the blocked signals.
 
-    Ctrl-C reaches all processes of a terminal, and one that is just starting would answer it with
-    a traceback.
+    Ctrl-C reaches all processes of a terminal. A Python process that is just starting would
+    answer it with a traceback.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -139,7 +139,7 @@ def _signals_held_back() -> Iterator[None]:
 
 def _start_worker(stop: Flag) -> None:
     prepare_process()
-    # The parent alone answers signals; and if it is killed, its workers must not stay behind.
+    # Only the parent handles signals. If it is killed, its workers must end, too.
     interrupts.follow(stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
