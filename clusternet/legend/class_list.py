@@ -1,4 +1,4 @@
-"""Names and colours of classes, as a user gives them: a JSON file or a legend."""
+"""Names and colours of classes that a user lists in a JSON file or a legend."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClassList:
     colours: Mapping[int, RGB] = field(default_factory=dict)
     """RGB colour of some class values."""
     no_classes: Mapping[int, str] = field(default_factory=dict)
-    """Values that are named ``unlabelled``, ``unknown`` or the like: a lack of a class."""
+    """Values that are named ``unlabelled``, ``unknown`` or the like, which is no class."""
     source: Path | None = field(default=None, compare=False)
     """The file that they were read from."""
 
@@ -62,17 +62,17 @@ def read_class_list(path: Path) -> ClassList:
     if path.suffix.lower() != ".csv":
         return replace(make_class_list(read_class_names(path)), source=path)
     classes = read_legend(path).classes
-    found = make_class_list(
+    class_list = make_class_list(
         {number: land_class.name for number, land_class in classes.items()},
         {number: land_class.colour for number, land_class in classes.items()},
     )
-    return replace(found, source=path)
+    return replace(class_list, source=path)
 
 
 def make_class_list(
     names: Mapping[int, str], colours: Mapping[int, RGB] | None = None
 ) -> ClassList:
-    """Sort out the values whose name says that they are no class."""
+    """Return a class list; values whose name means no class go to ``no_classes``."""
     clean = {value: clean_name(name) for value, name in sorted(names.items())}
     lacking = {value: name for value, name in clean.items() if is_no_class(name)}
     classes = {value: name for value, name in clean.items() if value not in lacking}
@@ -80,5 +80,5 @@ def make_class_list(
 
 
 def is_no_class(name: str) -> bool:
-    """Tell whether a name says that there is no class: ``unlabelled``, ``unknown``, ..."""
+    """Tell whether a name means that there is no class: ``unlabelled``, ``unknown``, ..."""
     return name.strip().lower() in _NO_CLASS_NAMES

@@ -1,4 +1,4 @@
-"""What became of the labels of a command: no class is lost without a word."""
+"""Counts which labels of a command were used, so that a class without any is reported."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from clusternet.types import AnyArray, IntArray
 logger = logging.getLogger(__name__)
 
 DRAW_LARGER = "draw them at least a pixel wide"
-"""What to do about shapes that cover no pixel centre, in commands that cannot label others."""
+"""Advice about shapes that cover no pixel centre, where no flag labels all touched pixels."""
 _MOST_LINES = 8
-"""Classes that lost some labels and are reported one by one."""
+"""How many classes that lost some of their labels are reported one by one."""
 
 
 class Fate(IntEnum):
-    """What became of a shape; over several maps the highest counts."""
+    """Whether a shape gave labels, or why not; over several maps the highest value counts."""
 
     ABSENT = 0
-    """The row of the file gives no shape: it has no class or no geometry."""
+    """The row of the file is no shape: it has no class or no geometry."""
     OFF_MAP = 1
     """It lies on no map."""
     NO_CENTRE = 2
@@ -47,34 +47,35 @@ _WORDS = {
 
 @dataclass
 class LabelInventory:
-    """Counts shapes and pixels of each class, pooled over the label files of a command."""
+    """Counts shapes and pixels of each class over all label files of a command."""
 
     names: Mapping[int, str] = field(default_factory=dict)
     """Names of classes."""
     known: set[int] = field(default_factory=set)
-    """The classes that label files state; those without any pixel are reported too."""
+    """The classes that label files name; those without any pixel are reported, too."""
     read: Counter[int] = field(default_factory=Counter)
-    """Labelled pixels of each class on the maps, also where a map has no data."""
+    """Labelled pixels of each class on the maps, including pixels where a map has no data."""
     used: Counter[int] = field(default_factory=Counter)
-    """Labelled pixels of each class that count."""
+    """Labelled pixels of each class that the command used."""
     undeclared: Counter[Path] = field(default_factory=Counter)
-    """Pixels of each file that mean no label by convention only (255 in 8-bit rasters)."""
+    """Pixels of each file that mean no label only by convention (255 in 8-bit rasters)."""
     lacking: Counter[str] = field(default_factory=Counter)
-    """Pixels of each class whose name says that there is none."""
+    """Pixels of each class whose name means no class."""
     unused: str = "the maps have no data there"
-    """Why labels that were read do not count."""
+    """Why some labels that were read are not used."""
     _fates: dict[Path, tuple[IntArray, NDArray[np.int8]]] = field(default_factory=dict)
-    """Class of each shape (row) of a file, and what became of it; (rows,) both."""
+    """Class and `Fate` of each shape (row) of a file; (rows,) both."""
 
     def add_shapes(self, path: Path, rows: IntArray, classes: IntArray, fates: AnyArray) -> None:
-        """Add what became of the parts of shapes on one map.
+        """Add the fates of shapes on one map.
 
         Args:
             path: the vector file.
-            rows: (parts,) the shape of each part.
-            classes: (parts,) class of each.
-            fates: (parts,) `Fate` of each.
+            rows: (polygons,) the row of the file that each polygon, line or point comes from.
+            classes: (polygons,) class of each.
+            fates: (polygons,) `Fate` of each.
         """
+        # A row is a shape. It may consist of several polygons, the best of which counts.
         size = int(rows.max()) + 1
         of_map = np.zeros(size, np.int8)
         np.maximum.at(of_map, rows, fates)
@@ -88,7 +89,7 @@ class LabelInventory:
         _count(self.read, values)
 
     def add_used(self, values: IntArray) -> None:
-        """Add labels that count; (pixels,) classes."""
+        """Add labels that the command used; (pixels,) classes."""
         _count(self.used, values)
 
     def merge(self, other: LabelInventory) -> None:
@@ -101,12 +102,12 @@ class LabelInventory:
         return sum(fates[fate] for fates in self._shapes().values())
 
     def add_undeclared(self, path: Path, pixels: int) -> None:
-        """Add pixels of a file that mean no label by convention only."""
+        """Add pixels of a file that mean no label only by convention."""
         if pixels:
             self.undeclared[path] += pixels
 
     def add_lacking(self, name: str, pixels: int) -> None:
-        """Add pixels of a class whose name says that there is none."""
+        """Add pixels of a class whose name means no class."""
         if pixels:
             self.lacking[name] += pixels
 
@@ -151,13 +152,13 @@ class LabelInventory:
                            listed, left_out and f" ({left_out})")  # fmt: skip
 
     def _report_sums(self, shapes: Mapping[int, Counter[Fate]]) -> None:
-        parts = []
+        sums = []
         for number, pixels in sorted(self.used.items()):
             count = shapes[number].total() if number in shapes else 0
             drawn = f" of {count} shape(s)" if count else ""
-            parts.append(f"{self._called(number)} {pixels:,} px{drawn}")
-        if parts:
-            shown = parts if len(parts) <= 12 else [*parts[:10], f"{len(parts) - 10} more"]
+            sums.append(f"{self._called(number)} {pixels:,} px{drawn}")
+        if sums:
+            shown = sums if len(sums) <= 12 else [*sums[:10], f"{len(sums) - 10} more"]
             logger.info("labels used: %s.", short(", ".join(shown), 240))
         if self.undeclared:
             first, others = min(self.undeclared), len(self.undeclared) - 1
@@ -190,14 +191,14 @@ class LabelInventory:
         return self._name(number) if number in self.names else f"class {number}"
 
     def _shapes(self) -> dict[int, Counter[Fate]]:
-        """Return the shapes of each class by what became of them."""
-        found: dict[int, Counter[Fate]] = {}
+        """Return how many shapes of each class had each fate."""
+        counted: dict[int, Counter[Fate]] = {}
         for classes, fates in self._fates.values():
             pairs, counts = np.unique(np.stack([classes, fates]), axis=1, return_counts=True)
             for (number, fate), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
                 if fate > Fate.ABSENT:
-                    found.setdefault(number, Counter())[Fate(fate)] += count
-        return found
+                    counted.setdefault(number, Counter())[Fate(fate)] += count
+        return counted
 
 
 def _count(counter: Counter[int], values: IntArray) -> None:

@@ -29,12 +29,13 @@ class LandClass:
     number: int
     """Its pixel value."""
     name: str
-    """What people call it, as `clusternet.legend.names.clean_name` leaves it."""
+    """Its name, normalised by `clusternet.legend.names.clean_name`."""
     colour: RGB
     """Red, green and blue, 0 to 255."""
 
     def __post_init__(self) -> None:
         """Bring the name into the form that all files can hold."""
+        # the dataclass is frozen, so its fields can be set only in this way
         object.__setattr__(self, "name", clean_name(self.name))
 
 
@@ -43,12 +44,12 @@ def make_classes(
     names: Mapping[int, str] | None = None,
     colours: Mapping[int, RGB] | None = None,
 ) -> dict[int, LandClass]:
-    """Return classes by number, with names and colours made up where none are given."""
+    """Return classes by number, with default names and colours where none are given."""
     ordered = sorted(set(numbers))
     names, colours = names or {}, colours or {}
     classes = {}
-    for number, made_up in zip(ordered, palette(len(ordered)).tolist(), strict=True):
-        red, green, blue = colours.get(number, made_up)
+    for number, default in zip(ordered, palette(len(ordered)).tolist(), strict=True):
+        red, green, blue = colours.get(number, default)
         name = names.get(number, f"class {number}")
         classes[number] = LandClass(number, name, (red, green, blue))
     return classes
@@ -79,8 +80,8 @@ def read_class_names(path: Path) -> dict[int, str]:
     for key, value in values.items():
         name = clean_name(value, path) if isinstance(value, str) else ""
         if not (_NUMBER.fullmatch(key) and int(key) <= MAX_CLASS and name):
-            found = f'"{short_value(key, 20)}": {short(json.dumps(value))}'
-            raise LabelError(f"{path}: {form}, with numbers up to {MAX_CLASS}, found {found}.")
+            entry = f'"{short_value(key, 20)}": {short(json.dumps(value))}'
+            raise LabelError(f"{path}: {form}, with numbers up to {MAX_CLASS}, found {entry}.")
         if int(key) in names:
             raise LabelError(f"{path}: names the class {int(key)} twice.")
         names[int(key)] = name

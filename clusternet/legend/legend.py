@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class LegendRow:
-    """What one cluster stands for."""
+    """The class of one cluster."""
 
     cluster: int
     """Pixel value in the cluster map."""
@@ -60,8 +60,8 @@ class Legend:
     @property
     def classes(self) -> dict[int, LandClass]:
         """The classes by number, ascending."""
-        found = {row.land_class.number: row.land_class for row in self.rows}
-        return dict(sorted(found.items()))
+        by_number = {row.land_class.number: row.land_class for row in self.rows}
+        return dict(sorted(by_number.items()))
 
     @property
     def highest_class(self) -> int:
@@ -91,7 +91,7 @@ class Legend:
 
 
 def _is_legend(path: Path) -> bool:
-    """Tell whether a file begins as `write_legend` begins one; spreadsheets write it otherwise."""
+    """Tell whether a file has the header of `write_legend`, which spreadsheets change."""
     start = f"{','.join(COLUMNS)}\r\n".encode()
     with path.open("rb") as stream:
         return stream.read(len(start)) == start
@@ -102,8 +102,8 @@ LEGEND_FILE = Kind("legend", _is_legend)
 
 def write_legend(path: Path, legend: Legend, *, overwrite: bool = False) -> None:
     """Write a legend as CSV (UTF-8, comma)."""
-    with new_file(path, kind=LEGEND_FILE, overwrite=overwrite) as part:
-        with part.open("w", newline="", encoding="utf-8") as text:
+    with new_file(path, kind=LEGEND_FILE, overwrite=overwrite) as hidden_path:
+        with hidden_path.open("w", newline="", encoding="utf-8") as text:
             writer = csv.writer(text)
             writer.writerow(COLUMNS)
             for row in legend.rows:
@@ -143,6 +143,7 @@ def read_legend(path: Path) -> Legend:
 def _filled_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the number and cells of each line that is not empty."""
     text = _read_text(path)
+    # spreadsheets write semicolons where the comma is the decimal separator
     delimiter = max(",;\t", key=text.lstrip().splitlines()[0].count)
     records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
@@ -157,7 +158,9 @@ def _filled_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(
+            encoding="utf-8-sig"
+        )  # Excel starts UTF-8 files with a byte order mark
     except OSError as error:
         raise LabelError(f"{path}: cannot be read ({reason(error)}).") from error
     except UnicodeDecodeError as error:
@@ -217,7 +220,7 @@ class _Table:
     def _evidence(self, cluster: int) -> tuple[int, float | None]:
         values, line = self._clusters[cluster], self._lines[cluster]
         try:
-            votes = int(float(values.get("votes") or 0))
+            votes = int(float(values.get("votes") or 0))  # a spreadsheet may save 12 as 12.0
             text = values.get("purity")
             purity = float(text.replace(",", ".")) if text else None
         except (ValueError, OverflowError):

@@ -1,8 +1,8 @@
-"""One numbering for the classes of all files that meet in a command.
+"""One common numbering for the classes of all files of a command.
 
-A class is its name. Files that state names are renumbered so that equal names get equal numbers;
-names are equal when they are the same after `clusternet.legend.names.clean_name`. Numbers decide
-only for files that state no names.
+Classes are matched by name. Files that state names are renumbered, so that equal names get equal
+numbers. Names are equal when `clusternet.legend.names.clean_name` makes them so. Only files that
+state no names are matched by number.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Statement:
-    """What a file says of its classes."""
+    """The names and numbers that a file states for its classes."""
 
     path: Path
     """The file."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """The name of each number, where it states both."""
+    """The name of each class number, where the file states both."""
     loose_names: frozenset[str] = frozenset()
-    """Names that it states without a number."""
+    """Names that it states without a number, as a text column of a vector file does."""
     numbers: frozenset[int] = frozenset()
-    """Numbers that are known to occur in it."""
+    """Class numbers that are known to occur in it."""
 
     @property
     def is_nameless(self) -> bool:
-        """True if only numbers tell its classes apart; ``unknown`` and the like name none."""
+        """True if its classes have numbers only; ``unknown`` and the like are no class names."""
         return all(map(is_no_class, (*self.names.values(), *self.loose_names)))
 
 
@@ -48,17 +48,17 @@ class Meeting:
     """The common classes of several files, and how each file is renumbered to them."""
 
     classes: ClassList
-    """The common classes: those that the user listed, or else the union of all files'."""
+    """The common classes: those that the user listed, or else the classes of all files."""
     numbers: Mapping[str, int]
-    """The common number of each name, also of names that say ``unlabelled`` or the like."""
+    """The common number of each name, including ``unlabelled`` and the like."""
     listed: frozenset[int] | None
     """The numbers that labels may hold; None where the user listed no classes."""
     statements: Mapping[Path, Statement]
-    """What each file says of its classes."""
+    """The statement of each file."""
 
     @property
     def nameless(self) -> list[Path]:
-        """The files whose classes are told apart by number."""
+        """The files whose classes have numbers only."""
         return [path for path, file in self.statements.items() if file.is_nameless]
 
     def name(self, value: int) -> str:
@@ -66,7 +66,7 @@ class Meeting:
         return self.classes.name(value)
 
     def onto(self, path: Path, *, is_map: bool = False) -> Renumbering:
-        """Return how the classes of a file are renumbered; a map may hold classes not listed."""
+        """Return how a file is renumbered; a class map may hold classes that are not listed."""
         file = self.statements.get(path, Statement(path))
         changes = {number: self.numbers[name] for number, name in file.names.items()}
         return Renumbering(
@@ -79,7 +79,7 @@ class Meeting:
         )
 
     def basis(self) -> str:
-        """Say in the words of a summary what made classes meet; empty if names did."""
+        """Return a note for the summary where classes were matched by number; else empty."""
         if not self.nameless or self.listed is not None:
             return ""
         if len(self.nameless) == len(self.statements):
@@ -97,7 +97,7 @@ class Renumbering:
     texts: Mapping[str, int]
     """Common number of each name that the file states without a number."""
     shares_numbers: bool
-    """True if numbers without a name mean the same in this file as in all."""
+    """True if its numbers are the common ones, so numbers without a name can stay as they are."""
     listed: frozenset[int] | None
     """The common numbers that the file may hold; None for any."""
     classes: ClassList
@@ -147,7 +147,7 @@ class Renumbering:
         return ClassList({n: names[n] for n in sorted(self.listed or ()) if n in names})
 
     def _twin(self, name: str) -> str:
-        """Point to a listed name that differs by upper and lower case only."""
+        """Return a hint at a listed name that differs only by upper and lower case."""
         for other in self._allowed().names.values():
             if other.casefold() == name.casefold():
                 return f" (upper and lower case differ from '{short_value(other)}')"
@@ -171,7 +171,8 @@ def meet(
         reserved: numbers that the user named and that no name without a number may get.
 
     Raises:
-        LabelError: if it cannot be told which number of a file without names is which name.
+        LabelError: if a file without names cannot be matched: it is not known which of its
+            numbers has which name.
     """
     given = given or ClassList()
     files = [*maps, *labels]
@@ -196,7 +197,7 @@ def meet(
 
 
 class _Pool:
-    """Names and the number that each gets; who comes first keeps its number."""
+    """Gives each name a number; the first name with a number keeps it."""
 
     def __init__(self, given: ClassList) -> None:
         stated = {**given.names, **given.no_classes}
@@ -206,7 +207,7 @@ class _Pool:
         self._owners = stated
 
     def add(self, name: str, number: int) -> None:
-        """Add a name with a number; another one where that is taken."""
+        """Add a name with its number, or with the next free one if that is taken."""
         owner = self._owners.get(number)
         if owner not in (None, name):
             self.contested.setdefault(number, (str(owner), name))
@@ -214,17 +215,17 @@ class _Pool:
             self._put(name, number if owner is None else self._next())
 
     def add_loose(self, names: Iterable[str], taken: Iterable[int]) -> None:
-        """Add names without a number, in alphabetical order, behind all that is taken."""
+        """Give names without a number the numbers after all taken ones, in alphabetical order."""
         highest = max(taken, default=-1)
         for name in sorted(set(names) - self.numbers.keys()):
             self._put(name, max(self._next(), highest + 1))
 
     def lacking(self) -> list[int]:
-        """Return the numbers whose name says that there is no class."""
+        """Return the numbers whose name means no class."""
         return [number for name, number in self.numbers.items() if is_no_class(name)]
 
     def classes(self, given: ClassList) -> ClassList:
-        """Return the classes; ``given`` has the colours."""
+        """Return the common classes, with the colours of ``given``."""
         lacking = set(self.lacking())
         names = {n: name for n, name in sorted(self._owners.items()) if n not in lacking}
         no_classes = {n: self._owners[n] for n in sorted(lacking)}
@@ -243,7 +244,7 @@ class _Pool:
 def _check_numbers_mean_something(
     files: Sequence[Statement], contested: Mapping[int, tuple[str, str]]
 ) -> None:
-    """Raise LabelError if some files hold numbers only, and others do not say which is which."""
+    """Raise LabelError if a file has numbers only, and the others do not tell their names."""
     nameless = [file for file in files if file.is_nameless]
     if not nameless:
         return

@@ -1,7 +1,8 @@
-"""Names of classes, in the one form that every file of a class map can hold.
+"""Normalised names of classes, which every file format of a class map can hold.
 
-A name enters from vectors, rasters, legends, lists of classes and the page; it leaves as XML, CSV,
-a table of a GeoPackage, HTML and a line on the console. `clean_name` is called where it enters.
+Names are read from vectors, rasters, legends, class lists and the interactive page. They are
+written as XML, CSV, HTML, to tables of GeoPackages and to the console. `clean_name` is called
+where a name is read.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ _INVISIBLE = "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 def clean_name(text: str, source: object = "class names", *, quiet: bool = False) -> str:
-    """Return a class name as it is compared, shown and written; perhaps empty.
+    """Return a class name as it is compared, shown and written; it may be empty.
 
-    White space around it does not count, a line break or tab inside becomes a space, and letters
-    with accents take one form whichever way they were typed. A control character becomes a
-    replacement character, with a warning. Upper and lower case differ.
+    White space around it is removed. Line breaks and tabs inside become a space. Letters with
+    accents get one form (Unicode NFC), however they were typed. A control character becomes a
+    replacement character, with a warning. Upper and lower case are kept.
 
     Args:
-        text: the name as a file or a person states it.
-        source: where it stands, for messages.
+        text: the name that a file states or a person types.
+        source: the file that holds it, for messages.
         quiet: leave the warning out.
 
     Raises:
