@@ -59,17 +59,17 @@ class Codebook:
     def assign(self, features: FloatArray) -> IntArray:
         """Return the nearest centroid of each feature; (samples, depth) -> (samples,) int32."""
         nearest = np.empty(len(features), np.int32)
-        for start in range(0, len(features), _AT_ONCE):  # so that few are transformed at a time
-            part = slice(start, start + _AT_ONCE)
-            nearest[part] = _nearest(self.centroids, self.transform(features[part]))[0]
+        for start in range(0, len(features), _AT_ONCE):  # the transformed copy stays small
+            rows = slice(start, start + _AT_ONCE)
+            nearest[rows] = _nearest(self.centroids, self.transform(features[rows]))[0]
         return nearest
 
     def convolution(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the 1x1 convolution of centred features whose argmax over clusters is `assign`.
 
         With t = (f - o) P the score t . c - |c|^2 / 2 is linear in f - o: kernel P c^T and bias
-        -|c|^2 / 2. The offset must come off first: it may be many times what features differ by,
-        and then products of f itself leave float32 nothing of that.
+        -|c|^2 / 2 (docs/method.md). The offset is subtracted first. It may be many times as large
+        as the differences between features, which products of f itself would round away.
 
         Returns:
             offset (depth,), kernel (depth, clusters) and bias (clusters,).
@@ -85,7 +85,7 @@ class Clustering:
     """The outcome of one K-Means."""
 
     codebook: Codebook
-    """The centroids found."""
+    """The centroids, with the transform of the features."""
     assignment: IntArray
     """(samples,) nearest centroid of each sample."""
     objective: float
@@ -178,14 +178,15 @@ def _lloyd(
 ) -> FloatArray:
     """Return the centroids (clusters, depth) that Lloyd's algorithm finds.
 
-    One iteration at a time, which gives the same numbers: signals are answered between them.
+    faiss runs one iteration a call, each from the centroids of the one before. The numbers are
+    those of a single call, and signals are answered in between.
     """
     kmeans = faiss.Kmeans(
         points.shape[1],
         num_clusters,
         niter=1,
         seed=seed,
-        # the sample is what the caller wants clustered: neither cut it nor warn of its size
+        # faiss would cluster only a part of many points, and warn of few
         max_points_per_centroid=len(points),
         min_points_per_centroid=1,
     )
@@ -208,7 +209,7 @@ def cluster_means(points: FloatArray, labels: IntArray, num_clusters: int, seed:
     """
     used = labels >= 0
     sizes = np.bincount(labels[used], minlength=num_clusters)
-    sums = np.zeros((num_clusters, points.shape[1]))
+    sums = np.zeros((num_clusters, points.shape[1]))  # in 64 bits: sums of many points
     np.add.at(sums, labels[used], points[used])
     means = sums / np.maximum(sizes, 1)[:, None]
     empty = np.flatnonzero(sizes == 0)
@@ -230,9 +231,9 @@ def _nearest(centroids: FloatArray, points: FloatArray) -> tuple[IntArray, Float
 def _one_thread() -> Iterator[None]:
     """Keep faiss, called from this thread, to one core for the length of a call.
 
-    Its blocks of distances are small: as soon as anything else runs beside them, several threads
-    mostly wait for each other, busily (fifteen times the processor time on two cores). Alone they
-    would save a fraction of a second. And one thread gives the same sums on every machine.
+    Its blocks of distances are small. If anything else runs at the same time, several threads
+    mostly wait for each other, and take fifteen times the processor time on two cores. If nothing
+    does, they save a fraction of a second. And one thread gives the same sums on every machine.
     """
     kept = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
@@ -243,7 +244,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def check_features(features: AnyArray, num_clusters: int) -> None:
-    """Refuse features that cannot be clustered, before anything is fitted to them.
+    """Refuse features that cannot be clustered, before a transform is fitted to them.
 
     Args:
         features: (samples, depth).

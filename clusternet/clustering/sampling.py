@@ -1,4 +1,4 @@
-"""Which pixels K-Means sees: a uniform sample of valid pixels, drawn without reading them all."""
+"""The sample that K-Means gets: uniform over valid pixels, drawn without reading all patches."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from numpy.typing import NDArray
 from clusternet.types import BoolArray, FloatArray, IntArray
 
 REACH = 16
-"""Pixels between two places whose features are compared: twice the fixed filters' largest scale."""
-_LARGEST_URN = 1_000_000_000  # numpy's hypergeometric draw takes no more
+"""Rows or columns between two pixels whose features are compared: twice the largest scale of the
+fixed filters."""
+_LARGEST_URN = 1_000_000_000  # pixels; the limit of numpy's hypergeometric draw
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What K-Means is given."""
+    """Features to cluster, and how they differ between neighbours."""
 
     features: FloatArray
     """(samples, depth)."""
     differences: FloatArray
-    """(pairs, depth): what features differ by from those `REACH` pixels away; may be empty."""
+    """(pairs, depth) between the features of pixels that are `REACH` apart; may be empty."""
 
 
-def join_samples(parts: Sequence[Sample]) -> Sample:
-    """Return samples one after the other as one."""
+def join_samples(samples: Sequence[Sample]) -> Sample:
+    """Concatenate samples in their order."""
     return Sample(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.differences for part in parts]),
+        np.concatenate([sample.features for sample in samples]),
+        np.concatenate([sample.differences for sample in samples]),
     )
 
 
@@ -51,8 +52,8 @@ class SamplePlan:
     def row_length(self) -> int:
         """Largest quota rounded up to a power of two.
 
-        Positions travel into the network in rows of this length; rounding keeps it the same
-        from epoch to epoch, so that nothing is traced again.
+        Positions are given to the network in rows of this length. Quotas differ from epoch to
+        epoch. Rounded they seldom do, and TensorFlow traces the graph again for each new length.
         """
         return 1 << (max(self.quotas.values()) - 1).bit_length()
 
@@ -108,7 +109,7 @@ def plan_sample(
         quotas = counts
     elif total < _LARGEST_URN:
         quotas = rng.multivariate_hypergeometric(counts, num_samples, method="marginals")
-    else:  # so large an urn that drawing with replacement makes no difference
+    else:  # of so many pixels the same one is hardly ever drawn twice: draw with replacement
         quotas = np.minimum(rng.multinomial(num_samples, counts / total), counts)
     pairs = zip(usable[chosen].tolist(), quotas.tolist(), strict=True)
     return SamplePlan({patch: quota for patch, quota in pairs if quota}, seed)

@@ -15,6 +15,8 @@ import clusternet.raster.vector_files  # noqa: F401
 
 # isort: split
 import keras
+
+# Keras 3 has no public name for it that works without TensorFlow: it is a part of tf.keras alone.
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 if keras.backend.backend() == "tensorflow":
@@ -22,7 +24,7 @@ if keras.backend.backend() == "tensorflow":
 
 
 def start_runtime() -> None:
-    """Make the backend look for its devices, which it says much about, before it is needed."""
+    """Make the backend look for its devices now; the messages that it prints then come early."""
     if keras.backend.backend() == "tensorflow":
         tf.constant(0)
 

@@ -1,6 +1,6 @@
-"""Fixed filters: what one can say of a pixel's surroundings without learning.
+"""Fixed filters: features of a pixel's surroundings that need no learning.
 
-They are a layer, so that maps need nothing but the network's graph.
+They are a Keras layer, so that they run in the same graph as the network.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class FilterBank(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, shape: Shape, **options: Any) -> None:
-        """Take the smallest (rows, cols) that will come: more cannot be mirrored at once."""
+        """Take the smallest (rows, cols) of the inputs: no more pixels are mirrored at a time."""
         super().__init__(dtype="float32", trainable=False, **options)
         self._most = min(shape)
 
@@ -69,16 +69,15 @@ class FilterBank(keras.layers.Layer):  # type: ignore[misc]
         products = _structure(ops.mean(wide, axis=-1, keepdims=True))
         wide = _cut(wide, _radius(GRADIENT_SCALE))
         grey = ops.mean(wide, axis=-1, keepdims=True)
-        # All that is filtered at a scale goes through it at once: with one channel a filter
-        # takes as long as with eight.
+        # All channels of a scale are filtered in one call: a depthwise convolution takes as long
+        # for one channel as for eight.
         stack = ops.concatenate([wide, grey**2, *[grey] * 4, products], axis=-1)
-        found = [bands]
-        coherent = []
+        features, coherences = [bands], []
         for scale in SCALES:
-            *described, direction = _at_scale(stack, scale, int(bands.shape[-1]))
-            found += described
-            coherent.append(direction)
-        return ops.concatenate([*found, *coherent], axis=-1)
+            *described, coherence = _at_scale(stack, scale, int(bands.shape[-1]))
+            features += described
+            coherences.append(coherence)
+        return ops.concatenate([*features, *coherences], axis=-1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the result."""
@@ -133,20 +132,23 @@ def _at_scale(stack: Any, scale: float, num_bands: int) -> tuple[Any, Any, Any, 
     stack = _along_cols(stack, [*before, slope, bend, plain, plain, *after])
     bands, rest = stack[..., :num_bands], stack[..., num_bands:]
     squares, across, cols_bend, down, rows_bend, rows, cols, both = (
-        rest[..., place : place + 1] for place in range(8)
+        rest[..., channel : channel + 1] for channel in range(8)
     )
     mean = ops.mean(bands, axis=-1, keepdims=True)
     return (
         bands,
         scale * ops.sqrt(down**2 + across**2),
         scale**2 * (rows_bend + cols_bend),
-        ops.sqrt(ops.maximum(squares - mean**2, 0.0)),
+        ops.sqrt(ops.maximum(squares - mean**2, 0.0)),  # rounding may make a variance negative
         ops.sqrt((cols - rows) ** 2 + 4 * both**2) / (cols + rows + FAINT),
     )
 
 
 def _mirrored(tensor: Any, width: int, most: int) -> Any:
-    """Mirror a tensor at its border, in steps if it is smaller than ``width``."""
+    """Mirror a tensor at its border by ``width`` pixels, at most ``most`` at a time.
+
+    A single call of pad cannot mirror more pixels than the tensor has.
+    """
     while width:
         now = min(width, most)
         tensor = ops.pad(tensor, [(0, 0), (now, now), (now, now), (0, 0)], mode="symmetric")
@@ -169,7 +171,7 @@ def _along_cols(tensor: Any, kernels: list[FloatArray]) -> Any:
 
 
 def _filtered(tensor: Any, kernels: list[FloatArray], shape: tuple[int, int]) -> Any:
-    # turned around: a convolution, as SciPy's, where Keras computes the correlation
+    # Keras computes a correlation. The reversed kernel makes it a convolution, as SciPy's.
     columns = np.stack([kernel[::-1] for kernel in kernels], axis=-1)
     kernel = columns.reshape((*shape, len(kernels), 1))
     return ops.depthwise_conv(tensor, kernel, padding="valid", data_format="channels_last")

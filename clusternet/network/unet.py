@@ -181,7 +181,7 @@ class Centring(keras.layers.Layer):  # type: ignore[misc]
 
 
 def _argmax(scores: Any) -> Any:
-    """Return the place of the largest score as int32; (..., clusters) -> (...)."""
+    """Return the index of the largest score as int32; (..., clusters) -> (...)."""
     if keras.backend.backend() == "tensorflow":  # twice as fast there on a CPU
         return keras.ops.top_k(scores, 1)[1][..., 0]
     return keras.ops.cast(keras.ops.argmax(scores, axis=-1), "int32")
@@ -219,7 +219,7 @@ def build_predictor(
             the nearest and the second nearest centroid, or with the head the difference of the
             two largest probabilities.
         features: also give the features.
-        filters_from: see `features_tensor`; None if the codebook was found without filters.
+        filters_from: see `features_tensor`; None if the codebook is one of learned features.
         uncovered: see `features_tensor`.
 
     Output shape:
@@ -249,7 +249,7 @@ def build_predictor(
         )
         squares = ops.sum(ops.square(transform(centred)), axis=-1, keepdims=True)
         transform.set_weights([codebook.projection[None, None]])
-        # |t - c|^2 = |t|^2 - 2 (t . c - |c|^2 / 2)
+        # |t - c|^2 = |t|^2 - 2 (t . c - |c|^2 / 2), below 0 by rounding where t is c
         distances = ops.sqrt(ops.maximum(squares - 2 * ops.top_k(scores, 2)[0], 0.0))
         outputs["confidence"] = 1 - distances[..., 0] / ops.maximum(distances[..., 1], 1e-12)
     return keras.Model(network.input, outputs, name="predictor")
@@ -294,5 +294,5 @@ def masked_cross_entropy(labels: Any, logits: Any) -> Any:
 def reset_optimizer(optimizer: Any) -> None:
     """Forget the moments and the step count, as a fresh optimizer would, without compiling."""
     for variable in optimizer.variables:
-        if variable is not optimizer._learning_rate:
+        if variable is not optimizer.learning_rate:
             variable.assign(keras.ops.zeros(variable.shape, variable.dtype))

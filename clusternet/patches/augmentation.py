@@ -1,4 +1,4 @@
-"""Another view of a patch: the network learns that a cluster stays what it is under these."""
+"""Other views of a patch: a cluster has to stay the same in other light and from other sides."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def augment(
 ) -> tuple[FloatArray, IntArray]:
     """Return patches as they might look in other light and, with ``turn``, another direction.
 
-    Overhead images have no upside: flips and quarter turns give scenes as likely as before
-    (half turns only where patches are not square). Labels turn with the pixels.
+    An overhead image has no top: flipped, and turned by quarters, it is as likely as before. A
+    patch that is not square is turned by halves only. Labels turn with the pixels.
 
     Args:
         pixels: (patches, rows, cols, bands), standardised.
@@ -27,8 +27,8 @@ def augment(
         turn: allow flips and turns; False where labels cover a centre that is not symmetric.
     """
     views, kept = np.empty_like(pixels), np.empty_like(labels)
-    for place in range(len(pixels)):
-        view, label = pixels[place], labels[place]
+    for row in range(len(pixels)):
+        view, label = pixels[row], labels[row]
         if turn:
             turns = int(rng.integers(4)) if view.shape[0] == view.shape[1] else 0
             flip_rows, flip_cols = rng.random(2) < 0.5
@@ -36,7 +36,7 @@ def augment(
                 np.rot90(array, turns)[:: -1 if flip_rows else 1, :: -1 if flip_cols else 1]
                 for array in (view, label)
             )
-        views[place], kept[place] = _relight(view, rng), label
+        views[row], kept[row] = _relight(view, rng), label
     return views, kept
 
 
@@ -45,5 +45,5 @@ def _relight(view: FloatArray, rng: Generator) -> FloatArray:
     contrast, brightness = rng.normal(size=(2, 1)) * [[_CONTRAST], [_BRIGHTNESS]]
     gain = np.exp(contrast + _BAND_GAIN * rng.normal(size=bands)).astype(np.float32)
     shift = (brightness + _BRIGHTNESS / 2 * rng.normal(size=bands)).astype(np.float32)
-    blank = (view == 0).all(axis=-1, keepdims=True)  # nodata stays the mean
+    blank = (view == 0).all(axis=-1, keepdims=True)  # nodata, which stays at the mean of the bands
     return np.where(blank, np.float32(0), view * gain + shift)

@@ -76,14 +76,14 @@ class Bands:
     def standardise(self, pixels: AnyArray, valid: BoolArray) -> FloatArray:
         """Return pixels with mean 0 and deviation 1, and 0 (the mean) where not valid.
 
-        What is more than a million deviations away is taken as that far, so that no sum of it
-        becomes infinite.
+        Values more than a million deviations from the mean are taken as that far, so that no sum
+        of them becomes infinite.
 
         Args:
             pixels: (..., rows, cols, bands) in the units of the raster.
             valid: (..., rows, cols).
         """
-        # Large numbers that differ by little are equal in float32: take the mean off first.
+        # In float32 large numbers that differ by little are equal: subtract the mean in 64 bits.
         with np.errstate(invalid="ignore", over="ignore"):  # where not valid
             scaled = np.subtract(pixels, self.mean, dtype=np.float64)
             scaled /= self.std
@@ -179,8 +179,8 @@ class BandMoments:
     @property
     def std(self) -> tuple[float, ...]:
         """Standard deviation of each band; 0 for a constant one, infinite beyond 64 bits."""
-        found = (math.sqrt(squares / max(self.count, 1)) for squares in self._squares)
-        return tuple(math.inf if math.isnan(std) else std for std in found)
+        deviations = (math.sqrt(squares / max(self.count, 1)) for squares in self._squares)
+        return tuple(math.inf if math.isnan(std) else std for std in deviations)
 
     @property
     def largest(self) -> tuple[float, ...]:

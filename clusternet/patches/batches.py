@@ -41,8 +41,8 @@ class BatchLoader:
     def batches(self, order: NDArray[np.int64]) -> Iterator[Batch]:
         """Yield batches of the patches ``order``; reading overlaps with the consumer's work.
 
-        The last batch is filled up with empty patches: a network compiled for one shape is
-        not compiled again for a rest.
+        The last batch is filled up with empty patches: TensorFlow would trace the network again for
+        a smaller one.
         """
         starts = range(0, len(order), self.batch_size)
         groups = [order[start : start + self.batch_size] for start in starts]
@@ -55,8 +55,8 @@ class BatchLoader:
         )
         pixels = np.zeros((self.batch_size, *shape, self.patches.num_bands), np.float32)
         valid = np.zeros((self.batch_size, *self.labelled_shape), bool)
-        for place, index in enumerate(indexes):
+        for row, index in enumerate(indexes):
             values, usable = self.patches.read(int(index))
-            pixels[place] = self.bands.standardise(values, usable)
-            valid[place] = usable[middle.slices()]
+            pixels[row] = self.bands.standardise(values, usable)
+            valid[row] = usable[middle.slices()]
         return Batch(indexes, pixels, valid)

@@ -133,7 +133,7 @@ def open_patches(
             )
     check_nodata(nodata, first.dtype, folder)
     manifest = read_manifest(folder)
-    if manifest is None:  # ours lie as the rasters that they were cut from
+    if manifest is None:  # patches that we cut are oriented as their rasters
         warn_of_orientation(folder / file for file in files)
     shape = img_shape or first.shape
     choice, markers = nodata_choices(manifest, files, nodata)
@@ -163,8 +163,8 @@ def find_patches(folder: Path) -> list[Path]:
         PatchError: if there is no such folder, or no image where it should be.
     """
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise PatchError(f"{folder}: expected a folder of patches, found {found}.")
+        instead = "a file" if folder.exists() else "nothing"
+        raise PatchError(f"{folder}: expected a folder of patches, found {instead}.")
     search = search_folder(folder)
     check_readable(folder, search, PatchError)
     report_forbidden(folder, search)
@@ -200,7 +200,7 @@ def read_header(path: Path) -> PatchHeader:
     """
     if path.suffix.lower() not in (".tif", ".tiff"):
         try:
-            # of many pixels Pillow warns, and of twice as many it raises what is no OSError
+            # Pillow warns of large images. Of twice as large ones it raises what is no OSError.
             with (
                 quiet_warnings(Image.DecompressionBombWarning),
                 Image.open(path, formats=_FORMATS) as image,

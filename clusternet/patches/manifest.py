@@ -87,7 +87,7 @@ def save_patch(
         valid: (rows, cols), True where usable.
         patch_format: as ``choose_format`` returned it for the raster.
         profile: of the raster that the patch is cut from.
-        window: the place of the patch on that raster.
+        window: the pixels of that raster that the patch covers.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if patch_format.suffix == ".png":
@@ -139,7 +139,7 @@ class PatchSource:
     identity: BandIdentity = NOTHING_STATED
     """What the raster says of its bands, in the order in which they stand in the patches."""
     control: Control | None = None
-    """What places the raster beside or instead of the transform, None if nothing does."""
+    """Ground control points or RPC of the raster, beside or instead of the transform."""
 
     @classmethod
     def from_profile(
@@ -172,7 +172,7 @@ class PatchEntry:
     raster: str
     """The name of its raster."""
     window: Window
-    """Its place on the raster; with padding it may reach beyond."""
+    """The pixels of the raster that it covers; with padding it may reach beyond the raster."""
 
 
 @dataclass(frozen=True)
@@ -218,15 +218,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         )
 
 
-def _as_mapping(part: PatchEntry | PatchSource | NodataChoice) -> dict[str, Any]:
-    """Return what stands in the file for a part of a manifest."""
-    if isinstance(part, PatchEntry):
-        window = part.window
-        place = [window.row, window.col, window.height, window.width]
-        return {"file": part.file, "raster": part.raster, "window": place}
-    if isinstance(part, NodataChoice):
-        return {"nodata": encode_number(part.value), "nodata_rule": part.rule}
-    return _source_values(part)
+def _as_mapping(entry: PatchEntry | PatchSource | NodataChoice) -> dict[str, Any]:
+    """Return the JSON object of an entry of a manifest."""
+    if isinstance(entry, PatchEntry):
+        window = entry.window
+        numbers = [window.row, window.col, window.height, window.width]
+        return {"file": entry.file, "raster": entry.raster, "window": numbers}
+    if isinstance(entry, NodataChoice):
+        return {"nodata": encode_number(entry.value), "nodata_rule": entry.rule}
+    return _source_values(entry)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -263,13 +263,13 @@ def _made(folder: Path) -> Callable[[str], bool]:
     manifest = read_manifest(folder)
     listed = {MANIFEST_NAME, *(patch.file for patch in manifest.patches)} if manifest else set()
 
-    def is_made(place: str) -> bool:
-        if place == CLASSES:
-            return _is_class_list(folder / place)
-        beside = place.removesuffix(".aux.xml")
-        if beside != place and beside in listed:
-            return is_our_side_file(folder / place, folder / beside, unsigned=True)
-        return place in listed
+    def is_made(relative_path: str) -> bool:
+        if relative_path == CLASSES:
+            return _is_class_list(folder / relative_path)
+        image = relative_path.removesuffix(".aux.xml")
+        if image != relative_path and image in listed:
+            return is_our_side_file(folder / relative_path, folder / image, unsigned=True)
+        return relative_path in listed
 
     return is_made
 

@@ -117,11 +117,11 @@ def raster_reader(
         if raster.num_infinite:
             infinite.add(index)
         if own != shape:
-            # the pixel under the centre of each new one, as Pillow's NEAREST in Keras does
+            # the pixel under the centre of each new one, as Keras does with Pillow's NEAREST
             rows = ((np.arange(shape[0]) + 0.5) * own[0] / shape[0]).astype(int)
             cols = ((np.arange(shape[1]) + 0.5) * own[1] / shape[1]).astype(int)
-            place = np.ix_(rows, cols)
-            pixels, valid = pixels[place], valid[place]
+            nearest = np.ix_(rows, cols)
+            pixels, valid = pixels[nearest], valid[nearest]
         return pixels, valid
 
     return read

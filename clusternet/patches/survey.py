@@ -25,14 +25,14 @@ _COARSEST = 1e-3  # deviations between two neighbouring numbers
 
 @dataclass(frozen=True)
 class Survey:
-    """What one pass over the patches found."""
+    """Statistics of all patches, from one pass over them."""
 
     bands: Bands
     """Statistics of all valid pixels."""
     usable: NDArray[np.int64]
     """Indexes of the patches to train on: readable, and with valid pixels to label."""
     valid_counts: NDArray[np.int64]
-    """Valid pixels of each usable patch in the part that gets labels."""
+    """Valid pixels of each usable patch, in its centre that gets labels."""
     num_damaged: int
     """Patches left out because they could not be read."""
     num_blank: int
@@ -66,8 +66,8 @@ def survey_patches(
             return error
         return pixels, valid, _digest(patches, index, pixels, valid)
 
-    found = prefetch(read, range(len(patches)), workers)
-    bar = Progress(found, "survey", len(patches), unit="patch", leave=False)
+    read_ahead = prefetch(read, range(len(patches)), workers)
+    bar = Progress(read_ahead, "survey", len(patches), unit="patch", leave=False)
     for index, patch in enumerate(bar):
         if isinstance(patch, PatchError):
             if not skip_bad_files:
@@ -103,17 +103,17 @@ def survey_patches(
 def _digest(patches: PatchFolder, index: int, pixels: AnyArray, valid: BoolArray) -> bytes:
     """Return a digest of a patch's name, size and content, wherever its folder lies."""
     name = f"{patches.files[index].as_posix()} {pixels.shape}"
-    found = hashlib.sha256(name.encode(errors="surrogateescape"))
-    found.update(np.ascontiguousarray(pixels, patches.dtype).data)
-    found.update(np.packbits(valid).data)
-    return found.digest()
+    digest = hashlib.sha256(name.encode(errors="surrogateescape"))
+    digest.update(np.ascontiguousarray(pixels, patches.dtype).data)
+    digest.update(np.packbits(valid).data)
+    return digest.digest()
 
 
 def _check_numbers(patches: PatchFolder, moments: BandMoments) -> None:
     """Refuse values whose differences 64-bit floats do not hold."""
     for band, (largest, std) in enumerate(zip(moments.largest, moments.std, strict=True), 1):
         if not math.isfinite(std):
-            # another --nodata would make data of what has the present value
+            # with another --nodata, pixels of the present nodata value would become data
             known = patches.nodata
             hint = f"change it to {known}" if known is not None else "give the value with --nodata"
             raise PatchError(

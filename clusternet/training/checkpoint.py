@@ -1,4 +1,4 @@
-"""The checkpoint of a run: from it, a run that was cut off goes on and ends bitwise equal."""
+"""The checkpoint of a run: with it, an interrupted run is resumed and ends bitwise equal."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Checkpoint:
 
     def save(self, folder: Path) -> None:
         """Write into the run folder."""
-        with new_file(folder / STATE, overwrite=True) as part:
+        with new_file(folder / STATE, overwrite=True) as path:
             history = json.dumps([dataclasses.asdict(row) for row in self.history])
             moment = {"epoch": np.array(self.epoch), "history": np.array(history)}
             moment[COLUMN] = np.array(self.identity)
             state = {f"state_{name}": value for name, value in self.arrays.items()}
-            write_arrays(part, moment | self.stored.to_arrays() | state)
+            write_arrays(path, moment | self.stored.to_arrays() | state)
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint:
@@ -53,7 +53,7 @@ class Checkpoint:
         with taken_apart(RunError, f"{folder / STATE}: is not the checkpoint of a run"):
             check_array("epoch", values["epoch"], (), "iu")
             history = json.loads(str(values["history"]))
-            found = cls(
+            checkpoint = cls(
                 epoch=int(values["epoch"]),
                 arrays={
                     name.removeprefix("state_"): value
@@ -64,16 +64,16 @@ class Checkpoint:
                 history=tuple(EpochRecord(**row) for row in history),
                 identity=str(values.get(COLUMN, "")),
             )
-            found.check()
-            return found
+            checkpoint.check()
+            return checkpoint
 
     def check_size(self, folder: Path, settings: TrainingSettings, num_bands: int) -> None:
         """Raise RunError if it is not of a network of the size that settings make."""
-        found = sum(a.size for name, a in self.arrays.items() if name.startswith("weight_"))
+        held = sum(a.size for name, a in self.arrays.items() if name.startswith("weight_"))
         expected = expected_weights(settings, num_bands)
-        if found != expected:
+        if held != expected:
             raise RunError(
-                f"{folder}: its checkpoint does not fit this version's network (it holds {found:,} "
+                f"{folder}: its checkpoint does not fit this version's network (it holds {held:,} "
                 f"weights, expected {expected:,}); cannot be resumed. Start a new run, or replace "
                 "this one with --overwrite."
             )

@@ -165,9 +165,9 @@ class Learner:
         Raises:
             OutputError: if the file exists and may not be replaced, or cannot be written.
         """
-        with new_file(path, kind=WEIGHTS, overwrite=overwrite) as part:
-            self.network.save_weights(part)
-            mark_weights(part)
+        with new_file(path, kind=WEIGHTS, overwrite=overwrite) as new:
+            self.network.save_weights(new)
+            mark_weights(new)
 
     def state(self) -> dict[str, AnyArray]:
         """Return all weights and the optimizer's variables, to continue from exactly."""

@@ -32,12 +32,12 @@ _ROWS = 4
 
 def preview_choice(usable: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return a few patches spread evenly over all of them, the same ones every time."""
-    places = np.unique(np.linspace(0, len(usable) - 1, _ROWS).astype(int))
-    return np.asarray(usable[places])
+    positions = np.unique(np.linspace(0, len(usable) - 1, _ROWS).astype(int))
+    return np.asarray(usable[positions])
 
 
 def epoch_name(epoch: int) -> str:
-    """Return how the preview and the folder of maps of an epoch are called."""
+    """Return the name of the preview and of the folder of maps of an epoch."""
     return f"epoch_{epoch:03d}"
 
 
@@ -53,20 +53,21 @@ def write_preview(
     rows = []
     for batch in loader.batches(choice):
         labels = label(batch)
-        for place, index in enumerate(batch.indexes.tolist()):
-            pixels, valid = loader.patches.read(index)
+        # a batch that is filled up has more labels than patches
+        for patch, patch_labels in zip(batch.indexes.tolist(), labels, strict=False):
+            pixels, valid = loader.patches.read(patch)
             image = stretch(pixels[middle], valid[middle])
-            rows.append(side_by_side([image, colour_labels(labels[place], -1, colours)]))
+            rows.append(side_by_side([image, colour_labels(patch_labels, -1, colours)]))
     gap = np.full((8, *rows[0].shape[1:]), 255, np.uint8)
-    stacked = [part for row in rows for part in (row, gap)][:-1]
-    save_png(path, np.concatenate(stacked), kind=None, overwrite=True)
+    with_gaps = [image for row in rows for image in (row, gap)][:-1]
+    save_png(path, np.concatenate(with_gaps), kind=None, overwrite=True)
 
 
 EPOCH_MAPS = Kind(
     "folder of maps of an epoch",
-    # in a run every such folder is ours, and what else lies in it is handed on
+    # Inside a run every such folder is ours. Other files in it are kept when it is replaced.
     lambda folder: RUN.owns(folder.parent.parent) or any(map(is_our_png, folder.rglob("*.png"))),
-    lambda folder: lambda place: is_our_png(folder / place),
+    lambda folder: lambda relative_path: is_our_png(folder / relative_path),
 )
 
 
@@ -81,16 +82,16 @@ def write_patch_maps(
         OutputError: if the folder exists and may not be replaced, or cannot be written.
     """
     files = loader.patches.files
-    with new_folder(folder, kind=EPOCH_MAPS, overwrite=overwrite) as part:
-        for batch in loader.batches(np.arange(len(files))):  # which answers signals
+    with new_folder(folder, kind=EPOCH_MAPS, overwrite=overwrite) as new:
+        for batch in loader.batches(np.arange(len(files))):  # answers signals
             for index, labels in zip(batch.indexes.tolist(), label(batch), strict=False):
-                path = part / files[index].with_suffix(".png")
+                path = new / files[index].with_suffix(".png")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _map_image(labels, palette(num_clusters)).save(path, pnginfo=signature())
 
 
 def _map_image(labels: IntArray, colours: UInt8Array) -> Image.Image:
-    if len(colours) > 255:
+    if len(colours) > 255:  # 8 bits hold 255 clusters beside nodata
         return Image.fromarray(np.where(labels < 0, 65535, labels).astype(np.uint16))
     image = Image.fromarray(np.where(labels < 0, 255, labels).astype(np.uint8))
     table = np.zeros((256, 3), np.uint8)

@@ -81,7 +81,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class StoredCodebook:
-    """A codebook as kept in a run, with what later steps want to know of the features."""
+    """A codebook as kept in a run, with the sizes of its clusters and the range of features."""
 
     codebook: Codebook
     sizes: IntArray
@@ -191,7 +191,7 @@ def expected_weights(settings: TrainingSettings, num_bands: int) -> int:
 
 def _check_network(path: Path, expected: int) -> None:
     """Refuse a file that cannot hold the network of the settings, before one is built."""
-    if not zipfile.is_zipfile(path):  # which is told when its weights are read
+    if not zipfile.is_zipfile(path):  # reading its weights refuses it with a better message
         return
     with taken_apart(RunError, f"{path}: is no network"), zipfile.ZipFile(path) as archive:
         held = max((entry.file_size for entry in archive.infolist()), default=0) // 4
@@ -224,10 +224,10 @@ def save_description(
     folder: Path, settings: TrainingSettings, bands: Bands, identity: str = ""
 ) -> None:
     """Write what stays the same over the run: settings and band statistics."""
-    with new_file(folder / SETTINGS, overwrite=True) as part:
-        write_yaml(part, settings.to_mapping(), start=as_comment(identity))
-    with new_file(folder / BANDS, overwrite=True) as part:
-        bands.save(part, versions=library_versions(), **{COLUMN: identity})
+    with new_file(folder / SETTINGS, overwrite=True) as path:
+        write_yaml(path, settings.to_mapping(), start=as_comment(identity))
+    with new_file(folder / BANDS, overwrite=True) as path:
+        bands.save(path, versions=library_versions(), **{COLUMN: identity})
 
 
 def save_result(
@@ -245,8 +245,8 @@ def save_result(
         network.save(model)
         write_codebook(codebook, stored, _digest(model), identity)
     with (
-        new_file(folder / HISTORY, overwrite=True) as part,
-        part.open("w", newline="", encoding="utf-8") as text,
+        new_file(folder / HISTORY, overwrite=True) as path,
+        path.open("w", newline="", encoding="utf-8") as text,
     ):
         names = [field.name for field in dataclasses.fields(EpochRecord)]
         writer = csv.DictWriter(text, [*names, COLUMN])
@@ -275,13 +275,13 @@ def read_codebook(path: Path) -> tuple[StoredCodebook, str]:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that results depend on."""
-    found = {}
+    versions = {}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The files of a run by name, and how a run folder and a file of weights are known again."""
+"""The names of the files of a run, and how a run folder and a weights file are recognised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE_LOCK = "in_use.lock"
 _FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE}
 _MANY = re.compile(
     rf"{PREVIEWS}/epoch_\d+\.png|{TENSORBOARD}/events\.out\.tfevents\.[^/]*"
-    # features that the page computed; what was drawn on it is the user's
+    # Features that the page computed may be deleted with the run. Strokes are the user's work.
     rf"|{PAGE_FOLDER}/[^/]+/(identity\.json|(features|clusters)_\d+\.npy|done\.npy|in_use\.\w+)"
 )
 _EPOCH_MAP = re.compile(rf"{MAPS_FOLDER}/epoch_\d+/.*\.png")
@@ -32,12 +32,12 @@ def _is_run(folder: Path) -> bool:
 
 
 def _made_in_run(folder: Path) -> Callable[[str], bool]:
-    def is_made(place: str) -> bool:
-        if place == LEGEND:
-            return LEGEND_FILE.owns(folder / place)
-        if _EPOCH_MAP.fullmatch(place):
-            return is_our_png(folder / place, unsigned=True)
-        return place in _FILES or _MANY.fullmatch(place) is not None
+    def is_made(relative_path: str) -> bool:
+        if relative_path == LEGEND:
+            return LEGEND_FILE.owns(folder / relative_path)
+        if _EPOCH_MAP.fullmatch(relative_path):
+            return is_our_png(folder / relative_path, unsigned=True)
+        return relative_path in _FILES or _MANY.fullmatch(relative_path) is not None
 
     return is_made
 

@@ -1,4 +1,4 @@
-"""What the files of one run have in common, so that those of two are told apart."""
+"""The identity of a run: its files state it, so that files of two runs are not taken for one."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def as_comment(identity: str) -> str:
 
 def _of_yaml(path: Path) -> str:
     with path.open(encoding="utf-8", errors="replace") as text:
-        found = _COMMENT.match(text.readline())
-    return found[1] if found else ""
+        comment = _COMMENT.match(text.readline())
+    return comment[1] if comment else ""
 
 
 def _of_json(path: Path) -> str:
@@ -75,8 +75,8 @@ def stated_identity(path: Path) -> str:
     """Return the identity that a file of a run states.
 
     Returns:
-        nothing if it states none, as in runs of earlier versions, is missing, or cannot be read:
-        whoever reads it for what else it holds will say so.
+        an empty text if the file states none, as in runs of earlier versions. So it does if the
+        file is missing or damaged: reading its content refuses that with a better message.
     """
     try:
         return _READERS[path.suffix](path)

@@ -1,4 +1,4 @@
-"""What a training writes, refused before anything is loaded if it cannot be written."""
+"""The outputs of a training. Those that cannot be written are refused before the work begins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clusternet.training.run_files import PAGE_FOLDER, PAGE_LOCK, RUN, STATE, WE
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """What a training reads and writes; see `clusternet.train` for the rest."""
+    """Paths that a training reads and writes; `clusternet.train` describes each."""
 
     patches: Path
     output: Path
@@ -38,16 +38,16 @@ class RunOutputs:
 
     @property
     def resumes(self) -> bool:
-        """True if there is a run to go on with."""
+        """True if there is a run to resume."""
         return self.resume and (self.output / STATE).is_file()
 
     @property
     def replaces(self) -> bool:
-        """True if what is there of ours may be replaced."""
+        """True if our own earlier outputs may be replaced."""
         return self.overwrite or self.resumes
 
     def check_apart(self) -> None:
-        """Refuse outputs that are inputs, or are no names for what they are.
+        """Refuse outputs that are inputs, and weights that are not named as such.
 
         Raises:
             OutputError: naming the output.
