@@ -37,7 +37,9 @@ def palette(count: int) -> UInt8Array:
     """Return ``count`` RGB colours, the same ones every time; (count, 3) uint8.
 
     After the first twelve, each colour is the one that differs most, to the eye, from all
-    before it. Beyond a thousand they repeat.
+    before it: the sequential search of Glasbey et al. (2007, Colour displays for categorical
+    images). Beyond a thousand they repeat. No palette of matplotlib has more than twenty
+    colours, and a run has a hundred clusters.
     """
     if count <= len(_FIRST):
         return np.array(_FIRST[:count], np.uint8).reshape(-1, 3)

@@ -18,6 +18,7 @@ from clusternet.command_line.options import (
     training_settings,
 )
 from clusternet.errors import SettingsError
+from clusternet.settings import TilingSettings, TrainingSettings
 
 main = load_script(ROOT / "main.py")
 
@@ -184,6 +185,19 @@ def test_one_path_too_many_is_refused_there_too(
     with pytest.raises(SystemExit):
         parser.parse_intermixed_args(["MAPS", "LABELS", "--draws", "7", "MORE"])
     assert "unexpected 'MORE'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (lambda: TrainingSettings(padding="wide"), "padding: expected one of same, valid"),
+        (lambda: TilingSettings(edge="wrap"), "edge: expected one of shift, pad, drop"),
+        (lambda: TilingSettings(nodata_rule="some"), "nodata_rule: expected one of any, all"),
+    ],
+)
+def test_a_call_is_held_to_the_same_choices(settings: Any, expected: str) -> None:
+    with pytest.raises(SettingsError, match=f"Setting {expected}.*, received "):
+        settings()
 
 
 def test_every_option_has_help() -> None:
