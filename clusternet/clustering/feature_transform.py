@@ -68,7 +68,7 @@ def fit_feature_transform(
         variance, axes = features.var(axis=0, dtype=np.float64), np.eye(depth)
     else:
         variance, axes = np.linalg.eigh(np.cov(features, rowvar=False, dtype=np.float64))
-    # variance below the rounding of float32 is noise: dividing by it would make it a feature
+    # a direction of almost no variance is noise: divided by its deviation it would count in full
     floor = max(float(variance.max()), 1e-12) * 1e-6
     scale = np.where(variance > floor, 1 / np.sqrt(np.maximum(variance, floor)), 0.0)
     return FeatureTransform(offset.astype(np.float32), (axes * scale).astype(np.float32))

@@ -97,8 +97,8 @@ class Clustering:
 def cluster_features(
     sample: Sample,
     settings: TrainingSettings,
-    initial_labels: IntArray | None = None,
     *,
+    initial_labels: IntArray | None = None,
     overwrite: bool = False,
 ) -> Clustering:
     """Cluster features as the settings say.

@@ -52,12 +52,12 @@ Sides = tuple[tuple[int, int], tuple[int, int]]
 
 @dataclass(frozen=True)
 class Cut:
-    """What a level on the way up leaves out before it doubles; None leaves it whole."""
+    """Pixels that a level of the decoder crops before it upsamples; None crops nothing."""
 
     below: Sides | None = None
-    """Of what comes from the level below."""
+    """From the tensor of the level below."""
     skip: Sides | None = None
-    """Of the skip connection."""
+    """From the skip connection."""
 
 
 def skip_cuts(shape: Shape, padding: str) -> list[Cut]:
@@ -121,7 +121,7 @@ def nearest_size(size: int, padding: str) -> int:
 
 
 def num_weights(num_bands: int, num_clusters: int, base_filters: int, num_features: int) -> int:
-    """Return the weights of the U-Net, before anything is built that has no room."""
+    """Return the number of weights of the U-Net, without building one that memory cannot hold."""
 
     def conv(inputs: int, outputs: int, size: int) -> int:
         return (inputs * size**2 + 1) * outputs
@@ -154,7 +154,7 @@ def margin(padding: str, size: int = 64 * TOTAL_STRIDE) -> int:
 
 
 def uncovered(padding: str) -> int:
-    """Return how many pixels on each side of a window prediction gives no features for, at least.
+    """Return the least number of pixels on each side of a window that get no features.
 
     With valid padding sizes differ in it, see `margin`.
     """

@@ -81,7 +81,7 @@ def build_network(
 
 @dataclass(frozen=True)
 class _Blocks:
-    """The levels of the network; a first weight differs with each seed that is drawn."""
+    """Builds the layers of a level; each convolution draws its first weights with the next seed."""
 
     base_filters: int
     padding: str
@@ -102,7 +102,10 @@ class _Blocks:
         return self.conv(tensor, filters, 3, f"down{level}_conv2")
 
     def up(self, tensor: Any, skip: Any, level: int, cut: Cut) -> Any:
-        """Double what comes from below and join the skip connection; all but the last features."""
+        """Upsample the level below, concatenate the skip connection, and convolve both.
+
+        The last convolution of the top level is not built here: it gives the features.
+        """
         filters = self.base_filters * 2**level
         tensor = self._cropped(tensor, cut.below, f"up{level}_centre")
         skip = self._cropped(skip, cut.skip, f"up{level}_crop")

@@ -1,1 +1,1 @@
-"""The alternation: cluster pixel features, train on the clusters, repeat."""
+"""Training: the algorithm (`loop.py`), and the run folder that it leaves."""

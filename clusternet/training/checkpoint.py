@@ -68,7 +68,7 @@ class Checkpoint:
             return checkpoint
 
     def check_size(self, folder: Path, settings: TrainingSettings, num_bands: int) -> None:
-        """Raise RunError if it is not of a network of the size that settings make."""
+        """Raise RunError if the network of the settings has another number of weights."""
         held = sum(a.size for name, a in self.arrays.items() if name.startswith("weight_"))
         expected = expected_weights(settings, num_bands)
         if held != expected:

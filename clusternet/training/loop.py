@@ -20,7 +20,14 @@ from clusternet.types import IntArray
 
 
 def alternate(learner: Learner, data: TrainingData, observer: Observer, epochs_done: int) -> None:
-    """Run the epochs that are left; ``epochs_done`` are behind the learner."""
+    """Cluster the features of pixels, train on the clusters, and repeat to the last epoch.
+
+    Args:
+        learner: the network; without a codebook if the run is new.
+        data: the patches and settings of the run.
+        observer: is told of every step; saves the run when clusters fit the weights.
+        epochs_done: the number of the last epoch that is done, 0 before the first one.
+    """
     settings = data.settings
     if learner.codebook is None:  # a new run; a resumed one brings its codebook along
         plan = data.plan(epochs_done)
@@ -35,9 +42,9 @@ def alternate(learner: Learner, data: TrainingData, observer: Observer, epochs_d
             sample_labels = initial_labels = label_and_fit(learner, data, plan, observer)
         else:  # a codebook for each group of patches: as published
             sample_labels = label_and_fit_groups(learner, data, plan, observer)
-            initial_labels = None  # the clusters of two groups share their numbers only
+            initial_labels = None  # a number means another cluster in each group
         sample = embed(learner, data, plan, observer)
-        clustering = cluster_features(sample, settings, initial_labels)
+        clustering = cluster_features(sample, settings, initial_labels=initial_labels)
         learner.freeze(clustering.codebook)
         observer.clustered(plan, sample, clustering, sample_labels)
 
@@ -45,7 +52,11 @@ def alternate(learner: Learner, data: TrainingData, observer: Observer, epochs_d
 def label_and_fit(
     learner: Learner, data: TrainingData, plan: EpochPlan, observer: Observer
 ) -> IntArray:
-    """Pass once over the patches; return the pseudo-labels (samples,) of the sampled pixels."""
+    """Label each batch and take a step towards its labels, once for every patch.
+
+    Returns:
+        the pseudo-labels (samples,) of the pixels that are clustered at the end of the epoch.
+    """
     sample_labels = SampleLabels(plan.sample)
     for batch in data.batches(plan.order):
         labels = learner.label(batch)  # by the frozen weights and codebook
@@ -58,11 +69,11 @@ def label_and_fit(
 def label_and_fit_groups(
     learner: Learner, data: TrainingData, plan: EpochPlan, observer: Observer
 ) -> IntArray:
-    """Do the same as the published code: with fresh clusters and a fresh Adam for each group."""
+    """Do the same as the published code does, with new clusters and a new Adam for each group."""
     sample_labels = SampleLabels(plan.sample)
     for group in plan.groups(data.settings.clust_batch_size):
         batches = [*data.batches(group.patches)]
-        # not kept in a variable: the features of a group are large, and K-Means may overwrite them
+        # The features may take gigabytes: no variable keeps them, and K-Means may overwrite them.
         assignment = cluster_group(
             np.concatenate([learner.embed(batch) for batch in batches]), group, data.settings
         )
@@ -85,10 +96,10 @@ def embed(learner: Learner, data: TrainingData, plan: EpochPlan, observer: Obser
 
 
 class Observer(Protocol):
-    """Is told what the algorithm has done, to show, record and save it.
+    """Is told what the algorithm has done, and may show, record and save it.
 
-    Every call comes between two steps. There alone a signal to stop is answered: an observer
-    may raise KeyboardInterrupt.
+    Every call comes between two steps, where nothing is half done. So an observer may raise
+    KeyboardInterrupt to answer a signal.
     """
 
     def epoch_started(self, plan: EpochPlan) -> None:

@@ -65,7 +65,7 @@ def _without_neighbours(features: FloatArray) -> Sample:
 
 
 def take_labels(batch: Batch, assignment: IntArray) -> tuple[IntArray, IntArray]:
-    """Take the labels of a batch off the front of those of a group.
+    """Split the labels of a group into those of its next batch and the rest.
 
     Args:
         batch: the next one of the group.

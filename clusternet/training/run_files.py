@@ -56,7 +56,7 @@ WEIGHTS = Kind("weights file", _is_weights_file)
 
 
 def mark_weights(path: Path) -> None:
-    """Say in a .weights.h5 file that it is ours."""
+    """Mark a .weights.h5 file as one that ClusterNet wrote."""
     import h5py
 
     with h5py.File(path, "r+") as file:

@@ -1,4 +1,4 @@
-"""Writes the run folder while the algorithm runs, so that a run can go on wherever it stopped."""
+"""Writes the run folder while the algorithm runs, so that a run can be resumed at any time."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ class RunWriter:
             write_patch_maps(folder, maps.loader, label, clusters, overwrite=overwrite)
 
     def _present(self, folder: Path) -> Path:
-        """Return where a folder is now that may lie in the run folder, wherever that waits."""
+        """Return the present path of a folder, which may be inside a run folder that waits."""
         real, output = (Path(os.path.realpath(path)) for path in (folder, self.output))
         return self.folder / real.relative_to(output) if real.is_relative_to(output) else folder
 

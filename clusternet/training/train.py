@@ -112,7 +112,7 @@ def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) 
 def _open_data(
     outputs: RunOutputs, settings: TrainingSettings, checkpoint: Checkpoint | None
 ) -> TrainingData:
-    """Open and look through the patches; refuse others than those that a checkpoint is of."""
+    """Open the patches and take their statistics. A resumed run must have its own patches."""
     patches, output = outputs.patches, outputs.output
     folder = open_patches(
         patches,
@@ -147,7 +147,7 @@ def _open_patch_maps(outputs: RunOutputs, data: TrainingData) -> PatchMaps | Non
 
 
 def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:
-    """Say so if large patches make an epoch of so few steps that little is learned.
+    """Warn if patches are so large that an epoch has too few steps to learn much.
 
     Args:
         settings: of the run.

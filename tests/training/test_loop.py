@@ -48,7 +48,7 @@ class Watched:
             sample: Sample, settings: object, initial_labels: np.ndarray | None = None
         ) -> Clustering:
             self.initial_labels = initial_labels
-            return cluster_features(sample, settings, initial_labels)
+            return cluster_features(sample, settings, initial_labels=initial_labels)
 
         monkeypatch.setattr(training.learner, "fit", watch_fit)
         monkeypatch.setattr("clusternet.training.loop.cluster_features", watch_cluster)
