@@ -126,8 +126,9 @@ def test_a_text_that_names_other_places_is_no_image(scene: Path, suffix: str, te
 
 
 def test_an_image_is_known_by_its_content_not_by_its_ending(write_raster: WriteRaster) -> None:
-    path = write_raster("a.png", np.full((8, 8), 7, np.uint8)).rename("a.tif")
-    with open_raster(Path(path)) as raster:
+    path = write_raster("a.png", np.full((8, 8), 7, np.uint8))
+    path = path.rename(path.with_suffix(".tif"))
+    with open_raster(path) as raster:
         assert (raster.read(WHOLE)[0] == 7).all()
 
 
