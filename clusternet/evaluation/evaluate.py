@@ -98,9 +98,7 @@ def evaluate(
     kind = _resolve_kind(clusters, headers)
     if kind == "classes":
         headers = _settle_masks(headers)
-    options = LabelOptions(
-        classes or ClassList(), class_field=class_field, layer=layer, ignore_label=ignore_label
-    )
+    options = LabelOptions(classes or ClassList(), class_field, layer, ignore_label=ignore_label)
     rules = _settle(headers, pairs, options, kind)
     num_blocks = sum(header.num_blocks for header in headers)
     drawn = draw_blocks(num_blocks, labelled_fraction, draws if kind == "clusters" else 0, seed)
@@ -109,11 +107,25 @@ def evaluate(
     table = _pooled(tallies, len(names))
     if kind == "classes":
         warn_of_partners(table, [path for path, _ in pairs], rules)
-    mapping = majority_mapping(table) if kind == "clusters" else identity(table, rules)
-    draw_scores = one_to_one = None
+        return _report(tallies, names, table, rules, kind)
+    scores = score_draws(labelled, table, labelled_fraction, seed)
+    return replace(_report(tallies, names, table, rules, kind), draws=scores)
+
+
+def _report(
+    tallies: Sequence[FileTally],
+    names: tuple[str, ...],
+    table: Counts,
+    rules: LabelRules,
+    kind: Kind,
+) -> EvaluationReport:
+    """Score the pooled table, (clusters or classes, classes) counts, and each file by itself."""
+    one_to_one = None
     if kind == "clusters":
-        draw_scores = score_draws(labelled, table, labelled_fraction, seed)
+        mapping = majority_mapping(table)
         one_to_one = Scores.from_confusion(mapped_confusion(table, one_to_one_mapping(table)))
+    else:
+        mapping = identity(table, rules)
     several = len(rules.meeting.statements) > 1
     return EvaluationReport(
         kind=kind,
@@ -122,7 +134,7 @@ def evaluate(
         files=tuple(_file_agreement(tally, mapping, len(names), kind) for tally in tallies),
         pooled=_agreement(tallies, table, mapping, kind),
         one_to_one=one_to_one,
-        draws=draw_scores,
+        draws=None,
         basis=rules.meeting.basis() if several else "",
     )
 

@@ -20,6 +20,7 @@ from clusternet.raster.burning import BurntLabels
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
 from clusternet.raster.orientation import warn_of_orientation
+from clusternet.raster.profile import RasterProfile
 from clusternet.raster.shapes import Shapes, read_shapes
 from clusternet.raster.writing import MapForm, create_map
 from clusternet.types import IntArray, UInt8Array
@@ -41,6 +42,13 @@ class LabelRaster:
     """The name of each class, where the vectors state names."""
     share: float
     """Share of the raster's pixels that have a label."""
+
+    @classmethod
+    def of(cls, path: Path, inventory: LabelInventory, grid: RasterProfile) -> LabelRaster:
+        """Describe a label raster by what was counted while it was written."""
+        counts = dict(sorted(inventory.read.items()))
+        share = sum(counts.values()) / (grid.shape[0] * grid.shape[1])
+        return cls(path, counts, dict(inventory.names), share)
 
     def __str__(self) -> str:
         """Return one line about the result."""
@@ -104,21 +112,10 @@ def rasterize_labels(
         labels = BurntLabels(
             shapes, grid, background=background, all_touched=all_touched, inventory=inventory
         )
-        if not labels.overlaps:
-            raise GridMismatchError(
-                f"{vectors}: none of its {len(set(shapes.rows.tolist()))} shapes lies on "
-                f"{reference}; is the CRS of both stated correctly?"
-            )
         _burn(labels, shapes, classes, inventory, output, background, overwrite)
         inventory.used = inventory.read
         inventory.report(advice="" if all_touched else _ADVICE)
-        found = dict(sorted(inventory.read.items()))
-        return LabelRaster(
-            output,
-            found,
-            dict(inventory.names),
-            sum(found.values()) / (grid.shape[0] * grid.shape[1]),
-        )
+    return LabelRaster.of(output, inventory, grid)
 
 
 def _burn(
@@ -130,8 +127,13 @@ def _burn(
     background: int | None,
     overwrite: bool,
 ) -> None:
-    """Write the labels; LabelError if no shape gives one."""
+    """Write the labels; GridMismatchError if no shape lies there, LabelError if none gives one."""
     grid = labels.grid
+    if not labels.overlaps:
+        raise GridMismatchError(
+            f"{shapes.path}: none of its {len(set(shapes.rows.tolist()))} shapes lies on "
+            f"{grid.path}; is the CRS of both stated correctly?"
+        )
     present = np.union1d(shapes.classes, [] if background is None else [background]).astype(int)
     highest = int(present.max())
     dtype, nodata = map_type(highest)
