@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clusternet.classes.assign import assign_classes
+    from clusternet.classes.assign import ClassOptions, assign_classes
     from clusternet.errors import ClusterNetError
     from clusternet.evaluation.evaluate import evaluate
     from clusternet.labels.rasterization import rasterize_labels
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ClassOptions": "classes.assign",
     "ClusterNetError": "errors",
     "MapOptions": "prediction.map_outputs",
     "Predictor": "prediction.predictor",
@@ -40,6 +41,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClassOptions",
     "ClusterNetError",
     "MapOptions",
     "Predictor",

@@ -75,5 +75,7 @@ def _accepted(hint: Any) -> list[tuple[str, _Test]]:
         if len(numbers) == 2:
             members = (int | float, *(member for member in members if member not in numbers))
         return [test for member in members for test in _accepted(member)]
+    if isinstance(hint, type):
+        return [(f"a {hint.__name__}", lambda value: isinstance(value, hint))]
     words = get_args(hint)  # of a Literal
     return [(f"one of {', '.join(words)}", lambda value: value in words)]

@@ -15,7 +15,7 @@ import rasterio
 import shapely
 from conftest import ROOT
 
-from clusternet.classes.assign import assign_classes
+from clusternet.classes.assign import ClassOptions, assign_classes
 from clusternet.classes.voting import draw_labels
 from clusternet.clustering.kmeans import Codebook
 from clusternet.errors import (
@@ -574,3 +574,31 @@ def test_the_command_refuses_in_one_line(cluster_map, tmp_path) -> None:
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_options_are_given_as_one_thing_or_by_name(cluster_map, draw, tmp_path):
+    labels = draw([(0, 0, 9, 9), (40, 0, 49, 9)], [0, 1])
+    options = ClassOptions(unlabelled="unknown", background=7)
+    reports = [
+        assign_classes(cluster_map, labels, tmp_path / "one", options),
+        assign_classes(cluster_map, labels, tmp_path / "two", unlabelled="unknown", background=7),
+        assign_classes(cluster_map, labels, tmp_path / "three", ClassOptions(background=7),
+                       unlabelled="unknown", classes=None),
+    ]  # fmt: skip
+    first, *others = [report.legend for report in reports]
+    assert all(legend == first for legend in others)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backgrund": 0}, "backgrund"),
+        ({"seed": "one"}, "--seed: expected a whole number, received"),
+        ({"unlabelled": "nearly"}, "--unlabelled: expected one of"),
+        ({"sieve": -1}, "--sieve: expected a number of pixels"),
+        ({"classes": "a,b"}, "--classes: expected a ClassList, received"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(cluster_map, tmp_path, options, message):
+    with pytest.raises((SettingsError, TypeError), match=message):
+        assign_classes(cluster_map, tmp_path / "labels.tif", tmp_path / "out", **options)

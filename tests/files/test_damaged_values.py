@@ -279,14 +279,14 @@ def test_folders_that_may_not_be_read_are_named(
 def test_a_run_that_may_not_be_written_does_not_take_the_class_maps_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import clusternet.classes.assign as classes
+    import clusternet.classes.class_maps as classes
 
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise classes.OutputError(f"{path}: cannot be written (no permission).")
 
     monkeypatch.setattr(classes, "write_legend", refuse)
     legend = read_legend(_written(tmp_path / "legend.csv", "cluster,class\n0,1\n"))
-    classes._keep_in_run(tmp_path / "run", legend, overwrite=False)
+    classes.keep_in_run(tmp_path / "run", legend, overwrite=False)
     assert "cannot be written (no permission). The run keeps no copy of the legend" in caplog.text
 
 

@@ -1,0 +1,161 @@
+"""Class maps on disk, with their legend and polygons: where they go, and what writes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.classes.polygons import PolygonOptions, check_new_polygons, write_class_polygons
+from clusternet.errors import LabelError, OutputError
+from clusternet.files.outputs import (
+    KIND_TAG,
+    check_apart,
+    check_distinct,
+    check_new,
+    check_open_folder,
+    check_writable,
+)
+from clusternet.labels.rasterization import map_type
+from clusternet.legend.legend import LEGEND_FILE, Legend, write_legend
+from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
+from clusternet.prediction.map_states import RUN_TAG
+from clusternet.processes.progress import Progress
+from clusternet.raster import MapForm, check_new_map, create_map, open_raster
+from clusternet.training.run_files import LEGEND
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClassOutputs:
+    """What is written for a set of cluster maps."""
+
+    targets: tuple[Path, ...]
+    """The class maps, in the order of the cluster maps."""
+    legend: Path
+    """The legend beside them."""
+    polygons: Path | None
+    """The GeoPackage, if one was asked for."""
+    keeps_legend: bool
+    """True where the legend that was given lies in that very place: it is not written anew."""
+    overwrite: bool
+
+    @classmethod
+    def of(
+        cls,
+        cluster_maps: Sequence[ClusterMap],
+        source: Path,
+        folder: Path,
+        polygons: Path | None,
+        *,
+        given: Path | None,
+        overwrite: bool,
+    ) -> ClassOutputs:
+        """Say where everything goes.
+
+        Args:
+            cluster_maps: the maps.
+            source: one map or the folder that they were found in.
+            folder: the output folder.
+            polygons: the GeoPackage, if one is asked for.
+            given: the legend that is applied, if there is one.
+            overwrite: replace what exists.
+
+        Raises:
+            LabelError: if two class maps would have one name.
+        """
+        legend = folder / LEGEND
+        keeps = given is not None and given.exists() and given.resolve() == legend.resolve()
+        targets = _targets(cluster_maps, source, folder)
+        return cls(tuple(targets), legend, polygons, keeps, overwrite)
+
+    def check_apart(self, read: Sequence[Path | None]) -> None:
+        """Refuse outputs that are one of the files that are read, or each other."""
+        legends = () if self.keeps_legend else (self.legend,)
+        check_apart((*self.targets, *legends, self.polygons), read)
+        check_distinct((self.polygons, self.legend), (*self.targets, self.legend.parent))
+
+    def check_new(self) -> None:
+        """Refuse existing outputs before any work is done."""
+        if not self.keeps_legend:
+            check_new(self.legend, kind=LEGEND_FILE, overwrite=self.overwrite)
+        for path in self.targets:
+            check_new_map(path, "classes", overwrite=self.overwrite)
+        for folder in {path.parent for path in self.targets}:
+            check_open_folder(folder)
+        if self.polygons is None:
+            return
+        check_new_polygons(self.polygons, overwrite=self.overwrite)
+        check_writable(self.polygons)
+        if self.polygons.suffix.lower() != ".gpkg":
+            raise OutputError(
+                f"{self.polygons}: polygons are written as GeoPackage; name it *.gpkg."
+            )
+
+    def write(
+        self, cluster_maps: Sequence[ClusterMap], legend: Legend, options: PolygonOptions
+    ) -> None:
+        """Write the class maps, then the legend, then the polygons."""
+        _write_class_maps(cluster_maps, self.targets, legend, self.overwrite)
+        if not self.keeps_legend:
+            write_legend(self.legend, legend, overwrite=self.overwrite)
+        if self.polygons is not None:
+            write_class_polygons(
+                self.polygons, self.targets, legend.classes, options, overwrite=self.overwrite
+            )
+
+
+def _targets(maps: Sequence[ClusterMap], source: Path, output_folder: Path) -> list[Path]:
+    """Return the path of each class map; folders below a folder of maps are kept."""
+    root = source if source.is_dir() else source.parent
+    targets: dict[Path, Path] = {}
+    for cluster_map in maps:
+        relative = cluster_map.path.relative_to(root)
+        name = f"{relative.stem.removesuffix('_clusters')}_classes.tif"
+        target = output_folder / relative.with_name(name)
+        if target in targets:
+            raise LabelError(
+                f"{cluster_map.path} and {targets[target]} would both become {target}; rename one."
+            )
+        targets[target] = cluster_map.path
+    return list(targets)
+
+
+def _write_class_maps(
+    maps: Sequence[ClusterMap], targets: Sequence[Path], legend: Legend, overwrite: bool
+) -> None:
+    dtype, nodata = map_type(legend.highest_class)
+    tags = {KIND_TAG: "classes"} | ({RUN_TAG: legend.run} if legend.run else {})
+    form = MapForm(dtype, nodata=nodata, colours=legend.colours(), names=legend.names(), tags=tags)
+    lookup = legend.lookup()
+    total = sum(cluster_map.num_pixels for cluster_map in maps)
+    with Progress(total=total, desc="class maps", unit="px") as bar:
+        for cluster_map, target in zip(maps, targets, strict=True):
+            with (
+                open_raster(cluster_map.path, codes=True) as raster,
+                create_map(target, cluster_map.profile, form, overwrite=overwrite) as writer,
+            ):
+                for window in cluster_map.windows():
+                    clusters, valid = read_clusters(raster, window)
+                    values = np.where(valid, lookup[clusters], nodata)
+                    writer.write(window, values.astype(dtype))
+                    bar.update(values.size)
+
+
+def keep_in_run(run: Path, legend: Legend, *, overwrite: bool) -> None:
+    """Write a copy of the legend into the run, whose own it is; another one is kept."""
+    path = run / LEGEND
+    if path.exists() and not LEGEND_FILE.owns(path):
+        logger.warning("%s: kept, since ClusterNet did not write it as it is.", path)
+        return
+    if path.exists() and not overwrite:
+        logger.warning("%s: kept; --overwrite replaces it by the new legend.", path)
+        return
+    try:
+        write_legend(path, legend, overwrite=True)
+    except OutputError as error:  # all that was asked for is there
+        logger.warning("%s The run keeps no copy of the legend.", error)
