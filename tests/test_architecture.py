@@ -44,6 +44,8 @@ HOMES = {
     "tqdm": "clusternet.processes.progress",  # whose bar answers signals
     "configargparse": "clusternet.command_line.options",
 }
+LONGEST_FUNCTION = 60
+LONGEST_MODULE = 350
 HEAVY = ("tensorflow", "keras", "jax", "faiss", "rasterio")
 
 PACKAGE = {
@@ -149,6 +151,23 @@ def test_only_scripts_use_the_command_line() -> None:
         if room(name) != "command_line" and "command_line" in map(room, imports(path))
     ]
     assert users == []
+
+
+def test_a_function_fits_a_screen() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in [*PACKAGE.values(), *SCRIPTS]
+        for node in nodes(path, ast.FunctionDef, ast.AsyncFunctionDef)
+        if node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_a_module_fits_a_head() -> None:
+    def is_long(path: Path) -> bool:
+        return len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_MODULE
+
+    assert offenders(is_long, [*PACKAGE.values(), *SCRIPTS]) == []
 
 
 def test_the_package_holds_no_assert() -> None:
