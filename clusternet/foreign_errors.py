@@ -34,7 +34,7 @@ FOREIGN: dict[str, str] = {
     "xml.etree.ElementTree.ParseError": "XML",
     "zipfile.BadZipFile": "zip",
     "zlib.error": "zlib",
-    # rasters and vectors
+    # rasters and vectors; errors of private modules have no public name
     "pyogrio._err.CPLE_BaseError": "GDAL",
     "pyogrio.errors.CRSError": "PROJ",
     "pyogrio.errors.DataLayerError": "GDAL",

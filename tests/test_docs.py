@@ -115,7 +115,7 @@ def test_every_flag_stands_in_the_tables_with_its_default() -> None:
     assert any(row.startswith("| `--[no-]skip_bad_files` | no |") for row in rows)
     assert any(row.startswith("| `PATCHES` | required |") for row in rows)
     for path in flag_table.script_paths():
-        for action in flag_table.script_parser(path)._actions:
+        for action in flag_table.script_parser(path).actions:
             flag = (action.option_strings or [""])[0].removeprefix("--")
             assert action.dest == "help" or any(flag in row for row in rows), flag
 

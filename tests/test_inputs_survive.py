@@ -12,7 +12,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from every_command import MARK, Command, build_world, files_below, replace_what_takes_long
+from every_command import Command, replace_what_takes_long
+from example_world import MARK, build_world, files_below
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -64,7 +64,7 @@ def with_tables(text: str) -> str:
 
 
 def _table(path: Path) -> Iterator[str]:
-    actions = script_parser(path)._actions
+    actions = script_parser(path).actions
     paths = [action for action in actions if not action.option_strings]
     script = path.relative_to(ROOT).as_posix()
     yield f"## `{' '.join(('python', script, *map(_path, paths)))}`"
@@ -72,7 +72,7 @@ def _table(path: Path) -> Iterator[str]:
     yield "| flag | default | meaning |"
     yield "|---|---|---|"
     for action in actions:
-        if not isinstance(action, argparse._HelpAction):
+        if action.dest != "help":
             yield "| " + " | ".join(_cells(action)) + " |"
 
 

@@ -173,8 +173,14 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
             add_env_var_help=False,
             config_file_open_func=_open_config,
         )
-        # argparse takes -9999 for a value but -3.4e38, a common nodata value, for a flag
+        # argparse takes -9999 for a value but -3.4e38, a common nodata value, for a flag, and has
+        # no public name for what decides
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.I)
+
+    @property
+    def actions(self) -> list[argparse.Action]:
+        """All arguments, in the order of the help."""
+        return list(self._actions)  # argparse has no public name for them
 
     def add(
         self,
@@ -232,7 +238,7 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
         first, given = rest[0], list(sys.argv[1:] if args is None else args)
         if first.startswith("-"):
             flag = first.partition("=")[0].lstrip("-")
-            known = [name[2:] for action in self._actions for name in action.option_strings]
+            known = [name[2:] for action in self.actions for name in action.option_strings]
             self.error(unknown_key_message(flag, known, prefix="--"))
         before = given[: len(given) - 1 - given[::-1].index(first)]
         flags = [place for place, text in enumerate(before) if text.startswith("--")]
@@ -258,7 +264,7 @@ class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[m
             values = read_yaml(Path(stream.name))
         except SettingsError as error:
             raise configargparse.ConfigFileParserException(str(error)) from error
-        actions = {action.dest: action for action in self.parser._actions}
+        actions = {action.dest: action for action in self.parser.actions}
         known = sorted(actions.keys() - _NOT_IN_FILES)
         texts: dict[str, str | list[str]] = {}
         for key, value in values.items():

@@ -20,7 +20,7 @@ from clusternet.errors import ClusterNetError, RasterError
 from clusternet.foreign_errors import is_foreign, reason
 from clusternet.messages import one_line
 
-_LOGGERS = ("rasterio._env", "rasterio._err")  # of the callbacks that GDAL calls
+_LOGGERS = ("rasterio._env", "rasterio._err")  # of GDAL's callbacks; no public names
 _LOST = ("corrupt", "premature", "truncat")
 """Parts of GDAL's warnings, in lower case, that speak of pixels which are not there."""
 _HARMLESS = re.compile(r"extraneous bytes before marker 0x(?!d[0-7])", re.I)

@@ -143,7 +143,7 @@ def test_a_caller_who_insists_is_interrupted_anywhere(monkeypatch: pytest.Monkey
 
 
 class Script:
-    """A small script that owns its process; ``stage`` waits for it to print a word."""
+    """A small script that owns its process and is up; ``stage`` waits for it to print a word."""
 
     def __init__(self, *lines: str) -> None:
         start = ["import time, sys", "from clusternet.processes.interrupts import interrupts"]
@@ -152,6 +152,7 @@ class Script:
             [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True,
         )  # fmt: skip
+        self.stage("up")
 
     def stage(self, word: str) -> None:
         assert self.process.stdout is not None
@@ -166,7 +167,6 @@ class Script:
 @each_signal
 def test_a_script_that_starts_ends_at_once_in_one_line(number: int) -> None:
     script = Script("time.sleep(30)")
-    script.stage("up")
     script.process.send_signal(number)
     assert script.end() == (130, "interrupted.\n")
 
@@ -178,7 +178,6 @@ def test_the_line_is_seen_where_stderr_is_turned_off_for_a_while() -> None:
         "    print('quiet', flush=True)",
         "    time.sleep(30)",
     )
-    script.stage("up")
     script.stage("quiet")
     script.process.send_signal(signal.SIGTERM)
     assert script.end() == (130, "interrupted.\n")
@@ -191,7 +190,6 @@ def test_the_second_signal_ends_a_script_at_once_even_in_a_long_call() -> None:
     script = Script(
         "with interrupts.listening():", "    print('in', flush=True)", f"    {LONG_CALL}"
     )
-    script.stage("up")
     script.stage("in")
     script.process.send_signal(signal.SIGINT)
     time.sleep(0.4)
@@ -211,7 +209,6 @@ def test_a_script_answers_between_steps_and_says_what_is_saved() -> None:
         "        except KeyboardInterrupt: raise KeyboardInterrupt('a\\nfile holds all.')",
         "run_command(work)",
     )
-    script.stage("up")
     script.stage("in")
     script.process.send_signal(signal.SIGHUP)
     assert script.end() == (130, "interrupted; a\\nfile holds all.\n")

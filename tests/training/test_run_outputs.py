@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import WriteRaster, four_textures
-from every_command import files_below, replace_what_takes_long
+from every_command import replace_what_takes_long
+from example_world import files_below
 
 from clusternet.errors import OutputError, RunError
 from clusternet.prediction.scene_lock import lock_scene
