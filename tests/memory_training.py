@@ -186,6 +186,7 @@ class Recorder:
         self.samples.append(sample)
         self.clusterings.append(clustering)
         self.labels_before.append(before)
+        self._progress.close_bar()
         if before is not None:
             self.history.append(self._progress.record(plan, clustering, before))
 

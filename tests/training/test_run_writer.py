@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from memory_training import SETTINGS, LinearLearner, Training, make_training, random_patches
 from PIL import Image
-from sklearn.metrics import normalized_mutual_info_score
 
 from clusternet.clustering.sampling import Sample
 from clusternet.errors import OutputError, RunError
@@ -18,53 +17,6 @@ from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.loop import embed
 from clusternet.training.run import load_run
 from clusternet.training.run_writer import PatchMaps, RunWriter
-
-# --- the record of an epoch
-
-
-@pytest.fixture
-def training() -> Training:
-    """A training whose first codebook is found; it writes nothing."""
-    training = make_training()
-    training.start()
-    return training
-
-
-def test_the_report_tells_of_the_sample_before_and_after(training: Training) -> None:
-    training.epoch(1)
-    (record,), told = training.observer.history, training.observer
-    clustering, sample, before = told.clusterings[-1], told.samples[-1], told.labels_before[-1]
-    expected = normalized_mutual_info_score(before, clustering.assignment)
-    assert record.nmi == pytest.approx(expected) and 0 < record.nmi < 1
-    assert record.loss == np.mean(told.losses) and len(set(told.losses)) == 2
-    codebook = clustering.codebook
-    distances = sample.features - codebook.offset - codebook.centroids[clustering.assignment]
-    assert record.objective == pytest.approx((distances**2).sum(axis=1).mean(), rel=1e-4)
-    sizes = np.bincount(clustering.assignment, minlength=5)
-    assert (record.smallest, record.largest) == (sizes.min(), sizes.max())
-    assert (record.epoch, record.steps, record.empty) == (1, 2, 0)
-
-
-def test_the_smallest_cluster_is_one_that_is_not_empty(training: Training) -> None:
-    training.epoch(1)
-    told = training.observer
-    sizes = np.array([0, 90, 1, 0, 109], np.int32)
-    clustering = replace(told.clusterings[-1], sizes=sizes)
-    record = told._progress.record(told.plans[-1], clustering, told.labels_before[-1])
-    assert (record.smallest, record.largest, record.empty) == (1, 109, 2)
-
-
-def test_speed_is_that_of_the_pass_and_time_that_of_the_epoch(
-    training: Training, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = iter([100.0, 101.0, 102.0, 107.0])  # at the start, after each step, at the end
-    monkeypatch.setattr("clusternet.training.epoch_progress.time.monotonic", lambda: next(clock))
-    training.epoch(1)
-    (record,) = training.observer.history
-    assert (record.patches_per_second, record.seconds) == (4 / 2, 7)
-
-
-# --- the run folder
 
 
 @pytest.fixture
