@@ -160,6 +160,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.plans: list[EpochPlan] = []
+        self.clustered_epochs: list[int] = []
         self.losses: list[float] = []
         self.fitted_patches: list[int] = []
         self.samples: list[Sample] = []
@@ -183,6 +184,7 @@ class Recorder:
     def clustered(
         self, plan: EpochPlan, sample: Sample, clustering: Clustering, before: np.ndarray | None
     ) -> None:
+        self.clustered_epochs.append(plan.epoch)
         self.samples.append(sample)
         self.clusterings.append(clustering)
         self.labels_before.append(before)

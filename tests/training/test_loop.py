@@ -108,6 +108,7 @@ def test_the_first_clusters_and_those_of_groups_start_anew(
     watched = Watched(training, monkeypatch)
     training.start()
     assert watched.initial_labels is None and training.observer.labels_before == [None]
+    assert training.observer.clustered_epochs == [0]  # before the first epoch
     training.epoch(1)
     assert watched.initial_labels is None and training.observer.history[0].nmi > 0
 
