@@ -1,4 +1,4 @@
-"""Cut some windows of one raster: the work of one process at a time."""
+"""Cut a chunk of windows of one raster into patches, in one process."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Grid, Shape, Window, centre
 
 ONLY_NODATA = "with nothing but nodata"
-"""Why a window gives no patch, whatever the settings."""
-_CHUNK_WINDOWS = 64  # windows that a process cuts between two reports
-_SEQUENTIAL = (".png", ".jpg", ".jpeg")  # reading a window decodes all rows above it
+"""Reason for a window without a patch that holds for all settings."""
+_CHUNK_WINDOWS = 64  # windows in a chunk: the progress bar moves after each chunk
+# Formats without blocks: GDAL decodes all rows above a window to read it. So each process gets
+# one large chunk of such a file.
+_SEQUENTIAL = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One of the folders that are written: patches, their centre crops, or label patches."""
+    """One output folder: of patches, of their centre crops, or of label patches."""
 
     folder: Path
     shape: Shape
@@ -37,7 +39,7 @@ class Layer:
     of_labels: bool = False
 
     def item(self, pair: TilingPair) -> TilingInput | None:
-        """Return what the patches of this folder are cut from."""
+        """Return the raster or label raster that the patches of this folder are cut from."""
         return pair.label if self.of_labels else pair.raster
 
     def file(self, item: TilingInput, window: Window) -> str:
@@ -48,7 +50,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some windows of one raster: what a process works on at a time."""
+    """Some windows of one raster, which a process cuts in one go."""
 
     pair: TilingPair
     windows: Grid
@@ -58,18 +60,18 @@ class Chunk:
 
 @dataclass
 class Outcome:
-    """What came of some windows of one raster."""
+    """The result of cutting some windows of one raster."""
 
     kept: list[Window] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     num_infinite: int = 0
     """Infinite values, which count as no data."""
     labels: LabelInventory = field(default_factory=LabelInventory)
-    """Labels by class, those of windows that give no patch too."""
+    """Labels by class, including those of windows that give no patch."""
 
 
 def split_windows(windows: Grid, path: Path, shares: int) -> Iterator[Grid]:
-    """Yield parts of whole grid rows: windows side by side share the blocks they are read from."""
+    """Yield chunks of whole grid rows: windows side by side lie in the same blocks of the file."""
     size = max(1, _CHUNK_WINDOWS // max(1, len(windows.cols)))
     if path.suffix.lower() in _SEQUENTIAL:
         size = max(1, math.ceil(len(windows.rows) / shares))
@@ -93,16 +95,16 @@ def cut_chunk(chunk: Chunk) -> Outcome:
             if reason:
                 outcome.skipped[reason] += 1
                 if label is not None:
-                    label.read(window)  # so that what they hold is counted
+                    label.read(window)  # counts their labels in the inventory
                 continue
             outcome.kept.append(window)
             for layer in chunk.layers:
-                part = centre(window, layer.shape)
+                crop = centre(window, layer.shape)
                 if layer.of_labels:
-                    _save_labels(layer, pair, label, window, part, outcome.labels)
+                    _save_labels(layer, pair, label, window, crop, outcome.labels)
                 else:
-                    place = part.slices((window.row, window.col))
-                    _save(layer, pair.raster, window, part, pixels[place], valid[place])
+                    inside = crop.slices((window.row, window.col))
+                    _save(layer, pair.raster, window, crop, pixels[inside], valid[inside])
         outcome.num_infinite = raster.num_infinite
     return outcome
 
@@ -112,29 +114,29 @@ def _save_labels(
     pair: TilingPair,
     label: RasterLabels | None,
     window: Window,
-    part: Window,
+    crop: Window,
     inventory: LabelInventory,
 ) -> None:
     if label is None or pair.label is None:
         return
-    labels, known = label.read(part)
+    labels, known = label.read(crop)
     inventory.add_used(labels[known])
     profile = pair.label.profile
     classes = np.full(labels.shape, profile.nodata, profile.dtype)
     classes[known] = labels[known]
-    _save(layer, pair.label, window, part, classes[..., np.newaxis], known)
+    _save(layer, pair.label, window, crop, classes[..., np.newaxis], known)
 
 
 def _save(
     layer: Layer,
     item: TilingInput,
     window: Window,
-    part: Window,
+    crop: Window,
     pixels: AnyArray,
     valid: BoolArray,
 ) -> None:
     path = layer.folder / layer.file(item, window)
-    save_patch(path, pixels, valid, item.patch_format, item.profile, part)
+    save_patch(path, pixels, valid, item.patch_format, item.profile, crop)
 
 
 @contextmanager
@@ -149,7 +151,10 @@ def _open_label(pair: TilingPair, inventory: LabelInventory) -> Iterator[RasterL
 def _reason_to_skip(
     window: Window, valid: BoolArray, shape: Shape, settings: TilingSettings
 ) -> str | None:
-    """Return why a window gives no patch, None if it gives one; padding does not count."""
+    """Return the reason why a window gives no patch; None if it gives one.
+
+    Padding beyond the raster does not count as nodata.
+    """
     on_raster = valid[window.inside(shape).slices((window.row, window.col))]
     num_nodata = on_raster.size - int(on_raster.sum())
     if num_nodata == on_raster.size:

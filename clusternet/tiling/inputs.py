@@ -1,4 +1,4 @@
-"""What is tiled: rasters, a unique name for each, and the label raster of each."""
+"""The rasters to tile, a unique name for each, and the label raster of each."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ class TilingInput:
     name: str
     """The folder of its patches."""
     source: str
-    """The path relative to the folder that was given."""
+    """The path relative to the folder that the user gave."""
     profile: RasterProfile
-    """With the nodata value that its patches carry."""
+    """Its profile, with the nodata value of its patches."""
     patch_format: PatchFormat
     arrangement: Arrangement = AS_STORED
-    """How its bands are read, so that they are those of the first raster."""
+    """The band order to read it in, so that bands match those of the first raster."""
 
 
 @dataclass(frozen=True)
 class TilingPair:
-    """A raster with its label raster, if labels are tiled."""
+    """A raster, and its label raster if labels are tiled."""
 
     raster: TilingInput
     label: TilingInput | None
@@ -87,17 +87,17 @@ def find_inputs(
 
     Args:
         source: see `clusternet.tiling.tile.tile_rasters`.
-        settings: of the tiling.
-        masks_folder: of label rasters.
-        options: what the user says of labels.
+        settings: the settings of the tiling.
+        masks_folder: the folder of label rasters.
+        options: how the user wants label files to be read.
 
     Returns:
-        the pairs, and how all label rasters are read.
+        the pairs, and the rules for reading all label rasters.
 
     Raises:
         RasterError: if there is no raster, or one cannot be read.
         LabelError: if a raster has no label raster, or several, or one that holds no labels.
-        GridMismatchError: if a label raster has another size or place than its raster.
+        GridMismatchError: if a label raster is not on the grid of its raster.
     """
     paths = find_scenes(source)
     if masks_folder is not None and masks_folder.resolve() != source.resolve():
@@ -107,7 +107,7 @@ def find_inputs(
     labels = _LabelFolder(masks_folder) if masks_folder is not None else None
     warn_of_orientation([*paths, *(labels.files if labels is not None else ())])
     pairs, order = [], _CommonBands()
-    for path, place, name in zip(paths, relative, raster_names(relative), strict=True):
+    for path, inner_path, name in zip(paths, relative, raster_names(relative), strict=True):
         interrupts.check()
         with open_raster(path, settings.nodata_choice) as raster:
             profile = raster.profile
@@ -115,8 +115,8 @@ def find_inputs(
         profile = profile.arranged(arrangement)
         check_nodata(settings.nodata, profile.dtype, path)
         patch_format = choose_format(profile, padded=_is_padded(profile, settings))
-        item = TilingInput(path, name, place.as_posix(), profile, patch_format, arrangement)
-        label = None if labels is None else labels.open(item, place)
+        item = TilingInput(path, name, inner_path.as_posix(), profile, patch_format, arrangement)
+        label = None if labels is None else labels.open(item, inner_path)
         pairs.append(TilingPair(item, label))
     profiles = [pair.raster.profile for pair in pairs]
     warn_of_other_images(profiles)
@@ -132,16 +132,16 @@ def find_inputs(
 
 
 class _CommonBands:
-    """The bands of the first raster of each band count, which those of the others must be."""
+    """Checks that rasters have the same bands as the first raster with the same band count."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[BandIdentity, str]] = {}
 
     def add(self, profile: RasterProfile) -> Arrangement:
-        """Return how the bands of one more raster are to be read.
+        """Return the arrangement in which the bands of one more raster are read.
 
         Raises:
-            RasterError: if they are others, or stored at another scale.
+            RasterError: if the bands differ, or are stored at another scale.
         """
         known, name = self._known.get(profile.num_bands, (profile.bands, str(profile.path)))
         arrangement = fit_bands(known, profile, name, RasterError)
@@ -153,16 +153,16 @@ class _CommonBands:
                 f"{profile.path} {target.name}"
             )
         report_fit(arrangement, known, profile, name)
-        said = profile.arranged(arrangement).bands
-        self._known[profile.num_bands] = known.filled_from(said), name
+        stated = profile.arranged(arrangement).bands
+        self._known[profile.num_bands] = known.filled_from(stated), name
         return arrangement
 
 
 def raster_names(paths: list[Path]) -> list[str]:
-    """Return a name for each raster, unique whatever the case of its letters.
+    """Return a name for each raster, unique also on disks that ignore upper and lower case.
 
-    The name is the stem; where two rasters share it, their folders are put before it
-    (``a__scene``), and where that is not enough the suffix behind it (``a__scene_tif``).
+    The name is the stem of the file. Rasters that share a stem get their folders before it
+    (``a__scene``), and if that is not enough also their suffix behind it (``a__scene_tif``).
     """
     forms = [_name_forms(path) for path in paths]
     levels = [0] * len(paths)
@@ -206,7 +206,7 @@ def _is_padded(profile: RasterProfile, settings: TilingSettings) -> bool:
 
 
 def _warn_of_idle_nodata(pairs: list[TilingPair]) -> None:
-    """Say where all bands must hold their nodata value and some have none."""
+    """Warn of rasters where no pixel can be nodata: all bands must hold it, but some have none."""
     idle = [
         pair.raster.source
         for pair in pairs
@@ -238,7 +238,7 @@ def _warn_of_small_rasters(pairs: list[TilingPair], settings: TilingSettings) ->
 
 
 class _LabelFolder:
-    """The label rasters that belong to rasters of the same name."""
+    """The folder of label rasters, each of which belongs to the raster of the same name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -247,7 +247,7 @@ class _LabelFolder:
             report_left_out(folder, search_folder(folder))
 
     def report_unused(self, pairs: list[TilingPair]) -> None:
-        """Say which label rasters belong to none of the rasters."""
+        """Log which label rasters belong to none of the rasters."""
         used = {pair.label.path for pair in pairs if pair.label is not None}
         unused = [path for path in self.files if path not in used]
         if unused and self.folder.is_dir():
@@ -256,9 +256,9 @@ class _LabelFolder:
                 self.folder, len(unused), first_names(unused, self.folder),
             )  # fmt: skip
 
-    def open(self, raster: TilingInput, place: Path) -> TilingInput:
-        """Return the label raster of ``raster``, which lies at ``place`` in its folder."""
-        path = self._find(raster, place)
+    def open(self, raster: TilingInput, inner_path: Path) -> TilingInput:
+        """Return the label raster of ``raster``, whose path in its folder is ``inner_path``."""
+        path = self._find(raster, inner_path)
         with open_raster(path, codes=True) as label:
             profile = label.profile
         if profile.num_bands != 1:
@@ -271,24 +271,24 @@ class _LabelFolder:
         patch_format = choose_format(profile, padded=False)
         return TilingInput(path, raster.name, source, profile, patch_format)
 
-    def _find(self, raster: TilingInput, place: Path) -> Path:
-        # Stricter than pair_files: a map is named after its image and may carry any suffix, but
-        # scene_2 is another image than scene, and patches with labels of another teach nonsense.
+    def _find(self, raster: TilingInput, inner_path: Path) -> Path:
+        # Stricter than pair_files, where a map may carry any suffix behind the name of its image.
+        # Here scene_2 is another image than scene, and must not get its labels.
         if self.folder.is_file():
             return self.folder
-        names = {place.stem, f"{place.stem}_mask"}
+        names = {inner_path.stem, f"{inner_path.stem}_mask"}
         named = [path for path in self.files if path.stem in names and path != raster.path]
-        found = only_one(named, self.folder, place)
-        if found is not None:
-            return found
+        label = only_one(named, self.folder, inner_path)
+        if label is not None:
+            return label
         raise LabelError(
-            f"{raster.path}: has no label raster in {self.folder}; expected {place.stem} or "
-            f"{place.stem}_mask, ending in {', '.join(RASTER_SUFFIXES)}."
+            f"{raster.path}: has no label raster in {self.folder}; expected {inner_path.stem} or "
+            f"{inner_path.stem}_mask, ending in {', '.join(RASTER_SUFFIXES)}."
         )
 
 
 def _with_labels(pair: TilingPair, rules: LabelRules) -> TilingPair:
-    """Settle the pixel type of label patches: that of the labels, unless numbers change."""
+    """Choose the pixel type of label patches: that of the labels, unless numbers change."""
     if pair.label is None:
         return pair
     profile, onto = pair.label.profile, rules.meeting.onto(pair.label.path)
@@ -313,6 +313,7 @@ def ignore_value(profile: RasterProfile) -> Number:
     dtype = np.dtype(profile.dtype)
     if dtype.kind == "f":
         return float("nan")
+    # GeoTIFF stores the nodata value as a double, which cannot hold the largest 64-bit numbers.
     return min(np.iinfo(dtype).max, np.iinfo("uint32").max)
 
 

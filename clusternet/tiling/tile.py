@@ -35,19 +35,19 @@ __all__ = ["TilingReport", "TilingSettings", "tile_rasters"]
 logger = logging.getLogger(__name__)
 
 PAST_EDGE = "past the edge"
-_SMALL_JOB = 2**25  # pixels that one process cuts sooner than others have started
+_SMALL_JOB = 2**25  # pixels: below that, one process is done before others have started
 
 
 @dataclass(frozen=True)
 class TilingReport:
-    """What came of a tiling."""
+    """The number of rasters and patches of a tiling."""
 
     rasters: int
     """Rasters read."""
     written: int
     """Patches written."""
     skipped: dict[str, int]
-    """Reason -> windows that gave no patch."""
+    """Number of windows that gave no patch, by reason."""
 
     def summary(self) -> str:
         """Return one line: rasters, patches written, patches skipped and why."""
@@ -71,10 +71,10 @@ def tile_rasters(
 ) -> TilingReport:
     """Cut rasters into ``output_folder/<raster>/<row>_<col>.png`` (or ``.tif``).
 
-    Beside them ``patches.json`` records where each patch comes from. Patches whose share of
-    nodata is above ``keep_dark_region_ratio`` are left out, and so are those with nothing else.
-    Large jobs start several processes afresh: a script that calls this needs the usual
-    ``if __name__ == "__main__":``.
+    Beside them ``patches.json`` records the raster and the window of each patch. Patches whose
+    share of nodata is above ``keep_dark_region_ratio`` are left out, and so are patches with
+    nothing but nodata. Large jobs start worker processes, which import the calling script again:
+    it needs the usual ``if __name__ == "__main__":``.
 
     Args:
         source: a raster, or a folder searched with all folders below it.
@@ -84,7 +84,7 @@ def tile_rasters(
             patches of the same windows go to ``<output_folder>_masks``, cut to ``crop_shape``
             if there is one; 255 (in 8-bit labels) marks pixels without a label. Names of classes
             go to ``classes.json`` there; rasters that name classes get common numbers.
-        classes: the classes that label rasters may hold; None takes what they state.
+        classes: the classes that label rasters may hold; None allows any.
         ignore_label: label value that means no label; None means 255 in 8-bit rasters.
         overwrite: replace folders that an earlier tiling wrote.
         workers: processes; None takes as many as there are cores.
@@ -106,9 +106,11 @@ def tile_rasters(
         _check_outputs(folders, overwrite)
         pairs, rules = find_inputs(source, settings, masks_folder, options)
         check_apart(folders, (item.path for pair in pairs for item in pair.items))
-        with new_folders(folders, kind=PATCHES, overwrite=overwrite) as parts:
+        with new_folders(folders, kind=PATCHES, overwrite=overwrite) as hidden_paths:
+            # written under hidden names, which are renamed when all patches are there
             hidden = [
-                replace(layer, folder=part) for layer, part in zip(layers, parts, strict=True)
+                replace(layer, folder=path)
+                for layer, path in zip(layers, hidden_paths, strict=True)
             ]
             outcomes = _cut_all(pairs, hidden, settings, workers)
             _warn_of_infinite(pairs, outcomes)
@@ -121,7 +123,7 @@ def tile_rasters(
 
 
 def _report_labels(layer: Layer, outcomes: list[Outcome], rules: LabelRules) -> None:
-    """Write the names of classes beside label patches, and say what became of labels."""
+    """Write the names of classes beside label patches, and log how many labels were used."""
     inventory = rules.inventory
     inventory.unused = "no patch is cut there"
     for outcome in outcomes:
@@ -191,21 +193,22 @@ def _cut_all(
     for owner, pair in enumerate(pairs):
         windows = pair.windows(settings)
         outcomes.append(Outcome(skipped=_past_edge(pair, len(windows), settings)))
-        for part in split_windows(windows, pair.raster.path, math.ceil(workers / len(pairs))):
-            chunks.append(Chunk(pair, part, layers, settings))
+        for some in split_windows(windows, pair.raster.path, math.ceil(workers / len(pairs))):
+            chunks.append(Chunk(pair, some, layers, settings))
             owners.append(owner)
     num_windows = sum(len(chunk.windows) for chunk in chunks)
     if num_windows * math.prod(settings.patch_shape) < _SMALL_JOB:
         workers = 1
     with Progress(total=num_windows, desc="tiling", unit="patch") as progress:
-        for place, result in map_unordered(cut_chunk, chunks, workers):
-            outcomes[owners[place]].kept += result.kept
-            outcomes[owners[place]].skipped += result.skipped
-            outcomes[owners[place]].num_infinite += result.num_infinite
-            outcomes[owners[place]].labels.merge(result.labels)
-            progress.update(len(chunks[place].windows))
+        for index, result in map_unordered(cut_chunk, chunks, workers):
+            outcome = outcomes[owners[index]]
+            outcome.kept += result.kept
+            outcome.skipped += result.skipped
+            outcome.num_infinite += result.num_infinite
+            outcome.labels.merge(result.labels)
+            progress.update(len(chunks[index].windows))
     for outcome in outcomes:
-        outcome.kept.sort()
+        outcome.kept.sort()  # chunks come in any order, but patches.json must not depend on it
     return outcomes
 
 
@@ -230,7 +233,7 @@ def _report(source: Path, outcomes: list[Outcome], settings: TilingSettings) -> 
 
 
 def _advice(skipped: Counter[str], settings: TilingSettings) -> str:
-    """Say what would give patches; ``skipped``: reason -> windows."""
+    """Return advice on what would give patches; ``skipped`` counts windows by reason."""
     if PAST_EDGE in skipped:
         return "try --edge pad, or a smaller --patch_shape"
     if set(skipped) != {ONLY_NODATA}:
