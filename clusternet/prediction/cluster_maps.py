@@ -1,4 +1,4 @@
-"""Cluster maps on disk: what they say of themselves, and whether they belong together."""
+"""Cluster maps on disk: their metadata, and whether several come from the same run."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
 
 WINDOW = (2048, 2048)
-"""Size of the windows that maps are read and written in."""
+"""(rows, cols) of the windows that maps are read and written in."""
 
 
 @dataclass(frozen=True)
 class ClusterMap:
-    """A cluster map, its pixels left on disk."""
+    """The metadata of a cluster map; its pixels stay on disk."""
 
     path: Path
     """The file."""
     profile: RasterProfile
     """Its grid."""
     run: str | None
-    """Identity of the run that made it; None for maps made elsewhere."""
+    """Identity of the run that made it; None for maps of other programs."""
     num_clusters: int | None
-    """Clusters of that run; None where the map does not say."""
+    """Number of clusters of that run; None where the map does not state it."""
 
     @property
     def num_pixels(self) -> int:
@@ -47,7 +47,7 @@ class ClusterMap:
 
 
 def read_cluster_map(path: Path) -> ClusterMap:
-    """Read what a cluster map says of itself.
+    """Read the metadata of a cluster map.
 
     Raises:
         RasterError: if it cannot be read.
@@ -79,8 +79,8 @@ def read_clusters(raster: Raster, window: Window) -> tuple[IntArray, BoolArray]:
     """
     pixels, valid = raster.read(window)
     values = pixels[..., 0]
-    found = values[valid]
-    for value in (found.min(), found.max()) if found.size else ():
+    clusters = values[valid]
+    for value in (clusters.min(), clusters.max()) if clusters.size else ():
         if not 0 <= value <= MAX_CLUSTER:
             raise LabelError(
                 f"{raster.profile.path}: holds the value {value}; expected clusters from 0 to "
@@ -91,10 +91,10 @@ def read_clusters(raster: Raster, window: Window) -> tuple[IntArray, BoolArray]:
 
 
 def common_run(maps: Sequence[ClusterMap]) -> str | None:
-    """Return the identity of the run that all maps come from, None if they do not say.
+    """Return the identity of the run that all maps come from; None if no map states it.
 
     Raises:
-        LabelError: if they come from several, since cluster 7 of one means nothing in another.
+        LabelError: if they come from several runs, whose cluster numbers are unrelated.
     """
     known = [cluster_map for cluster_map in maps if cluster_map.run is not None]
     for other in known[1:]:

@@ -1,17 +1,17 @@
-"""The features of a scene, kept on disk so that strokes can use them at once.
+"""A cache on disk of the features of a scene, which strokes need at once.
 
-Beside the run, ``RUN/interactive/<raster>-<digest>/`` holds:
+The folder ``RUN/interactive/<raster>-<digest>/`` holds:
 
 ======================  ==============================================================
 ``identity.json``       what the features were computed from
 ``features_<s>.npy``    (rows, cols, depth) uint8 of every s-th pixel, s = 1, 4, 16
 ``clusters_<s>.npy``    (rows, cols) uint16: cluster + 1, 0 where there is no data (yet)
-``done.npy``            (windows,) which windows are computed
+``done.npy``            (windows,) True for windows that are computed
 ======================  ==============================================================
 
-The files are memory-mapped: memory stays small whatever the scene's size, and the system keeps
-what is in view. A feature is a byte, from its 0.5 to its 99.5 percentile in training, the same
-steps for every scene of a run; features that never vary are left out.
+The files are memory-mapped, so that large scenes need little memory. A feature is stored as a
+byte. The bytes 0 and 254 stand for its 0.5 and 99.5 percentiles in training, which are the same
+for every scene of a run. Features that never vary are left out.
 """
 
 from __future__ import annotations
@@ -37,54 +37,55 @@ from clusternet.windows import Shape, Window, blocks
 
 VERSION = 2
 STEPS = (1, 4, 16)
-"""Every how many pixels each stored copy has one: the coarser ones serve views from afar."""
+"""Pixel steps of the stored copies: each has every s-th pixel. Coarse ones serve overviews."""
 WINDOW = 512
-"""Side of the windows that are computed at once, in pixels; a multiple of every step."""
+"""Side in pixels of the windows that are computed at once; a multiple of every step."""
 LEVELS = 254
-"""Steps of a byte that measures something; 255 is nodata in maps."""
+"""The highest byte of a feature or confidence; 255 is nodata in maps."""
 IDENTITY = "identity.json"
-_SPARE = 64 * 2**20  # bytes left free on the disk
+_SPARE = 64 * 2**20  # bytes that are left free on the disk
 
 
 @dataclass(frozen=True)
 class Quantiser:
-    """How features become bytes, and back."""
+    """Converts features to bytes."""
 
     kept: IntArray
-    """(depth,) the features that vary, out of all of the network's."""
+    """(depth,) indexes of the features that vary, among all features of the network."""
     low: FloatArray
-    """(depth,) what 0 stands for."""
+    """(depth,) the feature value of byte 0."""
     step: FloatArray
-    """(depth,) what one more stands for."""
+    """(depth,) the feature difference between two bytes."""
     centroids: FloatArray
-    """(clusters, depth) the run's centroids in these units, not rounded."""
+    """(clusters, depth) the run's centroids in units of bytes, not rounded."""
     projection: FloatArray | None = None
-    """(depth, dimensions) from these units to the space of K-Means, but for an offset; None if
-    the run clusters features as they are."""
+    """(depth, dimensions) from bytes to the space of K-Means, without the offset; None if the run
+    clusters features without a projection."""
     guide: FloatArray | None = None
-    """(depth, channels) the bands among the features, or what they differ by most if they are
-    more than three; None if the run has no bands among its features."""
+    """(depth, channels) from bytes to the guide image of the smoothing: the raster's bands, or
+    three principal components of more than three bands; None if no features are bands."""
 
     @classmethod
     def of_run(cls, run: Run) -> Quantiser:
-        """Take the feature range and the centroids of a run."""
+        """Make the quantiser of a run from its feature range and codebook."""
         low, high = run.stored.feature_range
         kept = np.flatnonzero(high - low > 1e-6).astype(np.int32)
         if not len(kept):
             raise RunError(f"{run.folder}: its features never vary; train it again.")
         step = ((high - low) / LEVELS)[kept].astype(np.float32)
         book = run.stored.codebook
-        # back from the space of K-Means, which may be whitened, to that of the features
+        # K-Means runs in a projected space (whitened PCA), often of fewer dimensions. The
+        # pseudo-inverse gives the features that a centroid stands for.
         centroids = book.centroids @ np.linalg.pinv(book.projection) + book.offset
         scaled = (centroids[:, kept] - low[kept]) / step
         projection = None
         if book.has_projection:
             projection = np.asarray(step[:, None] * book.projection[kept], np.float32)
         guide = None
-        if run.settings.fixed_filters:  # the bands come first of them
+        if run.settings.fixed_filters:  # the first of these features are the raster's bands
             last = run.settings.num_features + run.bands.num_bands
-            places = np.flatnonzero((kept >= run.settings.num_features) & (kept < last))
-            guide = _guide(places, scaled, run.stored.sizes)
+            bands = np.flatnonzero((kept >= run.settings.num_features) & (kept < last))
+            guide = _guide(bands, scaled, run.stored.sizes)
         return cls(kept, low[kept], step, scaled.astype(np.float32), projection, guide)
 
     def quantise(self, features: FloatArray) -> UInt8Array:
@@ -94,12 +95,12 @@ class Quantiser:
 
 
 def _guide(bands: AnyArray, centroids: FloatArray, sizes: IntArray) -> FloatArray | None:
-    """Return the projection of features to at most three channels that have the image's edges.
+    """Return the projection of features to the guide image; (depth, channels), None without bands.
 
     Args:
-        bands: the features that are bands.
-        centroids: (clusters, depth); what they differ by stands for what pixels do.
-        sizes: (clusters,) pixels of each.
+        bands: indexes of the features that are bands.
+        centroids: (clusters, depth); their covariance stands for that of all pixels.
+        sizes: (clusters,) number of pixels of each cluster.
     """
     if not len(bands):
         return None
@@ -124,7 +125,7 @@ class Identity:
 
     @classmethod
     def of(cls, profile: RasterProfile, run: Run, depth: int) -> Identity:
-        """Describe a raster as it is now, and a run."""
+        """Return the identity of a raster in its present state and a run."""
         stat = profile.path.stat()
         return cls(
             str(profile.path.resolve()), stat.st_size, stat.st_mtime_ns, profile.shape,
@@ -132,7 +133,7 @@ class Identity:
         )  # fmt: skip
 
     def differences(self, path: Path) -> list[str]:
-        """Return which fields of an identity file differ; all if it cannot be read."""
+        """Return the names of the fields that differ in a file; "everything" if unreadable."""
         try:
             stored = read_json(path, OutputError)
         except OutputError:
@@ -152,13 +153,13 @@ FEATURES = Kind("folder of a scene's features", _is_scene_folder, lambda _: lamb
 
 
 def scene_folder(run: Path, raster: Path, root: Path | None = None) -> Path:
-    """Return the folder that keeps what belongs to a raster; ``root`` replaces the run's own."""
+    """Return the folder of a raster's features and strokes, in ``root`` or else in the run."""
     digest = hashlib.sha256(str(raster.resolve()).encode()).hexdigest()[:8]
     return (root or run / PAGE_FOLDER) / f"{raster.stem}-{digest}"
 
 
 class FeatureCache:
-    """An open cache; windows are written by one thread and read by any."""
+    """An open cache. One thread writes windows; any thread may read."""
 
     def __init__(self, folder: Path, shape: Shape, quantiser: Quantiser) -> None:
         """Map the files of a cache; see `open_cache`."""
@@ -169,23 +170,23 @@ class FeatureCache:
 
     @property
     def windows(self) -> list[Window]:
-        """The windows that it is computed in, row by row."""
+        """The windows that are computed one by one, in row order."""
         return list(blocks(self.shape, (WINDOW, WINDOW)))
 
     @property
     def done(self) -> BoolArray:
-        """(windows,) True where features are there."""
+        """(windows,) True for windows that are computed."""
         return np.array(self._done)
 
     @property
     def is_complete(self) -> bool:
-        """True when every window is there."""
+        """True if all windows are computed."""
         return bool(self._done.all())
 
     def write(
         self, number: int, features: FloatArray | None, clusters: IntArray, valid: BoolArray
     ) -> None:
-        """Store window ``number``: features (rows, cols, all), or None without any data."""
+        """Store window ``number``: features (rows, cols, all), or None if it has no valid pixel."""
         window = self.windows[number]
         stored = None if features is None else self.quantiser.quantise(features)
         codes = np.where(valid, clusters + 1, 0)
@@ -198,7 +199,7 @@ class FeatureCache:
         self._done[number] = True
 
     def flush(self) -> None:
-        """Put everything written onto the disk, the marks of what is done last."""
+        """Sync all windows to the disk; the marks of computed windows come last."""
         for array in (*self._features.values(), *self._clusters.values(), self._done):
             array.flush()
 
@@ -211,16 +212,16 @@ class FeatureCache:
 
         Returns:
             features (rows, cols, depth), clusters (rows, cols) and valid (rows, cols), with
-            ``rows = ceil(height / step)``; not valid also where nothing was computed yet.
+            ``rows = ceil(height / step)``. Pixels that are not computed yet are not valid.
         """
         stored = max(s for s in STEPS if s <= step and step % s == 0)
         every = step // stored
-        place = tuple(
+        strided = tuple(
             slice(first // stored, -(-(first + size) // stored), every)
             for first, size in ((window.row, window.height), (window.col, window.width))
         )
-        codes = np.asarray(self._clusters[stored][place]).astype(np.int32)
-        return np.asarray(self._features[stored][place]), np.maximum(codes - 1, 0), codes > 0
+        codes = np.asarray(self._clusters[stored][strided]).astype(np.int32)
+        return np.asarray(self._features[stored][strided]), np.maximum(codes - 1, 0), codes > 0
 
     def at(self, positions: AnyArray) -> tuple[UInt8Array, IntArray, BoolArray]:
         """Read single pixels, (pixels, 2) of row and column; returns as `read`, flat."""
@@ -230,14 +231,14 @@ class FeatureCache:
 
 
 def open_cache(folder: Path, identity: Identity, quantiser: Quantiser) -> tuple[FeatureCache, str]:
-    """Open the cache of a scene, or start an empty one where there is none that fits.
+    """Open the cache of a scene, or start an empty one if none of this identity exists.
 
     Returns:
-        the cache, and in words why it was started afresh (empty if it was not).
+        the cache, and the reason for starting a new one (empty if it was opened).
 
     Raises:
-        OutputError: if the folder is of others, the disk has too little room, or it cannot be
-            written.
+        OutputError: if ClusterNet did not make the folder, the disk has too little space, or the
+            folder cannot be written.
     """
     check_new(folder, kind=FEATURES, overwrite=True)
     path = folder / IDENTITY
@@ -261,7 +262,7 @@ def disk_bytes(shape: Shape, depth: int) -> int:
 
 
 def _start(folder: Path, identity: Identity) -> None:
-    """Create the files of an empty cache, the identity last."""
+    """Create the files of an empty cache; the identity comes last and makes it valid."""
     make_parent(folder / IDENTITY)
     arrays = [f"{what}_{step}.npy" for what in ("features", "clusters") for step in STEPS]
     for name in (IDENTITY, *arrays, "done.npy"):
@@ -282,15 +283,16 @@ def _start(folder: Path, identity: Identity) -> None:
             _create(folder / f"features_{step}.npy", (*size, identity.depth), "uint8")
             _create(folder / f"clusters_{step}.npy", size, "uint16")
         _create(folder / "done.npy", (windows,), "bool")
-    with new_file(folder / IDENTITY, overwrite=True) as part:
-        part.write_text(json.dumps(asdict(identity), indent=1) + "\n", encoding="utf-8")
+    with new_file(folder / IDENTITY, overwrite=True) as hidden_path:
+        hidden_path.write_text(json.dumps(asdict(identity), indent=1) + "\n", encoding="utf-8")
 
 
 def _create(path: Path, shape: tuple[int, ...], dtype: str) -> None:
-    # a file with holes: it takes room on the disk as windows are written, and reads as zeros
+    # A sparse file: it reads as zeros, and takes space on the disk only as windows are written.
     np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
 
 
 def _map(path: Path) -> Any:
-    np.load(path, mmap_mode="r", allow_pickle=False)  # fails if cut off, where r+ makes it longer
+    # NumPy extends a truncated file in mode r+, but raises an error in mode r: so that is tried.
+    np.load(path, mmap_mode="r", allow_pickle=False)
     return np.load(path, mmap_mode="r+", allow_pickle=False)

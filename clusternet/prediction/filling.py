@@ -28,17 +28,17 @@ def prepare_cache(folder: Path, raster_path: Path, run: Run) -> tuple[FeatureCac
     """Open or start the cache of a raster; the network is not needed for this.
 
     Returns:
-        the cache, and why it was started afresh, in words (empty if it was not).
+        the cache, and the reason for starting a new one (empty if it was opened).
 
     Raises:
         RunError: if the raster's bands or pixel type differ from the run's.
-        OutputError: if the disk has too little room.
+        OutputError: if the disk has too little space.
     """
     return open_cache(folder, *_needed(raster_path, run))
 
 
 def complete_cache(folder: Path, raster_path: Path, run: Run) -> FeatureCache | None:
-    """Return the cache of a raster if all of it is there; nothing is written.
+    """Return the cache of a raster if it is complete, else None; nothing is written.
 
     Raises:
         RunError: if the raster's bands or pixel type differ from the run's.
@@ -69,26 +69,26 @@ def fill_cache(
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Compute every window that is missing; what is there stays, so it goes on where it was.
+    """Compute the windows that are missing in a cache.
 
     Args:
         cache: see `prepare_cache`.
         raster_path: the scene.
-        predictor: of the run, with windows of 512 pixels.
-        stop: asked after each window.
-        progress: told (windows done, windows in all) after each.
+        predictor: predictor of the run, with windows of 512 pixels.
+        stop: called after each window; True ends the computation.
+        progress: called after each window with (windows done, all windows).
     """
-    places = {(w.row, w.col): i for i, w in enumerate(cache.windows)}
+    numbers = {(w.row, w.col): i for i, w in enumerate(cache.windows)}
     missing = ~cache.done
-    total = len(places)
+    total = len(numbers)
     progress(total - int(missing.sum()), total)
     with Progress(
         total=total, initial=total - int(missing.sum()), desc="features", unit="window",
     ) as bar:  # fmt: skip
         first = total - int(missing.sum()) + 1
-        for count, part in enumerate(_missing(cache, raster_path, predictor, missing), first):
-            number = places[part.window.row, part.window.col]
-            cache.write(number, part.features, part.labels, part.valid)
+        for count, prediction in enumerate(_missing(cache, raster_path, predictor, missing), first):
+            number = numbers[prediction.window.row, prediction.window.col]
+            cache.write(number, prediction.features, prediction.labels, prediction.valid)
             bar.update()
             progress(count, total)
             if count % _FLUSH_EVERY == 0:
@@ -112,6 +112,6 @@ def _missing(
 
     with (
         open_raster(raster_path, predictor.run.bands.nodata_choice) as raster,
-        closing(predictor.windows(raster, features=True, only=is_wanted)) as parts,
+        closing(predictor.windows(raster, features=True, only=is_wanted)) as predictions,
     ):
-        yield from parts
+        yield from predictions

@@ -1,4 +1,4 @@
-"""How a raster is cut for prediction: wide windows in, trustworthy centres out."""
+"""Windows of a raster for prediction: large ones are read, and only their centres are kept."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from clusternet.windows import Shape, Window, blocks
 
 @dataclass(frozen=True)
 class PredictionGrid:
-    """Windows to read and the part of each that is kept.
+    """Windows to read, and the centre of each that is kept.
 
-    Kept parts start at multiples of the network's total stride and lie a full receptive field
-    inside what is read. So every pixel sees the same neighbours on the same pooling grid, and the
-    result does not depend on the size of the parts.
+    Kept centres start at multiples of the network's total stride, and lie a full receptive field
+    inside the window that is read. So every pixel gets the same input on the same pooling grid,
+    and the map does not depend on the size of the windows.
     """
 
     kept_shape: Shape
-    """(rows, cols) kept of each window, multiples of 16."""
+    """(rows, cols) of the kept centres, multiples of 16."""
     before: Shape
-    """Pixels read above and to the left of the kept part."""
+    """Pixels that are read above and to the left of a kept centre."""
     read_shape: Shape
-    """(rows, cols) that go through the network."""
+    """(rows, cols) of the windows that are read."""
     kept_from: int
-    """First row and column that are kept of the output of a network built ``centre_only``."""
+    """First kept row and column in the output of a network that is built with ``centre_only``."""
 
     @classmethod
     def plan(
@@ -39,10 +39,10 @@ class PredictionGrid:
 
         Args:
             raster_shape: (rows, cols); small rasters get small windows.
-            patch_shape: of the training patches; windows of the valid network must be of the
-                same size modulo 16, because that fixes how its skip connections are cut.
-            padding: of the network.
-            window_size: the wanted side of the kept part in pixels.
+            patch_shape: (rows, cols) of the training patches. With ``valid`` padding, windows must
+                have the same size modulo 16, which determines how skip connections are cropped.
+            padding: ``same`` or ``valid``, as in the network.
+            window_size: the wanted side of the kept centres in pixels.
         """
         strides = max(1, round(window_size / TOTAL_STRIDE))
         sides = [TOTAL_STRIDE * min(strides, -(-size // TOTAL_STRIDE)) for size in raster_shape]
@@ -57,13 +57,13 @@ class PredictionGrid:
         return cls((sides[0], sides[1]), before, (rows, cols), 0)
 
     def windows(self, raster_shape: Shape) -> Iterator[tuple[Window, Window]]:
-        """Yield (window to read, part of the raster that it gives) row by row."""
+        """Yield (window to read, window of the map that it gives), row by row."""
         for kept in blocks(raster_shape, self.kept_shape):
             row, col = kept.row - self.before[0], kept.col - self.before[1]
             yield Window(row, col, *self.read_shape), kept
 
     def keep(self, output: AnyArray, kept: Window) -> AnyArray:
-        """Cut the kept part out of the network's output (rows', cols', ...) for a window."""
+        """Cut the kept centre out of the network's output for a window, (rows', cols', ...)."""
         first = self.kept_from
         return output[first : first + kept.height, first : first + kept.width]
 
@@ -76,10 +76,10 @@ def _valid_input(side: int, patch: int) -> int:
 
 
 def read_reflected(raster: Raster, window: Window) -> tuple[AnyArray, BoolArray]:
-    """Read a window that may reach beyond the raster; what lies beyond mirrors the inside.
+    """Read a window that may extend beyond the raster, where pixels are mirrored at its edge.
 
     Returns:
-        pixels (rows, cols, bands) and valid (rows, cols), mirrored alike.
+        pixels (rows, cols, bands) and valid (rows, cols), both mirrored.
     """
     inside = window.inside(raster.profile.shape)
     pixels, valid = raster.read(inside)

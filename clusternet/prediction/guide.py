@@ -1,4 +1,7 @@
-"""The channels of an image whose edges a class map follows."""
+"""The guide image, whose edges the borders of a class map follow.
+
+The smoothing of class maps is a guided filter (He, Sun and Tang, "Guided image filtering", 2013).
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ import numpy as np
 
 from clusternet.types import AnyArray
 
-_CHANNELS = 3  # of the image whose edges classes follow
+_CHANNELS = 3  # of the guide image; the filter solves a system of this size at each pixel
 
 
 def edge_axes(spread: AnyArray) -> AnyArray:
-    """Return what projects bands to the channels whose edges count; (bands, channels).
+    """Return the projection from bands to the channels of the guide image; (bands, channels).
 
-    Bands as they are, or the three directions in which more than three differ most.
+    Up to three bands stay as they are. More bands are reduced to three principal components.
 
     Args:
-        spread: (bands, bands) their covariance.
+        spread: (bands, bands) covariance of the bands.
     """
     if len(spread) <= _CHANNELS:
         return np.eye(len(spread))
+    # eigh sorts eigenvalues in ascending order: the last columns are the principal axes
     return np.asarray(np.linalg.eigh(spread)[1][:, : -_CHANNELS - 1 : -1])

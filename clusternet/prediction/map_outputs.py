@@ -1,4 +1,4 @@
-"""Which maps are written for which rasters, refused before anything is loaded if they cannot be."""
+"""The maps to write for each raster; checked before the network is loaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HINT = "--overwrite replaces it, --skip_existing keeps it"
 
 @dataclass(frozen=True)
 class MapOptions:
-    """What is written beside the cluster map, and how."""
+    """Which maps are written, and how."""
 
     confidence: bool = False
     """Write ``<name>_confidence.tif``: 0 (two clusters as near) to 254 (certain)."""
@@ -38,23 +38,27 @@ class MapOptions:
     overwrite: bool = False
     """Replace existing maps."""
     skip_existing: bool = False
-    """Continue an interrupted folder: skip rasters whose maps were made by the same call. Our maps
-    that were made from anything else are replaced."""
+    """Continue an interrupted prediction: keep maps that an earlier call made from the same raster,
+    run and options. Other maps of ClusterNet are replaced."""
 
 
 def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:
-    """Return (raster, cluster map) for rasters and all rasters of folders; no two maps alike."""
-    places: dict[Path, Path] = {}
+    """Return (raster, cluster map) for each raster and for all rasters of folders.
+
+    Raises:
+        RunError: if two rasters would write the same map.
+    """
+    outputs: dict[Path, Path] = {}
     for given in rasters:
         root = given if given.is_dir() else given.parent
         for source in find_scenes(given):
-            places[source] = output_folder / source.relative_to(root)
-    stems = Counter(place.with_suffix("") for place in places.values())
+            outputs[source] = output_folder / source.relative_to(root)
+    stems = Counter(path.with_suffix("") for path in outputs.values())
     jobs = []
-    for source, place in places.items():
-        # scene.tif beside scene.png: the suffix tells them apart
-        stem = place.stem if stems[place.with_suffix("")] == 1 else place.name
-        jobs.append((source, place.with_name(f"{stem}_clusters.tif")))
+    for source, path in outputs.items():
+        # scene.tif and scene.png in one folder: then the suffix becomes part of the map's name
+        stem = path.stem if stems[path.with_suffix("")] == 1 else path.name
+        jobs.append((source, path.with_name(f"{stem}_clusters.tif")))
     names = Counter(output for _, output in jobs)
     for source, output in jobs:
         if names[output] > 1:
@@ -66,14 +70,14 @@ def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:
 
 
 def map_files(output: Path, options: MapOptions) -> list[tuple[Path, str]]:
-    """Return the maps that are written with a cluster map, and the tag of each, that one first."""
+    """Return (path, kind) of the cluster map and of the maps written with it, in this order."""
     name = output.stem.removesuffix("_clusters")
     asked = ("clusters", *(side for side in SIDES if getattr(options, side)))
     return [(output.with_name(f"{name}_{tag}.tif"), tag) for tag in asked]
 
 
 def _not_done(jobs: Jobs, run: Path, assign: str, options: MapOptions) -> Jobs:
-    """Return the jobs whose maps are not there yet, or were made from something else."""
+    """Return the jobs whose maps are missing, or were made from another raster, run or option."""
     identity = read_codebook(run / CODEBOOK)[0].identity
     wanted = []
     for source, output in jobs:
@@ -88,11 +92,11 @@ def _not_done(jobs: Jobs, run: Path, assign: str, options: MapOptions) -> Jobs:
 
 @dataclass(frozen=True)
 class WantedMaps:
-    """What is to be written."""
+    """The maps to write."""
 
     jobs: Jobs
     num_kept: int
-    """Maps that exist and are left alone."""
+    """Number of maps that exist and are kept."""
 
 
 @contextmanager
@@ -103,7 +107,7 @@ def claim_maps(
     options: MapOptions,
     assign: str = "codebook",
 ) -> Iterator[WantedMaps]:
-    """Find out which maps are wanted, and keep their folder for this process until they are there.
+    """Find out which maps to write, and lock their folder until the block ends.
 
     Raises:
         ClusterNetError: naming the raster, or a map that exists, is an input, or cannot be written.

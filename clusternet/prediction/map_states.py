@@ -1,4 +1,4 @@
-"""Whether a map is there already: of this run, of this raster as it is now, and with its sides."""
+"""Whether a map exists already: of this run and this raster, with all maps beside it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from clusternet.raster.opening import open_dataset
 RUN_TAG, COUNT_TAG = "CLUSTERNET_RUN", "CLUSTERNET_CLUSTERS"
 _ASSIGN_TAG, _RASTER_TAG = "CLUSTERNET_ASSIGN", "CLUSTERNET_RASTER"
 SIDES = ("features", "confidence")
-"""What may be written beside a cluster map."""
+"""Kinds of maps that may be written beside a cluster map."""
 
 
 def made_from(source: Path, run: str, assign: str) -> dict[str, str]:
     """Return the tags that say what a map was made from.
 
     Args:
-        source: the raster; its name, its size and the time of its last change stand for it.
+        source: the raster; its name, size and modification time identify its content.
         run: identity of the codebook.
         assign: ``codebook`` or ``head``.
     """
@@ -30,23 +30,24 @@ def made_from(source: Path, run: str, assign: str) -> dict[str, str]:
 
 
 def why_not_done(files: Iterable[tuple[Path, str]], tags: Mapping[str, str], cog: bool) -> str:
-    """Return what a map lacks to be the one that is wanted; nothing if it is there.
+    """Return the reason why a map must be written again; empty if it need not be.
 
     Args:
-        files: the map and its sides, and the kind of each.
-        tags: see `made_from`.
-        cog: a cloud-optimised one is wanted.
+        files: the map and the maps beside it, and the kind of each.
+        tags: the tags that they should have, see `made_from`.
+        cog: True if they should be cloud-optimised.
     """
     for path, kind in files:
         if not path.exists():
             return f"{path.name} is missing"
         try:
             with open_dataset(path) as dataset:
-                found, layout = dataset.tags(), dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
+                # GDAL's COG driver writes LAYOUT=COG into the domain IMAGE_STRUCTURE.
+                stored, layout = dataset.tags(), dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
         except RasterError:
             return f"{path.name} cannot be read"
         for name, value in {KIND_TAG: kind, **tags}.items():
-            if found.get(name) != value:
+            if stored.get(name) != value:
                 return f"{path.name} {_OTHERS.get(name, 'is something else')}"
         if cog and layout != "COG":
             return f"{path.name} is not cloud-optimised"
@@ -61,7 +62,7 @@ _OTHERS = {
 
 
 def stale_sides(cluster_map: Path) -> list[Path]:
-    """Return what lies beside a map that is to be replaced, and would speak of the old one."""
+    """Return the maps beside a cluster map that become outdated when it is replaced."""
     name = cluster_map.stem.removesuffix("_clusters")
     sides = [(cluster_map.with_name(f"{name}_{kind}.tif"), kind) for kind in SIDES]
     return [path for path, kind in sides if path.exists() and map_kind(kind).owns(path)]

@@ -1,4 +1,4 @@
-"""Whole-raster maps on the raster's own grid, written window by window."""
+"""Maps of whole rasters on the grid of the raster, written window by window."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def predict_rasters(
 
 @interrupts.listening()
 def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) -> PredictionReport:
-    """Write the maps that `clusternet.prediction.map_outputs.claim_maps` found to be wanted."""
+    """Write the maps that `clusternet.prediction.map_outputs.claim_maps` returned."""
     warn_of_orientation(source for source, _ in wanted.jobs)
     profiles = _read_profiles([source for source, _ in wanted.jobs])
     warn_of_other_images(profiles)
@@ -80,7 +80,7 @@ def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) 
 
 
 def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
-    """Return the profiles of the rasters that can be read; of others its turn tells."""
+    """Return the profiles of readable rasters; `predict_raster` reports the others later."""
     profiles = []
     for path in paths:
         interrupts.check()
@@ -113,10 +113,10 @@ def predict_raster(
         windows = predictor.windows(
             raster, confidence=options.confidence, features=options.features
         )
-        for part in stack.enter_context(closing(windows)):  # before the raster they read
-            _write(part, writers, predictor)
-            bar.update(part.window.height * part.window.width)
-        for writer in writers.values():  # all complete before the first appears
+        for prediction in stack.enter_context(closing(windows)):  # closed before the raster is
+            _write(prediction, writers, predictor)
+            bar.update(prediction.window.height * prediction.window.width)
+        for writer in writers.values():  # all maps are complete before the first is renamed
             writer.finish()
 
 
@@ -128,7 +128,7 @@ def _create_maps(
     options: MapOptions,
     tags: dict[str, str],
 ) -> dict[str, MapWriter]:
-    """Create the outputs asked for; they appear when ``stack`` ends well."""
+    """Create the maps that are written; they appear when ``stack`` ends without an error."""
     clusters, stored = predictor.num_clusters, predictor.run.stored
     name = output.stem.removesuffix("_clusters")
     overwrite = options.overwrite or options.skip_existing
@@ -147,8 +147,9 @@ def _create_maps(
         writers["features"] = create("features", form)
     if options.confidence:
         writers["confidence"] = create("confidence", MapForm(nodata=255, overview_method="average"))
-    # Created last it appears first, where the sides of an earlier map have just gone: at no moment
-    # does a map lie beside what was made with another one.
+    # The stack closes writers in reverse order, so the cluster map appears first. Outdated
+    # confidence and feature maps are deleted just before. So a cluster map never lies beside
+    # maps that were made with another one.
     form = MapForm(
         dtype="uint8" if clusters <= 255 else "uint16",
         nodata=255 if clusters <= 255 else 65535,
@@ -159,27 +160,27 @@ def _create_maps(
     return writers
 
 
-def _write(part: Prediction, writers: dict[str, MapWriter], predictor: Predictor) -> None:
+def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: Predictor) -> None:
     for name, writer in writers.items():
         dtype = np.dtype(writer.dataset.dtypes[0])
         nodata = np.iinfo(dtype).max
-        if not part.valid.any():  # nothing was computed
-            shape = (*part.window.shape, writer.dataset.count)
-            writer.write(part.window, np.full(shape, nodata, dtype))
+        if not prediction.valid.any():  # nothing was computed
+            shape = (*prediction.window.shape, writer.dataset.count)
+            writer.write(prediction.window, np.full(shape, nodata, dtype))
             continue
-        values, valid = _values(part, name, predictor), part.valid
+        values, valid = _values(prediction, name, predictor), prediction.valid
         if values.ndim == 3:
             valid = valid[..., None]
-        writer.write(part.window, np.where(valid, values, nodata).astype(dtype))
+        writer.write(prediction.window, np.where(valid, values, nodata).astype(dtype))
 
 
-def _values(part: Prediction, name: str, predictor: Predictor) -> AnyArray:
-    """Return what a map holds, before nodata: whole numbers."""
-    if name == "confidence" and part.confidence is not None:
-        return np.asarray(np.rint(part.confidence * LEVELS).clip(0, LEVELS))
-    if name == "features" and part.features is not None:
+def _values(prediction: Prediction, name: str, predictor: Predictor) -> AnyArray:
+    """Return the values of a map as whole numbers, before nodata is filled in."""
+    if name == "confidence" and prediction.confidence is not None:
+        return np.asarray(np.rint(prediction.confidence * LEVELS).clip(0, LEVELS))
+    if name == "features" and prediction.features is not None:
         low, high = predictor.run.stored.feature_range
-        spread = np.maximum(high - low, 1e-12)
-        steps = np.rint((part.features - low) / spread * LEVELS)
+        spread = np.maximum(high - low, 1e-12)  # a feature that never varies has no range
+        steps = np.rint((prediction.features - low) / spread * LEVELS)
         return np.asarray(steps.clip(0, LEVELS))
-    return part.labels
+    return prediction.labels

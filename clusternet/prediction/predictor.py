@@ -1,4 +1,4 @@
-"""A run ready for use: clusters and features of arrays, datasets and files."""
+"""Apply the network of a run to arrays, open datasets and files: clusters and features."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ ASSIGNS: tuple[Assign, ...] = ("codebook", "head")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one window."""
+    """The clusters of one window, and its confidence and features if they were requested."""
 
     window: Window
     labels: IntArray
     """(rows, cols) cluster numbers, meaningless where not valid."""
     valid: BoolArray
-    """(rows, cols)"""
+    """(rows, cols), True where the raster has data."""
     confidence: FloatArray | None
-    """(rows, cols) from 0 (two clusters as likely) to 1."""
+    """(rows, cols) from 0 (two clusters are equally likely) to 1."""
     features: FloatArray | None
     """(rows, cols, features)"""
 
 
 class Predictor:
-    """A run, loaded and ready: gives clusters and features of arrays, datasets and files."""
+    """A run with its network loaded: gives clusters and features of arrays, datasets and files."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class Predictor:
             run: see `clusternet.load`.
             assign: ``codebook`` for the nearest centroid, ``head`` for the softmax head.
             precision: arithmetic inside the network, as in training.
-            window_size: side in pixels of what is predicted at once; memory grows with its square.
+            window_size: side in pixels of a window; memory grows with its square.
 
         Raises:
-            RunError: if the network cannot be read or is not the one of the settings.
+            RunError: if the weights cannot be read or do not fit the settings.
         """
         self.run, self.assign, self.window_size = run, assign, window_size
         settings, bands = run.settings, run.bands
@@ -91,7 +91,7 @@ class Predictor:
 
     @property
     def num_features(self) -> int:
-        """Features of a pixel, fixed filters among them."""
+        """Number of features of a pixel, including fixed filters."""
         return len(self.run.stored.codebook.offset)
 
     def predict(self, source: AnyArray | Any) -> IntArray:
@@ -104,10 +104,10 @@ class Predictor:
         Returns:
             (rows, cols) int32.
         """
-        with self._open(source) as raster, closing(self.windows(raster)) as parts:
+        with self._open(source) as raster, closing(self.windows(raster)) as predictions:
             result = np.full(raster.profile.shape, -1, np.int32)
-            for part in parts:
-                result[part.window.slices()] = np.where(part.valid, part.labels, -1)
+            for one in predictions:
+                result[one.window.slices()] = np.where(one.valid, one.labels, -1)
         return result
 
     def features(self, source: AnyArray | Any) -> FloatArray:
@@ -121,13 +121,13 @@ class Predictor:
         """
         with (
             self._open(source) as raster,
-            closing(self.windows(raster, features=True)) as parts,
+            closing(self.windows(raster, features=True)) as predictions,
         ):
             shape = (*raster.profile.shape, self.num_features)
             result = np.full(shape, np.nan, np.float32)
-            for part in parts:
-                if part.features is not None:  # None for a window without data
-                    result[part.window.slices()][part.valid] = part.features[part.valid]
+            for one in predictions:
+                if one.features is not None:  # None for a window without data
+                    result[one.window.slices()][one.valid] = one.features[one.valid]
         return result
 
     def windows(
@@ -138,15 +138,15 @@ class Predictor:
         features: bool = False,
         only: Callable[[Window], bool] | None = None,
     ) -> Generator[Prediction, None, None]:
-        """Predict a raster window by window; reading overlaps with computing.
+        """Predict a raster window by window; the next window is read during the computation.
 
-        A thread reads ahead: close the generator before the raster.
+        A thread reads the raster, so close the generator before the raster.
 
         Args:
             raster: an open raster.
-            confidence: give that too.
-            features: give them too.
-            only: says which windows are wanted; None means all.
+            confidence: compute the confidence, too.
+            features: return the features, too.
+            only: returns True for windows to predict; None predicts all.
 
         Raises:
             RunError: if the raster's bands or pixel type differ from the run's.
@@ -165,17 +165,17 @@ class Predictor:
         def read(pair: tuple[Window, Window]) -> tuple[Window, FloatArray, BoolArray]:
             window, kept = pair
             pixels, valid = read_reflected(raster, window)
-            place = kept.slices((window.row, window.col))
-            return kept, bands.standardise(pixels, valid)[None], valid[place]
+            centre = kept.slices((window.row, window.col))
+            return kept, bands.standardise(pixels, valid)[None], valid[centre]
 
-        # one reading thread: a dataset handle belongs to one thread at a time
+        # only one reading thread, because a GDAL dataset must not be used by two at a time
         wanted = (pair for pair in grid.windows(shape) if only is None or only(pair[1]))
         for kept, pixels, valid in prefetch(read, wanted, workers=1, ahead=1):
             if not valid.any():
                 yield Prediction(kept, np.zeros(kept.shape, np.int32), valid, None, None)
                 continue
-            found = dict(model.predict_on_batch(pixels))
-            cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in found.items()}
+            outputs = dict(model.predict_on_batch(pixels))
+            cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in outputs.items()}
             yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
         if raster.num_infinite:
             logger.warning("%s: infinite values count as no data", raster.profile.path)
@@ -185,7 +185,7 @@ class Predictor:
         if key not in self._models:
             settings = self.run.settings
             without = uncovered(settings.padding)
-            smallest = 2 * without + 1  # that a window can be
+            smallest = 2 * without + 1  # the smallest possible window
             self._models[key] = build_predictor(
                 self._network,
                 self.run.stored.codebook if self.assign == "codebook" else None,
@@ -211,13 +211,13 @@ class Predictor:
 
 
 def _check_depth(run: Run) -> None:
-    """Refuse a codebook of other features than those of the settings."""
+    """Raise RunError if the codebook has another number of features than the settings imply."""
     settings = run.settings
     filters = num_filters(run.bands.num_bands) if settings.fixed_filters else 0
-    expected, found = settings.num_features + filters, len(run.stored.codebook.offset)
-    if found != expected:
+    expected, stored = settings.num_features + filters, len(run.stored.codebook.offset)
+    if stored != expected:
         raise RunError(
-            f"{run.folder}: its codebook is of {found} features, expected {expected} as of its "
+            f"{run.folder}: its codebook is of {stored} features, expected {expected} as of its "
             "settings; these files are not of one run."
         )
 

@@ -1,4 +1,4 @@
-"""One process for each scene: two would save over each other's strokes and features."""
+"""A lock for each scene: two processes would overwrite each other's strokes and features."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ADVICE = "draw there (several pages may be open), or end it first"
 
 
 def lock_scene(folder: Path) -> OutputLock:
-    """Keep the folder of a scene for this process until the lock is released.
+    """Lock the folder of a scene for this process until the lock is released.
 
     Raises:
-        OutputError: if the folder is of others, cannot be written, or another process works on
-            the scene.
+        OutputError: if ClusterNet did not make the folder, it cannot be written, or another
+            process works on the scene.
     """
     check_new(folder, kind=FEATURES, overwrite=True)  # before the lock goes into it
     lock = OutputLock(folder / PAGE_LOCK, folder, _ADVICE)
