@@ -24,7 +24,7 @@ from clusternet.classes.polygons import check_new_polygons
 from clusternet.errors import LabelError, OutputError, SettingsError
 from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_apart, check_distinct, check_new, check_writable
-from clusternet.labels.stroke_files import Place, read_strokes
+from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.labels.strokes import Drawing
 from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
@@ -126,8 +126,8 @@ def _write_all(
     profile = read_profile(raster_path, run)
     drawn_on = options.drawn_on or raster_path
     same = drawn_on.resolve() == raster_path.resolve()
-    place = Place.of(profile if same else read_profile(drawn_on, run))
-    drawing = read_strokes(strokes, place, class_field=options.class_field, layer=options.layer)
+    grid = DrawingGrid.of(profile if same else read_profile(drawn_on, run))
+    drawing = read_strokes(strokes, grid, class_field=options.class_field, layer=options.layer)
     predictor = LazyPredictor(run_folder)
     cache = full_cache(run, drawn_on, predictor, options.cache_folder)
     classifier = fit_drawing(cache, drawing, options.rule)

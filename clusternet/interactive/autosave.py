@@ -11,7 +11,7 @@ from typing import Any
 from clusternet.colours import as_hex, from_hex
 from clusternet.errors import ClusterNetError, LabelError
 from clusternet.files.outputs import new_file, readable_os_errors
-from clusternet.labels.stroke_files import Place, read_strokes, write_strokes
+from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_strokes
 from clusternet.labels.strokes import Drawing
 from clusternet.legend.land_classes import MAX_CLASS, LandClass
 from clusternet.messages import short_value
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 STROKES, CLASSES = "strokes.gpkg", "classes.json"
 
 
-def save_drawing(folder: Path, drawing: Drawing, place: Place) -> None:
+def save_drawing(folder: Path, drawing: Drawing, grid: DrawingGrid) -> None:
     """Write strokes and classes, each whole or not at all."""
     with new_file(folder / CLASSES, overwrite=True) as part:
         rows = [
@@ -31,13 +31,13 @@ def save_drawing(folder: Path, drawing: Drawing, place: Place) -> None:
         ]
         part.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if drawing.strokes:
-        write_strokes(folder / STROKES, drawing, place, kind=None, overwrite=True)
+        write_strokes(folder / STROKES, drawing, grid, kind=None, overwrite=True)
     else:
         with readable_os_errors(folder / STROKES):
             (folder / STROKES).unlink(missing_ok=True)
 
 
-def load_drawing(folder: Path, place: Place) -> Drawing | None:
+def load_drawing(folder: Path, grid: DrawingGrid) -> Drawing | None:
     """Read what was kept; None if there is nothing, or nothing that can be read.
 
     What cannot be read is set aside under another name, never written over.
@@ -56,12 +56,12 @@ def load_drawing(folder: Path, place: Place) -> Drawing | None:
         return Drawing(classes)
     try:
         names = {c.number: c for c in classes}
-        found = read_strokes(folder / STROKES, place, names=names)
+        drawing = read_strokes(folder / STROKES, grid, names=names)
     except ClusterNetError as error:
         _set_aside(folder, str(error))
         return None
-    extra = tuple(c for c in found.classes if c.number not in names)
-    return Drawing((*classes, *extra), found.strokes)
+    extra = tuple(c for c in drawing.classes if c.number not in names)
+    return Drawing((*classes, *extra), drawing.strokes)
 
 
 def _read_classes(path: Path) -> tuple[LandClass, ...]:
@@ -96,9 +96,9 @@ def _set_aside(folder: Path, reason: str) -> None:
     for path in (folder / STROKES, folder / CLASSES):
         if path.exists():
             free = (path.with_name(f"unreadable_{n}_{path.name}") for n in count(1))
-            place = next(place for place in free if not place.exists())
-            path.replace(place)
-            kept.append(place.name)
+            spare = next(name for name in free if not name.exists())
+            path.replace(spare)
+            kept.append(spare.name)
     logger.warning(
         "%s: the saved strokes cannot be read (%s); they are set aside as %s.",
         folder, reason.rstrip("."), " and ".join(kept),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusternet.foreign_errors import mistake, reason
 from clusternet.interactive.autosave import save_drawing
-from clusternet.labels.stroke_files import Place
+from clusternet.labels.stroke_files import DrawingGrid
 from clusternet.labels.strokes import Drawing
 
 logger = logging.getLogger(__name__)
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 class Saver:
     """Saves drawings into the folder of a scene, and remembers what went wrong."""
 
-    def __init__(self, folder: Path, place: Place) -> None:
+    def __init__(self, folder: Path, grid: DrawingGrid) -> None:
         """Remember where."""
-        self._folder, self._place = folder, place
+        self._folder, self._grid = folder, grid
         self._lock = threading.Lock()
         self.trouble = ""
         """Why the last changes are not saved, empty if they are."""
@@ -34,7 +34,7 @@ class Saver:
         before = self.trouble
         with self._lock:
             try:
-                save_drawing(self._folder, current(), self._place)
+                save_drawing(self._folder, current(), self._grid)
                 self.trouble = ""
             except Exception as error:  # later changes must be saved all the same
                 line = mistake(error)

@@ -24,7 +24,7 @@ from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.pace import Pace
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
-from clusternet.labels.stroke_files import Place, read_strokes, write_strokes
+from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_strokes
 from clusternet.labels.strokes import Drawing
 from clusternet.learning.classifiers import Classifier, Scene
 from clusternet.learning.mapping import (
@@ -94,12 +94,12 @@ class Workspace:
         self.profile = read_profile(raster_path, self.run)
         self.folder = scene_folder(run_folder, raster_path, cache_folder)
         check_apart((self.folder,), (raster_path,))
-        self.place = Place.of(self.profile)
+        self.drawing_grid = DrawingGrid.of(self.profile)
         self.rule, self.smooth = rule, smooth
         self.lock = lock_scene(self.folder)
         try:
             self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
-            self.session = Session(load_drawing(self.folder, self.place))
+            self.session = Session(load_drawing(self.folder, self.drawing_grid))
         except BaseException:
             self.lock.release()
             raise
@@ -114,7 +114,7 @@ class Workspace:
         """Grows with every change of the class map's pixels or colours."""
         self.update_seconds = 0.0
         """What the last fit took."""
-        self._saver = Saver(self.folder, self.place)
+        self._saver = Saver(self.folder, self.drawing_grid)
         done = int(self.cache.done.sum())
         self.progress = Progress(done, len(self.cache.windows))
         self._predictor = LazyPredictor(self.run.folder)
@@ -216,14 +216,14 @@ class Workspace:
         self, path: Path, *, class_field: str | None = None, layer: str | None = None
     ) -> Drawing:
         """Take over the strokes of a file, see `read_strokes`; it can be undone."""
-        drawing = read_strokes(path, self.place, class_field=class_field, layer=layer)
+        drawing = read_strokes(path, self.drawing_grid, class_field=class_field, layer=layer)
         self.change(lambda session: session.replace(drawing))
         return drawing
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the strokes as GeoPackage or GeoJSON."""
         with self._exporting:
-            write_strokes(path, self.drawing, self.place, overwrite=overwrite)
+            write_strokes(path, self.drawing, self.drawing_grid, overwrite=overwrite)
 
     def export(self, export: Export) -> dict[int, int]:
         """Write the class map of the whole scene, and what else is asked for.

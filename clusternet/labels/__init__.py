@@ -1,1 +1,1 @@
-"""What people know of a scene: classes, legends, label files and strokes."""
+"""Label files of a command: rasters, vectors and strokes, read as classes on a map's grid."""

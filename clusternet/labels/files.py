@@ -1,4 +1,4 @@
-"""Settle how the label files of a command are read, before the first pixel is."""
+"""Decide how the label files of a command are read, before any label is used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from clusternet.windows import blocks
 logger = logging.getLogger(__name__)
 
 CLASSES, LEGEND = "classes.json", "legend.csv"
-"""Lists of classes that may lie beside label rasters and class maps."""
+"""File names of class lists that may lie beside label rasters and class maps."""
 _WINDOW = (1024, 1024)
 
 
@@ -39,17 +39,17 @@ def settle_labels(
     advice: str = "",
     lists_beside: bool = True,
 ) -> LabelRules:
-    """Find the common classes of label files, and what 255 means in them.
+    """Find the common classes of label files, and decide what the value 255 means in them.
 
     Args:
-        paths: the label files of a command, with repeats.
-        options: what the user says of them.
-        maps: what class maps state that labels are compared with.
+        paths: the label files of a command; one may occur several times.
+        options: how the user wants label files to be read.
+        maps: the statements of class maps that labels are compared with.
         advice: what to do if 255 means no label in masks of only 0 and 255.
-        lists_beside: take names of label rasters that state none from ``classes.json`` beside.
+        lists_beside: if a label raster states no class names, look for ``classes.json`` beside it.
 
     Raises:
-        LabelError: if a file cannot serve as labels, or classes cannot be told apart.
+        LabelError: if a file cannot serve as labels, or its classes cannot be matched.
         RasterError: if a raster cannot be read.
     """
     options = options or LabelOptions()
@@ -71,7 +71,7 @@ def settle_labels(
 
 
 def _known_classes(statements: Sequence[Statement], meeting: Meeting) -> set[int]:
-    """Return the common numbers of the classes that labels should hold."""
+    """Return the common numbers of the classes that the user or the label files name."""
     known = set(meeting.listed or ())
     for statement in statements:
         known |= statement.numbers
@@ -84,24 +84,24 @@ def classes_in(path: Path, rules: LabelRules) -> set[int]:
     """Return the common numbers of the classes that a label file holds or names."""
     onto = rules.meeting.onto(path)
     file = rules.meeting.statements[path]
-    found = set(onto.changes.values()) | set(onto.texts.values()) | set(file.numbers)
+    numbers = set(onto.changes.values()) | set(onto.texts.values()) | set(file.numbers)
     if is_vector(path) or file.names:
-        return found
+        return numbers
     with open_raster(path, codes=True) as raster:
         labels = RasterLabels(raster, replace(rules, inventory=LabelInventory()))
         for window in blocks(raster.profile.shape, _WINDOW):
             values, valid = labels.read(window)
-            found |= {int(value) for value in np.unique(values[valid])}
-    return found
+            numbers |= {int(value) for value in np.unique(values[valid])}
+    return numbers
 
 
 def _read_statement(
     path: Path, options: LabelOptions, beside: dict[Path, dict[int, str]] | None
 ) -> Statement:
-    """Return what a label file says of its classes.
+    """Return the names and numbers that a label file states for its classes.
 
-    Names of a raster's classes stand in it or in its side file, or else in a list beside it:
-    ``beside`` keeps the lists that were read, None reads none.
+    The class names of a raster are stored in it or in its sidecar file, or else in a class list
+    beside it. ``beside`` caches the class lists by folder; None reads none.
     """
     if is_vector(path):
         return read_statement(path, class_field=options.class_field, layer=options.layer)
@@ -111,13 +111,14 @@ def _read_statement(
 
 
 def map_statements(maps: Iterable[tuple[Path, bool]]) -> list[Statement]:
-    """Return what class maps say of their classes.
+    """Return the names and numbers that class maps state for their classes.
 
     Args:
-        maps: their paths, and whether we wrote each: then ``legend.csv`` beside it speaks of it.
+        maps: the path of each, and True if ClusterNet wrote it. Only then ``legend.csv`` beside
+            it is its legend.
 
     Raises:
-        LabelError: if the side file of a map is damaged.
+        LabelError: if the sidecar file of a map is damaged.
         RasterError: if a map cannot be read.
     """
     beside: dict[Path, dict[int, str]] = {}
@@ -131,18 +132,18 @@ def map_statements(maps: Iterable[tuple[Path, bool]]) -> list[Statement]:
 
 
 def _names_beside(path: Path, beside: dict[Path, dict[int, str]]) -> dict[int, str]:
-    """Return the names in a list of classes in the folder of a raster or in the one above."""
+    """Return the names in a class list in the folder of a raster or in the folder above it."""
     for folder in (path.parent, path.parent.parent):
         if folder not in beside:
-            found = (_listed_names(folder / name) for name in (CLASSES, LEGEND))
-            beside[folder] = next((names for names in found if names), {})
+            lists = (_listed_names(folder / name) for name in (CLASSES, LEGEND))
+            beside[folder] = next((names for names in lists if names), {})
         if beside[folder]:
             return beside[folder]
     return {}
 
 
 def _listed_names(path: Path) -> dict[int, str]:
-    """Return the names that a list of classes holds, none where it is missing or no such list."""
+    """Return the names in a class list; empty if the file is missing or is no class list."""
     if not path.is_file():
         return {}
     try:
@@ -157,9 +158,9 @@ def _listed_names(path: Path) -> dict[int, str]:
 def _hold_masks(
     files: Sequence[Path], statements: Sequence[Statement], options: LabelOptions
 ) -> bool:
-    """Tell whether label rasters hold nothing but 0 and 255, and 255 can be meant as a class.
+    """Tell whether label rasters are masks: they hold only 0 and 255, and 255 may be a class.
 
-    One raster with another value decides for all: there 255 means no label.
+    If one raster of the command holds another value, none is a mask: 255 then means no label.
     """
     rasters = [path for path in files if not is_vector(path)]
     if not rasters or options.ignore_label == UNLABELLED:
@@ -167,38 +168,39 @@ def _hold_masks(
     named = {number for statement in statements for number in statement.names}
     if not named | set(options.classes.names) <= {0, 1}:
         return False
-    found: set[int] = set()
+    all_values: set[int] = set()
     ours: dict[Path, bool] = {}
     for path in rasters:
         listed = path.parent.parent / MANIFEST_NAME
         if listed not in ours:
             ours[listed] = _lists_label_patches(listed)
+        # in label patches that ClusterNet cut, 255 always means no label
         values = None if ours[listed] else mask_values(path)
         if values is None:
             return False
-        found |= values
-    return found == {0, UNLABELLED}
+        all_values |= values
+    return all_values == {0, UNLABELLED}
 
 
 def mask_values(path: Path) -> set[int] | None:
-    """Return which of 0 and 255 a raster holds, None as soon as it shows another value."""
-    found: set[int] = set()
+    """Return which of 0 and 255 a raster holds; None if it holds any other value."""
+    values: set[int] = set()
     with open_raster(path, codes=True) as raster:
         if raster.profile.num_bands != 1:
             return None
         if raster.profile.nodata == 0:
-            found.add(0)
+            values.add(0)  # its zeros are masked, but they are one of the two values of a mask
         for window in blocks(raster.profile.shape, _WINDOW):
             pixels, valid = raster.read(window)
             present = np.unique(pixels[..., 0][valid])
             if not np.isin(present, (0, UNLABELLED)).all():
                 return None
-            found |= {int(value) for value in present}
-    return found
+            values |= {int(value) for value in present}
+    return values
 
 
 def _lists_label_patches(path: Path) -> bool:
-    """Tell whether a list of patches is one of label patches: in those 255 means no label."""
+    """Tell whether a ``patches.json`` lists label patches, where 255 means no label."""
     try:
         rasters = json.loads(path.read_text(encoding="utf-8"))["rasters"]
         return any(entry["nodata"] == UNLABELLED for entry in rasters)

@@ -1,4 +1,4 @@
-"""Which label file belongs to which map: by base name, whatever suffix either carries."""
+"""Match label files and maps by base name, without suffixes such as ``_mask``."""
 
 from __future__ import annotations
 
@@ -53,14 +53,15 @@ def pair_files(maps: Path, labels: Path) -> list[Pair]:
         raise LabelError(f"{labels}: expected labels in another folder than the maps.")
     index = _LabelIndex(labels)
     root = maps if maps.is_dir() else maps.parent
-    found = {path: index.find(path.relative_to(root)) for path in map_files}
-    claimed = {label for label in found.values() if label is not None}
-    for path, label in found.items():
+    label_of = {path: index.find(path.relative_to(root)) for path in map_files}
+    # Exact base names come first; only then a label file may match a longer map name.
+    claimed = {label for label in label_of.values() if label is not None}
+    for path, label in label_of.items():
         if label is None:
-            found[path] = index.find_longest_start(path.relative_to(root), claimed)
-    pairs = [(path, label) for path, label in found.items() if label is not None]
+            label_of[path] = index.find_longest_start(path.relative_to(root), claimed)
+    pairs = [(path, label) for path, label in label_of.items() if label is not None]
     warn_of_orientation(path for pair in pairs for path in pair)
-    _report_unmatched([path for path, label in found.items() if label is None], maps, labels)
+    _report_unmatched([path for path, label in label_of.items() if label is None], maps, labels)
     _report_unused(index.files - {label for _, label in pairs}, labels)
     return pairs
 
@@ -120,8 +121,8 @@ class _LabelIndex:
     def find_longest_start(self, map_path: Path, claimed: set[Path]) -> Path | None:
         """Return the label file whose base name starts the map's name, if no other map has it.
 
-        The claim matters where only some scenes are labelled: ``area_clusters`` has the labels
-        ``area``, so ``area_north_clusters`` is another scene, not the same one with a suffix.
+        Label files in ``claimed`` already belong to another map. If ``area_clusters`` has the
+        labels ``area``, then ``area_north_clusters`` is another scene without labels.
         """
         starts = [
             base
@@ -130,30 +131,30 @@ class _LabelIndex:
         ]
         if not starts:
             return None
-        found = self.find(map_path.with_name(max(starts, key=len) + map_path.suffix))
-        return None if found in claimed else found
+        label = self.find(map_path.with_name(max(starts, key=len) + map_path.suffix))
+        return None if label in claimed else label
 
 
-def only_one(candidates: Sequence[Path], folder: Path, place: Path) -> Path | None:
-    """Return which of the label files of one base name is meant, None if there are none.
+def only_one(candidates: Sequence[Path], folder: Path, image: Path) -> Path | None:
+    """Return the label file of a map or image; None if there are no candidates.
 
     Args:
-        candidates: in ``folder`` and the folders below it.
-        folder: of labels.
-        place: of the map or image, relative to its own folder; labels in the same relative
+        candidates: label files of its base name, in ``folder`` and the folders below it.
+        folder: the folder of labels.
+        image: path of the map or image, relative to its own folder. Labels in the same relative
             folder are preferred.
 
     Raises:
-        LabelError: if several are left.
+        LabelError: if several candidates are left.
     """
-    nearby = [path for path in candidates if path.parent == folder / place.parent]
-    found = nearby or candidates
-    if len(found) > 1:
-        names = " and ".join(str(path.relative_to(folder)) for path in found[:2])
+    nearby = [path for path in candidates if path.parent == folder / image.parent]
+    matching = nearby or candidates
+    if len(matching) > 1:
+        names = " and ".join(str(path.relative_to(folder)) for path in matching[:2])
         raise LabelError(
-            f"{folder}: expected one label file for {place}, found {names}; move the others away."
+            f"{folder}: expected one label file for {image}, found {names}; move the others away."
         )
-    return found[0] if found else None
+    return matching[0] if matching else None
 
 
 def _report_unmatched(unmatched: list[Path], maps: Path, labels: Path) -> None:

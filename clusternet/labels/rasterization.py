@@ -1,4 +1,4 @@
-"""From shapes to label rasters, window by window."""
+"""Rasterise vector labels (points, lines, polygons), window by window."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LabelRaster:
     counts: dict[int, int]
     """Pixels of each class."""
     names: dict[int, str]
-    """The name of each class, where the vectors state names."""
+    """The name of each class, if the vectors have class names."""
     share: float
     """Share of the raster's pixels that have a label."""
 
@@ -52,8 +52,8 @@ class LabelRaster:
 
     def __str__(self) -> str:
         """Return one line about the result."""
-        parts = [f"{self.names.get(c, f'class {c}')} {n:,} px" for c, n in self.counts.items()]
-        return f"{self.path}: {self.share:.2%} of the pixels labelled ({', '.join(parts)})"
+        counts = [f"{self.names.get(c, f'class {c}')} {n:,} px" for c, n in self.counts.items()]
+        return f"{self.path}: {self.share:.2%} of the pixels labelled ({', '.join(counts)})"
 
 
 @interrupts.listening()
@@ -134,6 +134,8 @@ def _burn(
             f"{shapes.path}: none of its {len(set(shapes.rows.tolist()))} shapes lies on "
             f"{grid.path}; is the CRS of both stated correctly?"
         )
+    # The pixel type must be known before the first pixel is burnt: it follows from all classes of
+    # the file, whether or not a shape of each lies on the raster.
     present = np.union1d(shapes.classes, [] if background is None else [background]).astype(int)
     highest = int(present.max())
     dtype, nodata = map_type(highest)
@@ -172,8 +174,10 @@ def map_type(highest: int) -> tuple[str, int]:
 
 
 def colour_table(numbers: IntArray, classes: ClassList) -> UInt8Array:
-    """Return a colour for each class number that occurs, that of the list if it has one;
-    (highest + 1, 3).
+    """Return the colour of each class number that occurs, from the class list or else a default.
+
+    Returns:
+        (highest number + 1, 3) uint8 RGB; black for numbers that do not occur.
     """
     table = np.zeros((int(numbers.max()) + 1, 3), np.uint8)
     table[numbers] = palette(len(numbers))

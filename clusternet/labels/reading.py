@@ -1,8 +1,8 @@
-"""Labels of any kind, read window by window on the grid of a map.
+"""Labels from rasters and vectors, read window by window on the grid of a map.
 
-Rasters on the same grid are read as they are, rasters on another grid are resampled (nearest
-neighbour), vectors are burnt; callers see no difference. Classes have the common numbers of all
-files of the command, and what becomes of labels is counted in the inventory.
+Rasters on the map's grid are read unchanged, rasters on another grid are resampled (nearest
+neighbour), and vectors are rasterised. All give the same interface, `Labels`. Classes have the
+common numbers of all files of the command. The inventory counts how many labels are read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from clusternet.windows import Window, blocks
 __all__ = ["NO_LABEL", "Labels", "RasterLabels", "is_class_value", "open_labels_onto"]
 
 _NOTED_WINDOW = (2048, 2048)
-_MOST_NOTED = 100_000_000  # pixels of labels around a map that are looked through: some seconds
+_MOST_NOTED = 100_000_000  # label pixels around a map that are searched at most: some seconds
 
 
 class Labels(Protocol):
@@ -54,7 +54,7 @@ class Labels(Protocol):
 
     def read(self, window: Window) -> tuple[IntArray, BoolArray]:
         """Read a window of the map: labels (rows, cols), NO_LABEL where there is none, and
-        valid (rows, cols), True where there is one.
+        valid (rows, cols), True where there is a label.
         """
 
 
@@ -67,11 +67,11 @@ def open_labels_onto(
     Args:
         path: raster of class numbers, or vectors (by suffix).
         grid: the map's profile.
-        rules: how all label files of the command are read; None reads this one by itself.
+        rules: how all label files of the command are read; None for a single file.
 
     Raises:
-        GridMismatchError: if the two cannot be laid over each other: only one has a CRS, or
-            neither has and their sizes differ.
+        GridMismatchError: if the labels cannot be placed on the map: only one of the two has a
+            CRS, or neither has and their sizes differ.
         LabelError: if the file holds no labels, or values that are no class numbers.
         RasterError: if a raster cannot be read.
     """
@@ -86,7 +86,7 @@ def open_labels_onto(
         yield burnt
         burnt.finish()
         return
-    if path not in rules.meeting.statements:  # else it was checked when they were settled
+    if path not in rules.meeting.statements:  # else `settle_labels` has checked it
         check_lossless(path)
     with open_raster(path, codes=True) as raster:
         profile = raster.profile
@@ -104,22 +104,23 @@ def open_labels_onto(
 
 
 def _note_classes(raster: Raster, around: Window, rules: LabelRules) -> None:
-    """Note the classes that a label raster holds around a map on another grid.
+    """Add to the inventory the classes of a label raster, on its own grid, around a map.
 
-    Small objects may lie between the pixel centres of the map, so that a class vanishes.
+    Small objects may lie between the pixel centres of the map. Their classes are lost by
+    resampling, which the inventory can only report if it knows them.
     """
     if around.height * around.width > _MOST_NOTED:
         return
     labels = RasterLabels(raster, replace(rules, inventory=LabelInventory()))
-    for part in blocks(around.shape, _NOTED_WINDOW):
+    for block in blocks(around.shape, _NOTED_WINDOW):
         values, valid = labels.read(
-            Window(around.row + part.row, around.col + part.col, *part.shape)
+            Window(around.row + block.row, around.col + block.col, *block.shape)
         )
         rules.inventory.known.update(np.unique(values[valid]).tolist())
 
 
 def _read_once(path: Path, rules: LabelRules) -> Shapes:
-    """Return the shapes of a file, which the last map may have had too."""
+    """Return the shapes of a vector file; the last one is cached, as many maps may share it."""
     options, meeting = rules.options, rules.meeting
     if path not in rules.shapes:
         rules.shapes.clear()
@@ -131,7 +132,7 @@ def _read_once(path: Path, rules: LabelRules) -> Shapes:
 
 
 class RasterLabels:
-    """Labels from a raster that is, or was brought, on the map's grid."""
+    """Labels from a raster on the map's grid, or from a view resampled to that grid."""
 
     def __init__(
         self,
@@ -141,14 +142,15 @@ class RasterLabels:
         file: RasterProfile | None = None,
         overlaps: bool = True,
     ) -> None:
-        """Wrap an open raster; ``file`` is that of the file where the raster is only a view."""
+        """Wrap an open raster; for a resampled view, ``file`` is the profile of its file."""
         rules = rules or LabelRules()
         profile = file or raster.profile
         self.path = profile.path
         self.overlaps = overlaps
         self._raster = raster
         self._nodata = profile.nodata
-        # a view of a raster with a mask, which takes the place of its nodata value there
+        # GDAL masks a warped view by the mask of its file if there is one, and then ignores the
+        # nodata value. So pixels of that value are left out here.
         self._hidden_nodata = None
         if file is not None and file.nodata is not None:
             self._hidden_nodata = np.asarray(file.nodata).astype(file.dtype)
@@ -197,7 +199,7 @@ class RasterLabels:
 
 
 def is_class_value(value: int, onto: Renumbering) -> bool:
-    """Tell whether a value of a file is known to be a class: by its name, or by the list."""
+    """Tell whether a value of a file is a class: the file names it, or the user lists it."""
     return value in onto.changes or (onto.shares_numbers and value in (onto.listed or ()))
 
 

@@ -1,4 +1,4 @@
-"""How the label files of a command are read: one way for all, settled before the first pixel."""
+"""Rules for reading all label files of a command, decided before any label is used."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from clusternet.messages import short
 from clusternet.raster.shapes import Shapes
 
 UNLABELLED = 255
-"""The value of 8-bit label rasters that means no label, whether or not the file declares it."""
+"""The value of 8-bit label rasters that means no label by convention, without a declaration."""
 
 
 def check_background(background: int | None, classes: ClassList) -> None:
-    """Raise LabelError if pixels under no shape cannot have this class."""
+    """Raise LabelError if ``background`` is no class number or not in the class list."""
     if background is None:
         return
     if not 0 <= background <= MAX_CLASS:
@@ -32,38 +32,38 @@ def check_background(background: int | None, classes: ClassList) -> None:
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """What the user says of label files."""
+    """How the user wants label files to be read."""
 
     classes: ClassList = field(default_factory=ClassList)
     """The classes that labels may hold; an empty list allows any."""
     class_field: str | None = None
     """Field of vectors that holds the class."""
     layer: str | None = None
-    """Layer of vector files that hold several."""
+    """Layer to read of vector files with several layers."""
     background: int | None = None
     """Class of pixels under no shape; None leaves them unlabelled."""
     ignore_label: int | None = None
-    """Label value that means no label, beside the file's own nodata; None means 255 in 8-bit
-    rasters, unless 255 is a class by its name, by the list of classes, or in a mask of only 0 and
-    255."""
+    """Label value that means no label, in addition to the file's nodata value. None means 255 in
+    8-bit rasters, unless 255 is a class: the file or the class list names it, or the rasters are
+    masks of only 0 and 255."""
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """What holds for all label files of a command."""
+    """How all label files of a command are read."""
 
     options: LabelOptions = field(default_factory=LabelOptions)
-    """What the user says."""
+    """The choices of the user."""
     meeting: Meeting = field(default_factory=lambda: meet([]))
     """The common classes, and the numbers that each file gives them."""
     is_mask: bool = False
-    """True if the rasters hold nothing but 0 and 255: two classes, 0 and 1."""
+    """True if the rasters hold only 0 and 255, which become the classes 0 and 1."""
     inventory: LabelInventory = field(default_factory=LabelInventory)
-    """Counts what becomes of labels while they are read."""
+    """Counts labels while they are read."""
     shapes: dict[Path, Shapes] = field(default_factory=dict)
-    """The vector file that was read last: many maps may share it."""
+    """Cache of the vector file that was read last, because many maps may share it."""
 
     def of_file(self, path: Path) -> LabelRules:
-        """Return the rules of one file, with an empty inventory: small enough to be sent around."""
+        """Return the rules of one file with an empty inventory, to be sent to a worker process."""
         meeting = replace(self.meeting, statements={path: self.meeting.statements[path]})
         return LabelRules(self.options, meeting, self.is_mask, LabelInventory())

@@ -30,30 +30,32 @@ logger = logging.getLogger(__name__)
 LAYER = "strokes"
 _DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 STROKE_SUFFIXES = tuple(_DRIVERS)
-"""Endings of the files that strokes are kept in."""
+"""Endings of stroke files."""
 _MIN_WIDTH = 1.0  # pixels
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where pixels lie: what strokes need to know of a raster."""
+class DrawingGrid:
+    """The grid of the raster that strokes are drawn on: size, transform and CRS."""
 
     shape: tuple[int, int]
+    """(rows, cols)"""
     transform: Affine
-    """(col, row) to the coordinates that strokes are stored in."""
+    """From (col, row) to the coordinates that strokes are stored in."""
     crs: str | None
-    """WKT"""
+    """CRS as WKT."""
     name: str
-    """Of the raster, for messages."""
+    """Name of the raster, for messages."""
     is_georeferenced: bool = True
     control: str = ""
-    """What places the raster if no transform does."""
+    """What georeferences the raster if it has no transform, such as ground control points."""
     warp_command: str = ""
-    """What gives it a transform then."""
+    """The command that makes a raster with a transform then."""
 
     @classmethod
-    def of(cls, profile: RasterProfile) -> Place:
-        """Take it from a raster; without georeference GIS programs let y grow upwards."""
+    def of(cls, profile: RasterProfile) -> DrawingGrid:
+        """Return the grid of a raster."""
+        # GIS programs show a raster without georeference with y = -row, so that it is upright.
         flipped = profile.transform if profile.is_georeferenced else Affine.scale(1, -1)
         crs = None if profile.crs is None else profile.crs.to_wkt()
         ground = Ground.of(profile)
@@ -64,7 +66,7 @@ class Place:
 
     @property
     def ground(self) -> Ground:
-        """What strokes of other files are brought onto."""
+        """The CRS and extent that strokes of other files are reprojected to."""
         bounds = box_around(self.transform, self.shape)
         return Ground(
             self.name, self.crs, bounds, self.is_georeferenced, self.control, self.warp_command
@@ -82,19 +84,19 @@ STROKES_FILE = geopackage_kind("strokes")
 def write_strokes(
     path: Path,
     drawing: Drawing,
-    place: Place,
+    grid: DrawingGrid,
     *,
     kind: Kind | None = STROKES_FILE,
     overwrite: bool = False,
 ) -> None:
-    """Write strokes with the number, name and colour of their class and their width.
+    """Write strokes with their width and the number, name and colour of their class.
 
-    The width is in units of the coordinates, so that it holds on other rasters too.
+    The width is stored in units of the coordinates, so that it is right on other rasters, too.
 
     Args:
         path: the file.
         drawing: the strokes and their classes.
-        place: of the raster that they were drawn on.
+        grid: the grid of the raster that they were drawn on.
         kind: what may be replaced, see `clusternet.files.outputs.new_file`.
         overwrite: replace such a file.
 
@@ -112,15 +114,15 @@ def write_strokes(
             "class": np.array([c.number for c in of_strokes], np.int32),
             "name": np.array([c.name for c in of_strokes], object),
             "colour": np.array([as_hex(c.colour) for c in of_strokes], object),
-            "width": np.array([s.width * place.pixel_size for s in drawing.strokes], float),
+            "width": np.array([s.width * grid.pixel_size for s in drawing.strokes], float),
         },
-        geometry=_moved([s.geometry for s in drawing.strokes], place.transform),
-        crs=place.crs,
+        geometry=_moved([s.geometry for s in drawing.strokes], grid.transform),
+        crs=grid.crs,
     )
     options = {"VERSION": "1.2"} if driver == "GPKG" else {}
-    with new_file(path, kind=kind, overwrite=overwrite) as part:
+    with new_file(path, kind=kind, overwrite=overwrite) as hidden_path:
         write_layer(
-            frame, part, layer=LAYER, driver=driver, geometry_type="Unknown",
+            frame, hidden_path, layer=LAYER, driver=driver, geometry_type="Unknown",
             dataset_options=options,
             layer_metadata={KIND_TAG: "strokes"} if driver == "GPKG" else None,
         )  # fmt: skip
@@ -128,7 +130,7 @@ def write_strokes(
 
 def read_strokes(
     path: Path,
-    place: Place,
+    grid: DrawingGrid,
     *,
     names: Mapping[int, LandClass] | None = None,
     class_field: str | None = None,
@@ -137,11 +139,11 @@ def read_strokes(
     """Read strokes, or any points, lines and areas with a class, onto a raster.
 
     Args:
-        path: vectors in any CRS; those of `write_strokes` bring names, colours and widths.
-        place: of the raster.
-        names: classes with names and colours that win over those in the file.
+        path: vectors in any CRS; files of `write_strokes` have names, colours and widths.
+        grid: the grid of the raster.
+        names: classes whose names and colours replace those in the file.
         class_field: field that holds the class (default: ``class``).
-        layer: of files that hold several.
+        layer: layer to read of files with several layers.
 
     Raises:
         LabelError: if there are no shapes, or none with a class.
@@ -149,33 +151,33 @@ def read_strokes(
     """
     shapes = read_shapes(path, class_field=class_field, layer=layer)
     details = _details(shapes, layer, class_field)
-    onto = shapes_onto(shapes, place.ground, copies=False)
-    back = ~place.transform
-    if not place.is_georeferenced and shapes.bounds[1] + shapes.bounds[3] > 0:
-        back = Affine.scale(1, -1) @ back  # drawn downwards, as images are
-    widths = _in_pixels(details.widths, shapes, onto, place)
+    onto = shapes_onto(shapes, grid.ground, copies=False)
+    back = ~grid.transform
+    if not grid.is_georeferenced and shapes.bounds[1] + shapes.bounds[3] > 0:
+        back = Affine.scale(1, -1) @ back  # their y grows downwards, as the rows of an image
+    widths = _in_pixels(details.widths, shapes, onto, grid)
     strokes = [
         Stroke(shape, number, max(width, _MIN_WIDTH))
         for shape, number, width in zip(
             _moved(list(onto.geometries), back), shapes.classes.tolist(), widths, strict=True
         )
     ]
-    rows, cols = place.shape
+    rows, cols = grid.shape
     raster = shapely.box(0, 0, cols, rows)
     inside = tuple(stroke for stroke in strokes if stroke.touches(raster))
     if not inside:
         raise GridMismatchError(
-            f"{path}: none of its {len(strokes)} strokes lies on {place.name}; if they were drawn "
+            f"{path}: none of its {len(strokes)} strokes lies on {grid.name}; if they were drawn "
             "on another raster, name that one with --drawn_on."
         )
     if len(inside) < len(strokes):
         logger.warning("%s: %d of %d strokes lie outside %s and are left out.",
-                       path, len(strokes) - len(inside), len(strokes), place.name)  # fmt: skip
+                       path, len(strokes) - len(inside), len(strokes), grid.name)  # fmt: skip
     classes = make_classes(set(shapes.classes.tolist()), details.names, details.colours)
     classes |= {number: names[number] for number in classes if names and number in names}
     for number in classes.keys() - {stroke.land_class for stroke in inside}:
         logger.warning("%s: no stroke of the class '%s' lies on %s.",
-                       path, classes[number].name, place.name)  # fmt: skip
+                       path, classes[number].name, grid.name)  # fmt: skip
     return Drawing(tuple(sorted(classes.values(), key=lambda c: c.number)), inside)
 
 
@@ -184,11 +186,11 @@ class _Details:
     names: dict[int, str]
     colours: dict[int, RGB]
     widths: AnyArray
-    """(shapes,) in units of the file; 0 where it says none."""
+    """(shapes,) in units of the file's CRS; 0 where the file has no width."""
 
 
 def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Details:
-    """Return what a file says beyond shapes and classes; only names if others wrote it."""
+    """Return names, colours and widths in a stroke file; only names if others wrote it."""
     details = _Details(dict(shapes.names), {}, np.zeros(len(shapes.classes)))
     frame = read_layer(shapes.path, layer, quiet=True)
     frame = frame.rename(columns=lambda c: c if c == frame.geometry.name else str(c).lower())
@@ -206,23 +208,26 @@ def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Det
     return replace(details, widths=widths.to_numpy(float))
 
 
-def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, place: Place) -> list[float]:
+def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, grid: DrawingGrid) -> list[float]:
     """Return widths, stored in units of the file's coordinates, in pixels of the raster."""
-    scale = 1 / place.pixel_size
+    scale = 1 / grid.pixel_size
     if shapes.crs != onto.crs:
         left, bottom, right, top = shapes.bounds
-        side = max(right - left, top - bottom, float(widths.max()), 1e-9) / 1000
-        spot = shapely.Point((left + right) / 2, (bottom + top) / 2).buffer(side)
-        moved = shapes_onto(_one(shapes, spot), place.ground, copies=False)
-        wider = float((moved.geometries[0].area / spot.area) ** 0.5) * scale
-        # copies reprojected elsewhere still hold the widths of the original
-        if widths.max() * wider < max(place.shape):
-            scale = wider
+        # The local scale between the two CRSs: a small disc in the middle of the strokes is
+        # reprojected, and the areas are compared.
+        radius = max(right - left, top - bottom, float(widths.max()), 1e-9) / 1000
+        disc = shapely.Point((left + right) / 2, (bottom + top) / 2).buffer(radius)
+        moved = shapes_onto(_one(shapes, disc), grid.ground, copies=False)
+        reprojected = float((moved.geometries[0].area / disc.area) ** 0.5) * scale
+        # A file that others reprojected still holds the widths in its former units. Such widths
+        # come out wider than the raster, and are then taken in units of the raster.
+        if widths.max() * reprojected < max(grid.shape):
+            scale = reprojected
     return [float(width) for width in widths * scale]
 
 
 def _one(shapes: Shapes, geometry: Any) -> Shapes:
-    """Return shapes of the same file that are a single geometry."""
+    """Return a single geometry as `Shapes` in the CRS of the same file."""
     one = np.array([geometry], object)
     return replace(shapes, geometries=one, classes=shapes.classes[:1], rows=shapes.rows[:1])
 

@@ -1,4 +1,4 @@
-"""Strokes: what a person draws, in pixel coordinates of a raster. No files here."""
+"""Strokes that a person draws on a raster, in pixel coordinates; `stroke_files` stores them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from clusternet.legend.land_classes import LandClass
 from clusternet.windows import Shape
 
 Positions = NDArray[np.int64]
-# looked at for one stroke; the fit needs no more evidence
+# Samples that one stroke gives at most: more would cost time and not change the classifier.
 _MOST_GRID_POINTS = 200_000  # inside an area
 _MOST_DISCS = 4000  # along a line
-_MOST_ACROSS = 16  # of a disc
+_MOST_ACROSS = 16  # across a disc
 
 
 @dataclass(frozen=True)
@@ -30,34 +30,34 @@ class Stroke:
     land_class: int
     """Number of its class."""
     width: float = 3.0
-    """Pixels across, of lines and points; areas are taken as they are."""
+    """Width in pixels of lines and points; areas have none."""
 
     @property
     def reach(self) -> float:
-        """How far it covers pixels to each side of its geometry."""
+        """Distance in pixels that it covers to each side of its geometry."""
         return 0.0 if self.geometry.geom_type.endswith("Polygon") else self.width / 2
 
     def touches(self, area: shapely.Geometry) -> bool:
-        """Tell whether the stroke, as wide as it is, has a part in an area."""
-        # many times as quick as with the outline of a long scribble
+        """Tell whether the stroke, with its width, touches an area."""
+        # many times faster than to buffer a long scribble and intersect its outline
         return bool(shapely.dwithin(self.geometry, area, self.reach))
 
     def pixels(self, shape: Shape) -> Positions:
         """Return the pixels under the stroke; (pixels, 2) of row and column, each once.
 
-        Of what is large it is a choice of pixels spread evenly, so that it takes no longer.
+        A large stroke gives an evenly spread sample of its pixels, which bounds the time.
         """
         if self.geometry.geom_type.endswith("Polygon"):
-            found = _inside(self.geometry, shape)
+            positions = _inside(self.geometry, shape)
         else:
-            found = _along(self.geometry, self.width)
-        on_raster = ((found >= 0) & (found < shape)).all(axis=1)
-        return np.unique(found[on_raster], axis=0)
+            positions = _along(self.geometry, self.width)
+        on_raster = ((positions >= 0) & (positions < shape)).all(axis=1)
+        return np.unique(positions[on_raster], axis=0)
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One state: the classes and the strokes, in the order in which they were drawn."""
+    """The classes and the strokes, in the order in which they were drawn."""
 
     classes: tuple[LandClass, ...] = ()
     strokes: tuple[Stroke, ...] = ()
@@ -74,32 +74,32 @@ def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:
     """Return the geometry of a stroke through (col, row) points, without needless vertices.
 
     Raises:
-        LabelError: if they are no points, as a page that is not ours may send.
+        LabelError: if they are no points; the server also gets requests of other programs.
     """
     try:
-        places = np.asarray(points, float)
+        coordinates = np.asarray(points, float)
     except (TypeError, ValueError):
-        places = np.empty(0)
-    if places.ndim != 2 or places.shape[1] != 2 or not np.isfinite(places).all():
+        coordinates = np.empty(0)
+    if coordinates.ndim != 2 or coordinates.shape[1] != 2 or not np.isfinite(coordinates).all():
         raise LabelError("Expected a stroke as a list of points (column, row).")
     rounded = [tuple(round(value, 3) for value in point) for point in points]
     distinct = [point for last, point in zip([None, *rounded], rounded, strict=False)
                 if point != last]  # fmt: skip
     if len(distinct) == 1:
         return shapely.Point(distinct[0])
-    return shapely.LineString(distinct).simplify(0.25)  # a quarter of a pixel shows nowhere
+    return shapely.LineString(distinct).simplify(0.25)  # pixels: too little to be seen
 
 
 def erase(strokes: Sequence[Stroke], eraser: Stroke) -> tuple[Stroke, ...]:
-    """Cut away what the eraser touches; strokes it covers vanish, cut ones become parts."""
+    """Cut away what the eraser touches; a stroke that is cut through becomes several strokes."""
     left: list[Stroke] = []
     rubber = eraser.geometry.buffer(eraser.reach)
     for stroke in strokes:
         if not stroke.touches(rubber):
             left.append(stroke)
             continue
-        parts = shapely.get_parts(stroke.geometry.difference(rubber.buffer(stroke.reach)))
-        left += [replace(stroke, geometry=part) for part in parts if not part.is_empty]
+        pieces = shapely.get_parts(stroke.geometry.difference(rubber.buffer(stroke.reach)))
+        left += [replace(stroke, geometry=piece) for piece in pieces if not piece.is_empty]
     return tuple(left)
 
 
@@ -115,9 +115,9 @@ def sample_pixels(
     Args:
         strokes: in the order in which they were drawn.
         shape: (rows, cols) of the raster.
-        per_stroke: pixels taken of one stroke at most, so that a long one outweighs no other.
-        in_all: pixels taken of all strokes, as many of each, at most; None for no such bound.
-        seed: fixes the choice.
+        per_stroke: most pixels sampled from one stroke, so that long strokes do not dominate.
+        in_all: most pixels sampled from all strokes, in equal shares; None for no limit.
+        seed: seed of the random choice.
 
     Returns:
         (samples, 2) row and column, and (samples,) class.
@@ -126,10 +126,11 @@ def sample_pixels(
     classes: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
     share = per_stroke if in_all is None else max(1, in_all // max(1, len(strokes)))
     for stroke in strokes:
-        found = _thinned(_sample(stroke, shape, per_stroke, seed), share)
-        positions.append(found)
-        classes.append(np.full(len(found), stroke.land_class, np.int32))
+        sample = _thinned(_sample(stroke, shape, per_stroke, seed), share)
+        positions.append(sample)
+        classes.append(np.full(len(sample), stroke.land_class, np.int32))
     every, numbers = np.concatenate(positions), np.concatenate(classes)
+    # np.unique returns the first index of each pixel: of the reversed keys, its last stroke.
     keys = every[:, 0] * shape[1] + every[:, 1]
     last = len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]
     last.sort()
@@ -137,28 +138,28 @@ def sample_pixels(
 
 
 def _thinned(positions: Positions, most: int) -> Positions:
-    """Return at most so many positions, evenly spread."""
+    """Return at most ``most`` positions, evenly spread."""
     if len(positions) <= most:
         return positions
     return positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-@lru_cache(maxsize=2000)  # every update asks again for all strokes, of which one is new
+@lru_cache(maxsize=2000)  # each update samples all strokes again, of which only one is new
 def _sample(stroke: Stroke, shape: Shape, most: int, seed: int) -> Positions:
-    found = stroke.pixels(shape)
-    if len(found) <= most:
-        return found
-    # each stroke has its own generator: adding one leaves the others' pixels as they were
-    rng = np.random.default_rng((seed, len(found)))
-    return np.asarray(found[np.sort(rng.choice(len(found), most, replace=False))])
+    pixels = stroke.pixels(shape)
+    if len(pixels) <= most:
+        return pixels
+    # Each stroke has its own generator, so that adding a stroke does not change other samples.
+    rng = np.random.default_rng((seed, len(pixels)))
+    return np.asarray(pixels[np.sort(rng.choice(len(pixels), most, replace=False))])
 
 
 def _along(geometry: shapely.Geometry, width: float) -> Positions:
-    """Return the pixels of discs set close together along a line; perhaps several times."""
+    """Return the pixels of discs set close together along a line; pixels may occur repeatedly."""
     step = max(0.5, width / 4, geometry.length / _MOST_DISCS)
     centres = []
-    for part in shapely.get_parts(geometry):
-        corners = shapely.get_coordinates(part)
+    for line in shapely.get_parts(geometry):
+        corners = shapely.get_coordinates(line)
         along = np.append(0, np.hypot(*np.diff(corners, axis=0).T).cumsum())
         distances = np.append(np.arange(0, along[-1], step), along[-1])
         centres.append(np.stack([np.interp(distances, along, axis) for axis in corners.T], axis=1))
@@ -169,10 +170,10 @@ def _along(geometry: shapely.Geometry, width: float) -> Positions:
     rows, cols = np.meshgrid(reach, reach, indexing="ij")
     near = np.stack([rows.ravel(), cols.ravel()], axis=1)
     pixel = np.floor(xy[:, ::-1]).astype(np.int64)  # (row, col) under each centre
-    spots = pixel[:, None] + near
-    away = np.linalg.norm(spots + 0.5 - xy[:, None, ::-1], axis=-1)
-    covered = (away <= radius) | ~near.any(axis=1)  # however thin, the pixel under the centre
-    return np.asarray(spots[covered])
+    pixels = pixel[:, None] + near
+    away = np.linalg.norm(pixels + 0.5 - xy[:, None, ::-1], axis=-1)
+    covered = (away <= radius) | ~near.any(axis=1)  # a thin line covers the pixel under it
+    return np.asarray(pixels[covered])
 
 
 def _inside(area: shapely.Geometry, shape: Shape) -> Positions:

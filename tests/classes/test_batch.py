@@ -21,7 +21,7 @@ from clusternet.command_line.options import OPTIONS
 from clusternet.errors import RunError
 from clusternet.interactive.session import Session
 from clusternet.interactive.workspace import Workspace
-from clusternet.labels.stroke_files import Place, read_strokes
+from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.learning.rules import RULES
 from clusternet.legend.legend import read_legend
@@ -240,7 +240,7 @@ def test_what_becomes_of_the_strokes_of_each_class_is_said(tmp_path, scene, capl
     ]
     frame = geopandas.GeoDataFrame({"class": list(ends)}, geometry=lines, crs=32631)
     frame.to_file(tmp_path / "s.gpkg")
-    drawing = read_strokes(tmp_path / "s.gpkg", Place.of(read_profile(raster, load_run(run))))
+    drawing = read_strokes(tmp_path / "s.gpkg", DrawingGrid.of(read_profile(raster, load_run(run))))
     cache = full_cache(load_run(run), raster, LazyPredictor(run), None)
     fit_drawing(cache, drawing, "perceptron")
     assert "no stroke of the class 'far' lies on" in caplog.text

@@ -12,7 +12,7 @@ from pyogrio.errors import DataSourceError
 
 from clusternet.errors import GridMismatchError, LabelError, OutputError
 from clusternet.interactive.autosave import load_drawing, save_drawing
-from clusternet.labels.stroke_files import Place, read_strokes, write_strokes
+from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_strokes
 from clusternet.labels.strokes import Drawing, Stroke, make_line
 from clusternet.legend.land_classes import LandClass
 from clusternet.prediction import feature_cache as cache_module
@@ -38,10 +38,10 @@ DRAWING = Drawing(
 )
 
 
-def place(crs: str | None = "EPSG:32631", transform: Affine | None = None) -> Place:
+def place(crs: str | None = "EPSG:32631", transform: Affine | None = None) -> DrawingGrid:
     grid = transform or Affine(0.5, 0, 448_000, 0, -0.5, 5_412_000)
     wkt = None if crs is None else geopandas.GeoSeries(crs=crs).crs.to_wkt()
-    return Place((60, 70), grid, wkt, "scene.tif")
+    return DrawingGrid((60, 70), grid, wkt, "scene.tif")
 
 
 def fill(cache, value: float = 0.5) -> None:
@@ -121,7 +121,7 @@ def test_disk_that_a_large_scene_takes_is_known_beforehand():
     "where",
     [place(), place(None), place("EPSG:4326", Affine(1e-5, 0, 8, 0, -1e-5, 50)),
      place(transform=Affine(0.4, 0.3, 448_000, 0.3, -0.4, 5_412_000)),
-     Place((60, 70), Affine.scale(1, -1), None, "scene.png", is_georeferenced=False)],
+     DrawingGrid((60, 70), Affine.scale(1, -1), None, "scene.png", is_georeferenced=False)],
     ids=["utm", "no crs", "degrees", "rotated", "pixels"],
 )  # fmt: skip
 def test_strokes_come_back_as_they_were(tmp_path, suffix, where):
@@ -155,8 +155,8 @@ def test_pen_keeps_its_width_on_a_raster_of_another_crs(tmp_path, backwards):
     frame = geopandas.read_file(tmp_path / "s.gpkg").to_crs(other.crs)
     left, _, _, top = frame.total_bounds
     grid = other.transform
-    around = Place((400, 400), Affine(grid.a, 0, left - 99 * grid.a, 0, grid.e, top - 99 * grid.e),
-                   other.crs, "other.tif")  # fmt: skip
+    far = Affine(grid.a, 0, left - 99 * grid.a, 0, grid.e, top - 99 * grid.e)
+    around = DrawingGrid((400, 400), far, other.crs, "other.tif")
     for stroke, old in zip(read_strokes(tmp_path / "s.gpkg", around).strokes, DRAWING.strokes,
                            strict=True):  # fmt: skip
         ratio = 0.5 / 0.9  # metres a pixel here and there: 1e-5 degrees are 1.1 by 0.73 m

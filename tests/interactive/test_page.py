@@ -23,7 +23,7 @@ from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_sce
 from PIL import Image
 
 from clusternet.interactive.session import Session
-from clusternet.labels.stroke_files import Place, write_strokes
+from clusternet.labels.stroke_files import DrawingGrid, write_strokes
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.legend.legend import read_legend
 from clusternet.raster import open_raster
@@ -344,7 +344,7 @@ def test_strokes_of_a_file_are_loaded_and_undo_brings_the_old_ones_back(
     drawn.change_class(1, name="lake", colour=(10, 20, 250))
     drawn.draw(Stroke(make_line([(20, 150), (90, 200)]), 1, 4))
     with open_raster(scene[1]) as raster:
-        write_strokes(tmp_path / "lake.gpkg", drawn.drawing, Place.of(raster.profile))
+        write_strokes(tmp_path / "lake.gpkg", drawn.drawing, DrawingGrid.of(raster.profile))
     page.load(tmp_path / "lake.gpkg")
     page.until(lambda: page.strokes() == 1)
     page.until(lambda: page.colour_at(50, 60) == [10, 20, 250, 255])

@@ -128,7 +128,9 @@ def test_saving_at_once_keeps_the_last_drawing_whole(workspace):
         thread.join()
     workspace._save()
     assert workspace.trouble == ""
-    assert load_drawing(workspace.folder, workspace.place).classes == workspace.drawing.classes
+    assert (
+        load_drawing(workspace.folder, workspace.drawing_grid).classes == workspace.drawing.classes
+    )
 
 
 def test_a_fault_while_areas_are_counted_does_not_stop_the_saving(workspace, monkeypatch, caplog):

@@ -24,7 +24,7 @@ from clusternet.classes.polygons import PolygonOptions, write_class_polygons
 from clusternet.errors import GridMismatchError
 from clusternet.labels.rasterization import rasterize_labels
 from clusternet.labels.reading import NO_LABEL, open_labels_onto
-from clusternet.labels.stroke_files import Place, read_strokes
+from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.legend.land_classes import LandClass
 from clusternet.patches.manifest import read_manifest
 from clusternet.raster import MapForm, RasterProfile, check_same_grid, create_map, open_raster
@@ -223,7 +223,7 @@ def test_shapes_are_not_laid_over_a_map_without_transform(write, tmp_path, place
             read_onto(path, grid)
         assert command.format(tmp_path) in str(caught.value)
     with open_raster(grid) as raster, pytest.raises(GridMismatchError, match="gdalwarp"):
-        read_strokes(shapes, Place.of(raster.profile))
+        read_strokes(shapes, DrawingGrid.of(raster.profile))
 
 
 def test_labels_of_the_same_control_points_are_read(write):
@@ -533,5 +533,5 @@ def test_a_stroke_around_the_earth_stays_one_stroke(world, tmp_path):
                  transform=Affine(10, 0, 0, 0, -10, 90))  # fmt: skip
     around = shapely.LineString([(-170, 5), (170, 5)])
     path = write_shapes(tmp_path / "a.gpkg", {1: around}, "EPSG:4326")
-    drawing = read_strokes(path, Place.of(profile_of(grid)))
+    drawing = read_strokes(path, DrawingGrid.of(profile_of(grid)))
     assert len(drawing.strokes) == 1
