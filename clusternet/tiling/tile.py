@@ -106,11 +106,9 @@ def tile_rasters(
         _check_outputs(folders, overwrite)
         pairs, rules = find_inputs(source, settings, masks_folder, options)
         check_apart(folders, (item.path for pair in pairs for item in pair.items))
-        with new_folders(folders, kind=PATCHES, overwrite=overwrite) as hidden_paths:
-            # written under hidden names, which are renamed when all patches are there
+        with new_folders(folders, kind=PATCHES, overwrite=overwrite) as paths:
             hidden = [
-                replace(layer, folder=path)
-                for layer, path in zip(layers, hidden_paths, strict=True)
+                replace(layer, folder=path) for layer, path in zip(layers, paths, strict=True)
             ]
             outcomes = _cut_all(pairs, hidden, settings, workers)
             _warn_of_infinite(pairs, outcomes)
