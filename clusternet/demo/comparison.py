@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,14 +57,33 @@ def compare_with_bands(
                   overwrite=overwrite)  # fmt: skip
     scores = []
     for image in images:
-        for name, folder in (("K-Means on the bands", work), ("ClusterNet", maps)):
-            labels = scene / "masks" / image.name
-            report = evaluate(folder / f"{image.stem}_clusters.tif", labels, clusters=True)
-            if report.draws is None:
-                continue
-            accuracy, iou = report.draws.accuracy.mean(), report.draws.mean_iou.mean()
-            scores.append(DemoScore(image.stem, name, float(accuracy), float(iou)))
+        labels = scene / "masks" / image.name
+        with _labels_told_once():
+            for name, folder in (("K-Means on the bands", work), ("ClusterNet", maps)):
+                report = evaluate(folder / f"{image.stem}_clusters.tif", labels, clusters=True)
+                if report.draws is None:
+                    continue
+                accuracy, iou = report.draws.accuracy.mean(), report.draws.mean_iou.mean()
+                scores.append(DemoScore(image.stem, name, float(accuracy), float(iou)))
     return scores
+
+
+@contextmanager
+def _labels_told_once() -> Iterator[None]:
+    """Log only once what several evaluations say of the same labels."""
+    told: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        is_told = record.getMessage() in told
+        told.add(record.getMessage())
+        return not is_told
+
+    of_labels = logging.getLogger("clusternet.legend.inventory")
+    of_labels.addFilter(is_new)
+    try:
+        yield
+    finally:
+        of_labels.removeFilter(is_new)
 
 
 def draw_scenes(
