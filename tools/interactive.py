@@ -55,13 +55,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_apart((args.output, args.polygons), (args.config,))
         load_network_library()
         if args.output is None:
-            from clusternet.interactive.app import serve
+            from clusternet.interactive.app import PageOptions, serve
 
+            page = PageOptions(
+                args.strokes, args.class_field, args.layer, args.stroke_rule, args.smooth,
+                args.cache_folder, args.host, args.port, args.browser,
+            )  # fmt: skip
             serve(
-                args.run, args.raster, strokes=args.strokes, class_field=args.class_field,
-                layer=args.layer, rule=args.stroke_rule, smooth=args.smooth,
-                cache_folder=args.cache_folder, host=args.host, port=args.port,
-                browser=args.browser,
+                args.run, args.raster, page,
                 announce=lambda address: print(f"{address} (Ctrl-C ends)", flush=True),
             )  # fmt: skip
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,19 +26,35 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 0.2  # seconds: how often the server asks whether it is to end
 
 
+@dataclass(frozen=True)
+class PageOptions:
+    """How a scene is served."""
+
+    strokes: Path | None = None
+    """Strokes to start from, instead of those of the last sitting."""
+    class_field: str | None = None
+    """Field of the strokes that holds the class."""
+    layer: str | None = None
+    """Of the strokes."""
+    rule: str = DEFAULT_RULE
+    """See `clusternet.classes.rules`."""
+    smooth: int = DEFAULT_SMOOTH
+    """See `clusternet.classes.mapping.classify`."""
+    cache_folder: Path | None = None
+    """Where the scene's features are kept; None means beside the run."""
+    host: str = "127.0.0.1"
+    """Address to listen at."""
+    port: int = 8080
+    """Port to listen at, 0 for a free one."""
+    browser: bool = True
+    """Open the page in the default browser."""
+
+
 def serve(
     run: Path,
     raster: Path,
+    options: PageOptions,
     *,
-    strokes: Path | None = None,
-    class_field: str | None = None,
-    layer: str | None = None,
-    rule: str = DEFAULT_RULE,
-    smooth: int = DEFAULT_SMOOTH,
-    cache_folder: Path | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    browser: bool = True,
     announce: Callable[[str], object] = lambda line: None,
 ) -> None:
     """Serve the page of one scene until Ctrl-C.
@@ -45,15 +62,7 @@ def serve(
     Args:
         run: run folder.
         raster: the scene.
-        strokes: strokes to start from, instead of those of the last sitting.
-        class_field: field of the strokes that holds the class.
-        layer: of the strokes.
-        rule: see `clusternet.learning.rules`.
-        smooth: see `clusternet.learning.mapping.classify`.
-        cache_folder: where the scene's features are kept; None means beside the run.
-        host: address to listen at.
-        port: port to listen at, 0 for a free one.
-        browser: open the page in the default browser.
+        options: what to start from, and where to serve it.
         announce: is told the page's address once it answers there.
 
     Raises:
@@ -66,22 +75,30 @@ def serve(
     from clusternet.interactive.tiles import ImageTiles
 
     with interrupts.listening():
-        workspace = Workspace(run, raster, rule=rule, smooth=smooth, cache_folder=cache_folder)
+        workspace = Workspace(
+            run,
+            raster,
+            rule=options.rule,
+            smooth=options.smooth,
+            cache_folder=options.cache_folder,
+        )
         # Tiles are computed side by side; products of their small matrices in threads of their own
         # would only get into each other's way.
         limits = threadpool_limits(1)
         try:
-            port = free_port(host, port)
-            if strokes is not None:
-                check_apart((workspace.folder / STROKES,), (strokes,))
-                workspace.load(strokes, class_field=class_field, layer=layer)
+            port = free_port(options.host, options.port)
+            if options.strokes is not None:
+                check_apart((workspace.folder / STROKES,), (options.strokes,))
+                workspace.load(
+                    options.strokes, class_field=options.class_field, layer=options.layer
+                )
             choice = workspace.run.bands.nodata_choice
             images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
             workspace.load_network()
-            access = Access.at(host, port)
+            access = Access.at(options.host, port)
             workspace.lock.tell(access.address)  # which others may read
             opened = f"{access.address}{access.entrance}".removesuffix("/")
-            _run_server(workspace, images, access, browser, lambda: announce(opened))
+            _run_server(workspace, images, access, options.browser, lambda: announce(opened))
         finally:
             limits.restore_original_limits()
             workspace.lock.release()
