@@ -251,11 +251,11 @@ def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
         return one_class(numbers, samples)
     mean, scale = scene.standard if len(scene.features) else samples.standard
     model = LogisticRegression(C=0.1, max_iter=60, tol=1e-2, class_weight="balanced")
-    with _unconverged_is_fine():
+    with unconverged_is_fine():
         model.fit((samples.features - mean) * scale, samples.classes)
     weights, bias = model.coef_, model.intercept_
-    if len(numbers) == 2:  # one row of odds; give the other class its mirror image
-        weights, bias = np.vstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
+    if len(numbers) == 2:
+        weights, bias = odds_of_both(weights, bias)
     weights = weights * scale  # folded in, so that stored features need no preparation
     return LinearClassifier(
         numbers.astype(np.int32),
@@ -264,8 +264,21 @@ def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
     )
 
 
+def odds_of_both(weights: AnyArray, bias: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Give both of two classes a row, of which scikit-learn fits the odds of the second alone.
+
+    Args:
+        weights: (1, depth) of the second class.
+        bias: (1,)
+
+    Returns:
+        weights (2, depth) and bias (2,), each the mirror image of the other.
+    """
+    return np.vstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
+
+
 @contextmanager
-def _unconverged_is_fine() -> Iterator[None]:
+def unconverged_is_fine() -> Iterator[None]:
     """Silence the remark that more iterations would fit the strokes even more closely."""
     from sklearn.exceptions import ConvergenceWarning
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize
+from sklearn.neural_network import MLPClassifier
 
 from clusternet.learning.classifiers import (
     Classifier,
@@ -16,13 +15,15 @@ from clusternet.learning.classifiers import (
     estimate_shares,
     in_parts,
     make_space,
+    odds_of_both,
     one_class,
+    unconverged_is_fine,
 )
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 UNITS = 16
 """Of the hidden layer; with 32 a view takes half as long again, for a score as good."""
-_ITERATIONS = 60  # of L-BFGS; more fit the strokes even more closely, and the scene no better
+_ITERATIONS = 45  # of L-BFGS; more fit the strokes even more closely, and the scene no better
 _DECAY = 10.0  # of the squared weights, over the number of samples (docs/experiments.md)
 _SEED = 1
 _UNSURE = 2  # strokes a class with which nothing is known yet of how common classes are
@@ -109,7 +110,7 @@ def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> Floa
 
 
 def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
-    """Minimise the mean cross-entropy and the squared weights by L-BFGS.
+    """Fit the network to samples.
 
     Every class weighs as much as any other, however much was drawn of it.
 
@@ -118,72 +119,15 @@ def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
         columns: (samples,) class of each, from 0.
         num_classes: classes that occur.
     """
-    start = _first_guess(values.shape[1], num_classes)
-    shapes = [layer.shape for layer in start]
-    truth = np.zeros((num_classes, len(values)), np.float32)
-    truth[columns, np.arange(len(values))] = 1
-    worth = (1 / (num_classes * np.bincount(columns)))[columns].astype(np.float32)
-
-    def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        layers = _unpack(parameters, shapes)
-        loss, slopes = _loss(layers, values, truth, worth)
-        return loss, np.concatenate([slope.ravel() for slope in slopes]).astype(np.float64)
-
-    packed = np.concatenate([layer.ravel() for layer in start]).astype(np.float64)
-    found = minimize(
-        objective, packed, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS}
+    network = MLPClassifier(
+        (UNITS,), solver="lbfgs", alpha=_DECAY, max_iter=_ITERATIONS, random_state=_SEED
     )
-    return _unpack(found.x, shapes)
-
-
-def _first_guess(depth: int, num_classes: int) -> Layers:
-    """Return small random weights (Glorot and Bengio 2010), the same each time."""
-    rng = np.random.default_rng(_SEED)
-
-    def uniform(rows: int, cols: int) -> tuple[FloatArray, FloatArray]:
-        bound = np.sqrt(6 / (rows + cols))
-        drawn = rng.uniform(-bound, bound, (rows + 1, cols)).astype(np.float32)
-        return drawn[:-1], drawn[-1]
-
-    return (*uniform(depth, UNITS), *uniform(UNITS, num_classes))
-
-
-def _unpack(parameters: NDArray[np.float64], shapes: list[tuple[int, ...]]) -> Layers:
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    parts = np.split(parameters.astype(np.float32), ends[:-1])
-    hidden, hidden_bias, output, bias = (
-        part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)
-    )
+    worth = (len(columns) / (num_classes * np.bincount(columns)))[columns]
+    with unconverged_is_fine():
+        network.fit(values, columns, sample_weight=worth)
+    hidden, output = network.coefs_
+    hidden_bias, bias = network.intercepts_
+    if num_classes == 2:
+        weights, bias = odds_of_both(output.T, bias)
+        output = weights.T
     return hidden, hidden_bias, output, bias
-
-
-def _loss(
-    layers: Layers, values: FloatArray, truth: FloatArray, worth: FloatArray
-) -> tuple[float, Layers]:
-    """Return the objective and its slope in each layer; samples count by their ``worth``.
-
-    Classes come first in arrays of scores: sums over a last axis of a few are slow.
-    """
-    hidden, hidden_bias, output, bias = layers
-    count = len(values)
-    units = values @ hidden
-    units += hidden_bias
-    np.maximum(units, 0, out=units)
-    scores = np.ascontiguousarray((units @ output).T)
-    scores += bias[:, None]
-    scores -= scores.max(axis=0)
-    odds = np.exp(scores)
-    total = odds.sum(axis=0)
-    entropy = float((np.log(total) - (scores * truth).sum(axis=0)) @ worth)
-    weights = float((hidden**2).sum() + (output**2).sum())
-    odds /= total
-    odds -= truth
-    odds *= worth
-    wrong = np.ascontiguousarray(odds.T)  # (samples, classes), the slope in the scores
-    back = wrong @ output.T
-    back *= units > 0
-    slopes = (
-        values.T @ back + hidden * (_DECAY / count), back.sum(axis=0),
-        units.T @ wrong + output * (_DECAY / count), wrong.sum(axis=0),
-    )  # fmt: skip
-    return entropy + weights * _DECAY / (2 * count), slopes
