@@ -20,7 +20,7 @@ from clusternet.files.outputs import KIND_TAG, Kind, new_file
 from clusternet.labels.strokes import Drawing, Stroke
 from clusternet.legend.land_classes import LandClass, make_classes
 from clusternet.raster import RasterProfile
-from clusternet.raster.placing import Ground, box_around, shapes_onto
+from clusternet.raster.placing import RasterExtent, box_around, shapes_onto
 from clusternet.raster.shapes import Shapes, geopackage_kind, read_shapes
 from clusternet.raster.vector_files import read_layer, write_layer
 from clusternet.types import AnyArray
@@ -48,7 +48,7 @@ class DrawingGrid:
     """Name of the raster, for messages."""
     is_georeferenced: bool = True
     control: str = ""
-    """What georeferences the raster if it has no transform, such as ground control points."""
+    """What georeferences the raster if it has no transform, such as extent control points."""
     warp_command: str = ""
     """The command that makes a raster with a transform then."""
 
@@ -58,17 +58,17 @@ class DrawingGrid:
         # GIS programs show a raster without georeference with y = -row, so that it is upright.
         flipped = profile.transform if profile.is_georeferenced else Affine.scale(1, -1)
         crs = None if profile.crs is None else profile.crs.to_wkt()
-        ground = Ground.of(profile)
+        extent = RasterExtent.of(profile)
         return cls(
-            profile.shape, flipped, crs, ground.name, profile.is_georeferenced, ground.control,
-            ground.warp_command,
+            profile.shape, flipped, crs, extent.name, profile.is_georeferenced, extent.control,
+            extent.warp_command,
         )  # fmt: skip
 
     @property
-    def ground(self) -> Ground:
+    def extent(self) -> RasterExtent:
         """The CRS and extent that strokes of other files are reprojected to."""
         bounds = box_around(self.transform, self.shape)
-        return Ground(
+        return RasterExtent(
             self.name, self.crs, bounds, self.is_georeferenced, self.control, self.warp_command
         )
 
@@ -151,7 +151,7 @@ def read_strokes(
     """
     shapes = read_shapes(path, class_field=class_field, layer=layer)
     details = _details(shapes, layer, class_field)
-    onto = shapes_onto(shapes, grid.ground, copies=False)
+    onto = shapes_onto(shapes, grid.extent, copies=False)
     back = ~grid.transform
     if not grid.is_georeferenced and shapes.bounds[1] + shapes.bounds[3] > 0:
         back = Affine.scale(1, -1) @ back  # their y grows downwards, as the rows of an image
@@ -217,7 +217,7 @@ def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, grid: DrawingGrid
         # reprojected, and the areas are compared.
         radius = max(right - left, top - bottom, float(widths.max()), 1e-9) / 1000
         disc = shapely.Point((left + right) / 2, (bottom + top) / 2).buffer(radius)
-        moved = shapes_onto(_one(shapes, disc), grid.ground, copies=False)
+        moved = shapes_onto(_one(shapes, disc), grid.extent, copies=False)
         reprojected = float((moved.geometries[0].area / disc.area) ** 0.5) * scale
         # A file that others reprojected still holds the widths in its former units. Such widths
         # come out wider than the raster, and are then taken in units of the raster.

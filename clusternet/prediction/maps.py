@@ -24,7 +24,7 @@ from clusternet.raster import (
     RasterProfile,
     create_map,
     open_raster,
-    warn_of_lost_places,
+    warn_of_lost_georeference,
     warn_of_orientation,
     warn_of_other_images,
     warn_of_separate_bands,
@@ -73,7 +73,7 @@ def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) 
     profiles = _read_profiles([source for source, _ in wanted.jobs])
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)
-    warn_of_lost_places(profiles)
+    warn_of_lost_georeference(profiles)
     for source, output in wanted.jobs:
         predict_raster(predictor, source, output, options)
     return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept)

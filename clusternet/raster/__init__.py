@@ -3,7 +3,7 @@
 from clusternet.raster.alignment import check_same_grid
 from clusternet.raster.endings import RASTER_SUFFIXES
 from clusternet.raster.finding import find_rasters, find_scenes
-from clusternet.raster.lost_places import warn_of_lost_places
+from clusternet.raster.lost_georeference import warn_of_lost_georeference
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
 from clusternet.raster.opening import open_raster
@@ -28,7 +28,7 @@ __all__ = [
     "make_profile",
     "open_array",
     "open_raster",
-    "warn_of_lost_places",
+    "warn_of_lost_georeference",
     "warn_of_orientation",
     "warn_of_other_images",
     "warn_of_separate_bands",

@@ -1,4 +1,4 @@
-"""Whether two rasters lie on each other, and how one is brought onto the other's grid."""
+"""Compare the grids of two rasters, and resample one onto the grid of the other."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from clusternet.windows import Window
 
 logger = logging.getLogger(__name__)
 
-_OUTSIDE = -(2**31)  # no class number, so it marks what a warped raster does not cover
-_TOLERANCE = 0.01  # pixels; text world files round more than numbers do
+_OUTSIDE = -(2**31)  # marks pixels that a warped raster does not cover; no class has this number
+_TOLERANCE = 0.01  # pixels; world files are texts that round coordinates
 _CONTROL_TOLERANCE = 0.5  # pixels; control points are measured
-_LATTICE = 21  # points a side that tell whether two rasters meet
+_LATTICE = 21  # points along each side of the lattice that tests whether two rasters overlap
 
 
 class Readable(Protocol):
@@ -47,18 +47,19 @@ class Readable(Protocol):
 
     @property
     def profile(self) -> RasterProfile:
-        """Of the raster."""
+        """Profile of the raster."""
 
     def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
         """Read a window, see `Raster.read`."""
 
 
 def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
-    """Raise GridMismatchError unless both rasters have the same size and lie in the same place.
+    """Raise GridMismatchError unless both rasters have the same size and position.
 
-    Position is compared only where both files state one. What counts is where pixels lie, not how
-    a CRS is written; corners may differ by a hundredth of a pixel. A local CRS cannot be compared
-    with another one: equal numbers are then taken for the same place, with a warning.
+    Position is compared only if both files are georeferenced. The positions of pixels are
+    compared, not the texts of the CRSs; they may differ by a hundredth of a pixel. A local CRS
+    cannot be compared with another one. Equal coordinates then count as the same position, with a
+    warning.
     """
     if first.shape != second.shape:
         raise GridMismatchError(
@@ -71,8 +72,8 @@ def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
         _check_control(first, second)
         return
     nodes = _lattice(second.shape, 3)
-    there = _on_grid(nodes, second, first)
-    if (np.abs(there - nodes) > _TOLERANCE).any() or not np.isfinite(there).all():
+    on_first = _on_grid(nodes, second, first)
+    if (np.abs(on_first - nodes) > _TOLERANCE).any() or not np.isfinite(on_first).all():
         raise GridMismatchError(
             f"{second.path}: its grid ({crs_name(second.crs)}) is shifted or scaled against "
             f"{first.path} ({crs_name(first.crs)}); resample it: {_resample_command(first, second)}"
@@ -86,7 +87,7 @@ def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
 
 
 def _resample_command(grid: RasterProfile, labels: RasterProfile) -> str:
-    """Return the command that brings labels onto a grid; it invents no class where they end."""
+    """Return the command that resamples labels to a grid, with nodata outside of the labels."""
     words = ["rio", "warp", str(labels.path), f"{labels.path.stem}_aligned.tif"]
     words += ["--like", str(grid.path)]
     if labels.nodata is None and labels.dtype == "uint8":
@@ -95,7 +96,7 @@ def _resample_command(grid: RasterProfile, labels: RasterProfile) -> str:
 
 
 def on_same_grid(labels: RasterProfile, grid: RasterProfile) -> bool:
-    """Tell whether labels can be read as they are; raise if they cannot be warped either."""
+    """Tell whether labels are on a grid; GridMismatchError if they cannot even be warped to it."""
     try:
         check_same_grid(grid, labels)
     except GridMismatchError:
@@ -111,7 +112,7 @@ def on_same_grid(labels: RasterProfile, grid: RasterProfile) -> bool:
 
 @contextmanager
 def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Readable]:
-    """Show a raster on another grid, nearest neighbour, as a view that is read in windows."""
+    """Yield a view of a raster on another grid (nearest neighbour) that is read in windows."""
     failed = (
         f"{labels.path}: cannot be brought from {crs_name(labels.crs)} onto the grid of "
         f"{grid.path}, {crs_name(grid.crs)}"
@@ -129,10 +130,11 @@ def warped_onto(labels: RasterProfile, grid: RasterProfile) -> Iterator[Readable
 def _view(
     source: DatasetReader, labels: RasterProfile, grid: RasterProfile, turn: float
 ) -> WarpedVRT:
-    """Open a view of labels, whose longitudes are moved by ``turn``, on the grid."""
-    plane = CRS.from_epsg(3857)  # stands in where neither is on Earth: it only moves pixels
+    """Open a view of labels, whose longitudes are shifted by ``turn``, on the grid."""
+    # GDAL needs some CRS. If both rasters have a local one or none, any equal pair will do.
+    plane = CRS.from_epsg(3857)
     both = is_on_earth(labels.crs) and is_on_earth(grid.crs)
-    # a marker beside the values must fit too
+    # the type must also hold _OUTSIDE
     dtype = "int32" if np.can_cast(labels.dtype, "int32") else "float64"
     moved = {"src_transform": Affine.translation(turn, 0) @ labels.transform} if turn else {}
     return WarpedVRT(
@@ -143,7 +145,7 @@ def _view(
         height=grid.shape[0],
         width=grid.shape[1],
         resampling=Resampling.nearest,
-        # GDAL takes no mask where there is a value
+        # GDAL ignores the mask if a nodata value is given
         src_nodata=None if labels.has_mask else labels.nodata,
         nodata=_OUTSIDE,
         dtype=dtype,
@@ -152,7 +154,7 @@ def _view(
 
 
 class _Joined:
-    """Views of one raster that show different parts of it."""
+    """Several views of one raster, shifted by full turns of longitude, read as one."""
 
     def __init__(self, views: Sequence[Raster]) -> None:
         self._views = views
@@ -164,49 +166,50 @@ class _Joined:
     def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
         pixels, valid = self._views[0].read(window)
         for view in self._views[1:]:
-            others, more = view.read(window)
-            pixels[more & ~valid] = others[more & ~valid]
-            valid |= more
+            other_pixels, other_valid = view.read(window)
+            added = other_valid & ~valid
+            pixels[added] = other_pixels[added]
+            valid |= other_valid
         return pixels, valid
 
 
 def _turns(labels: RasterProfile, grid: RasterProfile) -> list[float]:
-    """Return what may have to be added to the longitudes of labels.
+    """Return the full turns to add to the longitudes of labels, so that they meet the grid.
 
-    Longitudes count from -180 or from 0, and beyond either end. A program that resamples does not
-    see that 190 degrees east are 170 degrees west.
+    Some files have longitudes from -180 to 180, others from 0 to 360, and some exceed both. GDAL's
+    warper does not know that 190 degrees east is 170 degrees west.
     """
     turn = full_turn(labels.crs)
     if turn is None:
         return [0.0]
-    longitudes = np.array([-turn / 2, turn / 2])  # what a projected place comes to
+    longitudes = np.array([-turn / 2, turn / 2])  # PROJ reprojects to this range
     if full_turn(grid.crs) is not None:
         longitudes = _corners(grid)[:, 0]
     return turns_between(_corners(labels)[:, 0], longitudes, turn) or [0.0]
 
 
 def boxes_meet(first: RasterProfile, second: RasterProfile) -> bool:
-    """Tell whether two rasters that can be compared lie on each other somewhere."""
+    """Tell whether two rasters with comparable CRSs overlap."""
     pairs = ((first, second), (second, first))
     return any(_reaches_into(one, other) for one, other in pairs)
 
 
 def window_around(first: RasterProfile, second: RasterProfile) -> Window:
-    """Return the window of ``first`` that holds ``second``, as far as it lies on it."""
-    there = _on_grid(_lattice(second.shape, _LATTICE), second, first)
-    there = there[np.isfinite(there).all(axis=1)]
-    if not len(there):
+    """Return the window of ``first`` that covers its overlap with ``second``."""
+    on_first = _on_grid(_lattice(second.shape, _LATTICE), second, first)
+    on_first = on_first[np.isfinite(on_first).all(axis=1)]
+    if not len(on_first):
         return Window(0, 0, 0, 0)
     limits = np.array(first.shape[::-1])
-    left, top = np.clip(np.floor(there.min(axis=0)), 0, limits).astype(int).tolist()
-    right, bottom = np.clip(np.ceil(there.max(axis=0)), 0, limits).astype(int).tolist()
+    left, top = np.clip(np.floor(on_first.min(axis=0)), 0, limits).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(on_first.max(axis=0)), 0, limits).astype(int).tolist()
     return Window(top, left, bottom - top, right - left)
 
 
 def _reaches_into(first: RasterProfile, second: RasterProfile) -> bool:
-    there = _on_grid(_lattice(first.shape, _LATTICE), first, second)
+    on_second = _on_grid(_lattice(first.shape, _LATTICE), first, second)
     rows, cols = second.shape
-    return bool(((there >= 0) & (there <= (cols, rows))).all(axis=1).any())
+    return bool(((on_second >= 0) & (on_second <= (cols, rows))).all(axis=1).any())
 
 
 def _is_placed(profile: RasterProfile) -> bool:
@@ -214,14 +217,14 @@ def _is_placed(profile: RasterProfile) -> bool:
 
 
 def _lattice(shape: tuple[int, int], side: int) -> AnyArray:
-    """Return points over a raster, its corners among them; (points, 2) of col and row."""
+    """Return a lattice of points on a raster with its corners; (points, 2) of col and row."""
     rows, cols = (np.linspace(0, size, side) for size in shape)
     return np.stack(np.meshgrid(cols, rows), axis=-1).reshape(-1, 2)
 
 
 def _applied(transform: Affine, points: AnyArray) -> AnyArray:
     x, y = points.T
-    with np.errstate(invalid="ignore"):  # points without a place are infinite
+    with np.errstate(invalid="ignore"):  # points that PROJ cannot reproject are infinite
         moved = [
             transform.a * x + transform.b * y + transform.c,
             transform.d * x + transform.e * y + transform.f,
@@ -234,23 +237,22 @@ def _corners(profile: RasterProfile) -> AnyArray:
 
 
 def _on_grid(points: AnyArray, first: RasterProfile, second: RasterProfile) -> AnyArray:
-    """Return where points (col, row) of the first raster lie on the grid of the second.
+    """Return the positions (col, row) of points of the first raster on the grid of the second.
 
-    Coordinates are compared as they stand unless both lie on Earth; infinite where a point has no
-    place in the other CRS.
+    They are reprojected if both CRSs are on Earth. Points that cannot be reprojected are infinite.
     """
-    places = _applied(first.transform, points)
+    coordinates = _applied(first.transform, points)
     if first.crs and second.crs and is_on_earth(first.crs) and is_on_earth(second.crs):
-        places = moved_points(places, first.crs, second.crs)
+        coordinates = moved_points(coordinates, first.crs, second.crs)
         turn = full_turn(second.crs)
         if turn is not None:
             middle = second.transform @ (second.shape[1] / 2, second.shape[0] / 2)
-            places[:, 0] = near_turn(places[:, 0], middle[0], turn)
-    return _applied(~second.transform, places)
+            coordinates[:, 0] = near_turn(coordinates[:, 0], middle[0], turn)
+    return _applied(~second.transform, coordinates)
 
 
 def _check_control(first: RasterProfile, second: RasterProfile) -> None:
-    """Raise GridMismatchError if control points or polynomials place two rasters differently."""
+    """Raise GridMismatchError if control points or RPCs give two rasters different positions."""
     if _is_same_control(first, second):
         return
     for profile in (first, second):
@@ -263,13 +265,13 @@ def _is_same_control(first: RasterProfile, second: RasterProfile) -> bool:
     if one is not None and other is not None and not second.is_georeferenced:
         same = (one.points, one.rpcs) == (other.points, other.rpcs)
         return same and not first.is_georeferenced
-    placed, controlled = (first, second) if first.is_georeferenced else (second, first)
+    with_transform, controlled = (first, second) if first.is_georeferenced else (second, first)
     if controlled.control is None or not controlled.control.points:
         return False
     points = np.array(controlled.control.points)
     crs = controlled.control.crs
-    places = points[:, 2:4]
-    if crs and placed.crs and is_on_earth(crs) and is_on_earth(placed.crs):
-        places = moved_points(places, crs, placed.crs)
-    there = _applied(~placed.transform, places)
-    return bool((np.abs(there - points[:, 1::-1]) <= _CONTROL_TOLERANCE).all())
+    coordinates = points[:, 2:4]
+    if crs and with_transform.crs and is_on_earth(crs) and is_on_earth(with_transform.crs):
+        coordinates = moved_points(coordinates, crs, with_transform.crs)
+    on_grid = _applied(~with_transform.transform, coordinates)
+    return bool((np.abs(on_grid - points[:, 1::-1]) <= _CONTROL_TOLERANCE).all())

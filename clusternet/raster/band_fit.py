@@ -1,4 +1,4 @@
-"""Bring the bands of a raster to those of another one or of a run, or say why that cannot be."""
+"""Match the bands of a raster to those of another raster or of a run."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ logger = logging.getLogger(__name__)
 def fit_bands(
     known: BandIdentity, profile: RasterProfile, reference: str, error: type[ClusterNetError]
 ) -> Arrangement:
-    """Return how the bands of a raster are to be read so that they are the known ones.
+    """Return the arrangement that reads the bands of a raster as the known bands.
 
     Args:
-        known: what is known of the bands.
-        profile: of the raster, with as many bands.
-        reference: whose bands these are, for messages.
-        error: what to raise.
+        known: the metadata of the known bands.
+        profile: profile of the raster, which has as many bands.
+        reference: the file or run with the known bands, for messages.
+        error: the error to raise.
 
     Raises:
-        ClusterNetError: of the kind ``error``, if the two contradict each other.
+        ClusterNetError: of the kind ``error``, if the metadata of the two contradict each other.
     """
     try:
         return known.arrange(profile.bands)
-    except BandsDifferError as found:
-        raise error(_refusal(known, profile, reference, found.kind)) from found
+    except BandsDifferError as difference:
+        raise error(_refusal(known, profile, reference, difference.kind)) from difference
 
 
 def report_fit(
     arrangement: Arrangement, known: BandIdentity, profile: RasterProfile, reference: str
 ) -> None:
-    """Say what `fit_bands` put in order, and what could not be compared."""
+    """Warn of what `fit_bands` changed, and of scales that it could not compare."""
     if arrangement.order is not None:
         logger.warning(
             "%s: its bands stand in another order than those of %s; they are read in the order %s.",

@@ -1,4 +1,4 @@
-"""Which band is which: what files say of their bands, and whether two of them agree."""
+"""The identity of bands: metadata that files state for their bands, and how to match two files."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ _COLOURS = (
     "red", "green", "blue", "pan", "coastal", "rededge", "nir", "swir", "mwir", "lwir", "tir",
     "cyan", "magenta", "yellow", "black", "hue", "saturation", "lightness",
 )  # fmt: skip
-"""Colour interpretations that say which band it is; grey and undefined do not."""
+"""Colour interpretations that identify a band; grey and undefined do not."""
 _TOKEN = re.compile(
     r"(?<![a-z0-9])(?:b(?:and)?[ _-]?\d+a?|" + "|".join(_COLOURS) + r"|vv|vh|hh|hv)(?![a-z0-9])"
 )
-_NEAR_NM = 5.0  # central wavelengths of one band differ between two sensors of a kind
-_NEAR = 0.01
+# The same band of two sensors of a kind, such as Sentinel-2A and 2B, differs by some nanometres.
+_NEAR_NM = 5.0
+_NEAR = 0.01  # relative difference
 
 Words = tuple[str | None, ...]
 
 
 class BandsDifferError(Exception):
-    """Two files contradict each other in what they say of their bands."""
+    """The metadata of the bands of two files contradict each other."""
 
     def __init__(self, kind: str) -> None:
-        """Remember in what: ``descriptions``, ``wavelengths_nm`` or ``colours``."""
+        """Store what differs: ``descriptions``, ``wavelengths_nm`` or ``colours``."""
         super().__init__(f"their {kind} differ")
         self.kind = kind
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How the bands of a raster are brought to what is known of them."""
+    """The order and scale in which the bands of a raster are read to match known bands."""
 
     order: tuple[int, ...] | None = None
-    """Which band of the raster is read as the first, second, ... one; None as they stand."""
+    """Index of the raster's band that is read first, second, ...; None keeps their order."""
     factors: tuple[float, ...] | None = None
-    """With ``shifts``: value = pixel * factor + shift, for each band in the new order; None if
-    pixels are taken as they are."""
+    """With ``shifts``: value = pixel * factor + shift, for each band in the new order; None keeps
+    the pixels."""
     shifts: tuple[float, ...] | None = None
 
     @property
     def is_trivial(self) -> bool:
-        """True if bands are read as they stand."""
+        """True if neither order nor scale changes."""
         return self.order is None and self.factors is None
 
     def apply(self, pixels: AnyArray) -> AnyArray:
@@ -66,11 +67,11 @@ AS_STORED = Arrangement()
 
 @dataclass(frozen=True)
 class BandIdentity:
-    """What a file says of its bands, a value for each; empty where it says nothing."""
+    """The metadata of bands, a value for each band; empty tuples where a file states nothing."""
 
     descriptions: Words = ()
     wavelengths_nm: tuple[float | None, ...] = ()
-    """Central wavelengths, nanometres."""
+    """Central wavelengths in nanometres."""
     colours: Words = ()
     """Colour interpretation such as ``red``; None where it is grey or undefined."""
     scales: tuple[float, ...] = ()
@@ -79,7 +80,7 @@ class BandIdentity:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any] | None) -> BandIdentity:
-        """Read what `to_json` wrote; nothing is stated in files of earlier versions.
+        """Read what `to_json` wrote; files of earlier versions state nothing.
 
         Raises:
             ValueError: if a value is of another kind.
@@ -94,16 +95,16 @@ class BandIdentity:
         )
 
     def to_json(self) -> dict[str, list[Any]]:
-        """Return plain values, without what is not stated."""
+        """Return plain values, without empty fields."""
         return {name: list(value) for name, value in asdict(self).items() if value}
 
     def filled_from(self, other: BandIdentity) -> BandIdentity:
-        """Return the same, with what only ``other`` says."""
+        """Return a copy in which empty fields are taken from ``other``."""
         own, more = asdict(self), asdict(other)
         return BandIdentity(**{name: own[name] or more[name] for name in own})
 
     def in_order(self, order: Sequence[int]) -> BandIdentity:
-        """Return what is said of the bands ``order``, from 0 on."""
+        """Return the metadata of the bands with the indexes ``order``, from 0 on."""
         values = asdict(self).items()
         return BandIdentity(**{k: tuple(v[i] for i in order) if v else () for k, v in values})
 
@@ -113,12 +114,12 @@ class BandIdentity:
         return short(printable(", ".join(word or "?" for word in words)), 60)
 
     def arrange(self, other: BandIdentity) -> Arrangement:
-        """Return how the bands of ``other`` are to be read so that they are these bands.
+        """Return the arrangement that reads the bands of ``other`` as these bands.
 
-        What only one of the two says is believed: there is nothing to compare.
+        Metadata that only one of the two states cannot be compared, and is accepted.
 
         Raises:
-            BandsDifferError: if they contradict each other.
+            BandsDifferError: if the metadata contradict each other.
         """
         order = _order(self, other)
         if order is not None:
@@ -134,7 +135,7 @@ class BandIdentity:
             return False
 
     def states_other_scale(self, other: BandIdentity) -> bool:
-        """Tell whether only one of two files says how pixels become values."""
+        """Tell whether only one of the two states a scale."""
         return bool(self.scales) != bool(other.scales)
 
 
@@ -143,10 +144,10 @@ _FIELDS = ("descriptions", "wavelengths_nm", "colours", "scales", "offsets")
 
 
 def _list(values: Mapping[str, Any], field: int) -> list[Any]:
-    found = values.get(_FIELDS[field]) or []
-    if not isinstance(found, list):
+    value = values.get(_FIELDS[field]) or []
+    if not isinstance(value, list):
         raise ValueError(f"{_FIELDS[field]}: expected a list")
-    return found
+    return value
 
 
 def _nm(wavelengths: Sequence[float | None]) -> Words:
@@ -154,13 +155,13 @@ def _nm(wavelengths: Sequence[float | None]) -> Words:
 
 
 def _order(known: BandIdentity, other: BandIdentity) -> tuple[int, ...] | None:
-    """Return the order in which bands of ``other`` are the known ones; None as they stand."""
+    """Return the order of the bands of ``other`` that matches the known ones; None if it does."""
     by_text = _by_text(known.descriptions, other.descriptions)
     by_wavelength = _by_wavelength(known.wavelengths_nm, other.wavelengths_nm)
     by_colour = _match(_colours(known), _colours(other))
     matches = {"descriptions": by_text, "wavelengths_nm": by_wavelength, "colours": by_colour}
     if by_wavelength is not None and not by_wavelength.is_contradiction:
-        del matches["descriptions"]  # which may be other words for the same bands
+        del matches["descriptions"]  # equal wavelengths: the texts may name the bands differently
     for kind, match in matches.items():
         if match is not None and match.is_contradiction:
             raise BandsDifferError(kind)
@@ -173,7 +174,7 @@ def _order(known: BandIdentity, other: BandIdentity) -> tuple[int, ...] | None:
 class _Match:
     order: tuple[int, ...] | None = None
     is_complete: bool = True
-    """False if it does not speak of every band."""
+    """False if it does not cover every band."""
     is_contradiction: bool = False
 
 
@@ -181,11 +182,11 @@ _CONTRADICTION = _Match(is_contradiction=True)
 
 
 def _by_text(known: Words, other: Words) -> _Match | None:
-    """Match descriptions: as they stand, without what all share, and by the band that they name.
+    """Match descriptions: whole, without their common beginning and end, or by band names in them.
 
     Descriptions are free text, and often begin with the name of their file.
     """
-    found = None
+    first_match = None
     counts = _is_numbering(known) or _is_numbering(other)
     if counts and not (_are_numbers(_tokens(known)) and _are_numbers(_tokens(other))):
         match = _match(_plain(known), _plain(other))
@@ -196,8 +197,8 @@ def _by_text(known: Words, other: Words) -> _Match | None:
         match = _match(read(known), read(other))
         if match is not None and not match.is_contradiction:
             return match
-        found = found or match
-    return found
+        first_match = first_match or match
+    return first_match
 
 
 def _match(known: Words, other: Words) -> _Match | None:
@@ -211,18 +212,19 @@ def _match(known: Words, other: Words) -> _Match | None:
 
 
 def _permutation(known: Words, other: Words) -> _Match:
-    """Match words that stand in another order.
+    """Match the same words in another order.
 
-    Bands without a word stay where neither side has one. One alone may move: it is what is left.
+    Bands for which neither side has a word keep their position. A single band without a word may
+    move, because the others determine its position.
     """
     moved = [i for i, pair in enumerate(zip(known, other, strict=True)) if any(pair)]
-    wanted, there = [known[i] for i in moved], [other[i] for i in moved]
+    wanted, present = [known[i] for i in moved], [other[i] for i in moved]
     is_unclear = None in wanted and known.count(None) > 1
-    if is_unclear or len(set(wanted)) < len(wanted) or set(wanted) != set(there):
+    if is_unclear or len(set(wanted)) < len(wanted) or set(wanted) != set(present):
         return _CONTRADICTION
     order = list(range(len(known)))
     for i in moved:
-        order[i] = moved[there.index(known[i])]
+        order[i] = moved[present.index(known[i])]
     return _Match(tuple(order))
 
 
@@ -231,23 +233,23 @@ def _plain(words: Words) -> Words:
 
 
 def _distinct(words: Words) -> Words:
-    """Return words without the parts that all of them begin and end with."""
-    parts = [re.split(r"[ _.:/-]+", word) for word in _plain(words) if word]
-    if len(parts) < len(words) or len({tuple(of_one) for of_one in parts}) < 2:
+    """Return descriptions without the words that all of them begin and end with."""
+    split = [re.split(r"[ _.:/-]+", word) for word in _plain(words) if word]
+    if len(split) < len(words) or len({tuple(of_one) for of_one in split}) < 2:
         return (None,) * len(words)
     for end in (0, -1):
-        while min(map(len, parts)) > 1 and len({of_one[end] for of_one in parts}) == 1:
-            for of_one in parts:
+        while min(map(len, split)) > 1 and len({of_one[end] for of_one in split}) == 1:
+            for of_one in split:
                 del of_one[end]
-    return tuple(" ".join(of_one) for of_one in parts)
+    return tuple(" ".join(of_one) for of_one in split)
 
 
 def _tokens(words: Words) -> Words:
-    """Return the band that each text names, such as B02; all None if one names none."""
-    found = [_TOKEN.findall(word) if word else [] for word in _plain(words)]
-    if any(len(tokens) != 1 for tokens in found):
+    """Return the band that each text names, such as B02; all None if one text names none."""
+    tokens = [_TOKEN.findall(word) if word else [] for word in _plain(words)]
+    if any(len(of_one) != 1 for of_one in tokens):
         return (None,) * len(words)
-    names = (re.sub(r"[ _-]", "", tokens[0]) for tokens in found)
+    names = (re.sub(r"[ _-]", "", of_one[0]) for of_one in tokens)
     return tuple(re.sub(r"^b(?:and)?0*(\d)", r"b\1", name) for name in names)
 
 
@@ -273,8 +275,8 @@ def _by_wavelength(
     ranks, others = (sorted(range(len(v)), key=v.__getitem__) for v in (first, second))
     if not all(_is_near(first[i], second[j]) for i, j in zip(ranks, others, strict=True)):
         return _CONTRADICTION
-    place = dict(zip(ranks, others, strict=True))
-    return _Match(tuple(place[i] for i in range(len(first))))
+    matching = dict(zip(ranks, others, strict=True))
+    return _Match(tuple(matching[i] for i in range(len(first))))
 
 
 def _is_near(first: float, second: float) -> bool:
@@ -282,7 +284,7 @@ def _is_near(first: float, second: float) -> bool:
 
 
 def _colours(identity: BandIdentity) -> Words:
-    """Return the colour of each band: what its description says, or its interpretation."""
+    """Return the colour of each band: from its description, or its colour interpretation."""
     count = max(len(identity.descriptions), len(identity.colours))
     described = _plain(identity.descriptions) or (None,) * count
     shown = identity.colours or (None,) * count
@@ -303,6 +305,7 @@ def _rescaling(
         (scale / to, (offset - to_offset) / to)
         for (to, to_offset), (scale, offset) in zip(of_known, of_other, strict=True)
     ]
+    # scales are stored as text or rounded floats, so they are compared with a tolerance
     if all(abs(f - 1) < 1e-9 and abs(s) < 1e-6 for f, s in changes):
         return None, None
     factors, shifts = zip(*changes, strict=True)

@@ -1,4 +1,4 @@
-"""What a raster says of its bands."""
+"""Read the metadata of bands: descriptions, wavelengths, colours and scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clusternet.raster.band_identity import BandIdentity
 
 _T = TypeVar("_T")
 _SILENT = {ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette, ColorInterp.alpha}
-"""Interpretations that do not say which band it is."""
+"""Colour interpretations that do not identify a band."""
 _TO_NM = {
     "um": 1000.0, "micrometers": 1000.0, "micrometer": 1000.0, "microns": 1000.0, "micron": 1000.0,
     "nm": 1.0, "nanometers": 1.0, "nanometer": 1.0,
@@ -20,8 +20,8 @@ _TO_NM = {
 
 
 def read_band_identity(dataset: DatasetReader, indexes: Sequence[int]) -> BandIdentity:
-    """Read what a file says of the bands ``indexes``, numbered from 1."""
-    # once, since rasterio asks all bands at each use
+    """Read the metadata of the bands ``indexes``, numbered from 1."""
+    # Read once: each of these properties of rasterio asks GDAL for all bands at every use.
     all_scales, all_offsets, all_texts = dataset.scales, dataset.offsets, dataset.descriptions
     all_colours = dataset.colorinterp
     scales = tuple(float(all_scales[i - 1]) for i in indexes)
@@ -38,12 +38,13 @@ def read_band_identity(dataset: DatasetReader, indexes: Sequence[int]) -> BandId
 
 
 def _stated(values: Iterable[_T | None]) -> tuple[_T | None, ...]:
-    found = tuple(values)
-    return found if any(value is not None for value in found) else ()
+    stated = tuple(values)
+    return stated if any(value is not None for value in stated) else ()
 
 
 def _wavelength(dataset: DatasetReader, index: int) -> float | None:
-    """Return the central wavelength of a band in nanometres, as GDAL's drivers write it."""
+    """Return the central wavelength of a band in nanometres, None if it is not stated."""
+    # GDAL's domain IMAGERY is in micrometres by definition; tags of ENVI files state a unit
     if micrometres := dataset.tags(index, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM"):
         return _number(micrometres, 1000.0)
     tags = {name.lower(): value for name, value in dataset.tags(index).items()}

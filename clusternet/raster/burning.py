@@ -1,4 +1,4 @@
-"""Labels burnt from shapes, window by window, and what becomes of every shape."""
+"""Rasterise shapes to labels, window by window, and record the `Fate` of every shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from affine import Affine
 from rasterio.features import rasterize
 
 from clusternet.legend.inventory import Fate, LabelInventory
-from clusternet.raster.placing import Ground, drawing_transform, shapes_onto
+from clusternet.raster.placing import RasterExtent, drawing_transform, shapes_onto
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.shapes import Shapes
 from clusternet.types import AnyArray, BoolArray, IntArray
@@ -23,7 +23,7 @@ _WINDOW = (2048, 2048)
 
 
 class BurntLabels:
-    """Labels burnt from shapes."""
+    """Labels that are rasterised from shapes."""
 
     def __init__(
         self,
@@ -36,18 +36,18 @@ class BurntLabels:
         lacking: Mapping[int, str] | None = None,
         inventory: LabelInventory | None = None,
     ) -> None:
-        """Bring shapes into the CRS of ``grid``; see `clusternet.labels.reading`.
+        """Reproject shapes to the CRS of ``grid``; see `clusternet.labels.reading`.
 
         Args:
-            shapes: with common class numbers.
-            grid: of the map.
+            shapes: shapes with common class numbers.
+            grid: profile of the map.
             unlabelled: class number that means no label.
             background: class of pixels under no shape; None leaves them unlabelled.
             all_touched: label every pixel that a shape touches.
-            lacking: numbers and names of classes that say that there is none.
-            inventory: counts what becomes of labels.
+            lacking: number -> name of classes whose name means no class.
+            inventory: counts labels and the fates of shapes.
         """
-        shapes = shapes_onto(shapes, Ground.of(grid))
+        shapes = shapes_onto(shapes, RasterExtent.of(grid))
         self.path = shapes.path
         self._shapes = shapes
         self.grid = grid
@@ -63,13 +63,14 @@ class BurntLabels:
 
     def read(self, window: Window) -> tuple[IntArray, BoolArray]:
         """See `clusternet.labels.reading.Labels.read`."""
-        found = self._under(window)
-        parts = np.full(window.shape, _NO_SHAPE, np.int32)
-        if found.size:
-            parts = self._burn(found, window)
-            self._seen[parts.ravel()] = True
+        near = self._under(window)
+        indexes = np.full(window.shape, _NO_SHAPE, np.int32)
+        if near.size:
+            indexes = self._burn(near, window)
+            self._seen[indexes.ravel()] = True
+        # the index _NO_SHAPE, which is -1, gets the background: the last entry
         table = np.append(self._shapes.classes, self._background).astype(np.int32)
-        labels: IntArray = table[parts]
+        labels: IntArray = table[indexes]
         labels[labels == self._unlabelled] = NO_LABEL
         for number, name in self._lacking.items():
             self._inventory.add_lacking(name, int((labels == number).sum()))
@@ -79,7 +80,7 @@ class BurntLabels:
         return labels, valid
 
     def finish(self) -> None:
-        """Count what became of each shape, once the whole map was read."""
+        """Add the fate of each shape to the inventory, after the whole map was read."""
         shapes = self._shapes
         self._inventory.add_shapes(shapes.path, shapes.rows, shapes.classes, self._fates())
 
@@ -97,11 +98,12 @@ class BurntLabels:
         return fates
 
     def _hidden(self, indexes: AnyArray) -> AnyArray:
-        """Return those shapes that would give labels if they lay on top.
+        """Return the shapes among ``indexes`` that cover pixel centres, but lie under others.
 
-        They are burnt by themselves; of those that hide each other some appear each time.
+        They are burnt without all other shapes. They may hide each other, so those that appear
+        are removed, and the rest is burnt again.
         """
-        left, found = indexes, [np.empty(0, int)]
+        left, hidden = indexes, [np.empty(0, int)]
         while left.size:
             shown = [np.empty(0, int)]
             for window in blocks(self.grid.shape, _WINDOW):
@@ -109,36 +111,37 @@ class BurntLabels:
                 if under.size:
                     shown.append(np.unique(self._burn(under, window)))
             new = np.intersect1d(left, np.concatenate(shown))
-            found.append(new)
+            hidden.append(new)
             left = self._beside(np.setdiff1d(left, new), new)
-        return np.concatenate(found)
+        return np.concatenate(hidden)
 
     def _beside(self, indexes: AnyArray, others: AnyArray) -> AnyArray:
-        """Return those shapes that others may lie over."""
+        """Return the shapes among ``indexes`` whose bounding box meets that of another shape."""
         tree = shapely.STRtree(self._shapes.geometries[indexes])
-        found: AnyArray = indexes[np.unique(tree.query(self._shapes.geometries[others])[1])]
-        return found
+        touched: AnyArray = indexes[np.unique(tree.query(self._shapes.geometries[others])[1])]
+        return touched
 
     def _burn(self, indexes: AnyArray, window: Window) -> IntArray:
-        """Return the shape on top of each pixel, ``_NO_SHAPE`` where there is none."""
+        """Return the index of the topmost shape at each pixel, ``_NO_SHAPE`` if there is none."""
+        # rasterize burns in the order of the list, so later shapes cover earlier ones
         burns = [(self._shapes.geometries[i], int(i)) for i in indexes]
-        parts: IntArray = rasterize(
+        topmost: IntArray = rasterize(
             burns, window.shape, fill=_NO_SHAPE, dtype="int32",
             transform=self._transform @ Affine.translation(window.col, window.row),
             all_touched=self._all_touched,
         )  # fmt: skip
-        return parts
+        return topmost
 
     def _under(self, window: Window) -> AnyArray:
-        """Return the indices of the shapes that may touch a window, in burning order."""
-        place = self._transform @ Affine.translation(window.col, window.row)
+        """Return the indexes of the shapes that may touch a window, in burning order."""
+        transform = self._transform @ Affine.translation(window.col, window.row)
         corners = [(0, 0), (window.width, 0), (0, window.height), (window.width, window.height)]
-        box = shapely.MultiPoint([place @ corner for corner in corners]).envelope
+        box = shapely.MultiPoint([transform @ corner for corner in corners]).envelope
         return np.sort(self._tree.query(box))
 
 
 def _finite(geometries: AnyArray) -> AnyArray:
-    """Return geometries with None for those that have no place in the CRS of the map."""
+    """Return geometries with None for those that cannot be reprojected to the CRS of the map."""
     finite = np.isfinite(shapely.bounds(geometries)).all(axis=1)
     kept = geometries.copy()
     kept[~finite] = None

@@ -1,4 +1,4 @@
-"""What a map or a label raster says of its values: names, colours, and whether they are exact."""
+"""Class names and colours of maps and label rasters, and whether their values are exact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clusternet.raster.opening import open_dataset
 from clusternet.raster.palette import colour_table
 from clusternet.raster.vector_files import read_layer
 
-_NAME, _MIN, _MIN_MAX = 2, 3, 5  # GDAL's numbers for the use of a column
+_NAME, _MIN, _MIN_MAX = 2, 3, 5  # usages of columns: GFU_Name, GFU_Min and GFU_MinMax of GDAL
 _NAME_COLUMNS = ("class_name", "classname", "class", "name", "label", "description")
 """Columns of ArcGIS' tables that are taken for the names, the first one first; else any text."""
 _LOSSY_DRIVERS = ("JPEG", "WEBP")
@@ -26,10 +26,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
-    """Return the class names and colours of a raster, where it has them; see `read_names`.
+    """Return the class names and colours that a raster states; see `read_names`.
 
     Raises:
-        LabelError: if the side file is damaged.
+        LabelError: if the sidecar file is damaged.
         RasterError: if the raster cannot be read.
     """
     names = read_names(path)
@@ -39,14 +39,15 @@ def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
 
 
 def read_names(path: Path) -> dict[int, str]:
-    """Return the class names of a raster, which is not opened.
+    """Return the class names of a raster, without opening it.
 
-    Names stand in ``<path>.aux.xml``, or in the file itself if that is a VRT, as category names
-    or as a raster attribute table, or in the table that ArcGIS writes, ``<path>.vat.dbf``. Names
-    that are missing or empty are left out, and so are those that say no more than the number.
+    They are read from ``<path>.aux.xml``, or from the file itself if it is a VRT. There they are
+    category names or a raster attribute table. They may also be in the table that ArcGIS writes,
+    ``<path>.vat.dbf``. Empty names and names such as ``class 3``, which only repeat the number,
+    are left out.
 
     Raises:
-        LabelError: if the side file is damaged.
+        LabelError: if the sidecar file is damaged.
     """
     names = dict(_named(_arcgis_table(path), path))
     for source in _xml_files(path):
@@ -77,7 +78,7 @@ def _names(root: ElementTree.Element, source: Path) -> Iterator[tuple[int, str]]
 
 
 def _named(entries: Iterable[tuple[int, str]], source: Path) -> Iterator[tuple[int, str]]:
-    """Yield the entries whose name says something."""
+    """Yield entries whose name is neither empty nor only the number."""
     for value, text in entries:
         name = clean_name(text, source)
         if name and value >= 0 and not is_made_up(value, name):
@@ -141,7 +142,7 @@ def check_lossless(path: Path, what: str = "labels") -> None:
         LabelError: if it is JPEG or the like.
         RasterError: if it cannot be read.
     """
-    if _is_png(path):  # patches are many
+    if _is_png(path):  # a quick answer for thousands of label patches: PNG is always lossless
         return
     with open_dataset(path) as dataset:
         lossy = _lossy_compression(dataset)
@@ -171,10 +172,11 @@ def _lossy_compression(dataset: DatasetReader) -> str | None:
         return kind.removesuffix("OPENJPEG")
     if "JPEG" in kind.split() or kind in _LOSSY_DRIVERS:
         return kind
+    # LERC changes values by up to MAX_Z_ERROR: below 0.5, whole numbers stay the same
     if kind.startswith("LERC") and _as_float(tags.get("MAX_Z_ERROR", "0")) >= 0.5:
         return kind
     if any(Path(name).suffix.lower() in _JPEG_ENDINGS for name in dataset.files[1:]):
-        return "JPEG"  # of a file that a VRT shows
+        return "JPEG"  # a source file of a VRT
     return None
 
 

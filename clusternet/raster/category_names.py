@@ -1,4 +1,4 @@
-"""GDAL's side file (``.aux.xml``) of our maps: what GeoTIFF has no place for."""
+"""GDAL's sidecar file (``.aux.xml``) of our maps: metadata that a GeoTIFF cannot hold."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, t
 from clusternet.files.side_files import signature
 
 _DOMAIN, _KEY = "CLUSTERNET", "SIGNATURE"
-_COMPUTED = ("STATISTICS_",)  # what GDAL adds by itself when somebody looks at a map
+_COMPUTED = ("STATISTICS_",)  # metadata that GDAL adds when a program computes statistics
 
 
 def side_file_path(path: Path) -> Path:
-    """Return where GDAL looks for the side file of a raster."""
+    """Return the path where GDAL looks for the sidecar file of a raster."""
     return path.with_name(path.name + ".aux.xml")
 
 
 def write_side_file(
     path: Path, of: Path, names: Sequence[str] | None, reference: Sequence[Element] = ()
 ) -> None:
-    """Write what the raster ``of`` cannot hold itself.
-
-    Without an XML declaration: behind one GDAL does not read the file.
+    """Write the sidecar file of the raster ``of``.
 
     Args:
-        path: the side file.
+        path: the sidecar file.
         of: the raster.
-        names: of its values, from 0 on; None for none.
+        names: name of each value from 0 on; None for none.
         reference: see `clusternet.raster.side_reference.lost_reference`.
     """
+    # No XML declaration: GDAL does not read the file if it starts with one.
     dataset = Element("PAMDataset")
     dataset.extend(reference)
     if names is not None:
@@ -43,15 +42,14 @@ def write_side_file(
 
 
 def is_our_side_file(path: Path, of: Path, *, unsigned: bool = False) -> bool:
-    """Tell whether a side file holds nothing but what we gave ``of``, unchanged.
+    """Tell whether we wrote the sidecar file of the raster ``of``, and nobody changed it.
 
-    Statistics and histograms, which GDAL puts there when a map is looked at, may stand beside
-    them.
+    Statistics and histograms, which GDAL adds when a program displays a map, are allowed.
 
     Args:
-        path: the side file, which need not exist.
+        path: the sidecar file, which need not exist.
         of: the raster.
-        unsigned: take also names without a signature, as earlier versions wrote them.
+        unsigned: accept also a file without a signature, as earlier versions wrote it.
     """
     try:
         dataset = fromstring(path.read_bytes())  # noqa: S314  no entities: read as XML alone
@@ -64,23 +62,23 @@ def is_our_side_file(path: Path, of: Path, *, unsigned: bool = False) -> bool:
 
 
 def _signature(of: Path, dataset: Element) -> str:
-    found = dataset.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
-    texts = [item.text or "" for item in found]
+    categories = dataset.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
+    texts = [item.text or "" for item in categories]
     texts += [item.text or "" for item in dataset.findall("SRS")]
     texts += [item.get("Projection", "") for item in dataset.findall("GCPList")]
     return signature(of, "\n".join(texts).encode())
 
 
 def _is_usual(child: Element) -> bool:
-    """Tell whether a part of the file is ours, or was computed from the pixels."""
+    """Tell whether an element of the file is ours, or was computed from the pixels."""
     if child.tag in ("SRS", "GCPList"):
         return True
     if child.tag == "Metadata":
         return child.get("domain") == _DOMAIN or all(map(_is_computed, child))
     return child.tag == "PAMRasterBand" and all(
-        part.tag in ("CategoryNames", "Histograms")
-        or (part.tag == "Metadata" and all(map(_is_computed, part)))
-        for part in child
+        element.tag in ("CategoryNames", "Histograms")
+        or (element.tag == "Metadata" and all(map(_is_computed, element)))
+        for element in child
     )
 
 

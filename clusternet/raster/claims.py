@@ -1,8 +1,8 @@
-"""What the header of a file claims, against what the file can hold.
+"""Compare the size that the header of a file claims with the size of the file.
 
-A header of a hundred bytes can claim billions of pixels. Where a claim cannot be true the file is
-refused before anything is asked of it whose time or memory grows with the claim. What is sparse
-stays welcome: missing blocks cost a few bytes each, and a small raster costs little anyway.
+A damaged or hostile header of a hundred bytes can claim billions of pixels. Such a file is refused
+before anything is done whose time or memory grows with the claimed size. Sparse files are
+accepted: a missing block needs a few bytes. So are all small rasters.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 
-_MOST_BANDS = 4096  # more than any sensor; a pixel of as many is no image
-_MOST_BLOCK = 240 * 10**6  # bytes: what GDAL keeps of a file, or each window decodes all anew
-_FREE = 2**28  # values that anybody may claim: 16,384 x 16,384 pixels
+_MOST_BANDS = 4096  # more than any sensor has
+# Bytes. A block that exceeds GDAL's block cache is decoded again for every window.
+_MOST_BLOCK = 240 * 10**6
+_FREE = 2**28  # values that any file may claim: 16,384 x 16,384 pixels
 _MOST_VALUES = {"JPEG": 2**16, "PNG": 2**14}
-"""Values that a byte can stand for at most in formats that cannot leave pixels out."""
+"""Most values per byte of a file, in formats that store every pixel."""
 _MOST_SPARSE = 2**18  # in other formats: a block that is missing takes 8 bytes
 
 
 def check_claims(dataset: DatasetReader) -> None:
     """Raise RasterError if an open file cannot hold what its header claims."""
-    path = Path(dataset.name)  # without what `plain_path` put before it
+    path = Path(dataset.name)  # drops the prefix that `plain_path` adds
     rows, cols = dataset.shape
     if dataset.count > _MOST_BANDS:
         raise RasterError(
@@ -59,16 +60,16 @@ def _exceeds(num_values: int, dataset: DatasetReader) -> bool:
 
 
 def _size(dataset: DatasetReader) -> int:
-    """Return the bytes of all files that a dataset is read from."""
+    """Return the size in bytes of all files that a dataset is read from."""
     size = 0
     for name in dataset.files or [dataset.name]:
-        with suppress(OSError):  # no file, as something of GDAL's own
+        with suppress(OSError):  # a virtual file of GDAL
             size += Path(name).stat().st_size
     return size
 
 
 def _block_bytes(dataset: DatasetReader) -> int:
-    """Return the size of the largest block, decoded."""
+    """Return the decoded size of the largest block in bytes."""
     pixels = max((math.prod(shape) for shape in set(dataset.block_shapes)), default=0)
     bands = dataset.count if dataset.interleaving == Interleaving.pixel else 1
     return pixels * bands * max((_item_bytes(dtype) for dtype in set(dataset.dtypes)), default=0)

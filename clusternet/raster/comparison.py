@@ -1,4 +1,4 @@
-"""Whether coordinates of one file mean something in another, and what to do where they do not."""
+"""Whether the coordinates of two files can be compared, and advice where they cannot."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from clusternet.raster.endings import is_vector
 
 @dataclass(frozen=True)
 class Side:
-    """One of two files that are to be laid over each other."""
+    """One of two files whose coordinates are compared."""
 
     name: str
     """The file."""
     crs: CRS | None
-    has_place: bool = True
+    is_georeferenced: bool = True
     """False for an image in pixel coordinates."""
 
 
 def check_comparable(first: Side, second: Side) -> None:
-    """Raise GridMismatchError if coordinates of one file mean nothing in the other.
+    """Raise GridMismatchError if coordinates of one file cannot be brought to the other.
 
-    Two files without CRS lie on one plane, as do one without and one with a local CRS.
+    Two files without a CRS share one plane, as do a file without a CRS and one with a local CRS.
     """
     if is_on_earth(first.crs) and is_on_earth(second.crs):
         return
@@ -38,7 +38,7 @@ def check_comparable(first: Side, second: Side) -> None:
     own, other = stated(first.crs), stated(second.crs)
     if own is None or other is None:
         return
-    names = {crs_name(own), crs_name(other)}  # formats lose other details of a plane
+    names = {crs_name(own), crs_name(other)}  # of a local CRS, most formats keep only the name
     if len(names) > 1 and not names & {"'unnamed'", "'unknown'", "''"}:
         raise GridMismatchError(
             f"{first.name}: its local CRS {crs_name(own)} cannot be brought to that of "
@@ -47,14 +47,14 @@ def check_comparable(first: Side, second: Side) -> None:
 
 
 def _one_on_earth(without: Side, given: Side) -> str:
-    """Say that only one of two files lies on Earth, and what to do."""
+    """Return the message for two files of which only one has a CRS on Earth."""
     crs = given.crs
     number = crs_name(crs) if crs is not None and crs.to_epsg() else "EPSG:NUMBER"
     start = f"{without.name}: has no CRS but {given.name} has one"
     if stated(without.crs) is not None:
         start = f"{without.name}: has the local CRS {crs_name(without.crs)} but {given.name} lies"
     start += f" in {crs_name(crs)}" if stated(without.crs) is not None else f" ({crs_name(crs)})"
-    if not without.has_place:
+    if not without.is_georeferenced:
         target = f"{Path(without.name).stem}_placed.tif"
         command = shlex.join(["gdal_translate", "-a_srs", number, "-a_ullr"])
         return (

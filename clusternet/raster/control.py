@@ -1,4 +1,4 @@
-"""Rasters that are placed by control points or polynomials, and not by a transform."""
+"""Rasters georeferenced by control points, RPCs or geolocation arrays instead of a transform."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ Point = tuple[float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Control:
-    """What places a raster that has no transform."""
+    """The georeference of a raster that has no transform."""
 
     points: tuple[Point, ...] = ()
     """Ground control points."""
     crs: CRS | None = None
-    """Of the points, None where they are on no known system."""
+    """CRS of the points, None where they have none."""
     rpcs: RPC | None = None
-    """Rational polynomial coefficients, as satellite scenes come with."""
+    """Rational polynomial coefficients, as many satellite scenes have."""
     has_geolocation: bool = False
-    """Geolocation arrays give the place of each pixel; outputs cannot carry them."""
+    """True if geolocation arrays state coordinates of each pixel. A GeoTIFF cannot hold them."""
 
     def of_window(self, window: Window) -> Control:
-        """Return what places a window, taken as a raster of its own."""
+        """Return the georeference of a window as a raster of its own."""
         row, col = window.row, window.col
         points = tuple((p[0] - row, p[1] - col, *p[2:]) for p in self.points)
         rpcs = None
@@ -52,7 +52,7 @@ class Control:
         return replace(self, points=points, rpcs=rpcs)
 
     def write(self, dataset: DatasetWriter) -> None:
-        """Give them to a raster that is being written."""
+        """Write points and RPCs to a raster that is open for writing."""
         if self.points:
             points = [GroundControlPoint(*point) for point in self.points]
             dataset.gcps = (points, self.crs or CRS())
@@ -72,7 +72,7 @@ class Control:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: if it is something else.
+            ValueError: if the values have another form.
         """
         points = tuple(_point(point) for point in values["points"])
         crs, rpcs = values["crs"], values["rpcs"]
@@ -83,9 +83,10 @@ class Control:
         )
 
     def warp_command(self, path: Path, *, with_alpha: bool) -> str:
-        """Return the command that gives a raster a transform, and leaves its values as they are.
+        """Return the command that warps a raster to a transform, without changing its values.
 
-        With ``with_alpha`` what lies beside the raster then is marked; else its nodata value does.
+        With ``with_alpha`` it adds an alpha band, for rasters without a nodata value or mask:
+        a warped raster has pixels without data at its edges.
         """
         warped = path.with_name(f"{path.stem}_warped.tif")
         how = []
@@ -96,7 +97,7 @@ class Control:
         return shlex.join(["gdalwarp", "-r", "near", *how, str(path), str(warped)])
 
     def __str__(self) -> str:
-        """Say what it is, for messages."""
+        """Name the kind of georeference, for messages."""
         if self.points:
             return f"{len(self.points)} ground control points"
         return "rational polynomials" if self.rpcs is not None else "geolocation arrays"
@@ -108,16 +109,16 @@ def _point(values: Any) -> Point:
 
 
 def read_control(dataset: DatasetReader) -> Control | None:
-    """Read what places a raster beside or instead of a transform, None if nothing does."""
+    """Read the georeference of a raster beside or instead of its transform, None if it has none."""
     points, crs = dataset.gcps
     if dataset.transform != Affine.identity():
-        points = []  # GDAL, too, takes the transform
+        points = []  # as in GDAL, the transform takes precedence over control points
     rpcs = _read_rpcs(dataset)
     has_geolocation = bool(dataset.tags(ns="GEOLOCATION"))
     if not points and rpcs is None and not has_geolocation:
         return None
-    found = tuple((p.row, p.col, p.x, p.y, p.z or 0.0) for p in points)
-    return Control(found, crs if points and crs else None, rpcs, has_geolocation)
+    plain_points = tuple((p.row, p.col, p.x, p.y, p.z or 0.0) for p in points)
+    return Control(plain_points, crs if points and crs else None, rpcs, has_geolocation)
 
 
 def _read_rpcs(dataset: DatasetReader) -> RPC | None:
@@ -126,6 +127,6 @@ def _read_rpcs(dataset: DatasetReader) -> RPC | None:
     except Exception as error:
         if not is_foreign(error) and not isinstance(error, (KeyError, TypeError, ValueError)):
             raise
-        return None  # incomplete ones place nothing
+        return None  # incomplete RPCs are no georeference
     numbers = () if rpcs is None else (rpcs.line_off, rpcs.samp_off, rpcs.line_scale)
     return rpcs if numbers and all(map(math.isfinite, numbers)) else None

@@ -1,4 +1,4 @@
-"""What a CRS is: whether it lies on Earth, its name, and where its points lie in another one."""
+"""Properties of a CRS (name, local or on Earth, geographic) and reprojection of points."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _VERTICAL = ("VERT_CS", "VERTCRS", "VERTICALCRS")
 
 
 def wkt_of(crs: CRS) -> str:
-    """Return the definition of a CRS that loses nothing."""
+    """Return the definition of a CRS as WKT2; the older WKT1 cannot express every CRS."""
     return str(crs.to_wkt(version="WKT2_2019"))
 
 
 def crs_name(crs: CRS | None) -> str:
-    """Return what a CRS is called, for messages: its number, or else its name."""
+    """Return the EPSG number of a CRS, or else its name, for messages."""
     if crs is None:
         return "none"
     authority = crs.to_authority()
     if authority is not None:
         return ":".join(authority)
-    found = _NAME.match(wkt_of(crs))
-    return f"'{found[1]}'" if found else "one without name"
+    name = _NAME.match(wkt_of(crs))
+    return f"'{name[1]}'" if name else "one without name"
 
 
 def same_crs_text(crs: CRS) -> str:
-    """Return ``EPSG:...`` where that is exactly the CRS, else its definition."""
+    """Return ``EPSG:...`` if that is exactly this CRS, else its definition as WKT."""
     authority = crs.to_authority()
     if authority is not None:
         text = ":".join(authority)
@@ -46,24 +46,24 @@ def same_crs_text(crs: CRS) -> str:
 
 
 def stated(crs: CRS | None) -> CRS | None:
-    """Return a CRS, or None where it says that there is none, as GeoPackage does."""
+    """Return a CRS, or None for an "undefined" one, which GeoPackage writes instead of none."""
     if crs is None or not crs.wkt:
         return None
     return None if crs_name(crs).strip("'").lower().startswith("undefined") else crs
 
 
 def is_local(crs: CRS | None) -> bool:
-    """Tell whether a CRS is a plane whose place on Earth is not known."""
+    """Tell whether a CRS is a local plane whose position on Earth is not known."""
     return stated(crs) is not None and wkt_of(crs).startswith((*_LOCAL, *_VERTICAL))
 
 
 def is_on_earth(crs: CRS | None) -> bool:
-    """Tell whether a CRS is stated and says where on Earth its coordinates lie."""
+    """Tell whether a CRS is stated and defines positions on Earth."""
     return stated(crs) is not None and not is_local(crs)
 
 
 def horizontal(crs: CRS) -> CRS:
-    """Return a CRS without heights, which do not matter for where a pixel lies."""
+    """Return a CRS without its vertical axis, because pixels have no heights."""
     try:
         flat = ProjCRS.from_wkt(wkt_of(crs)).to_2d()
         return CRS.from_wkt(flat.to_wkt()) if len(flat.axis_info) == 2 else crs
@@ -82,12 +82,12 @@ def full_turn(crs: CRS | None) -> float | None:
 
 
 def moved_points(points: AnyArray, source: CRS, target: CRS) -> AnyArray:
-    """Bring points from one CRS into another; (points, 2) x and y, infinite where impossible."""
+    """Reproject points; (points, 2) of x and y, infinite where PROJ cannot."""
     source, target = horizontal(source), horizontal(target)
     if source == target or not len(points):
         return points
     try:
-        with rasterio.Env():  # or GDAL prints what it complains of
+        with rasterio.Env():  # without it GDAL prints its errors to stderr
             xs, ys = transform(source, target, *points.T.tolist())
     except Exception as error:
         if not is_foreign(error):
@@ -97,16 +97,16 @@ def moved_points(points: AnyArray, source: CRS, target: CRS) -> AnyArray:
 
 
 def near_turn(values: AnyArray, to: float, turn: float) -> AnyArray:
-    """Return longitudes with as many full turns added as bring each nearest to another one."""
+    """Return longitudes with full turns added, so that each is as near as possible to ``to``."""
     return np.asarray(values - turn * np.rint((values - to) / turn))
 
 
 def turns_between(values: AnyArray, target: AnyArray, turn: float) -> list[float]:
-    """Return the full turns that bring some of a range of longitudes into another range."""
+    """Return the full turns that shift a range of longitudes so that it overlaps another range."""
     values, target = values[np.isfinite(values)], target[np.isfinite(target)]
     if not values.size or not target.size:
         return []
-    touch = 1e-9  # of a turn: ranges that only touch have nothing in common
+    touch = 1e-9  # in turns: ranges that only touch do not overlap
     first = math.ceil((target.min() - values.max()) / turn + touch)
     last = math.floor((target.max() - values.min()) / turn - touch)
     return [turn * number for number in range(first, last + 1)]

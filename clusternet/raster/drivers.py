@@ -14,7 +14,7 @@ LOCAL = (
     "GS7BG", "SAGA", "ISIS3", "PDS4", "ERS", "RST", "KRO", "SGI", "XYZ", "GRIB", "USGSDEM",
     "SRTMHGT", "DTED", "TSX", "RMF", "VICAR", "CEOS", "MRF",
 )  # fmt: skip
-"""Formats that are opened to see what a file is: they name no other place."""
+"""Formats that may be opened to find out what a file is: they cannot refer to other files."""
 _BY_SUFFIX: dict[str, tuple[str, ...]] = {
     ".vrt": ("VRT",),
     **dict.fromkeys((".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2"), _PIXELS),
@@ -24,9 +24,9 @@ _BY_SUFFIX: dict[str, tuple[str, ...]] = {
 def allowed_drivers(path: Path) -> list[str] | None:
     """Return the drivers that may open a file, by its suffix; None if any may.
 
-    GDAL chooses by content: a text called ``.tif`` could name any other file of this machine, or
-    an address in the network, and its pixels would be read. Only a ``.vrt`` may do that. What has
-    none of the suffixes that folders are searched for is opened only if the user names it.
+    GDAL chooses the driver by content. A text file called ``.tif`` could refer to another file of
+    this machine or to a network address, whose pixels GDAL would read. Only a ``.vrt`` may do so.
+    Files with other suffixes are opened by any driver, but only if the user names them.
     """
-    found = _BY_SUFFIX.get(path.suffix.lower())
-    return None if found is None else list(found)
+    drivers = _BY_SUFFIX.get(path.suffix.lower())
+    return None if drivers is None else list(drivers)

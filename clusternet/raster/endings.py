@@ -1,4 +1,4 @@
-"""What the ending of a file says of it."""
+"""Endings of raster and vector files, and of files that belong to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
 GEOJSON_SUFFIXES = (".geojson", ".json")
 VECTOR_SUFFIXES = (".gpkg", ".shp", *GEOJSON_SUFFIXES, ".fgb", ".kml", ".gml")
 LABEL_SUFFIXES = (*RASTER_SUFFIXES, *(each for each in VECTOR_SUFFIXES if each != ".json"))
-"""Endings of label files in a folder; a .json there is a list of classes."""
+"""Endings of label files in a folder. There a .json is a class list, not a GeoJSON file."""
 
 
 def _endings(text: str) -> frozenset[str]:
@@ -29,9 +29,9 @@ NO_RASTERS = _endings(
     "las laz lock log lyr md npy npz ods odt parquet pdf py qgs qgz qmd qml qpj r sbn sbx sh shp "
     "shx sld toml txt xls xlsx xml yaml yml"
 )
-"""Endings of files that are not opened to see whether they hold a raster."""
+"""Endings of files that are no rasters, and are not opened to check that."""
 
 
 def is_vector(path: Path) -> bool:
-    """Tell by its suffix whether a file holds vectors."""
+    """Tell by its suffix whether a file is a vector file."""
     return path.suffix.lower() in VECTOR_SUFFIXES

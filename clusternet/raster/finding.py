@@ -1,4 +1,4 @@
-"""Which files of a folder are rasters, and a word on those that are passed over."""
+"""Find the rasters of a folder, and report files that are left out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from clusternet.raster.quiet import quiet_georeferencing
 
 logger = logging.getLogger(__name__)
 
-_MOST_OPENED = 200  # files of unknown ending that are
+_MOST_OPENED = 200  # files of unknown ending that are opened to check whether they are rasters
 
 
 def find_rasters(source: Path) -> list[Path]:
@@ -50,20 +50,21 @@ def find_rasters(source: Path) -> list[Path]:
 
 
 def find_scenes(source: Path) -> list[Path]:
-    """Return rasters as `find_rasters` does, but each pixel once; say what is left out.
+    """Return rasters as `find_rasters` does, but each pixel once; report what is left out.
 
-    A file under several names is taken once, and of a ``.vrt`` and the files that it is made of
-    only one side. Hidden rasters, links that lead nowhere and rasters of other formats are named.
+    A file with several names (links) is taken once. Of a ``.vrt`` and its source files, either the
+    ``.vrt`` or its sources are taken. Hidden rasters, broken links and rasters of other formats
+    are reported.
 
     Raises:
         RasterError: as `find_rasters`.
     """
     search = _search(source)
-    found = _rasters(source, search)
+    rasters = _rasters(source, search)
     if source.is_file():
-        return found
+        return rasters
     report_left_out(source, search)
-    groups = same_file_groups(found)
+    groups = same_file_groups(rasters)
     others = sorted(path for group in groups for path in group[1:])
     if others:
         logger.warning(
@@ -81,12 +82,12 @@ def find_scenes(source: Path) -> list[Path]:
 def report_left_out(
     folder: Path, search: Search, suffixes: Sequence[str] = RASTER_SUFFIXES
 ) -> None:
-    """Say which files below a folder look like rasters and are not read.
+    """Warn of files below a folder that look like rasters but are not read.
 
     Args:
         folder: the folder.
-        search: what was found there.
-        suffixes: the endings that are read.
+        search: the result of searching it.
+        suffixes: the endings of files that are read.
     """
     hidden = [path for path in search.hidden if _is_or_holds_a_raster(path)]
     if hidden:
@@ -102,7 +103,7 @@ def report_left_out(
 
 
 def report_forbidden(folder: Path, search: Search) -> None:
-    """Say which folders below a folder are left out because they may not be read."""
+    """Warn of folders below a folder that are left out for lack of permission to read them."""
     if search.forbidden:
         logger.warning(
             "%s: %d folder(s) left out, with no permission to read them: %s",
@@ -131,29 +132,29 @@ def _search(source: Path) -> Search:
 def _rasters(source: Path, search: Search) -> list[Path]:
     if source.is_file():
         return [source]
-    found = [path for path in search.files if path.suffix.lower() in RASTER_SUFFIXES]
-    if not found:
+    rasters = [path for path in search.files if path.suffix.lower() in RASTER_SUFFIXES]
+    if not rasters:
         others = _other_rasters(search)
-        there = f"; found {len(others)} ending in {endings(others)}" if others else ""
+        others_found = f"; found {len(others)} ending in {endings(others)}" if others else ""
         raise RasterError(
             f"{source}: no raster found; expected files ending in "
-            f"{', '.join(RASTER_SUFFIXES)}{there}."
+            f"{', '.join(RASTER_SUFFIXES)}{others_found}."
         )
-    return found
+    return rasters
 
 
 def _other_rasters(search: Search, suffixes: Sequence[str] = RASTER_SUFFIXES) -> Sequence[Path]:
-    """Return the files of a folder that hold rasters, but of an ending that is not read."""
-    found, unknown = [], []
+    """Return the files of a folder that hold rasters, but have an ending that is not read."""
+    rasters, unknown = [], []
     for path in search.files:
         suffix = path.suffix.lower()
         if suffix in suffixes:
             continue
         if suffix in OTHER_RASTERS or suffix in ARCHIVES or suffix in RASTER_SUFFIXES:
-            found.append(path)
+            rasters.append(path)
         elif suffix not in PARTS and suffix not in NO_RASTERS:
             unknown.append(path)
-    return sorted(found + [path for path in unknown[:_MOST_OPENED] if _holds_a_raster(path)])
+    return sorted(rasters + [path for path in unknown[:_MOST_OPENED] if _holds_a_raster(path)])
 
 
 def _holds_a_raster(path: Path) -> bool:

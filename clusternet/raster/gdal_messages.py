@@ -1,8 +1,8 @@
-"""What GDAL says while a file is opened or read, heard although rasterio gives no error.
+"""Collect the messages of GDAL, including errors that rasterio does not raise.
 
-rasterio logs GDAL's messages and raises some of them. Two kinds get lost: errors after which GDAL
-gives zeros for pixels, and messages in another encoding than UTF-8, on which rasterio's callback
-fails, prints a traceback, and forgets that there was an error at all.
+rasterio logs GDAL's messages and raises some of them. Two kinds get lost. After some errors GDAL
+returns zeros for pixels, and rasterio raises nothing. And if a message is not encoded in UTF-8,
+rasterio's callback fails: Python prints a traceback, and the error is not raised.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from clusternet.errors import ClusterNetError, RasterError
 from clusternet.foreign_errors import is_foreign, reason
 from clusternet.messages import one_line
 
-_LOGGERS = ("rasterio._env", "rasterio._err")  # of GDAL's callbacks; no public names
+# the loggers of rasterio's callbacks for GDAL's messages, which have no public names
+_LOGGERS = ("rasterio._env", "rasterio._err")
 _LOST = ("corrupt", "premature", "truncat")
-"""Parts of GDAL's warnings, in lower case, that speak of pixels which are not there."""
+"""Words in GDAL's warnings, in lower case, that mean missing pixels."""
 _HARMLESS = re.compile(r"extraneous bytes before marker 0x(?!d[0-7])", re.I)
-"""Programs leave bytes between the parts of a JPEG, which only inside its pixels are pixels."""
+"""Some programs leave bytes between the segments of a JPEG, which do no harm. Only before the
+restart markers D0 to D7, which lie inside the pixel data, such bytes mean lost pixels."""
 _UNKNOWN = re.compile(r"unsupported|not supported|missing codec|not implemented|unhandled", re.I)
-"""Parts of GDAL's errors that speak of what it does not know rather than of damage."""
+"""Words in GDAL's errors that mean an unsupported format and not a damaged file."""
 _AROUND = re.compile(
     r"^CPLE_\w+(:| in )\s*|\s*\(this (error|warning) can be turned [^)]*\)|(\\n|\s)+$"
 )
-"""What stands around some messages and tells a user nothing."""
+"""Text around some messages that does not help users: error codes, hints at GDAL's options."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,17 @@ class Complaint:
 
     @property
     def costs_pixels(self) -> bool:
-        """True if what is read while GDAL says this cannot be relied on."""
+        """True if pixels that were read with this message may be wrong."""
         text = self.text.lower()
-        lost = any(part in text for part in _LOST) and not _HARMLESS.search(text)
+        lost = any(word in text for word in _LOST) and not _HARMLESS.search(text)
         return self.is_error or lost
 
 
-class _Ears:
-    """Hears GDAL in all threads that listen, from the first listener's coming to the last's going.
+class _MessageCollector:
+    """Collects GDAL's messages, for each thread that listens.
 
-    Loggers and the hook for exceptions that cannot be raised belong to all threads, so they are
-    changed once and restored once.
+    Loggers and Python's hooks for uncaught exceptions are shared by all threads. So they are
+    changed when the first thread starts to listen, and restored when the last one stops.
     """
 
     def __init__(self) -> None:
@@ -77,7 +79,7 @@ class _Ears:
 
     @property
     def _heard(self) -> list[Complaint] | None:
-        """What this thread has heard; None if it does not listen."""
+        """The messages that this thread has collected; None if it does not listen."""
         heard: list[Complaint] | None = getattr(self._own, "heard", None)
         return heard
 
@@ -89,9 +91,10 @@ class _Ears:
             for name in _LOGGERS:
                 logger = logging.getLogger(name)
                 self._levels[name] = logger.level
-                logger.setLevel(logging.INFO)  # errors that may not matter come at this level
+                logger.setLevel(logging.INFO)  # rasterio logs errors that it ignores at this level
                 logger.addFilter(self._hear)
-            self._hooks = sys.excepthook, sys.unraisablehook  # Cython calls one, then the other
+            # Cython calls excepthook and then unraisablehook when a callback fails
+            self._hooks = sys.excepthook, sys.unraisablehook
             sys.excepthook, sys.unraisablehook = self._ignore_uncaught, self._hear_unraisable
 
     def _leave(self) -> None:
@@ -106,7 +109,7 @@ class _Ears:
             sys.excepthook, sys.unraisablehook = self._hooks
 
     def _hear(self, record: logging.LogRecord) -> bool:
-        """Note a message, and let through what would have been logged without us."""
+        """Collect a message; return True if it would have been logged without us."""
         text = record.getMessage()
         is_error = record.levelno >= logging.ERROR or "signalled an error" in text
         if self._heard is not None and (is_error or record.levelno == logging.WARNING):
@@ -127,25 +130,25 @@ class _Ears:
         self._heard.append(Complaint(error.object.decode(errors="backslashreplace"), True))
 
 
-_EARS = _Ears()
+_COLLECTOR = _MessageCollector()
 
 
 @contextmanager
 def gdal_complaints() -> Iterator[list[Complaint]]:
-    """Collect what GDAL says in this thread during a block."""
-    with _EARS.listen() as heard:
+    """Collect GDAL's messages in this thread during a block."""
+    with _COLLECTOR.listen() as heard:
         yield heard
 
 
 @contextmanager
 def whole_read(message: str, advice: str) -> Iterator[None]:
-    """Raise RasterError if GDAL fails during a block, or says that pixels are not there.
+    """Raise RasterError if GDAL fails during a block, or reports missing pixels.
 
     Args:
-        message: says what cannot be read, without full stop; the reason follows it.
-        advice: the end of the line.
+        message: start of the error, without full stop; the reason follows.
+        advice: end of the error.
     """
-    with _EARS.listen() as heard:
+    with _COLLECTOR.listen() as heard:
         try:
             yield
         except Exception as error:
@@ -166,5 +169,5 @@ def _unread(message: str, said: str, advice: str) -> str:
 
 
 def plain_words(text: str) -> str:
-    """Return what GDAL says without its own advice, as a part of a line of ours."""
+    """Return a message of GDAL in one line, without its error code and advice."""
     return one_line(_AROUND.sub("", text))

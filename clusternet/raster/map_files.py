@@ -1,4 +1,4 @@
-"""Maps as files that are ours: their tag, and the files beside them that speak of them."""
+"""Maps as files: the tag that shows that they are ours, and their sidecar files and styles."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 def map_kind(tag: str) -> Kind:
-    """Return the kind of maps of clusters, classes, labels, confidence or features.
+    """Return the kind of maps with this tag: clusters, classes, labels, confidence or features.
 
-    Without a tag it is the kind of maps that are never replaced.
+    An empty tag gives a kind whose files are never replaced.
     """
 
     def is_one(path: Path) -> bool:
@@ -38,7 +38,7 @@ def map_kind(tag: str) -> Kind:
 def check_new_map(
     path: Path, tag: str, *, overwrite: bool, hint: str = "--overwrite replaces it"
 ) -> None:
-    """Refuse a map that exists, or whose side files of ours do, before any work is done.
+    """Refuse a map that exists, or whose sidecar files of ours exist, before any work is done.
 
     Raises:
         OutputError: if one exists and ``overwrite`` is false, or is not ours.
@@ -50,8 +50,8 @@ def check_new_map(
 
 
 def _side_files(path: Path, kind: Kind) -> list[tuple[Path, bool]]:
-    """Return the file of names and the style of a map, and whether what is there is ours."""
-    # a map that is ours had them from us, signed or not
+    """Return the sidecar file and the style of a map, and for each whether we wrote it."""
+    # earlier versions wrote both without a signature, beside maps that have our tag
     unsigned = kind.owns(path)
     names, style = side_file_path(path), style_path(path)
     return [
@@ -70,11 +70,11 @@ def map_side_files(
     *,
     overwrite: bool,
 ) -> Iterator[None]:
-    """Write what lies beside a map; it appears just before the map does.
+    """Write the sidecar file and style of a map; they appear just before the map does.
 
-    Category names go to GDAL's side file, since GeoTIFF has no place for them, and so does a
-    ``reference`` (see `clusternet.raster.side_reference`) that it would lose. Our side file of a
-    map that is replaced would speak of the old one, so it goes in any case.
+    GDAL's sidecar file holds the category names, for which GeoTIFF has no tag, and a ``reference``
+    that GeoTIFF would lose (see `clusternet.raster.side_reference`). If a map is replaced, our
+    sidecar file of the old map is always removed.
     """
     (names_path, names_ours), (style_file, style_ours) = _side_files(path, kind)
     _warn_of_overviews(path)
@@ -92,11 +92,11 @@ def map_side_files(
                 style_file, is_ours=style_ours, overwrite=overwrite,
                 lacks="QGIS shows the new map as it says",
             )  # fmt: skip
-            if (part := stack.enter_context(new)) is not None:
-                write_raster_style(part, path, _style_entries(colours, names))
-        with readable_os_errors(path):  # not those of the map under these files' names
+            if (hidden_path := stack.enter_context(new)) is not None:
+                write_raster_style(hidden_path, path, _style_entries(colours, names))
+        with readable_os_errors(path):  # so that errors of the map name the map
             yield
-        if side_file is not None:  # last: while the map is written GDAL may take it for its own
+        if side_file is not None:  # last, because GDAL may change it while the map is open
             write_side_file(side_file, path, names, reference)
     if names is None and not reference and names_ours:
         names_path.unlink(missing_ok=True)
@@ -112,7 +112,7 @@ def _warn_of_overviews(path: Path) -> None:
 
 
 def _style_entries(colours: UInt8Array, names: Sequence[str] | None) -> Iterator[Entry]:
-    """Yield the values that have a name, or where there are no names those with a colour."""
+    """Yield the values that have a name; if there are no names, those with a colour."""
     for value, (red, green, blue) in enumerate(colours.tolist()):
         if names is None and red + green + blue:
             yield value, str(value), (red, green, blue)

@@ -1,4 +1,4 @@
-"""Arrays as rasters, so that whatever reads a file reads them too."""
+"""Open arrays as rasters, so that the same code reads arrays and files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clusternet.types import AnyArray, BoolArray
 def open_array(pixels: AnyArray, nodata: NodataChoice | Number | None = None) -> Iterator[Raster]:
     """Open an array (rows, cols, bands) or (rows, cols) as a raster without georeference.
 
-    A masked array is read as a raster whose bands have masks of their own.
+    The mask of a masked array becomes the mask of the raster.
 
     Raises:
         RasterError: if the array has no such shape.

@@ -1,4 +1,4 @@
-"""Virtual rasters beside the files that they are made of: each pixel is to be read once."""
+"""Virtual rasters in one folder with their source files: each pixel should be read once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from clusternet.files.virtual import read_sources
 
 @dataclass
 class _Use:
-    """What a virtual raster shows of one of its files."""
+    """The rectangle of a source file that a virtual raster shows."""
 
     size: tuple[float, float] = (0, 0)
-    """(width, height) of the file; zeros where the virtual raster does not say."""
+    """(width, height) of the source file; zeros if the virtual raster does not state it."""
     left: float = float("inf")
     top: float = float("inf")
     right: float = 0
@@ -25,7 +25,7 @@ class _Use:
     is_whole: bool = False
 
     def add(self, source: ElementTree.Element) -> None:
-        """Add the rectangle of a source."""
+        """Extend the rectangle by that of a source element."""
         rectangle, properties = source.find("SrcRect"), source.find("SourceProperties")
         if rectangle is None or properties is None:
             self.is_whole = True
@@ -40,7 +40,7 @@ class _Use:
 
     @property
     def shows_all(self) -> bool:
-        """True if no row or column of the file is missing."""
+        """True if no row or column of the source file is missing."""
         width, height = self.size
         inside = self.left < 1 and self.top < 1
         return self.is_whole or (inside and self.right > width - 1 and self.bottom > height - 1)
@@ -50,58 +50,60 @@ class _Use:
 class _Virtual:
     path: Path
     uses: dict[str, _Use] = field(default_factory=lambda: defaultdict(_Use))
-    """By the real path of the file."""
+    """Rectangle of each source file, by its real path."""
 
 
 def repeated_pixels(paths: Sequence[Path]) -> Iterator[tuple[list[Path], str]]:
-    """Yield files to leave out, so that no pixel is read twice, and why.
+    """Yield (files to leave out, reason), so that no pixel is read twice.
 
-    Where a ``.vrt`` shows all of its files, they are left out: it says how they belong together.
-    Where it shows only a part of one it is left out itself.
+    If a ``.vrt`` shows all of its source files, these are left out, because the ``.vrt`` states how
+    they belong together. If it shows only a rectangle of one, the ``.vrt`` itself is left out.
     """
-    by_place = {os.path.realpath(path): path for path in paths}
-    virtual = [found for path in paths if (found := _read_virtual(path)) is not None]
-    known = {os.path.realpath(found.path): found for found in virtual}
-    gone: set[str] = set()
-    for found in virtual:
-        place = os.path.realpath(found.path)
-        files = _files(found, known)
-        there = {p for p in files if p in by_place and p != place} - gone
-        if place in gone or not there:
+    by_real_path = {os.path.realpath(path): path for path in paths}
+    virtual = [raster for path in paths if (raster := _read_virtual(path)) is not None]
+    known = {os.path.realpath(raster.path): raster for raster in virtual}
+    left_out: set[str] = set()
+    for raster in virtual:
+        real_path = os.path.realpath(raster.path)
+        files = _files(raster, known)
+        sources = {p for p in files if p in by_real_path and p != real_path} - left_out
+        if real_path in left_out or not sources:
             continue
-        parts = sorted(p for p in there if not files[p])
-        if parts:
-            gone.add(place)
-            yield [found.path], f"it shows a part of {by_place[parts[0]].name}, which is read whole"
+        cut = sorted(p for p in sources if not files[p])
+        if cut:
+            left_out.add(real_path)
+            name = by_real_path[cut[0]].name
+            yield [raster.path], f"it shows a part of {name}, which is read whole"
         else:
-            gone |= there
-            yield sorted(by_place[p] for p in there), f"{found.path.name} is made of them"
+            left_out |= sources
+            yield sorted(by_real_path[p] for p in sources), f"{raster.path.name} is made of them"
 
 
 def _files(virtual: _Virtual, known: Mapping[str, _Virtual]) -> dict[str, bool]:
-    """Return the files that a virtual raster is made of, and those that they are made of.
+    """Return the source files of a virtual raster, and the sources of virtual ones among them.
 
-    True means that all of a file is shown.
+    Returns:
+        real path of each file -> True if all of it is shown.
     """
-    found: dict[str, bool] = {}
-    ends = [(place, use.shows_all) for place, use in virtual.uses.items()]
-    while ends:
-        place, whole = ends.pop()
-        if place in found:
+    sources: dict[str, bool] = {}
+    left = [(path, use.shows_all) for path, use in virtual.uses.items()]
+    while left:
+        path, whole = left.pop()
+        if path in sources:
             continue
-        found[place] = whole
-        if place in known:
-            uses = known[place].uses.items()
-            ends += [(inner, whole and use.shows_all) for inner, use in uses]
-    return found
+        sources[path] = whole
+        if path in known:
+            uses = known[path].uses.items()
+            left += [(inner, whole and use.shows_all) for inner, use in uses]
+    return sources
 
 
 def _read_virtual(path: Path) -> _Virtual | None:
-    """Read which files a .vrt is made of; None for other files, and for what cannot be read."""
+    """Read the sources of a .vrt; None for other files, and for files that cannot be read."""
     sources = read_sources(path)
     if sources is None:
         return None
-    found = _Virtual(path)
-    for element, place in sources:
-        found.uses[str(place)].add(element)
-    return found
+    virtual = _Virtual(path)
+    for element, source in sources:
+        virtual.uses[str(source)].add(element)
+    return virtual

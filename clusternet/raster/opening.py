@@ -1,4 +1,4 @@
-"""Open files as rasters."""
+"""Open files as rasters: the checks that every file passes before its pixels are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import rasterio
-from rasterio._err import CPLE_BaseError  # what a property raises; rasterio.errors lacks it
+from rasterio._err import CPLE_BaseError  # raised by properties, but not in rasterio.errors
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
@@ -32,32 +32,32 @@ from clusternet.raster.reading import Raster
 
 logger = logging.getLogger(__name__)
 
-_BMP_WITH_COMPRESSION = 40  # bytes of a header that says how pixels are compressed
-_BMP_RUN_LENGTHS = (1, 2)  # of 8 bits, of 4
+_BMP_WITH_COMPRESSION = 40  # bytes: shorter headers have no field for the compression
+_BMP_RUN_LENGTHS = (1, 2)  # BI_RLE8 and BI_RLE4
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ANOTHER_FORMAT = "not recognized as being in a supported file format"
 
 
 class _Reader(DatasetReader):  # type: ignore[misc]
-    """A dataset whose colours do not bring up what GDAL complained of before.
+    """A dataset whose colour interpretations can be read after a harmless error of GDAL.
 
-    A complaint about a part that nobody needs, such as a CRS that PROJ does not know, stays
-    behind when GDAL goes on. rasterio takes the number of a band's colour for that of an error,
-    and raises the complaint there; a second try is answered.
+    GDAL keeps the last error, also a harmless one, such as a CRS that PROJ does not know. rasterio
+    then takes the number of a band's colour interpretation for an error number, and raises the old
+    error. That clears it, so a second read succeeds.
     """
 
-    @cached_property  # of many bands each is asked for
+    @cached_property  # rasterio asks GDAL for all bands at each use
     def colorinterp(self) -> tuple[ColorInterp, ...]:
-        """The colour of each band."""
+        """The colour interpretation of each band."""
         try:
-            found = super().colorinterp
+            colours = super().colorinterp
         except CPLE_BaseError:
-            found = super().colorinterp
-        return tuple(found)
+            colours = super().colorinterp
+        return tuple(colours)
 
 
 def _quiet_hdf5(path: Path) -> AbstractContextManager[None]:
-    """Hold back what the library of HDF5 writes to stderr, whatever its callers do with errors."""
+    """Silence the HDF5 library, which prints errors to stderr even if GDAL handles them."""
     with suppress(OSError), path.open("rb") as stream:
         if stream.read(len(_HDF5)) == _HDF5:
             return quiet_stderr()
@@ -66,7 +66,7 @@ def _quiet_hdf5(path: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def open_dataset(path: Path) -> Iterator[DatasetReader]:
-    """Open a file with rasterio, for what `Raster` does not tell.
+    """Open a file with rasterio, for metadata that `Raster` does not have.
 
     Raises:
         RasterError: if it is missing or unreadable, or cannot hold what its header claims.
@@ -85,7 +85,7 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
             _check_bmp(dataset, path)
             if dataset.driver == "VRT":
                 check_nesting(path)
-            _warn_of_lost_place(path, dataset, heard)
+            _warn_of_lost_georeference(path, dataset, heard)
             yield dataset
 
 
@@ -106,10 +106,10 @@ def open_raster(
 
     Args:
         path: the file.
-        nodata: value that marks pixels without data, instead of what the file says; a
-            `clusternet.nodata.NodataChoice` says more.
-        codes: True for maps and labels, whose values are read as they stand; an image with a
-            colour table is otherwise read as the red, green and blue that it shows.
+        nodata: value that marks pixels without data, instead of the file's own; or a
+            `clusternet.nodata.NodataChoice`, which also has a rule.
+        codes: True for maps and labels, whose values are read unchanged. Otherwise an image with
+            a colour table is read as red, green and blue.
 
     Raises:
         RasterError: if it is missing, unreadable or of a type that is not supported, or holds
@@ -121,7 +121,7 @@ def open_raster(
 
 
 def _check_bmp(dataset: DatasetReader, path: Path) -> None:
-    """Refuse a BMP that may leave pixels out: GDAL gives what lies in memory for them."""
+    """Refuse a BMP that may leave out pixels: for those GDAL returns uninitialised memory."""
     if dataset.driver != "BMP":
         return
     with path.open("rb") as stream:
@@ -135,7 +135,7 @@ def _check_bmp(dataset: DatasetReader, path: Path) -> None:
 
 
 def _why_not(path: Path, error: Exception) -> str:
-    """Say why a file was not opened, in GDAL's words where they say more than that."""
+    """Return the message for a file that cannot be opened, with GDAL's reason if it helps."""
     if not Path(path).exists():
         return f"{path}: no such file."
     if not os.access(path, os.R_OK):
@@ -148,7 +148,7 @@ def _why_not(path: Path, error: Exception) -> str:
     return f"{path}: cannot be read as a raster ({plain_words(said)})."
 
 
-def _warn_of_lost_place(path: Path, dataset: DatasetReader, heard: list[Complaint]) -> None:
+def _warn_of_lost_georeference(path: Path, dataset: DatasetReader, heard: list[Complaint]) -> None:
     said = next((c.text for c in heard if c.text.startswith("PROJ")), None)
     if dataset.driver != "PNM" and not has_extent(dataset.transform):
         _warn(
@@ -165,5 +165,5 @@ def _warn_of_lost_place(path: Path, dataset: DatasetReader, heard: list[Complain
 
 @lru_cache
 def _warn(message: str) -> None:
-    """Warn once, since a raster is opened many times."""
+    """Warn once for each message, because a raster is opened many times."""
     logger.warning(message)

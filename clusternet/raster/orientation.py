@@ -1,7 +1,7 @@
-"""Rasters that say they lie on their side: cameras note how they were held (EXIF).
+"""The EXIF orientation of images: cameras store pixels unrotated, with a tag for the rotation.
 
-GDAL, and so QGIS and everything here, shows the pixels as they are stored. Programs that labels
-are drawn in often turn the picture upright first, and then labels and image lie apart.
+GDAL ignores the tag, and so do QGIS and this package. But many annotation programs rotate the
+picture before labels are drawn. Then labels and image do not match.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 logger = logging.getLogger(__name__)
 
-_TAG = 274
+_TAG = 274  # Orientation, in the first directory of TIFF and EXIF
 _UPRIGHT = 1
 _ORIENTATIONS = range(1, 9)
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -25,13 +25,13 @@ _said: set[Path] = set()
 
 
 def warn_of_orientation(paths: Iterable[Path]) -> None:
-    """Warn of files whose stored pixels do not lie upright, once for each file.
+    """Warn of files with an EXIF orientation other than upright, once for each file.
 
     Args:
-        paths: any files; those that are not JPEG, PNG or TIFF are passed over.
+        paths: any files; only JPEG, PNG and TIFF are checked.
     """
     fresh = [path for path in dict.fromkeys(paths) if path.resolve() not in _said]
-    turned = {path: found for path in fresh if (found := read_orientation(path)) != _UPRIGHT}
+    turned = {path: value for path in fresh if (value := read_orientation(path)) != _UPRIGHT}
     _said.update(path.resolve() for path in turned)
     if not turned:
         return
@@ -46,20 +46,20 @@ def warn_of_orientation(paths: Iterable[Path]) -> None:
 
 def read_orientation(path: Path) -> int:
     """Return the EXIF orientation of a file, 1 to 8; 1 (upright) where it states none."""
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # opening a pipe would block
         return _UPRIGHT
     try:
         with path.open("rb") as stream:
             start = _find_directory(stream)
-            found = _UPRIGHT if start is None else _read_tag(stream, start)
-    # cut off, or places that no file has: reading the pixels will say so
+            value = _UPRIGHT if start is None else _read_tag(stream, start)
+    # a truncated file, or offsets beyond its end: reading the pixels will report it
     except (OSError, struct.error, ValueError, OverflowError):
         return _UPRIGHT
-    return found if found in _ORIENTATIONS else _UPRIGHT
+    return value if value in _ORIENTATIONS else _UPRIGHT
 
 
 def _find_directory(stream: BinaryIO) -> int | None:
-    """Return where the TIFF header lies that EXIF is, too; None if there is none."""
+    """Return the offset of the TIFF header, which EXIF also consists of; None if there is none."""
     head = stream.read(8)
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return 0
@@ -77,7 +77,7 @@ def _find_in_png(stream: BinaryIO) -> int | None:
             return stream.tell()
         if name == b"IEND":
             return None
-        stream.seek(length + 4, 1)  # a check sum follows
+        stream.seek(length + 4, 1)  # the content of the chunk, and 4 bytes of checksum
 
 
 def _find_in_jpeg(stream: BinaryIO) -> int | None:
@@ -86,10 +86,10 @@ def _find_in_jpeg(stream: BinaryIO) -> int | None:
         marker, length = struct.unpack(">HH", stream.read(4))
         if marker >> 8 != 0xFF or marker == 0xFFDA:  # not a segment, or pixels follow
             return None
-        place = stream.tell()
+        content = stream.tell()
         if marker == 0xFFE1 and stream.read(6) == b"Exif\0\0":
-            return place + 6
-        stream.seek(place + length - 2)
+            return content + 6
+        stream.seek(content + length - 2)  # the length counts its own two bytes
 
 
 def _read_tag(stream: BinaryIO, start: int) -> int:
@@ -98,8 +98,8 @@ def _read_tag(stream: BinaryIO, start: int) -> int:
     head = stream.read(16)
     order = "<" if head[:2] == b"II" else ">"
     is_big = struct.unpack_from(f"{order}H", head, 2)[0] == 43  # BigTIFF
-    place = struct.unpack_from(*(f"{order}Q", head, 8) if is_big else (f"{order}I", head, 4))[0]
-    stream.seek(start + place)
+    directory = struct.unpack_from(*(f"{order}Q", head, 8) if is_big else (f"{order}I", head, 4))[0]
+    stream.seek(start + directory)
     number = f"{order}Q" if is_big else f"{order}H"
     count = struct.unpack(number, stream.read(struct.calcsize(number)))[0]
     size, value_at = (20, 12) if is_big else (12, 8)

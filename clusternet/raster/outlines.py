@@ -1,4 +1,4 @@
-"""From class maps to polygons, window by window."""
+"""Turn class maps into polygons, window by window."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Polygons:
     """(polygons,) hectares; None unless the CRS is projected."""
 
     def split(self, size: int) -> Iterator[Polygons]:
-        """Yield parts of so many polygons at most; an empty one if there is none."""
+        """Yield groups of at most ``size`` polygons; one empty group if there are none."""
         for first in range(0, max(len(self.classes), 1), size):
-            place = slice(first, first + size)
-            hectares = None if self.area_ha is None else self.area_ha[place]
-            yield Polygons(self.geometries[place], self.classes[place], hectares)
+            group = slice(first, first + size)
+            hectares = None if self.area_ha is None else self.area_ha[group]
+            yield Polygons(self.geometries[group], self.classes[group], hectares)
 
 
 def polygonise(
@@ -53,13 +53,13 @@ def polygonise(
 ) -> Iterator[Polygons]:
     """Turn the patches of equal class of a map into polygons.
 
-    Maps above 100 million pixels are cut into windows, and polygons with them.
+    Maps above 100 million pixels are read in windows, and polygons end at their borders.
 
     Args:
         path: a class map; nodata gives no polygon.
-        sieve: patches of fewer pixels first take the class of their largest neighbour.
+        sieve: areas of fewer pixels first take the class of their largest neighbour.
         min_area: polygons of fewer pixels are left out.
-        simplify: tolerance in pixels; borders between polygons stay common.
+        simplify: tolerance in pixels; neighbouring polygons keep a common border.
     """
     with open_raster(path, codes=True) as raster:
         rows, cols = raster.profile.shape
@@ -91,27 +91,28 @@ def _polygonise_window(
 def _outline(
     values: AnyArray, valid: BoolArray, sieve: int, min_area: int, simplify: float, whole: bool
 ) -> tuple[AnyArray, IntArray]:
-    """Return polygons (polygons,) in columns and rows, and the class of each (polygons,)."""
+    """Return polygons (polygons,) in (col, row) coordinates, and the class of each (polygons,)."""
     if sieve > 1:
         values = sieve_array(values, sieve, mask=valid, connectivity=4)
-    found = list(outlines(values, mask=valid, connectivity=4))
-    geometries = np.array([to_geometry(outline) for outline, _ in found], object)
-    classes = np.array([value for _, value in found], np.int32)
+    outlined = list(outlines(values, mask=valid, connectivity=4))
+    geometries = np.array([to_geometry(outline) for outline, _ in outlined], object)
+    classes = np.array([value for _, value in outlined], np.int32)
     large = np.asarray(shapely.area(geometries)) >= min_area
     if simplify > 0 and len(geometries):
-        # Before small ones go, so that their neighbours' borders are simplified all the same;
-        # at the cut of a window borders stay as they are, to fit the next window's.
+        # coverage_simplify simplifies only borders that two polygons share. So it comes before
+        # small polygons are left out, next to which borders would no longer be shared. Borders of
+        # a window stay unchanged, so that they fit those of the next window.
         geometries = shapely.coverage_simplify(geometries, simplify, simplify_boundary=whole)
     return shapely.make_valid(geometries[large]), classes[large]
 
 
 def _to_coordinates(geometries: AnyArray, grid: RasterProfile, window: Window) -> AnyArray:
     """Move geometries from (col, row) of a window to the coordinates of the raster."""
-    place = grid.window_transform(window)
+    transform = grid.window_transform(window)
     if not grid.is_georeferenced:
-        # GIS programs draw a raster without georeference downwards from y = 0
-        place = Affine.scale(1, -1) @ place
-    matrix = np.array([[place.a, place.b], [place.d, place.e]])
-    shift = np.array([place.c, place.f])
+        # GIS programs show a raster without georeference with y = -row, below y = 0
+        transform = Affine.scale(1, -1) @ transform
+    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
+    shift = np.array([transform.c, transform.f])
     moved: AnyArray = shapely.transform(geometries, lambda xy: xy @ matrix.T + shift)
     return moved

@@ -1,4 +1,4 @@
-"""Files that hold more than one image: pages, and data sets below the one that opens."""
+"""Files that hold more than one image: pages, animation frames and GDAL's subdatasets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from clusternet.raster.profile import RasterProfile
 logger = logging.getLogger(__name__)
 
 _ANIMATIONS: dict[str, Any] = {"PNG": PngImageFile, "WEBP": WebPImageFile}
-"""What reads the frames of a file, by GDAL's driver. (Frames of a GIF are bands for GDAL.)"""
-_MOST_OPENED = 8  # pages that are looked at to tell bands from thumbnails
+"""Pillow's reader of each format with frames, by GDAL's driver. (GDAL reads the frames of a GIF as
+bands.)"""
+_MOST_OPENED = 8  # pages that are opened to tell bands from thumbnails
 
 
 def check_pages(dataset: DatasetReader, path: Path) -> None:
-    """Raise RasterError if a file has no pixels of its own, or pages that look like its bands.
+    """Raise RasterError if a file has only subdatasets, or pages that look like bands of one image.
 
     The message names the command that makes one raster of them.
     """
@@ -45,15 +46,13 @@ def check_pages(dataset: DatasetReader, path: Path) -> None:
 
 
 def count_other_images(dataset: DatasetReader) -> int:
-    """Return how many images of a file are not read with the first one: pages, or frames."""
+    """Return the number of pages or frames of a file that are not read."""
     return max(0, len(dataset.subdatasets) - 1, _count_frames(dataset) - 1)
 
 
 def _count_frames(dataset: DatasetReader) -> int:
-    """Return how many frames an animation has, 0 for other files; GDAL shows the first one alone.
-
-    Pillow's classes are called by name: its ``open`` would warn of a large image.
-    """
+    """Return the number of frames of an animation, of which GDAL reads the first; else 0."""
+    # Pillow's classes are called directly, because Image.open warns of large images.
     reader = _ANIMATIONS.get(dataset.driver)
     if reader is None:
         return 0
@@ -63,17 +62,17 @@ def _count_frames(dataset: DatasetReader) -> int:
     except Exception as error:
         if not (is_foreign(error) or isinstance(error, (SyntaxError, ValueError, EOFError))):
             raise
-        return 0  # Pillow cannot read it; GDAL says whether it is damaged
+        return 0  # Pillow cannot read it; if it is damaged, GDAL will report it
 
 
 def warn_of_other_images(profiles: Iterable[RasterProfile]) -> None:
-    """Name the rasters that hold images beside the one that is read."""
-    found = [profile for profile in profiles if profile.num_other_images]
-    if found:
+    """Warn of rasters with further images that are not read."""
+    several = [profile for profile in profiles if profile.num_other_images]
+    if several:
         logger.warning(
             "%s%s holds %d more image(s), such as thumbnails or frames, which are not read",
-            found[0].path, f" (and {len(found) - 1} more file(s))" if len(found) > 1 else "",
-            found[0].num_other_images,
+            several[0].path, f" (and {len(several) - 1} more file(s))" if several[1:] else "",
+            several[0].num_other_images,
         )  # fmt: skip
 
 
@@ -107,10 +106,10 @@ def _of_pages(dataset: DatasetReader, path: Path, inside: Sequence[str]) -> str:
 
 
 def _stack_commands(target: Path, path: Path, pages: int) -> tuple[str, str]:
-    """Return the command that makes one raster of pages, written out and as short as can be."""
-    place = os.path.realpath(path)  # what a .vrt says of a page is not relative to itself
-    names = [f"GTIFF_DIR:{number}:{place}" for number in range(1, pages + 1)]
-    every = f"GTIFF_DIR:{{1..{pages}}}:{shlex.quote(place)}"
+    """Return the command that stacks pages to one raster: written out, and in its shortest form."""
+    real_path = os.path.realpath(path)  # a .vrt cannot name a page relative to itself
+    names = [f"GTIFF_DIR:{number}:{real_path}" for number in range(1, pages + 1)]
+    every = f"GTIFF_DIR:{{1..{pages}}}:{shlex.quote(real_path)}"
     short = f"gdalbuildvrt -separate {shlex.quote(str(target))} {every}"
     return _command("gdalbuildvrt", "-separate", target, *names), _command("bash", "-c", short)
 

@@ -1,4 +1,4 @@
-"""Colour tables: images whose pixels are numbers of colours."""
+"""Palette images, whose pixels are numbers in a colour table."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ class Palette:
     """The colour table of an image."""
 
     table: UInt8Array
-    """(entries, 4): red, green, blue and alpha of the numbers from 0."""
+    """(entries, 4): red, green, blue and alpha of each number from 0 on."""
     nodata: Number | None
-    """A number that stands for no data, whether the table has it or not."""
+    """The nodata value, which need not be in the table; None for none."""
 
     @property
     def hides_pixels(self) -> bool:
-        """True if some number shows nothing."""
+        """True if some number is nodata or transparent."""
         return self.nodata is not None or not self.table[:, 3].all()
 
     def colours(self, numbers: AnyArray) -> tuple[UInt8Array, BoolArray, BoolArray]:
-        """Look the colours of pixels up.
+        """Look up the colours of pixels.
 
         Args:
             numbers: (rows, cols) of any type.
 
         Returns:
-            colours (3, rows, cols), then visible and known (rows, cols): False where a pixel
-            shows nothing, and where its number has no colour.
+            colours (3, rows, cols); visible (rows, cols), False where a pixel is nodata or
+            transparent; known (rows, cols), False where its number is not in the table.
         """
         last = len(self.table) - 1
-        # written so that NaN is no entry
+        # both comparisons are False for NaN, which thus is not known
         known = (numbers >= 0) & (numbers <= last)
-        places = np.where(known, numbers, 0).astype(np.intp)
+        entries = np.where(known, numbers, 0).astype(np.intp)
         if numbers.dtype.kind == "f":
-            known &= places == numbers
-        rgba = self.table[places]
+            known &= entries == numbers
+        rgba = self.table[entries]
         visible = rgba[..., 3] > 0
         if self.nodata is not None:
             visible &= numbers != np.asarray(self.nodata).astype(numbers.dtype)
@@ -57,9 +57,9 @@ class Palette:
 
 
 def colour_table(dataset: DatasetReader, band: int) -> dict[int, Colour]:
-    """Return the colour of each number of a band; empty where it has no table.
+    """Return the colour table of a band, number -> colour; empty if it has none.
 
-    A file may call a band a palette and bring no table: then its numbers are measurements.
+    Some files call a band a palette but have no table. Then its pixels are measurements.
     """
     if dataset.colorinterp[band - 1] != ColorInterp.palette:
         return {}
@@ -72,17 +72,17 @@ def colour_table(dataset: DatasetReader, band: int) -> dict[int, Colour]:
 def read_palette(
     dataset: DatasetReader, bands: Sequence[int], nodata: Number | None
 ) -> Palette | None:
-    """Return the colour table of a palette image, None for measurements.
+    """Return the colour table of a palette image, None for other images.
 
     Args:
-        dataset: open.
-        bands: numbers of its bands but alpha, from 1.
-        nodata: the number that the file declares to be nodata.
+        dataset: an open dataset.
+        bands: numbers of its bands without alpha, from 1.
+        nodata: the nodata value that the file states.
 
     Raises:
-        RasterError: if a table stands in one of several bands, or holds what is no colour.
+        RasterError: if one of several bands has a table, or a colour is not from 0 to 255.
     """
-    path = Path(dataset.name)  # without what `plain_path` put before it
+    path = Path(dataset.name)  # drops the prefix that `plain_path` adds
     tables = {band: table for band in bands if (table := colour_table(dataset, band))}
     if not tables:
         return None

@@ -1,4 +1,4 @@
-"""Bring shapes onto a raster, whatever CRS either is in and wherever its longitudes begin."""
+"""Reproject shapes to the CRS of a raster, also across the antimeridian."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ from clusternet.types import AnyArray, BoolArray
 
 logger = logging.getLogger(__name__)
 
-_LATTICE = 21  # points a side that tell where a raster lies
+_LATTICE = 21  # points along each side of the lattice that describes the extent of a raster
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What shapes are brought onto."""
+class RasterExtent:
+    """The CRS and extent of a raster, to which shapes are reprojected."""
 
     name: str
-    """Of the raster."""
+    """Name of the raster."""
     crs: str | None
-    """As WKT."""
+    """CRS as WKT."""
     bounds: Bounds
-    """In units of the CRS."""
-    has_place: bool = True
+    """Left, bottom, right, top in units of the CRS."""
+    is_georeferenced: bool = True
     """False for an image in pixel coordinates."""
     control: str = ""
-    """What places the raster if no transform does."""
+    """What georeferences the raster if it has no transform, such as extent control points."""
     warp_command: str = ""
-    """What gives it a transform then."""
+    """The command that makes a raster with a transform then."""
 
     @classmethod
-    def of(cls, profile: RasterProfile) -> Ground:
-        """Take it from a raster."""
+    def of(cls, profile: RasterProfile) -> RasterExtent:
+        """Return the extent of a raster."""
         control = "" if profile.control is None else str(profile.control)
         return cls(
             str(profile.path),
@@ -67,7 +67,7 @@ class Ground:
 
 
 def box_around(transform: Affine, shape: tuple[int, int]) -> Bounds:
-    """Return the box around a raster: left, bottom, right, top."""
+    """Return the bounding box of a raster: left, bottom, right, top."""
     rows, cols = shape
     xs, ys = zip(
         *(transform @ corner for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows))),
@@ -76,48 +76,50 @@ def box_around(transform: Affine, shape: tuple[int, int]) -> Bounds:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def shapes_onto(shapes: Shapes, ground: Ground, *, copies: bool = True) -> Shapes:
+def shapes_onto(shapes: Shapes, extent: RasterExtent, *, copies: bool = True) -> Shapes:
     """Return shapes in the CRS of a raster.
 
-    Coordinates are taken as they stand where neither side has a CRS, or one has none and the other
-    a local one. GeoJSON has no way to say that it has none: without a raster that lies on Earth,
-    one that states no CRS is taken to be drawn in the raster's own coordinates.
+    Coordinates stay unchanged if neither side has a CRS, or one has none and the other a local
+    one. A GeoJSON file without a CRS is in longitude and latitude by its standard. But if the
+    raster is not on Earth, it is taken to be drawn in the coordinates of the raster.
 
     Args:
-        shapes: from a file.
-        ground: what they are brought onto.
-        copies: show a shape twice that meets the raster twice, going around the Earth.
+        shapes: shapes of a file.
+        extent: the CRS and extent of the raster.
+        copies: return a shape twice if it meets the raster twice, as on a raster around the Earth.
 
     Raises:
-        GridMismatchError: if coordinates of the one mean nothing in the other.
+        GridMismatchError: if the coordinates of the two cannot be compared.
     """
     with converted(LabelError, f"{shapes.path}: its CRS cannot be used"):
         own = None if shapes.crs is None else stated(CRS.from_wkt(shapes.crs))
-    target = None if ground.crs is None else stated(CRS.from_wkt(ground.crs))
+    target = None if extent.crs is None else stated(CRS.from_wkt(extent.crs))
     if own is not None and not is_on_earth(target) and _states_no_crs(shapes.path):
         logger.info("%s: states no CRS, and neither does %s; it is taken to be drawn in its "
-                    "coordinates.", shapes.path, ground.name)  # fmt: skip
+                    "coordinates.", shapes.path, extent.name)  # fmt: skip
         own = None
-    if ground.control and is_on_earth(own):
-        refuse_control(ground.name, ground.control, ground.warp_command)
-    check_comparable(Side(str(shapes.path), own), Side(ground.name, target, ground.has_place))
+    if extent.control and is_on_earth(own):
+        refuse_control(extent.name, extent.control, extent.warp_command)
+    check_comparable(
+        Side(str(shapes.path), own), Side(extent.name, target, extent.is_georeferenced)
+    )
     if own is None or target is None or not is_on_earth(target):
-        return replace(shapes, crs=ground.crs)
-    far = _far_away(shapes, own, target, ground.bounds)
+        return replace(shapes, crs=extent.crs)
+    far = _far_away(shapes, own, target, extent.bounds)
     if far.any():
         geometries = shapes.geometries.copy()
         geometries[far] = shapely.Point()
         shapes = replace(shapes, geometries=geometries)
-    moved = _moved(shapes, own, target, ground.name)
+    moved = _moved(shapes, own, target, extent.name)
     turn = full_turn(target)
     if turn is None:
         return moved
     geometries = _mended(moved.geometries, turn, shapes.geometries, full_turn(own))
-    return _around(replace(moved, geometries=geometries), ground.bounds, turn, copies=copies)
+    return _around(replace(moved, geometries=geometries), extent.bounds, turn, copies=copies)
 
 
 def _states_no_crs(path: Path) -> bool:
-    """Tell whether a file is GeoJSON that does not name its CRS, which then is that of GPS."""
+    """Tell whether a file is a GeoJSON without a CRS, for which GDAL assumes EPSG:4326."""
     if path.suffix.lower() not in GEOJSON_SUFFIXES:
         return False
     try:
@@ -128,20 +130,20 @@ def _states_no_crs(path: Path) -> bool:
 
 
 def _far_away(shapes: Shapes, own: CRS, target: CRS, box: Bounds) -> BoolArray:
-    """Tell which shapes, in degrees, lie far from a raster of a projected CRS.
+    """Tell which shapes with geographic coordinates lie far from a raster with a projected CRS.
 
-    A projection may fold the other side of the Earth onto the place that it is meant for.
+    Outside of its area of use, a projection may map the other side of the Earth to the raster.
     """
     turn = full_turn(own)
     if turn is None or full_turn(target) is not None:
         return np.zeros(len(shapes.geometries), bool)
     xs, ys = np.meshgrid(*(np.linspace(box[i], box[i + 2], _LATTICE) for i in (0, 1)))
-    there = moved_points(np.stack([xs.ravel(), ys.ravel()], axis=1), target, own)
-    there = there[np.isfinite(there).all(axis=1)]
-    if not len(there):
+    lattice = moved_points(np.stack([xs.ravel(), ys.ravel()], axis=1), target, own)
+    lattice = lattice[np.isfinite(lattice).all(axis=1)]
+    if not len(lattice):
         return np.zeros(len(shapes.geometries), bool)
-    there[:, 0] = near_turn(there[:, 0], there[0, 0], turn)
-    low, high = there.min(axis=0), there.max(axis=0)
+    lattice[:, 0] = near_turn(lattice[:, 0], lattice[0, 0], turn)
+    low, high = lattice.min(axis=0), lattice.max(axis=0)
     margin = 0.1 * (high - low).max()
     around_pole = high[0] - low[0] > turn / 2
     left, bottom, right, top = shapely.bounds(shapes.geometries).T
@@ -159,10 +161,9 @@ def _moved(shapes: Shapes, own: CRS, target: CRS, name: str) -> Shapes:
 
 
 def _around(shapes: Shapes, box: Bounds, turn: float, *, copies: bool) -> Shapes:
-    """Add full turns to longitudes, so that shapes lie where the raster counts them.
+    """Add full turns to longitudes, so that shapes are in the range of the raster's longitudes.
 
-    With ``copies`` a shape that meets the raster twice, such as one around the Earth, is there
-    twice.
+    With ``copies``, a shape that meets the raster twice is returned twice.
     """
     geometries = shapes.geometries
     frame, bounds = shapely.box(*box), shapely.bounds(geometries)
@@ -170,9 +171,9 @@ def _around(shapes: Shapes, box: Bounds, turn: float, *, copies: bool) -> Shapes
     turns = turns_between(bounds[:, [0, 2]], np.array([box[0], box[2]]), turn)
     shifts = np.array(sorted({0.0, *turns}, key=abs))
     meets = np.zeros((len(geometries), len(shifts)), bool)
-    for place, shift in enumerate(shifts):
+    for column, shift in enumerate(shifts):
         boxes = shapely.box(*(bounds[finite] + (shift, 0, shift, 0)).T)
-        meets[finite, place] = shapely.intersects(frame, boxes)
+        meets[finite, column] = shapely.intersects(frame, boxes)
     meets[~meets.any(axis=1), 0] = True  # it stays off the raster
     if not copies:
         meets &= meets.cumsum(axis=1) == 1
@@ -190,13 +191,16 @@ def _around(shapes: Shapes, box: Bounds, turn: float, *, copies: bool) -> Shapes
 def _mended(
     geometries: AnyArray, turn: float, before: AnyArray, turn_before: float | None
 ) -> AnyArray:
-    """Return geometries whose longitudes do not jump where they start anew.
+    """Return geometries whose longitudes do not jump at the antimeridian.
+
+    PROJ returns longitudes from -180 to 180, so a small shape across the antimeridian comes out
+    as wide as the Earth.
 
     Args:
-        geometries: in the CRS of the raster.
-        turn: 360 degrees there.
-        before: the same in their own CRS.
-        turn_before: 360 degrees there, None if it is projected and has no such place.
+        geometries: shapes in the CRS of the raster.
+        turn: 360 degrees in units of that CRS.
+        before: the same shapes in their own CRS.
+        turn_before: 360 degrees in units of their CRS; None if it is projected.
     """
     torn = _widths(geometries) > turn / 2
     if turn_before is not None:
@@ -217,8 +221,8 @@ def _widths(geometries: AnyArray) -> AnyArray:
 def drawing_transform(shapes: Shapes, grid: RasterProfile) -> Affine:
     """Return the transform from pixels to the coordinates that shapes are drawn in.
 
-    On a raster without georeference these are pixels; GIS programs let y grow upwards there, so
-    what is drawn in one lies at negative y.
+    On a raster without georeference these are pixels. GIS programs show such a raster with
+    y = -row, so shapes that were drawn in one have negative y.
     """
     if grid.is_georeferenced:
         return grid.transform

@@ -1,7 +1,7 @@
-"""Paths as GDAL takes them for plain files, whatever their characters.
+"""Paths in a form that GDAL takes for plain files, whatever characters they contain.
 
-GDAL and the libraries around it read ``s3:scene.tif``, ``GTIFF_DIR:2:scene.tif`` or
-``/vsizip/...`` as addresses of other things.
+GDAL and the libraries around it take names such as ``s3:scene.tif``, ``GTIFF_DIR:2:scene.tif`` or
+``/vsizip/...`` for network addresses, subdatasets or virtual files.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ def plain_path(path: Path, kind: type[ClusterNetError]) -> str:
         kind: the error to raise.
 
     Raises:
-        ClusterNetError: of ``kind``, if the name is no UTF-8 text, the only one that they take, or
-            it is the name of a pipe or device, which would be waited for.
+        ClusterNetError: of ``kind``, if the name is not UTF-8, which the libraries require, or if
+            it is a pipe or device, where reading would block.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise kind(f"{path}: is no file but a pipe or device; copy what comes from it to a file.")
     try:
-        # the bytes of the name, which another locale shows as other letters
+        # the bytes of the name, because Python may have decoded it with another locale
         text = os.fsencode(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise kind(
             f"{path}: its name is no UTF-8 text, so it cannot be opened; rename it."
         ) from error
     if not path.is_absolute():
-        return f"{os.curdir}{os.sep}{text}"  # as text, since a Path would drop the dot
+        return f"{os.curdir}{os.sep}{text}"  # a Path would drop the "./"
     return f"/.{text}" if text.startswith("/vsi") else text

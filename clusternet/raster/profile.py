@@ -1,4 +1,4 @@
-"""Where a raster lies and what its pixels are: carried from every input to every output."""
+"""The profile of a raster (grid, pixel type, nodata), passed from every input to every output."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class RasterProfile:
     transform: Affine
     """Maps (col, row) to coordinates; the identity where the file has none."""
     nodata: Number | None
-    """The nodata value in force in every band (the user's, else the file's), None where there is
-    none or bands differ."""
+    """The nodata value of all bands (the user's, else the file's); None if there is none or bands
+    differ."""
     has_mask: bool
     """True if the file marks its valid pixels with an alpha band or mask bands."""
     band_nodata: tuple[Number | None, ...] = ()
-    """The nodata value in force in each band, None where a band has none; empty if unknown."""
+    """The nodata value of each band, None where a band has none; empty if unknown."""
     nodata_rule: NodataRule = "any"
-    """In how many bands data must be missing for a pixel to have none."""
+    """Whether a pixel is nodata if ``any`` or if ``all`` of its bands are."""
     bands: BandIdentity = NOTHING_STATED
-    """What the file says of its bands."""
+    """The metadata of its bands."""
     control: Control | None = None
-    """What places the raster beside or instead of the transform, None if nothing does."""
+    """Control points or RPCs beside or instead of the transform, None if there are none."""
     num_other_images: int = 0
     """Pages of the file that are not read, such as thumbnails."""
 
@@ -55,27 +55,27 @@ class RasterProfile:
 
     @property
     def nodata_needs_mask(self) -> bool:
-        """True if one nodata value, read as it usually is, does not say which pixels have data."""
+        """True if a single nodata value cannot mark the valid pixels, so outputs need a mask."""
         usual = default_rule(self.dtype, (self.nodata,) * self.num_bands)
         by_other_rule = self.nodata is not None and self.nodata_rule != usual
         return self.has_uneven_nodata or (by_other_rule and self.num_bands > 1)
 
     @property
     def is_georeferenced(self) -> bool:
-        """True if a transform gives pixels a place on Earth or at least on a plane."""
+        """True if a transform gives pixels coordinates on Earth or on a local plane."""
         if self.control is not None and self.transform == Affine.identity():
             return False
         return self.crs is not None or self.transform != Affine.identity()
 
     @property
     def output_crs(self) -> CRS | None:
-        """The CRS that outputs state; where control points place them, theirs counts."""
+        """The CRS of outputs; None where they have control points, which state their own CRS."""
         by_points = self.control is not None and bool(self.control.points)
         return None if by_points and not self.is_georeferenced else self.crs
 
     @property
     def warp_command(self) -> str:
-        """The command that gives the raster a transform where control points place it."""
+        """The command that warps a raster with control points or RPCs to a transform."""
         if self.control is None:
             return ""
         has_nodata = self.has_mask or self.nodata is not None or self.has_uneven_nodata
@@ -90,7 +90,7 @@ class RasterProfile:
         return abs(self.transform.determinant) * metres**2 / 10_000
 
     def arranged(self, arrangement: Arrangement) -> RasterProfile:
-        """Return the profile of the raster with its bands in another order."""
+        """Return the profile with its bands in the order of an arrangement."""
         order = arrangement.order
         if order is None:
             return self
@@ -103,10 +103,8 @@ class RasterProfile:
 
 
 def read_transform(dataset: DatasetReader) -> Affine:
-    """Return the transform of an open dataset, the identity where it states none that can be used.
-
-    GDAL's reader of PNM (.pgm, .ppm) gives whatever lay in memory where there is no world file.
-    """
+    """Return the transform of an open dataset; the identity if it has none or an unusable one."""
+    # For PNM files (.pgm, .ppm) without a world file, GDAL returns uninitialised memory.
     path = Path(dataset.name)
     if dataset.driver == "PNM" and not any(
         path.with_suffix(suffix).is_file() for suffix in (".wld", ".WLD")
@@ -117,17 +115,17 @@ def read_transform(dataset: DatasetReader) -> Affine:
 
 
 def has_extent(transform: Affine) -> bool:
-    """Tell whether pixels have a size under a transform, so that it can be turned round."""
+    """Tell whether pixels have a size under a transform, so that it can be inverted."""
     return all(map(math.isfinite, transform)) and transform.determinant != 0
 
 
 def make_profile(
     path: Path, shape: Shape, *, epsg: int, origin: tuple[float, float], pixel_size: float
 ) -> RasterProfile:
-    """Return a north-up grid for an 8-bit raster that no file describes yet.
+    """Return the profile of a new north-up 8-bit raster.
 
     Args:
-        path: the file it is for.
+        path: the file that will be written.
         shape: (rows, cols) in pixels.
         epsg: number of the CRS.
         origin: (x, y) of the upper left corner, in units of the CRS.

@@ -1,4 +1,4 @@
-"""Warnings of rasterio silenced, whatever the number of threads that read."""
+"""Silence warnings of rasterio while several threads read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from rasterio.errors import NotGeoreferencedWarning
 
 
 class _Filters:
-    """The filters of ``warnings`` as they were before the first of several users came.
+    """Saves the filters of ``warnings`` for the first of several users, and restores them.
 
-    The filters belong to all threads: were each of them to restore what it found on entering,
-    reading in several threads would leave the filters of one behind in another.
+    All threads share these filters. If each thread restored the filters that it saw on entering,
+    one of them could restore the filters that another had set. So the first thread saves them, and
+    the last thread restores them.
     """
 
     def __init__(self) -> None:
@@ -43,7 +44,7 @@ _FILTERS = _Filters()
 
 @contextmanager
 def quiet_warnings(*categories: type[Warning]) -> Iterator[None]:
-    """Silence warnings until the last thread that asked for silence has left."""
+    """Silence warnings until the last thread that uses this has left its block."""
     _FILTERS.silence(categories)
     try:
         yield
@@ -52,5 +53,5 @@ def quiet_warnings(*categories: type[Warning]) -> Iterator[None]:
 
 
 def quiet_georeferencing() -> AbstractContextManager[None]:
-    """Silence rasterio's warning on files without georeference: they are welcome here."""
+    """Silence rasterio's warning on files without georeference, which are allowed here."""
     return quiet_warnings(NotGeoreferencedWarning)

@@ -25,10 +25,10 @@ _SHOWN = BandIdentity(colours=("red", "green", "blue"))
 
 
 class Raster:
-    """An open raster. A handle belongs to one thread; open another one elsewhere."""
+    """An open raster. Only one thread may use it: GDAL's datasets are not thread-safe."""
 
     num_infinite = 0
-    """Infinite values read so far that no nodata value declares; they count as no data."""
+    """Infinite values read so far that are no nodata value; such pixels are not valid."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Raster:
         self._arrangement = AS_STORED
 
     def _check_dtype(self) -> str:
-        path = Path(self._dataset.name)  # without what `plain_path` put before it
+        path = Path(self._dataset.name)  # drops the prefix that `plain_path` adds
         if not self._indexes:
             raise RasterError(f"{path}: holds an alpha band only, expected at least one band.")
         kinds = {self._dataset.dtypes[i - 1] for i in self._indexes}
@@ -88,7 +88,7 @@ class Raster:
         return read_palette(self._dataset, self._indexes, fitting(declared, dtype))
 
     def arrange(self, arrangement: Arrangement) -> None:
-        """Read the bands in another order or at another scale from now on; the profile stays."""
+        """Read bands in another order or at another scale from now on; the profile is unchanged."""
         self._arrangement = arrangement
 
     @property
@@ -98,16 +98,17 @@ class Raster:
 
     @property
     def band_numbers(self) -> tuple[int, ...]:
-        """The numbers in the file, from 1, of the bands that are read."""
+        """The numbers of the bands that are read, from 1, as in the file."""
         return tuple(self._indexes)
 
     def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
-        """Read one window, which may reach beyond the raster.
+        """Read one window, which may extend beyond the raster.
 
         Returns:
-            pixels (rows, cols, bands) in the file's dtype unless `arrange` changed the scale, the
-            nodata value (or 0) of each band beyond the raster, and valid (rows, cols), False
-            where there is no data (see `clusternet.raster.validity.Validity`) and beyond it.
+            pixels (rows, cols, bands) in the file's dtype (float64 if `arrange` changed the
+            scale), filled with the nodata value or 0 beyond the raster; and valid (rows, cols),
+            False beyond the raster and for pixels without data, see
+            `clusternet.raster.validity.Validity`.
 
         Raises:
             RasterError: if the file is damaged.
@@ -117,16 +118,17 @@ class Raster:
         pixels = np.tile(fill, (*window.shape, 1))
         valid = np.zeros(window.shape, bool)
         if inside.height and inside.width:
-            place = inside.slices((window.row, window.col))
-            pixels[place], valid[place] = self._read_inside(inside)
+            target = inside.slices((window.row, window.col))
+            pixels[target], valid[target] = self._read_inside(inside)
         return self._arrangement.apply(pixels), valid
 
     def read_coarse(self, window: Window, step: int) -> tuple[AnyArray, BoolArray]:
-        """Read one of ``step`` times ``step`` pixels of a window, from overviews if there are some.
+        """Read a window at a coarser resolution, from overviews if the file has them.
 
         Args:
-            window: lies on the raster, and is not smaller than a step.
-            step: pixels a side that one stands for; what is left of the window is left out.
+            window: a window inside the raster, not smaller than a step.
+            step: pixels along each side that one output pixel stands for. Rows and columns at the
+                end of the window that do not fill a step are left out.
 
         Returns:
             pixels and valid as of `read`, with ``rows = height // step``.
@@ -155,7 +157,7 @@ class Raster:
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1)), valid
 
     def _check_known(self, unknown: AnyArray) -> None:
-        """Refuse pixels whose numbers have no colour."""
+        """Raise RasterError if valid pixels have numbers that are not in the colour table."""
         if unknown.size:
             raise RasterError(
                 f"{self.profile.path}: holds the pixel value {unknown[0]}, for which its colour "
@@ -176,14 +178,15 @@ class Raster:
         return bands
 
     def _read_bands(self, window: Window) -> AnyArray:
-        places = [window]
+        windows = [window]
         if self._dataset.driver == "PNG" and window.shape == self.profile.shape:
-            # GDAL reads a PNG in one piece by a shortcut that does not notice a file cut off.
+            # GDAL reads a whole PNG by a shortcut that does not notice a truncated file. So the
+            # last row is read on its own.
             top = Window(window.row, window.col, window.height - 1, window.width)
             last = Window(window.row + window.height - 1, window.col, 1, window.width)
-            places = [top, last] if top.height else [last]
-        parts = [self._dataset.read(self._indexes, window=_for_rasterio(w)) for w in places]
-        bands: AnyArray = np.concatenate(parts, axis=1)
+            windows = [top, last] if top.height else [last]
+        strips = [self._dataset.read(self._indexes, window=_for_rasterio(w)) for w in windows]
+        bands: AnyArray = np.concatenate(strips, axis=1)
         return bands
 
 

@@ -1,4 +1,4 @@
-"""Files that look like separate bands of one scene, as Sentinel-2 and Landsat come."""
+"""Detect files that are single bands of one scene, as in Sentinel-2 and Landsat products."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ _WORD = re.compile(
     r"(?<![a-z0-9])(?:(?:sr|st|toa|boa)_)?(?:b(?:and)?[ _-]?\d+a?|red(?:_?edge)?\d?|green|blue|"
     r"nir\d?|swir\d?|tir\d?|pan|coastal|cirrus|vv|vh|hh|hv)(?![a-z0-9])"
 )
-"""The part of a file's name that says which band it holds."""
+"""The name of a band in a file name."""
 _PIXEL_SIZE = re.compile(r"[_-]?\d+m(?![a-z0-9])")
-"""The part that says the pixel size, as in ``_10m``; folders are called so, too."""
-_SHARE = 0.01  # of the footprint, that borders of bands with other pixel sizes may differ by
+"""The pixel size in a file name, as in ``_10m``; Sentinel-2 products have folders ``R10m``."""
+# Share of the footprint by which the borders of bands may differ: bands of one scene with other
+# pixel sizes end at other pixel borders.
+_SHARE = 0.01
 
-_MOST_GROUPS = 3  # that are named
+_MOST_GROUPS = 3  # groups that are named in warnings
 
 Group = list[RasterProfile]
 
 
 def warn_of_separate_bands(profiles: Iterable[RasterProfile]) -> None:
-    """Say which single-band rasters of one footprint look like the bands of one scene."""
+    """Warn of single-band rasters of one footprint that look like the bands of one scene."""
     singles = [profile for profile in profiles if profile.num_bands == 1]
     groups = sorted(_groups(singles), key=lambda group: group[0].path)
     for group in groups[:_MOST_GROUPS]:
@@ -42,7 +44,7 @@ def warn_of_separate_bands(profiles: Iterable[RasterProfile]) -> None:
 
 
 def _groups(singles: Sequence[RasterProfile]) -> Iterator[Group]:
-    """Yield rasters that differ by the name of the band, and others of one footprint."""
+    """Yield groups of rasters whose names differ by the band, or that have one footprint."""
     named, others = defaultdict(list), []
     for profile in singles:
         scene = _scene(profile.path)
@@ -51,8 +53,8 @@ def _groups(singles: Sequence[RasterProfile]) -> Iterator[Group]:
         else:
             named[(scene, profile.dtype)].append(profile)
     for group in named.values():
-        for found in _same_footprint(group, strict=False):
-            yield _finest(found)
+        for bands in _same_footprint(group, strict=False):
+            yield _finest(bands)
     folders = defaultdict(list)
     for profile in others:
         folders[(profile.path.parent, profile.dtype)].append(profile)
@@ -61,26 +63,26 @@ def _groups(singles: Sequence[RasterProfile]) -> Iterator[Group]:
 
 
 def _scene(path: Path) -> str | None:
-    """Return the path without the name of the band; None if it names none."""
-    name, found = _WORD.subn("", path.stem.lower())
+    """Return the path without the name of the band; None if it has no name of a band."""
+    name, count = _WORD.subn("", path.stem.lower())
     folder = _PIXEL_SIZE.sub("", str(path.parent).lower())
-    return f"{folder}/{_PIXEL_SIZE.sub('', name)}" if found else None
+    return f"{folder}/{_PIXEL_SIZE.sub('', name)}" if count else None
 
 
 def _same_footprint(group: Group, *, strict: bool) -> Iterator[Group]:
-    """Yield the rasters of a group that cover the same ground, where there are several.
+    """Yield groups of two or more rasters that have the same footprint.
 
     Args:
         group: single-band rasters.
-        strict: False takes rasters without a place that have the same size, too.
+        strict: False also groups rasters without georeference by their size.
     """
-    by_place: dict[object, Group] = defaultdict(list)
+    by_footprint: dict[object, Group] = defaultdict(list)
     for profile in group:
         if profile.is_georeferenced:
-            by_place[_rounded_bounds(profile)].append(profile)
+            by_footprint[_rounded_bounds(profile)].append(profile)
         elif not strict:
-            by_place[profile.shape].append(profile)
-    yield from (found for found in by_place.values() if len(found) > 1)
+            by_footprint[profile.shape].append(profile)
+    yield from (bands for bands in by_footprint.values() if len(bands) > 1)
 
 
 def _rounded_bounds(profile: RasterProfile) -> tuple[object, ...]:
@@ -93,7 +95,7 @@ def _rounded_bounds(profile: RasterProfile) -> tuple[object, ...]:
 
 
 def _finest(group: Group) -> Group:
-    """Return one raster for each band, that of the smallest pixels."""
+    """Return for each band the raster with the smallest pixels."""
     chosen: dict[str, RasterProfile] = {}
     for profile in sorted(group, key=lambda p: (-p.shape[0], p.path)):
         chosen.setdefault("".join(_WORD.findall(profile.path.stem.lower())), profile)
@@ -101,7 +103,7 @@ def _finest(group: Group) -> Group:
 
 
 def _command(group: Group) -> str:
-    """Return the command that stacks rasters, with a pattern where it would be too long."""
+    """Return the command that stacks rasters, with a shell pattern if it would be too long."""
     paths = [profile.path for profile in group]
     scene = re.sub(r"[_. -]*([_. -]B\d*)?$", "", _shared([path.stem for path in paths]))
     name = f"{scene}_stack.vrt".lstrip("_")
@@ -116,13 +118,13 @@ def _command(group: Group) -> str:
 
 
 def _pattern(paths: Sequence[Path]) -> str | None:
-    """Return a pattern that a shell fills in with these files and no others."""
+    """Return a shell pattern that matches these files and no others; None if candidates is none."""
     folder = paths[0].parent
     names = [path.name for path in paths]
     start = _shared(names)
     end = _shared([name[len(start) :][::-1] for name in names])[::-1]
-    there = {path for path in folder.glob("*") if path.name.startswith(start)}
-    matched = {path for path in there if path.name.endswith(end)}
+    candidates = {path for path in folder.glob("*") if path.name.startswith(start)}
+    matched = {path for path in candidates if path.name.endswith(end)}
     if {path.parent for path in paths} != {folder} or matched != set(paths):
         return None
     begin = shlex.quote(f"{folder}/{start}")
@@ -130,7 +132,8 @@ def _pattern(paths: Sequence[Path]) -> str | None:
 
 
 def _shared(names: Sequence[str]) -> str:
-    """Return what all names begin with."""
+    """Return the common prefix of all names."""
+    # of sorted names, only the first and the last need to be compared
     first, last = min(names), max(names)
     same = [a == b for a, b in zip(first, last, strict=False)]
     return first[: same.index(False) if False in same else len(same)]

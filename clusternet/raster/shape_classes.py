@@ -1,4 +1,4 @@
-"""The class of each shape of a vector file, as its fields state it: a number or a name."""
+"""Read the class of each shape of a vector file from its fields: a number or a name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clusternet.messages import short, short_value
 logger = logging.getLogger(__name__)
 
 CLASS_FIELD = "class"
-"""The field that is taken for the class where none is named."""
+"""The field that holds the class if the user names none."""
 _OUR_FIELDS = {"class", "name", "colour", "width", "area_ha"}
 _WHOLE = re.compile(r"([+-]?[0-9]{1,18})(\.0*)?")
 _FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]+")
@@ -36,14 +36,14 @@ class ClassColumn:
     """The class of each shape of a file."""
 
     keys: Sequence[Key | None]
-    """One for each shape, None where it has no class."""
+    """Number or name of each shape's class, None where it has no class."""
     names: Mapping[int, str]
-    """The name of each number, where a second field states it."""
+    """The name of each number, if a second field states names."""
     is_text: bool
-    """True if numbers stand in the file as text."""
+    """True if the field is text, so that numbers are stored as text."""
 
     def statement(self, path: Path) -> Statement:
-        """Return what the file says of its classes."""
+        """Return the names and numbers that the file states for its classes."""
         present = set(self.keys)
         return Statement(
             path,
@@ -61,9 +61,9 @@ def read_classes(
     Args:
         path: the file, for messages.
         frame: its fields.
-        class_field: the field that holds the class; None takes ``class``. A file without any
-            field is all class 1.
-        quiet: say nothing of names that hold control characters.
+        class_field: the field that holds the class; None takes ``class``. In a file without
+            fields all shapes have class 1.
+        quiet: do not warn of names with control characters.
 
     Raises:
         LabelError: if there is no such field, or it holds fractions or numbers out of range.
@@ -74,13 +74,13 @@ def read_classes(
     values = frame[name]
     try:
         distinct_values = values.dropna().unique()
-    except TypeError:  # of GeoJSON, whose values may be lists and objects
+    except TypeError:  # GeoJSON may hold lists and objects, which cannot be hashed
         raise LabelError(
             f"{path}: field '{name}' holds lists; expected class numbers or names."
         ) from None
-    found = {value: _key(path, value, quiet) for value in distinct_values}
-    _check(path, name, list(found.values()))
-    distinct = {value: key for value, key in found.items() if not isinstance(key, float)}
+    all_keys = {value: _key(path, value, quiet) for value in distinct_values}
+    _check(path, name, list(all_keys.values()))
+    distinct = {value: key for value, key in all_keys.items() if not isinstance(key, float)}
     keys = [None if pd.isna(value) else distinct[value] for value in values]
     is_text = any(isinstance(value, str) for value in distinct)
     names = _second_names(path, frame, name, keys)
@@ -88,21 +88,22 @@ def read_classes(
 
 
 def report_form(path: Path, column: ClassColumn, class_field: str | None) -> None:
-    """Say where a field holds numbers as text, or numbers and names side by side."""
-    found = column.statement(path)
+    """Report a field that holds numbers as text, or both numbers and names."""
+    statement = column.statement(path)
     shown = class_field or CLASS_FIELD
-    if found.numbers and found.loose_names:
+    loose = statement.loose_names
+    if statement.numbers and loose:
         logger.warning(
             "%s: field '%s' holds numbers and names (such as '%s'); numbers stay class numbers, "
-            "names get numbers behind them.", path, shown, short_value(min(found.loose_names), 40),
+            "names get numbers behind them.", path, shown, short_value(min(loose), 40),
         )  # fmt: skip
-    elif found.numbers and column.is_text:
+    elif statement.numbers and column.is_text:
         logger.info("%s: field '%s' holds numbers as text; they are taken as class numbers.",
                     path, shown)  # fmt: skip
 
 
 def find_field(path: Path, frame: pd.DataFrame, name: str, flag: str) -> str:
-    """Return ``name`` if the table has such a field; LabelError if not."""
+    """Return ``name`` if the table has such a field; raise LabelError if not."""
     fields = [str(column) for column in frame.columns]
     if name not in fields:
         listed = short(", ".join(fields) or "none", 120)
@@ -126,7 +127,7 @@ def _class_field(path: Path, frame: pd.DataFrame, name: str | None) -> str | Non
 
 
 def _key(path: Path, value: Any, quiet: bool) -> Key | float | None:
-    """Return a value as a number or a name; a float if it is a fraction, None if it is empty."""
+    """Return a value as a number or a name; a float if it is a fraction; None if it is empty."""
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
@@ -140,7 +141,7 @@ def _key(path: Path, value: Any, quiet: bool) -> Key | float | None:
 
 
 def _check(path: Path, field: str, keys: Sequence[Key | float | None]) -> None:
-    """Raise LabelError if keys hold fractions, or numbers that are no class numbers."""
+    """Raise LabelError if keys are fractions, or numbers out of the range of classes."""
     fractions = [key for key in keys if isinstance(key, float)]
     names = [key for key in keys if isinstance(key, str)]
     if names and all(_FRACTION.fullmatch(name) for name in names):
@@ -155,7 +156,7 @@ def _check(path: Path, field: str, keys: Sequence[Key | float | None]) -> None:
 
 
 def check_number(path: Path, number: int) -> int:
-    """Return a class number; LabelError if it is none."""
+    """Return a class number; raise LabelError if it is out of range."""
     if not 0 <= number <= MAX_CLASS:
         raise LabelError(
             f"{path}: class number {number} cannot be used; expected 0 to {MAX_CLASS}."
@@ -166,9 +167,9 @@ def check_number(path: Path, number: int) -> int:
 def _second_names(
     path: Path, frame: pd.DataFrame, class_field: str, keys: Sequence[Key | None]
 ) -> dict[int, str]:
-    """Return the names that files of ours state in a field ``name`` beside numbers.
+    """Return the name of each number from a field ``name``, in files that we wrote.
 
-    The field of another file may hold the name of each object, not of its class.
+    In files of others that field may hold the name of each object, not of its class.
     """
     columns = {str(column).lower(): column for column in frame.columns}
     if class_field.lower() != CLASS_FIELD or not {"name"} <= columns.keys() <= _OUR_FIELDS:

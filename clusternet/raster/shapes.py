@@ -1,4 +1,4 @@
-"""Labels drawn as points, lines or polygons: read them, and write the polygons of a class map."""
+"""Read labels drawn as points, lines or polygons, and write polygons of class maps."""
 
 from __future__ import annotations
 
@@ -34,44 +34,45 @@ from clusternet.types import NO_CLASS, AnyArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-_ROW, _NUMBER = "clusternet_row", "clusternet_class"  # columns of ours beside a file's fields
+_ROW, _NUMBER = "clusternet_row", "clusternet_class"  # columns that we add to a file's fields
 Bounds = tuple[float, float, float, float]
 
 _MOST_LAYER_LETTERS = 100
 _RESERVED = ("gpkg", "sqlite_", "rtree_", "ogr_", "idx_", "layer_styles", "spatial_", "geometry_")
-"""How names of tables begin that SQLite, GeoPackage, GDAL or QGIS keep for themselves."""
+"""Prefixes of table names that SQLite, GeoPackage, GDAL or QGIS reserve."""
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Geometries with the class of each, in the order in which they are burnt."""
+    """Geometries with the class of each, in the order in which they are rasterised."""
 
     path: Path
     """The file that they were read from."""
     geometries: AnyArray
-    """(parts,) shapely geometries without parts."""
+    """(geometries,) simple shapely geometries: points, lines and polygons."""
     classes: IntArray
-    """(parts,) class number of each."""
+    """(geometries,) class number of each."""
     names: Mapping[int, str]
-    """The name of each class, where names are known."""
+    """The name of each class, if names are known."""
     crs: str | None
     """Their CRS as WKT, None where the file has none."""
     rows: IntArray
-    """(parts,) the row of the file that each is a part of: its shape."""
+    """(geometries,) the row of the file that each comes from. A row with a multi-polygon or a
+    collection gives several geometries, which are one shape."""
     stated: frozenset[int] = frozenset()
-    """All classes of the file, those whose shapes have no geometry too."""
+    """All classes of the file, including those whose shapes have no geometry."""
 
     @property
     def bounds(self) -> Bounds:
-        """The box around all shapes: left, bottom, right, top."""
+        """The bounding box of all shapes: left, bottom, right, top."""
         left, bottom, right, top = shapely.total_bounds(self.geometries)
         return float(left), float(bottom), float(right), float(top)
 
     def onto(self, crs: str, name: str) -> Shapes:
-        """Return the shapes, which have a CRS, in another one, that of a raster called ``name``.
+        """Return the shapes in another CRS, that of a raster called ``name``.
 
         Raises:
-            GridMismatchError: if no way leads from the one to the other.
+            GridMismatchError: if PROJ knows no transformation between the two.
         """
         with converted(GridMismatchError, f"{self.path}: cannot be brought into the CRS of {name}"):
             moved = geopandas.GeoSeries(self.geometries, crs=self.crs).to_crs(crs)
@@ -93,15 +94,15 @@ def read_shapes(
     Args:
         path: shapefile, GeoPackage, GeoJSON or another format of GDAL.
         class_field: field that holds the class. Whole numbers are class numbers, also as text;
-            other text is a name. None takes the field ``class``; a file without any field is
-            all class 1.
-        classes: the classes that shapes may have, by the user's list, or the common classes of
-            several files. None numbers names in alphabetical order.
+            other text is a name. None takes the field ``class``; in a file without fields all
+            shapes have class 1.
+        classes: the class list of the user, or the common classes of several files. None numbers
+            names in alphabetical order.
         layer: layer to read; needed where the file has several.
         order_field: burn in the ascending order of this field, so that higher values lie on
             top; None keeps the order of the file.
         burn_value: give all shapes this class instead.
-        reserved: numbers that no name may get which has none of its own.
+        reserved: numbers that are not given to names without a number.
 
     Raises:
         LabelError: if the file is missing, holds no vectors or none at all, or its classes
@@ -119,16 +120,15 @@ def read_shapes(
         frame = frame.sort_values(find_field(path, fields, order_field, "order_field"),
                                   kind="stable")  # fmt: skip
     used = _usable(path, frame)
-    parts = _parts(used)
-    found = parts[_NUMBER].to_numpy(np.int32)
+    simple = _simple(used)
     stated = set(numbers.tolist()) - {NO_CLASS}
     return Shapes(
         path=path,
-        geometries=parts.geometry.to_numpy(),
-        classes=found,
+        geometries=simple.geometry.to_numpy(),
+        classes=simple[_NUMBER].to_numpy(np.int32),
         names={n: name for n, name in classes.classes.names.items() if n in stated},
         crs=None if frame.crs is None else frame.crs.to_wkt(),
-        rows=parts[_ROW].to_numpy(np.int32),
+        rows=simple[_ROW].to_numpy(np.int32),
         stated=frozenset(stated),
     )
 
@@ -136,9 +136,9 @@ def read_shapes(
 def read_statement(
     path: Path, *, class_field: str | None = None, layer: str | None = None
 ) -> Statement:
-    """Return what a vector file says of its classes; errors as of `read_shapes`.
+    """Return the names and numbers that a vector file states; errors as of `read_shapes`.
 
-    Nothing is warned of: that is left to whoever reads the shapes.
+    It logs no warnings, because `read_shapes` will.
     """
     frame = _read_frame(path, layer, quiet=True)
     fields = frame.drop(columns=frame.geometry.name)
@@ -157,14 +157,14 @@ def _common_numbers(column: ClassColumn, onto: Renumbering, classes: Meeting) ->
     """Return the common number of each shape, ``NO_CLASS`` where it has none."""
     table: dict[Key | None, int] = {None: NO_CLASS}
     for key in {key for key in column.keys if key is not None}:
-        # a listed name may look like a number
+        # a class list may have names such as "2018", which read_classes took for numbers
         by_name = isinstance(key, int) and column.is_text and str(key) in classes.numbers
         table[key] = classes.numbers[str(key)] if by_name else onto.common(key)
     return np.array([table[key] for key in column.keys], np.int32)
 
 
 def _usable(path: Path, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
-    """Return the shapes that have a geometry and a class, and say how many have not."""
+    """Return the shapes with a geometry and a class; warn of the others."""
     empty = frame.geometry.isna() | frame.geometry.is_empty
     classless = frame[_NUMBER] == NO_CLASS
     for lost, what in ((classless & ~empty, "no class"), (empty, "no geometry")):
@@ -177,32 +177,36 @@ def _usable(path: Path, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame
     return used
 
 
-def _parts(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
-    """Return simple geometries in two dimensions; collections may lie in collections."""
-    parts = frame.set_geometry(frame.geometry.force_2d()).explode()
-    while (parts.geometry.geom_type == "GeometryCollection").any():
-        parts = parts.explode()
-    return parts[~parts.geometry.is_empty]
+def _simple(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """Split multi-geometries and collections to simple geometries in two dimensions."""
+    simple = frame.set_geometry(frame.geometry.force_2d()).explode()
+    # explode splits one level, but collections may contain collections
+    while (simple.geometry.geom_type == "GeometryCollection").any():
+        simple = simple.explode()
+    return simple[~simple.geometry.is_empty]
 
 
 def geopackage_kind(tag: str) -> Kind:
-    """Return the kind of GeoPackages all of whose layers carry ``tag``.
+    """Return the kind of GeoPackages in which all layers carry ``tag``.
 
-    A layer of others in it, such as styles that QGIS saved there, makes it theirs.
+    A GeoPackage with a layer of another program, such as styles of QGIS, is not of this kind and
+    so is never replaced.
     """
 
     def is_one(path: Path) -> bool:
-        found = [layer_metadata(path, layer) for layer, _ in list_layers(path)]
-        return bool(found) and all(tags.get(KIND_TAG) == tag for tags in found)
+        all_tags = [layer_metadata(path, layer) for layer, _ in list_layers(path)]
+        return bool(all_tags) and all(tags.get(KIND_TAG) == tag for tags in all_tags)
 
     return Kind(f"GeoPackage of {tag}", is_one)
 
 
 def check_closed(path: Path) -> None:
-    """Refuse a GeoPackage that another program is writing: what it has not written yet is beside.
+    """Refuse a GeoPackage that another program has open for writing.
+
+    SQLite keeps changes that are not complete in a file beside it.
 
     Raises:
-        OutputError: naming what lies beside it.
+        OutputError: naming the file beside it.
     """
     for ending in ("-wal", "-journal"):
         beside = path.with_name(path.name + ending)
@@ -231,7 +235,7 @@ def write_polygons(
         geometries: (polygons,) shapely polygons.
         fields: values of each polygon by field name, each (polygons,).
         crs: WKT, or None.
-        tag: what the layer is of, see `geopackage_kind`.
+        tag: kind of the layer, see `geopackage_kind`.
         append: add to the layer, which exists already.
 
     Raises:
@@ -241,15 +245,16 @@ def write_polygons(
     write_layer(
         frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
         promote_to_multi=True, append=append, layer_metadata={KIND_TAG: tag},
-        dataset_options={"VERSION": "1.2"},  # what GIS of the last years read silently
+        dataset_options={"VERSION": "1.2"},  # older GIS programs warn of newer versions
     )  # fmt: skip
 
 
 def layer_names(names: Iterable[str]) -> list[str]:
-    """Return a name for a layer of a GeoPackage for each of ``names``, the same where it serves.
+    """Return a valid name of a GeoPackage layer for each of ``names``, changed only if needed.
 
-    A table of a GeoPackage starts with a letter or a digit, not with a word that is reserved, and
-    upper and lower case do not tell two apart: ``map_`` is put before, ``_2`` behind where needed.
+    A table of a GeoPackage must start with a letter or a digit and not with a reserved prefix;
+    else ``map_`` is put before it. Names that differ only by upper and lower case are the same
+    for SQLite; then ``_2`` is appended.
     """
     wanted = [_layer_name(name) for name in names]
     others = {name.casefold() for name in wanted}
@@ -276,7 +281,7 @@ def _read_frame(path: Path, layer: str | None, *, quiet: bool = False) -> geopan
     try:
         layers = _layers(path)
         _check_layer(path, layer, layers)
-        # GDAL reads a million shapes in seconds
+        # a million shapes take seconds, in which a signal should be answered
         frame = run_aside(partial(read_layer, path, layer or layers[0], quiet=quiet))
     except Exception as error:
         if not (is_foreign(error) or isinstance(error, ValueError)):
@@ -293,12 +298,12 @@ def _read_frame(path: Path, layer: str | None, *, quiet: bool = False) -> geopan
 
 
 def _layers(path: Path) -> list[str]:
-    """Return the names of the layers that hold geometries, or of all if none does.
+    """Return the names of the layers with geometries, or of all layers if none has.
 
-    QGIS keeps styles that are saved in a GeoPackage in a table of their own.
+    A layer without geometries is usually no label: QGIS saves styles in one.
     """
-    found = list_layers(path)
-    return [name for name, kind in found if kind] or [name for name, _ in found]
+    layers = list_layers(path)
+    return [name for name, kind in layers if kind] or [name for name, _ in layers]
 
 
 def _check_layer(path: Path, layer: str | None, layers: Sequence[str]) -> None:

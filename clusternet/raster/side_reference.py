@@ -1,7 +1,7 @@
-"""What GeoTIFF cannot say of a raster's place, for GDAL's side file (``.aux.xml``).
+"""The CRS of a raster for GDAL's sidecar file (``.aux.xml``), where a GeoTIFF cannot hold it.
 
-The keys of GeoTIFF know many systems, but not a rotated pole, a system derived from another one,
-or the axes of a site. GDAL reads these from the side file, and prefers what stands there.
+The keys of GeoTIFF can express many CRSs, but not a rotated pole, a derived CRS or an engineering
+CRS. GDAL reads these from the sidecar file, which takes precedence over the keys.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from clusternet.raster.quiet import quiet_georeferencing
 
 
 def lost_reference(crs: CRS | None, control: Control | None) -> list[Element]:
-    """Return the parts of a side file that hold what a GeoTIFF would lose; none if nothing."""
-    found = []
+    """Return the XML elements for a CRS that a GeoTIFF would lose; empty if it loses nothing."""
+    elements = []
     if crs is not None and not _is_kept(wkt_of(crs)):
         definition = Element("SRS")
         definition.text = wkt_of(crs)
-        found.append(definition)
+        elements.append(definition)
     of_points = control.crs if control is not None and control.points else None
     if control is not None and of_points is not None and not _is_kept(wkt_of(of_points)):
-        found.append(_control_points(control, wkt_of(of_points)))
-    return found
+        elements.append(_control_points(control, wkt_of(of_points)))
+    return elements
 
 
 def _control_points(control: Control, wkt: str) -> Element:
@@ -44,7 +44,7 @@ def _control_points(control: Control, wkt: str) -> Element:
 
 @lru_cache(maxsize=64)
 def _is_kept(wkt: str) -> bool:
-    """Tell whether a GeoTIFF gives a CRS back as it was."""
+    """Tell whether a GeoTIFF can hold a CRS, by writing one in memory and reading it."""
     crs = CRS.from_wkt(wkt)
     options = dict(driver="GTiff", height=1, width=1, count=1, dtype="uint8")
     transform = Affine(1e-3, 0, 10, 0, -1e-3, 10)

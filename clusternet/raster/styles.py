@@ -1,7 +1,7 @@
-"""QGIS style files (.qml): QGIS applies the one that lies beside a map and has its name.
+"""QGIS style files (.qml). QGIS applies the one beside a map that has its name.
 
-Without one it lists all 256 entries of an 8-bit colour table in the legend, and shows polygons
-of all classes in one colour.
+Without a style QGIS lists all 256 entries of an 8-bit colour table in the legend, and shows
+polygons of all classes in one colour.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Entry = tuple[int, str, RGB]
 """A pixel value or class number, its name and its colour."""
 
 _SIGNATURE = b"\n<!-- ClusterNet "
-# Only the colours: what else a user chose for a layer stays.
+# Only the category "Symbology", so that QGIS keeps other properties that a user sets for a layer.
 _ROOT = {"version": "3.22.0", "styleCategories": "Symbology"}
 
 
 def style_path(path: Path) -> Path:
-    """Return where QGIS looks for the style of a raster or vector file."""
+    """Return the path where QGIS looks for the style of a raster or vector file."""
     return path.with_suffix(".qml")
 
 
@@ -32,8 +32,9 @@ def is_our_style(path: Path, of: Path, *, unsigned: str = "") -> bool:
     Args:
         path: the style, which need not exist.
         of: the raster or vector file.
-        unsigned: how ours began before they were signed: ``pipe`` of rasters, ``renderer-v2`` of
-            polygons. Empty takes signed ones only.
+        unsigned: accept also styles of earlier versions, which have no signature. The first
+            element of those: ``pipe`` for rasters, ``renderer-v2`` for polygons. Empty accepts
+            only signed styles.
     """
     try:
         content, mark, signed = path.read_bytes().rpartition(_SIGNATURE)

@@ -1,4 +1,4 @@
-"""Which pixels of a raster hold data: alpha, masks, nodata values and NaN, band by band."""
+"""The valid mask of a raster: from alpha bands, masks, nodata values and NaN."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from clusternet.errors import RasterError
 from clusternet.nodata import NodataChoice, NodataRule, Number, default_rule
 from clusternet.types import AnyArray, BoolArray
 
-_EXACT = 2**53  # up to here a whole number is itself as a float, which rasterio gives
+_EXACT = 2**53  # rasterio gives nodata values as floats, which are exact only up to here
 
 
 @dataclass(frozen=True)
 class Validity:
-    """What tells the pixels of a raster that hold data from those that do not.
+    """How the valid mask of a raster is computed.
 
-    What speaks of all bands at once (alpha, a mask of the whole file, a transparent colour)
-    counts in any case, and so does NaN in a band. What speaks of single bands (a nodata value or
-    a mask of each) counts as ``rule`` says. Nothing takes the place of anything else.
+    A pixel is not valid if an alpha band, a mask of the whole file or a transparent colour hides
+    it, or if any band is NaN. Nodata values and masks of single bands are combined by ``rule``.
+    All of these are combined; none replaces another.
     """
 
     markers: tuple[Number | None, ...]
-    """Nodata value of each band of pixels, None where it has none."""
+    """Nodata value of each band that is read, None where it has none."""
     rule: NodataRule
-    """In how many bands data must be missing."""
+    """Whether a pixel is nodata if ``any`` or if ``all`` of its bands are."""
     alpha: tuple[int, ...]
     """Numbers of the alpha bands, from 1."""
     common_mask: int | None
-    """Number of a band whose mask is that of all bands."""
+    """Number of a band whose mask holds for all bands; None if there is no such mask."""
     own_masks: Mapping[int, int]
-    """Place among the bands of pixels -> number of the band, where a band has its own mask."""
+    """Index among the bands that are read -> band number, for bands with a mask of their own."""
 
     @property
     def has_mask(self) -> bool:
-        """True if alpha or a mask marks pixels, beside any value."""
+        """True if an alpha band or a mask marks pixels."""
         return bool(self.alpha) or self.common_mask is not None or bool(self.own_masks)
 
     @property
@@ -51,50 +51,50 @@ class Validity:
         return first if all(str(marker) == str(first) for marker in self.markers) else None
 
     def read(self, dataset: DatasetReader, window: RasterioWindow, bands: AnyArray) -> BoolArray:
-        """Tell which pixels of a window hold data.
+        """Return the valid mask of a window, (rows, cols).
 
         Args:
-            dataset: what this was made from.
-            window: a part of it.
-            bands: its pixels (bands, rows, cols), which may be fewer than the window's.
-
-        Returns:
-            (rows, cols)
+            dataset: the dataset that this was made from.
+            window: a window of it.
+            bands: the pixels of the window (bands, rows, cols), perhaps at a coarser resolution.
         """
-        part: dict[str, Any] = {"window": window, "out_shape": bands.shape[1:]}
+        where: dict[str, Any] = {"window": window, "out_shape": bands.shape[1:]}
         own = {
-            place: dataset.read_masks(number, **part) > 0
-            for place, number in self.own_masks.items()
+            index: dataset.read_masks(number, **where) > 0
+            for index, number in self.own_masks.items()
         }
         valid = valid_pixels(bands, self.markers, self.rule, own)
         for number in self.alpha:
-            valid &= dataset.read(number, **part) > 0
+            valid &= dataset.read(number, **where) > 0
         if self.common_mask is not None:
-            valid &= dataset.read_masks(self.common_mask, **part) > 0
+            valid &= dataset.read_masks(self.common_mask, **where) > 0
         return valid
 
 
 def find_validity(
     dataset: DatasetReader, dtype: str, choice: NodataChoice, *, shows_palette: bool = False
 ) -> Validity:
-    """Find out what an open dataset and the user say of pixels without data.
+    """Find out how the valid mask of an open dataset is computed.
 
     Args:
-        dataset: open.
-        dtype: of its bands but alpha.
-        choice: what the user says.
-        shows_palette: pixels are the red, green and blue of a colour table, which has the nodata
-            value of the file in it.
+        dataset: an open dataset.
+        dtype: pixel type of its bands without alpha.
+        choice: nodata value and rule of the user.
+        shows_palette: True if pixels are read as red, green and blue of a colour table, which
+            already handles the nodata value of the file.
     """
     alpha = alpha_bands(dataset)
     numbers = [i for i in dataset.indexes if i not in alpha]
-    all_flags, all_values = dataset.mask_flag_enums, dataset.nodatavals  # once: made at each use
+    # read once, because rasterio asks GDAL for all bands at each use
+    all_flags, all_values = dataset.mask_flag_enums, dataset.nodatavals
     flags = [all_flags[i - 1] for i in numbers]
     common = next((i for i, f in zip(numbers, flags, strict=True) if _is_common_mask(f)), None)
-    own_masks = {place: i for place, i in enumerate(numbers) if not flags[place]}
+    # GDAL gives a band no flag at all if it has a mask of its own
+    own_masks = {index: i for index, i in enumerate(numbers) if not flags[index]}
     values = [fitting(all_values[i - 1], dtype) for i in numbers]
     if common is not None and MaskFlags.nodata in flags[numbers.index(common)]:
-        values = [None] * len(numbers)  # one colour is transparent: that is the mask
+        # PNG with a transparent colour: GDAL makes the mask from the nodata values of all bands
+        values = [None] * len(numbers)
     says_nothing = not alpha and all(MaskFlags.all_valid in f for f in flags)
     if len(own_masks) == 1 == len(numbers):
         common, own_masks = numbers[0], {}
@@ -105,13 +105,13 @@ def find_validity(
         values = [given] * len(values)
     elif dtype in ("int64", "uint64"):
         own_masks |= _not_exact(numbers, flags, values)
-        values = [None if place in own_masks else v for place, v in enumerate(values)]
+        values = [None if index in own_masks else v for index, v in enumerate(values)]
     rule = choice.rule or ("any" if own_masks else default_rule(dtype, values))
     return Validity(tuple(values), rule, alpha, common, own_masks)
 
 
 def alpha_bands(dataset: DatasetReader) -> tuple[int, ...]:
-    """Return the numbers of the bands, from 1, that say how visible pixels are."""
+    """Return the numbers of the alpha bands, from 1."""
     return tuple(i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha)
 
 
@@ -122,10 +122,13 @@ def _is_common_mask(flags: Sequence[MaskFlags]) -> bool:
 def _not_exact(
     numbers: Sequence[int], flags: Sequence[Sequence[MaskFlags]], values: Sequence[Number | None]
 ) -> dict[int, int]:
-    """Return the bands whose nodata value is too large for a float: GDAL compares it exactly."""
+    """Return the bands whose nodata value is too large for a float, as index -> band number.
+
+    Their masks are read from GDAL, which compares 64-bit numbers exactly.
+    """
     return {
-        place: number
-        for place, (number, flag, value) in enumerate(zip(numbers, flags, values, strict=True))
+        index: number
+        for index, (number, flag, value) in enumerate(zip(numbers, flags, values, strict=True))
         if MaskFlags.nodata in flag
         and MaskFlags.per_dataset not in flag
         and (value is None or abs(value) >= _EXACT)
@@ -138,29 +141,26 @@ def valid_pixels(
     rule: NodataRule,
     own_masks: Mapping[int, BoolArray] | None = None,
 ) -> BoolArray:
-    """Tell which pixels hold data, by their values and by masks of single bands.
+    """Return the valid mask (rows, cols) from pixel values and masks of single bands.
 
     Args:
         bands: (bands, rows, cols).
-        markers: nodata value of each band, one that its type can hold, or None.
-        rule: in how many bands data must be missing.
-        own_masks: place of a band -> (rows, cols) True where it has data.
-
-    Returns:
-        (rows, cols)
+        markers: nodata value of each band, which its type can hold, or None.
+        rule: whether a pixel is nodata if ``any`` or if ``all`` of its bands are.
+        own_masks: index of a band -> (rows, cols), True where it has data.
     """
     valid = np.ones(bands.shape[1:], np.bool_)
     if bands.dtype.kind == "f":
         np.isfinite(bands).all(axis=0, out=valid)
-    speaking = [
-        _band_has_data(band, marker, (own_masks or {}).get(place))
-        for place, (band, marker) in enumerate(zip(bands, markers, strict=True))
-        if marker is not None or place in (own_masks or {})
+    masks = [
+        _band_has_data(band, marker, (own_masks or {}).get(index))
+        for index, (band, marker) in enumerate(zip(bands, markers, strict=True))
+        if marker is not None or index in (own_masks or {})
     ]
-    if rule == "any" and speaking:
-        valid &= np.logical_and.reduce(speaking)
-    elif rule == "all" and len(speaking) == len(bands):  # any other band has data everywhere
-        valid &= np.logical_or.reduce(speaking)
+    if rule == "any" and masks:
+        valid &= np.logical_and.reduce(masks)
+    elif rule == "all" and len(masks) == len(bands):  # any other band has data everywhere
+        valid &= np.logical_or.reduce(masks)
     return valid
 
 
@@ -181,7 +181,7 @@ def count_infinite(bands: AnyArray, markers: Sequence[Number | None]) -> int:
 
 
 def fitting(value: Number | None, dtype: str) -> Number | None:
-    """Return a nodata value as pixels of a type can hold it, None if they cannot."""
+    """Return a nodata value as a pixel type can hold it, None if it cannot."""
     if value is None:
         return None
     if np.dtype(dtype).kind == "f":
@@ -195,7 +195,7 @@ def fitting(value: Number | None, dtype: str) -> Number | None:
 
 
 def check_nodata(value: Number | None, dtype: str, name: object) -> None:
-    """Raise RasterError naming ``name`` if a nodata value that the user gave fits no pixel."""
+    """Raise RasterError naming ``name`` if a nodata value of the user cannot occur in pixels."""
     if value is None or fitting(value, dtype) is not None:
         return
     is_float = np.dtype(dtype).kind == "f"

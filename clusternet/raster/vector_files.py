@@ -1,8 +1,8 @@
-"""Files of vectors: opened as the format that they claim to be, under whatever name.
+"""Read and write vector files, and refuse files whose content is not what their suffix says.
 
-GDAL chooses a driver by content. A file called ``.gpkg`` may be a text that names other files of
-this machine, or an address in the network, and what lies there would be read as if it were the
-user's. So the content is looked at first. This module alone reads and writes vectors.
+GDAL chooses the driver by content. A file called ``.gpkg`` may be a text that refers to other
+files of this machine or to network addresses, which GDAL would read. So the content is checked
+first. All other modules read and write vectors through this one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from clusternet.raster.plain_paths import plain_path
 logger = logging.getLogger(__name__)
 
 _INDIRECT = (b"OGRVRTDataSource", b"OGRWFSDataSource", b"OGCAPI", b"gdal_streamed_alg")
-"""What texts hold that name other places to read."""
-_HEAD = 65536  # bytes of a file that are searched for it
+"""Marks of text formats that refer to other files or addresses."""
+_HEAD = 65536  # bytes of a file that are searched for these marks
 _GEOMETRIES = (
     "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon",
     "GeometryCollection",
@@ -45,19 +45,19 @@ _JSON_DRIVERS = ("GeoJSON", "GeoJSONSeq", "ESRIJSON", "TopoJSON", "JSONFG")
 
 
 def list_layers(path: Path) -> list[tuple[str, str | None]]:
-    """Return the name of each layer of a file, and the type of its geometries, None if none.
+    """Return the name of each layer of a file, and the type of its geometries or None.
 
     Raises:
         LabelError: if the content is not what the suffix says.
-        Exception: what `clusternet.foreign_errors` lists, if it cannot be read.
+        Exception: one that `clusternet.foreign_errors` lists, if the file cannot be read.
     """
     with _opened(path) as source:
-        found = pyogrio.list_layers(source).tolist()
-    return [(str(name), None if kind is None else str(kind)) for name, kind in found]
+        layers = pyogrio.list_layers(source).tolist()
+    return [(str(name), None if kind is None else str(kind)) for name, kind in layers]
 
 
 def layer_metadata(path: Path, layer: str) -> Mapping[str, Any]:
-    """Return what a layer says of itself; errors as of `list_layers`."""
+    """Return the metadata of a layer; errors as of `list_layers`."""
     with _opened(path) as source:
         return pyogrio.read_info(source, layer=layer)["layer_metadata"] or {}
 
@@ -65,7 +65,7 @@ def layer_metadata(path: Path, layer: str) -> Mapping[str, Any]:
 def read_layer(path: Path, layer: str | None = None, *, quiet: bool = False) -> pd.DataFrame:
     """Read a layer; a geopandas frame if it holds geometries. Errors as of `list_layers`.
 
-    A shape that is none, such as a line of one point, becomes a missing one, with a word unless
+    An invalid geometry, such as a line of one point, becomes a missing one, with a warning unless
     ``quiet``.
     """
     said: list[str] = []
@@ -100,7 +100,7 @@ def write_layer(frame: pd.DataFrame, path: Path, **options: Any) -> None:
         OSError: if it cannot be written.
     """
     with warnings.catch_warnings():
-        # shapes on a map without CRS are welcome
+        # shapes of a map without a CRS have none either
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         try:
             with _writable(path) as target:
@@ -115,7 +115,7 @@ def _write(frame: pd.DataFrame, target: str, **options: Any) -> None:
     if frame.crs is None or _has_old_form(frame.crs):
         pyogrio.write_dataframe(frame, target, **options)
         return
-    # write_dataframe knows the old form only, and so no rotated pole
+    # write_dataframe passes the CRS as WKT1, which cannot express a rotated pole, for example.
     shapes = frame.geometry.name
     fields = [str(column) for column in frame.columns if column != shapes]
     values = [frame[field].to_numpy() for field in fields]
@@ -124,7 +124,7 @@ def _write(frame: pd.DataFrame, target: str, **options: Any) -> None:
 
 
 def _has_old_form(crs: Any) -> bool:
-    """Tell whether a CRS can be written as the WKT of 2001."""
+    """Tell whether a CRS can be written as WKT1."""
     try:
         return bool(crs.to_wkt("WKT1_GDAL"))
     except Exception as error:
@@ -135,7 +135,10 @@ def _has_old_form(crs: Any) -> bool:
 
 @contextmanager
 def _writable(path: Path) -> Iterator[str]:
-    """Yield a path to write to that pyogrio takes as it stands; see `_Plain`."""
+    """Yield a path to write to that pyogrio does not parse as an address; see `_Plain`.
+
+    If the name has special characters, it is a symbolic link in a temporary folder.
+    """
     text = plain_path(path, OutputError)
     if not set("!;?\t\r\n") & set(text):
         yield text
@@ -147,10 +150,10 @@ def _writable(path: Path) -> Iterator[str]:
 
 
 class _Plain(str):
-    """A path to read that pyogrio takes as it stands.
+    """A path to read that pyogrio does not parse as an address.
 
-    It reads ``!``, ``;`` and ``?`` in a path as parts of an address, unless it begins as the
-    virtual files of GDAL do.
+    pyogrio parses ``!``, ``;`` and ``?`` in a path as in an address, unless the path starts with
+    ``/vsi``, as GDAL's virtual files do. So this text claims to start with that.
     """
 
     __slots__ = ()
@@ -158,23 +161,23 @@ class _Plain(str):
     def __str__(self) -> str:
         return self
 
-    def startswith(self, prefix: Any, *places: Any) -> bool:
-        return prefix == "/vsi" or super().startswith(prefix, *places)
+    def startswith(self, prefix: Any, *bounds: Any) -> bool:
+        return prefix == "/vsi" or super().startswith(prefix, *bounds)
 
 
 @contextmanager
 def _opened(path: Path, said: list[str] | None = None) -> Iterator[_Plain]:
-    """Let a file be read whose content is what its suffix says.
+    """Check the content of a file, and yield the path that pyogrio may read in the block.
 
     Args:
         path: the file.
-        said: gets what GDAL warns of, which else is not heard.
+        said: a list to which GDAL's warnings are added; None drops them.
     """
     plain, state = _Plain(plain_path(path, LabelError)), path.stat()
     with (
         _alone(path),
         _with_crs(path),
-        quiet_stderr(),  # where GDAL writes what pyogrio does not ask for
+        quiet_stderr(),  # GDAL prints messages there that pyogrio does not collect
         gdal_complaints() as heard,
         warnings.catch_warnings(record=True) as caught,
     ):
@@ -187,7 +190,7 @@ def _opened(path: Path, said: list[str] | None = None) -> Iterator[_Plain]:
 
 @contextmanager
 def _with_crs(path: Path) -> Iterator[None]:
-    """Raise LabelError where a CRS is so damaged that pyogrio forgets to say so."""
+    """Raise LabelError for a damaged CRS, on which pyogrio fails with an UnboundLocalError."""
     try:
         yield
     except UnboundLocalError as error:
@@ -196,7 +199,7 @@ def _with_crs(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep GDAL from fetching the schema of GML from the network, or writing beside the file."""
+    """Keep GDAL from downloading the schema of a GML file, and remove the .gfs that it writes."""
     if path.suffix.lower() != ".gml":
         yield
         return
@@ -214,7 +217,10 @@ def _alone(path: Path) -> Iterator[None]:
 
 @lru_cache(maxsize=4)
 def _check(path: Path, _size: int, _mtime_ns: int) -> None:
-    """Refuse a file whose content is not what its suffix says; once for each state of a file."""
+    """Refuse a file whose content is not what its suffix says.
+
+    Size and modification time are arguments, so that the cache forgets a file that was changed.
+    """
     suffix = path.suffix.lower()
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
@@ -234,7 +240,7 @@ def _check(path: Path, _size: int, _mtime_ns: int) -> None:
 
 
 def _driver(path: Path) -> str | None:
-    """Return the driver that GDAL takes; None if it takes none, or there is no layer to open."""
+    """Return the driver that GDAL chooses; None if it cannot open the file or finds no layer."""
     try:
         return str(pyogrio.read_info(_Plain(plain_path(path, LabelError)))["driver"])
     except Exception as error:
@@ -266,7 +272,7 @@ _KINDS: dict[str, tuple[str, Callable[[bytes], bool], Sequence[str]]] = {
     ".gml": ("GML file", _has_root(b"FeatureCollection", b"gml"), ("GML",)),
     **dict.fromkeys(GEOJSON_SUFFIXES, ("GeoJSON file", lambda head: True, _JSON_DRIVERS)),
 }
-"""By suffix: what it is called, a test of how it begins, and the drivers that may open it."""
+"""By suffix: name of the format, test of the first bytes, and drivers that may open it."""
 
 
 def _check_json(path: Path) -> None:
@@ -278,7 +284,8 @@ def _check_json(path: Path) -> None:
         if not isinstance(value, dict):
             raise _no_vectors(path, f"found {short_value(value)}")
         kind = value.get("type")
-        if kind not in _JSON_TYPES and not (kind is None and "features" in value):  # of Esri
+        # the JSON of Esri has "features" but no "type"
+        if kind not in _JSON_TYPES and not (kind is None and "features" in value):
             raise _no_vectors(path, f"found the JSON type {short_value(kind)}")
         crs = value.get("crs")
         if isinstance(crs, dict) and str(crs.get("type")).lower() not in ("name", "epsg"):
@@ -289,7 +296,7 @@ def _check_json(path: Path) -> None:
 
 
 def _json_values(path: Path, text: str) -> list[Any]:
-    """Return the value of a JSON text, or those of its lines if each is one."""
+    """Return the value of a JSON text, or one value for each line of a GeoJSON text sequence."""
     try:
         return [json.loads(text)]
     except RecursionError as error:

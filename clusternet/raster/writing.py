@@ -38,7 +38,7 @@ from clusternet.raster.side_reference import lost_reference
 from clusternet.types import AnyArray, BoolArray, UInt8Array
 from clusternet.windows import Window
 
-_BLOCK = 256  # pixels a side of the tiles of a map; a power of two, as GDAL and COG readers like
+_BLOCK = 256  # pixels along each side of a map's tiles: GDAL's default, and TIFF needs 16 * n
 
 
 def write_patch(
@@ -57,13 +57,13 @@ def write_patch(
     Args:
         path: the file to write.
         pixels: (rows, cols, bands).
-        valid: (rows, cols); written as a mask band inside the file, for rasters whose nodata
-            is no value. None writes no mask.
-        nodata: the marker value to record, None for none.
+        valid: (rows, cols); written as a mask band inside the file, for rasters without a nodata
+            value. None writes no mask.
+        nodata: the nodata value to record, None for none.
         crs: coordinate reference system.
-        transform: of the patch's own first pixel.
-        control: what places the patch instead of a transform.
-        bands: what is known of its bands; descriptions and scales are written.
+        transform: transform of the patch, from its own first pixel.
+        control: control points or RPCs of the patch, instead of a transform.
+        bands: metadata of its bands, of which descriptions and scales are written.
     """
     rows, cols, count = pixels.shape
     options: dict[str, Any] = dict(
@@ -72,7 +72,7 @@ def write_patch(
         predictor=3 if pixels.dtype.kind == "f" else 2,
     )  # fmt: skip
     with quiet_georeferencing(), _readable_rasterio_errors(path):
-        # In memory first: GDAL may close a file on a full disk without a word, Python does not.
+        # In memory first: GDAL may close a file on a full disk without an error, Python does not.
         settings = dict(GDAL_TIFF_INTERNAL_MASK=True, GDAL_PAM_ENABLED=False)
         with rasterio.Env(**settings), MemoryFile() as memory:
             with memory.open(**options) as dst:
@@ -92,20 +92,20 @@ def write_patch(
 
 @dataclass
 class MapWriter:
-    """An open one-layer map; feed it windows, in any order."""
+    """An open map that is written window by window, in any order."""
 
     path: Path
-    """The final name, for messages."""
+    """The final path, for messages."""
     dataset: DatasetWriter
-    """The hidden sibling being written."""
+    """The open dataset, under a hidden name."""
     complete: Callable[[], None]
-    """Writes what is left; the map has all its bytes then, still under its hidden name."""
+    """Completes the file, still under its hidden name."""
     is_complete: bool = False
 
     def finish(self) -> None:
-        """Write what is left, once.
+        """Complete the file; calling it again does nothing.
 
-        Maps that belong together are all finished before the first one appears: a full disk
+        Maps that belong together are all finished before the first one is renamed. So a full disk
         leaves none of them.
         """
         if not self.is_complete:
@@ -115,35 +115,35 @@ class MapWriter:
     def write(self, window: Window, values: AnyArray) -> None:
         """Write values (rows, cols) or (rows, cols, bands) at ``window``."""
         bands = values[np.newaxis] if values.ndim == 2 else np.moveaxis(values, -1, 0)
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
-        with _readable_rasterio_errors(self.path), quiet_stderr():  # libtiff prints by itself
-            self.dataset.write(bands, window=place)
+        target = RasterioWindow(window.col, window.row, window.width, window.height)
+        with _readable_rasterio_errors(self.path), quiet_stderr():  # libtiff prints to stderr
+            self.dataset.write(bands, window=target)
 
 
 @dataclass(frozen=True, eq=False)
 class MapForm:
-    """What a map holds, and how it is stored."""
+    """The content of a map, and how it is stored."""
 
     dtype: str = "uint8"
     """numpy name of the pixel type."""
     num_bands: int = 1
     """Number of bands."""
     nodata: float | None = None
-    """Marker value."""
+    """Nodata value, None for none."""
     colours: UInt8Array | None = None
-    """(values, 3) colour table; only 8- and 16-bit maps can hold one. It goes to a style for QGIS
-    too, beside the map."""
+    """(values, 3) colour table; only 8- and 16-bit maps can hold one. It is also written to a QGIS
+    style beside the map."""
     names: Sequence[str] | None = None
     """The name of each value from 0 on, shown by GIS beside its colour, empty for values that do
     not occur; they go to ``<path>.aux.xml``."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Metadata to record in the file; ``CLUSTERNET_KIND`` says what the map is of."""
+    """Metadata to record in the file; ``CLUSTERNET_KIND`` is the kind of map."""
     scale: tuple[AnyArray, AnyArray] | None = None
     """(scales, offsets), (bands,) each: value = pixel * scale + offset, as GIS apply it."""
     cog: bool = False
     """Write a cloud-optimised GeoTIFF, with overviews."""
     overview_method: str = "nearest"
-    """How overviews are made; ``nearest`` never invents a label."""
+    """Resampling method of overviews; ``nearest`` makes no new values, which labels need."""
 
 
 @contextmanager
@@ -159,22 +159,23 @@ def create_map(
 
     Args:
         path: the file to create.
-        grid: the raster whose size, CRS and transform the map takes over.
-        form: what the map holds.
+        grid: the raster whose size, CRS and transform the map gets.
+        form: content and storage of the map.
         overwrite: replace an existing map of ours with the same ``CLUSTERNET_KIND``.
-        stale: files that would speak of an earlier map; they go right before this one appears.
+        stale: files that belong to an earlier map; they are deleted just before this one appears.
 
     Raises:
         OutputError: if ``path`` exists and may not be replaced, or writing fails.
     """
     names = None if form.names is None else [clean_name(name, path) for name in form.names]
     kind = map_kind(form.tags.get(KIND_TAG, ""))
-    with new_file(path, kind=kind, overwrite=overwrite) as part, ExitStack() as stack:
+    with new_file(path, kind=kind, overwrite=overwrite) as hidden_path, ExitStack() as stack:
         reference = lost_reference(grid.output_crs, grid.control)
         side_files = map_side_files(path, kind, form.colours, names, reference, overwrite=overwrite)
         stack.enter_context(side_files)
-        stack.callback(_remove_side_file, part)  # of the hidden name: GDAL writes it by itself
-        plain = stack.enter_context(_plain_sibling(part)) if form.cog else part
+        # GDAL may write a sidecar file for the hidden name
+        stack.callback(_remove_side_file, hidden_path)
+        plain = stack.enter_context(_plain_sibling(hidden_path)) if form.cog else hidden_path
         stack.enter_context(quiet_georeferencing())
         stack.enter_context(_readable_rasterio_errors(path))
         opened = stack.enter_context(ExitStack())
@@ -185,7 +186,7 @@ def create_map(
             opened.close()
             _check_complete(plain, path)
             if form.cog:
-                _convert_to_cog(plain, part, form.overview_method)
+                _convert_to_cog(plain, hidden_path, form.overview_method)
 
         writer = MapWriter(path, dataset, complete)
         yield writer
@@ -195,8 +196,9 @@ def create_map(
 
 
 def _creation_options(grid: RasterProfile, form: MapForm) -> dict[str, Any]:
-    """Return what rasterio is told of the file when it creates it."""
+    """Return the options with which rasterio creates the file."""
     transform = grid.transform if grid.is_georeferenced else None
+    # Predictor 2 stores differences of neighbours, which helps measurements but not class numbers.
     has_differences = form.colours is None and np.dtype(form.dtype).kind != "f"
     options: dict[str, Any] = dict(
         driver="GTiff", height=grid.shape[0], width=grid.shape[1], count=form.num_bands,
@@ -208,7 +210,7 @@ def _creation_options(grid: RasterProfile, form: MapForm) -> dict[str, Any]:
 
 
 def _describe(dataset: DatasetWriter, grid: RasterProfile, form: MapForm) -> None:
-    """Record what the pixels of a new map mean, and where they lie."""
+    """Write tags, colour table, scale and control points of a new map."""
     dataset.update_tags(**form.tags)
     if form.colours is not None:
         dataset.write_colormap(1, _colour_table(form.colours, form.nodata))
@@ -220,7 +222,7 @@ def _describe(dataset: DatasetWriter, grid: RasterProfile, form: MapForm) -> Non
 
 @contextmanager
 def _created(path: Path, options: dict[str, Any]) -> Iterator[DatasetWriter]:
-    """Create a raster; libtiff prints what goes wrong while it is closed, as on a full disk."""
+    """Create a raster; on a full disk libtiff prints errors to stderr while it is closed."""
     dataset = rasterio.open(plain_path(path, OutputError), "w", **options)
     try:
         yield dataset
@@ -230,8 +232,8 @@ def _created(path: Path, options: dict[str, Any]) -> Iterator[DatasetWriter]:
 
 
 @contextmanager
-def _plain_sibling(part: Path) -> Iterator[Path]:
-    plain = part.with_name(f"{part.name}.plain.tif")
+def _plain_sibling(hidden_path: Path) -> Iterator[Path]:
+    plain = hidden_path.with_name(f"{hidden_path.name}.plain.tif")
     try:
         yield plain
     finally:
@@ -239,14 +241,14 @@ def _plain_sibling(part: Path) -> Iterator[Path]:
         _remove_side_file(plain)
 
 
-def _remove_side_file(part: Path) -> None:
+def _remove_side_file(hidden_path: Path) -> None:
     with suppress(OSError):
-        side_file_path(part).unlink()
+        side_file_path(hidden_path).unlink()
 
 
-def _convert_to_cog(plain: Path, part: Path, overview_method: str) -> None:
-    # A COG is laid out only once all pixels are known, so it cannot be written window by window.
-    source, target = plain_path(plain, OutputError), plain_path(part, OutputError)
+def _convert_to_cog(plain: Path, hidden_path: Path, overview_method: str) -> None:
+    # GDAL's COG driver needs all pixels first, so it cannot write window by window.
+    source, target = plain_path(plain, OutputError), plain_path(hidden_path, OutputError)
     copy = partial(
         rasterio.shutil.copy,
         source, target, driver="COG", compress="deflate", blocksize=_BLOCK * 2, bigtiff="if_safer",
@@ -257,7 +259,7 @@ def _convert_to_cog(plain: Path, part: Path, overview_method: str) -> None:
     with rasterio.open(source) as before, rasterio.open(target) as after:
         same = before.colorinterp == after.colorinterp and before.nodatavals == after.nodatavals
         if not same:
-            raise OutputError(f"{part}: the cloud-optimised copy lost colours or nodata.")
+            raise OutputError(f"{hidden_path}: the cloud-optimised copy lost colours or nodata.")
 
 
 def _colour_table(colours: UInt8Array, nodata: float | None) -> dict[int, tuple[int, ...]]:
@@ -267,9 +269,9 @@ def _colour_table(colours: UInt8Array, nodata: float | None) -> dict[int, tuple[
     return table
 
 
-def _check_complete(part: Path, path: Path) -> None:
-    """Read the last pixels back: GDAL reports a full disk only by what is missing."""
-    with rasterio.open(plain_path(part, OutputError)) as written:
+def _check_complete(hidden_path: Path, path: Path) -> None:
+    """Read the last pixel back: on a full disk GDAL may report nothing, but pixels are missing."""
+    with rasterio.open(plain_path(hidden_path, OutputError)) as written:
         row, col = (written.height - 1), (written.width - 1)
         try:
             written.read(1, window=RasterioWindow(col, row, 1, 1))

@@ -26,7 +26,7 @@ from clusternet.raster import (
     find_rasters,
     find_scenes,
     open_raster,
-    warn_of_lost_places,
+    warn_of_lost_georeference,
     warn_of_orientation,
     warn_of_other_images,
     warn_of_separate_bands,
@@ -121,7 +121,7 @@ def find_inputs(
     profiles = [pair.raster.profile for pair in pairs]
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)
-    warn_of_lost_places(profiles)
+    warn_of_lost_georeference(profiles)
     if labels is not None:
         labels.report_unused(pairs)
     _warn_of_small_rasters(pairs, settings)
@@ -313,7 +313,7 @@ def ignore_value(profile: RasterProfile) -> Number:
     dtype = np.dtype(profile.dtype)
     if dtype.kind == "f":
         return float("nan")
-    # GeoTIFF stores the nodata value as a double, which cannot hold the largest 64-bit numbers.
+    # rasterio passes nodata values as doubles, which cannot hold the largest 64-bit numbers
     return min(np.iinfo(dtype).max, np.iinfo("uint32").max)
 
 

@@ -1,4 +1,4 @@
-"""Rasters whose place no output can carry."""
+"""Rasters whose georeference outputs cannot carry."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from clusternet.raster.profile import RasterProfile
 logger = logging.getLogger(__name__)
 
 
-def warn_of_lost_places(profiles: Iterable[RasterProfile]) -> None:
-    """Say so of rasters that only geolocation arrays place: a GeoTIFF cannot hold them."""
+def warn_of_lost_georeference(profiles: Iterable[RasterProfile]) -> None:
+    """Warn of rasters with geolocation arrays only, which a GeoTIFF cannot hold."""
     for profile in profiles:
         control = profile.control
         if control is None or profile.is_georeferenced or not control.has_geolocation:
