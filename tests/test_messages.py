@@ -14,8 +14,8 @@ from clusternet.messages import MOST
 
 ROOM_FOR_NAMES = 100  # characters of a message that paths and values may take
 FOREIGN_FLAGS = {"--bidx", "--calc", "--colorinterp", "--crs", "--description", "--dst", "--like",
-                 "--src"}  # fmt: skip
-"""Of the commands of rasterio and GDAL that messages tell people to run."""
+                 "--src", "--xla_gpu_deterministic_ops"}  # fmt: skip
+"""Of the commands of rasterio and GDAL that messages tell people to run, and of XLA."""
 
 
 def fixed_letters(node: ast.expr) -> int:
