@@ -12,6 +12,10 @@ The folder ``RUN/interactive/<raster>-<digest>/`` holds:
 The files are memory-mapped, so that large scenes need little memory. A feature is stored as a
 byte. The bytes 0 and 254 stand for its 0.5 and 99.5 percentiles in training, which are the same
 for every scene of a run. Features that never vary are left out.
+
+The feature maps of tools/full_prediction.py hold the same bytes for GIS, which want one compressed
+GeoTIFF with all features. A page reads single pixels and three scales at once, and fills the cache
+while it is read, which no GeoTIFF allows.
 """
 
 from __future__ import annotations

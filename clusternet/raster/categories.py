@@ -13,6 +13,7 @@ from clusternet.colours import RGB
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import converted, reason
 from clusternet.legend.names import clean_name, is_made_up
+from clusternet.raster.endings import PNG_START
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.palette import colour_table
 from clusternet.raster.vector_files import read_layer
@@ -22,7 +23,6 @@ _NAME_COLUMNS = ("class_name", "classname", "class", "name", "label", "descripti
 """Columns of ArcGIS' tables that are taken for the names, the first one first; else any text."""
 _LOSSY_DRIVERS = ("JPEG", "WEBP")
 _JPEG_ENDINGS = (".jpg", ".jpeg")
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_categories(path: Path) -> tuple[dict[int, str], dict[int, RGB]]:
@@ -156,7 +156,7 @@ def check_lossless(path: Path, what: str = "labels") -> None:
 def _is_png(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(len(_PNG)) == _PNG
+            return file.read(len(PNG_START)) == PNG_START
     except OSError:
         return False
 

@@ -1,10 +1,11 @@
-"""Endings of raster and vector files, and of files that belong to them."""
+"""Endings of raster and vector files, and of files that belong to them; how a PNG begins."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
+PNG_START = b"\x89PNG\r\n\x1a\n"
 GEOJSON_SUFFIXES = (".geojson", ".json")
 VECTOR_SUFFIXES = (".gpkg", ".shp", *GEOJSON_SUFFIXES, ".fgb", ".kml", ".gml")
 LABEL_SUFFIXES = (*RASTER_SUFFIXES, *(each for each in VECTOR_SUFFIXES if each != ".json"))

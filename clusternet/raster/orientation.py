@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from clusternet.raster.endings import PNG_START
+
 logger = logging.getLogger(__name__)
 
 _TAG = 274  # Orientation, in the first directory of TIFF and EXIF
 _UPRIGHT = 1
 _ORIENTATIONS = range(1, 9)
-_PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_ENTRIES = 4096  # of a directory; real ones have some dozens, in ascending order
 _NAMED = 3  # files that the warning names
 
@@ -63,7 +64,7 @@ def _find_directory(stream: BinaryIO) -> int | None:
     head = stream.read(8)
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return 0
-    if head == _PNG:
+    if head == PNG_START:
         return _find_in_png(stream)
     if head[:2] == b"\xff\xd8":
         return _find_in_jpeg(stream)
