@@ -1,4 +1,4 @@
-"""Colours: as text, and fixed ones for cluster and class numbers that can be told apart."""
+"""Colours as text, and the fixed palette of cluster and class numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ RGB = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
 _HEX = re.compile(r"#?[0-9a-fA-F]{6}")
-_FIRST = (  # twelve well separated hues, first because few clusters or classes are common
+_FIRST = (  # twelve hues that differ well, for the usual number of classes
     (31, 119, 180), (44, 160, 44), (214, 39, 40), (255, 187, 40), (148, 103, 189), (140, 86, 75),
     (23, 190, 207), (227, 119, 194), (152, 223, 138), (255, 127, 14), (174, 199, 232), (99, 99, 99),
 )  # fmt: skip
-_MOST = 1000  # from here on colours repeat: nobody tells so many apart
+_MOST = 1000  # from this number on colours repeat
 
 
 def as_hex(colour: RGB) -> str:
@@ -26,7 +26,7 @@ def as_hex(colour: RGB) -> str:
 
 
 def from_hex(text: str) -> RGB | None:
-    """Return the colour that #rrggbb stands for, None if it is no such text."""
+    """Return the colour of a text #rrggbb, None for other text."""
     if not _HEX.fullmatch(text.strip()):
         return None
     red, green, blue = bytes.fromhex(text.strip().removeprefix("#"))
@@ -55,7 +55,7 @@ def _farthest(count: int) -> tuple[tuple[int, int, int], ...]:
     steps = np.arange(0, 256, 15, dtype=np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     lightness = rgb2lab(grid / 255)[:, 0]
-    # Nearly black, and nearly white as nodata is shown, carry no hue.
+    # Leave out nearly black and nearly white colours: they have no hue, and nodata is light grey.
     grid = grid[(lightness > 18) & (lightness < 90)]
     chosen = np.array(_FIRST, np.uint8)
     candidates, first = rgb2lab(grid / 255), rgb2lab(chosen / 255)

@@ -6,7 +6,7 @@ Scripts turn any of these into one line on stderr and exit status 2.
 
 
 class ClusterNetError(Exception):
-    """A mistake in the input or the environment that the user can mend."""
+    """A mistake in the input or the environment that the user can correct."""
 
 
 class SettingsError(ClusterNetError):
@@ -18,7 +18,7 @@ class RasterError(ClusterNetError):
 
 
 class GridMismatchError(RasterError):
-    """Two rasters that must share a grid, a CRS or a place do not."""
+    """Two rasters, or vectors and a raster, differ in grid, CRS or position."""
 
 
 class PatchError(ClusterNetError):
@@ -26,7 +26,7 @@ class PatchError(ClusterNetError):
 
 
 class RunError(ClusterNetError):
-    """A run folder is incomplete, foreign, or does not fit its input."""
+    """A run folder is incomplete, was not written by ClusterNet, or does not fit its input."""
 
 
 class ClusteringError(ClusterNetError):

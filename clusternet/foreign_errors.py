@@ -1,8 +1,8 @@
-"""The exceptions of libraries and of the system that mean a fault of a file or of the machine.
+"""Exceptions of libraries and of the system that mean a fault of a file or of the machine.
 
-They are listed by name, so that nothing has to be loaded to tell one. Whoever reads a file turns
-them into an error of its own that names the file; what escapes nevertheless becomes one line in
-the scripts. An exception that is not listed is a fault of the program and keeps its traceback.
+They are listed by name, so that no library has to be loaded to recognise one. Code that reads a
+file turns them into an error that names the file. The scripts turn the others into one line. An
+exception that is not listed is a fault of this package and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ FOREIGN: dict[str, str] = {
     "torch.OutOfMemoryError": _NO_MEMORY,
     "yaml.error.YAMLError": "YAML",
 }
-"""The full name of each class, and what it speaks of. Its subclasses belong to it."""
+"""Full name of each class -> topic for messages. Subclasses have the topic of their base class."""
 
 _ADVICE = {
     errno.EACCES: "check its permissions",
@@ -77,7 +77,7 @@ _ADVICE = {
 
 
 _NO_ROOM = ("can't start new thread", "failed to map segment", "annot allocate memory")
-"""What errors that are of no other use say then."""
+"""Texts of RuntimeError and ImportError that mean a lack of memory."""
 
 
 def is_foreign(error: BaseException) -> bool:
@@ -86,19 +86,19 @@ def is_foreign(error: BaseException) -> bool:
 
 
 def topic(error: BaseException) -> str | None:
-    """Return what a listed exception speaks of, None for any other."""
+    """Return the topic of a listed exception, None for others."""
     if isinstance(error, (RuntimeError, ImportError)) and any(t in str(error) for t in _NO_ROOM):
         return _NO_MEMORY
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     about = next((FOREIGN[name] for name in names if name in FOREIGN), None)
     if type(error) is RuntimeError and str(error).startswith("Symlink loop"):
-        return "the system"  # what pathlib says of links that go in a circle
-    # what XLA calls anything by has one member that is no fault of the program
+        return "the system"  # raised by pathlib for symbolic links in a circle
+    # XLA has one class for all of its errors, of which only this is no fault of the program
     return None if about == "XLA" and "RESOURCE_EXHAUSTED" not in str(error) else about
 
 
 def reason(error: BaseException) -> str:
-    """Return what an exception says, for the brackets of a message: one short line."""
+    """Return the reason that an exception states, as one short line for a message."""
     about = topic(error)
     if isinstance(error, PermissionError):
         return "no permission"
@@ -113,7 +113,7 @@ def reason(error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return the line in which a listed exception ends that no one turned into a better one."""
+    """Return the message for a listed exception that no other code has turned into an error."""
     if topic(error) == _NO_MEMORY:
         return f"Cannot go on ({reason(error)}); {_more_memory()}."
     if not isinstance(error, OSError) or error.strerror is None:
@@ -133,7 +133,7 @@ def _more_memory() -> str:
 
 
 def mistake(error: BaseException) -> str | None:
-    """Return the line for a person in which an exception ends; None if it is a fault of ours."""
+    """Return the message for the user; None if the exception is a fault of this package."""
     if isinstance(error, ClusterNetError):
         return str(error)
     return describe(error) if is_foreign(error) else None
@@ -145,8 +145,8 @@ def converted(kind: type[ClusterNetError], message: str | Callable[[], str]) -> 
 
     Args:
         kind: the error to raise instead.
-        message: says which file cannot be used for what, without full stop; a function where
-            that is not known at the start.
+        message: start of the error, without full stop: which file cannot be used for what. A
+            function if that is not known at the start of the block.
     """
     try:
         yield

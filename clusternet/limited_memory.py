@@ -1,8 +1,8 @@
-"""A script whose memory is limited (``ulimit -v``) runs in a child process, watched by this one.
+"""Run a script whose memory is limited (``ulimit -v``) in a child process that this one watches.
 
-When an allocation fails, libraries written in C end the process with lines of their own, or spin
-while they are loaded, where Python answers nothing. Whoever watches from outside can tell all of
-that in one line, and end it.
+When an allocation fails, libraries written in C print messages of their own and abort, or loop for
+ever while they are loaded. Python code in the same process cannot catch either. A parent process
+can: it reports one line, and ends the child.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 _MARK = "CLUSTERNET_WATCHED"
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}  # each takes room in advance
-_START_SECONDS = 60  # of processor time; to load everything takes less than ten
+# Each thread of OpenBLAS and each arena of malloc reserves address space, which the limit counts.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+_START_SECONDS = 60  # of processor time; loading all libraries takes less than ten
 _LOOK_EVERY = 0.1  # seconds
-_OWN_END_SECONDS = 10.0  # that the child has to end by itself, once asked
+_OWN_END_SECONDS = 10.0  # in which the child may end by itself after a signal
 _OUR_LINES = ("INFO: ", "WARNING: ", "error: ")
-_UNDERSTOOD = (0, 2)  # exit statuses that come with our own line, if any
+_UNDERSTOOD = (0, 2)  # exit statuses with which the child itself has explained its end
 
 
 def limit() -> int | None:
@@ -39,15 +40,15 @@ def limit() -> int | None:
 
 
 def is_watched() -> bool:
-    """Tell whether this is the child; asking takes the mark away, for what it starts itself."""
+    """Tell whether this is the child. The mark is removed, so that its own children lack it."""
     return os.environ.pop(_MARK, None) == str(os.getppid())
 
 
 def limit_start() -> Callable[[], None]:
-    """End this process if loading everything takes far too long, or its parent is gone.
+    """End this process if loading libraries takes too long, or when its parent has ended.
 
     Returns:
-        what lifts the former.
+        a function that lifts the limit of time after loading.
     """
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     before = resource.getrlimit(resource.RLIMIT_CPU)
@@ -59,11 +60,11 @@ def limit_start() -> Callable[[], None]:
 
 
 def watch(is_asked: Callable[[], bool], interrupted: int) -> NoReturn:
-    """Run this script again in a child process, and end as it does, in one line.
+    """Run this script again in a child process, and exit with its status.
 
     Args:
         is_asked: tells whether a signal has asked this process to stop.
-        interrupted: exit status then.
+        interrupted: exit status in that case.
     """
     environment = _ENVIRONMENT | os.environ | {_MARK: str(os.getpid())}
     child = subprocess.Popen(  # noqa: S603  this very script
@@ -103,7 +104,7 @@ def _end_with(parent: int) -> None:
 
 
 class _Lines:
-    """What the child says: ours is passed on at once, the rest is kept."""
+    """The child's stderr: our own lines are passed on at once, others are kept."""
 
     def __init__(self, stream: Iterable[str] | IO[str]) -> None:
         self.has_error = False
@@ -124,7 +125,7 @@ class _Lines:
                 self.kept = [*self.kept[-50:], line]
 
     def end(self) -> None:
-        """Wait until all is read; a grandchild may hold the pipe open."""
+        """Wait until all is read, but not long: a grandchild may keep the pipe open."""
         self._thread.join(1)
 
 

@@ -1,4 +1,4 @@
-"""Text for people: one line each, without characters that a terminal obeys, and not too long."""
+"""Messages: one line each, of limited length, without control characters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import reprlib
 import unicodedata
 
 MOST = 290
-"""Characters of a message at most: about three lines of a terminal."""
-_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, broken ones, ends of lines
+"""Most characters of a message: about three lines of a terminal."""
+# Unicode categories: control characters, surrogates (bytes that are no UTF-8), line separators
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 _DEFINITION = re.compile(r'\b[A-Z_]{3,}\[(?=")|\{(?= ?")')
 _NAME = re.compile(r'(?:"name": ?|\[)"([^"]*)"')
-_FLOWS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn text around
+# Marks of writing direction, which could show a message in another order than it was written.
+_FLOWS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def printable(text: str) -> str:
@@ -28,13 +30,15 @@ def _is_unprintable(character: str) -> bool:
 
 
 def _escaped(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # a byte of a file's name that is no UTF-8
+    if (
+        "\udc80" <= character <= "\udcff"
+    ):  # how Python decodes bytes of file names that are no UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def short(text: str, most: int = 80) -> str:
-    """Return text of at most ``most`` characters, its middle left out where it is longer."""
+    """Return text of at most ``most`` characters; the middle of a longer text is left out."""
     if len(text) <= most:
         return text
     end = (most - 5) // 2
@@ -42,7 +46,7 @@ def short(text: str, most: int = 80) -> str:
 
 
 def short_value(value: object, most: int = 80) -> str:
-    """Return a value of a file as text, however large and deeply nested it is."""
+    """Return a value of a file as short text, even if it is large or deeply nested."""
     if isinstance(value, str):
         return short(printable(value), most)
     writer = reprlib.Repr()
@@ -52,27 +56,27 @@ def short_value(value: object, most: int = 80) -> str:
 
 
 def one_line(text: str, most: int = 120) -> str:
-    """Return what a library says as part of a line of ours: short, in one line, no full stop."""
+    """Return a library's message for use inside ours: short, in one line, without full stop."""
     named = without_definitions(" ".join(text.split()))
     return short(printable(named).rstrip(". "), most)
 
 
 def without_definitions(text: str) -> str:
     """Return text with each definition of a CRS, as WKT or JSON, replaced by the CRS's name."""
-    parts, done = [], 0
+    pieces, done = [], 0
     for start in _DEFINITION.finditer(text):
         if start.start() >= done:
             end = _closing(text, start.end() - 1)
             name = _NAME.search(text, start.start(), end)
-            parts += [text[done : start.start()], name[1] if name else "..."]
+            pieces += [text[done : start.start()], name[1] if name else "..."]
             done = end
-    return "".join((*parts, text[done:]))
+    return "".join((*pieces, text[done:]))
 
 
-def _closing(text: str, place: int) -> int:
-    """Return the place after the bracket that closes the one at ``place``."""
+def _closing(text: str, opening: int) -> int:
+    """Return the index behind the bracket that closes the one at ``opening``."""
     depth = 0
-    for index in range(place, len(text)):
+    for index in range(opening, len(text)):
         depth += (text[index] in "[{") - (text[index] in "]}")
         if depth == 0:
             return index + 1

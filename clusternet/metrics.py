@@ -1,7 +1,7 @@
-"""How well maps agree with labels, and assignments with each other. Arrays only, no files.
+"""Agreement of maps with labels, and of assignments with each other. Arrays only, no files.
 
-Everything is computed from tables of counts, which add up over windows and files: memory
-does not grow with the number of pixels.
+Everything is computed from contingency tables. Tables of several windows and files are added, so
+memory does not grow with the number of pixels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def contingency_table(
     num_second: int,
     valid: BoolArray | None = None,
 ) -> Counts:
-    """Count how often each pair of values meets.
+    """Count how often each pair of values occurs at the same pixel.
 
     Args:
         first: whole numbers from 0 to ``num_first - 1``, of any shape.
@@ -45,6 +45,7 @@ def contingency_table(
         first, second = first[valid], second[valid]
     _check_range(first, num_first)
     _check_range(second, num_second)
+    # one number for each pair, so that a single bincount fills the table
     pairs = first.astype(np.int64).ravel() * num_second + second.ravel()
     return np.bincount(pairs, minlength=num_first * num_second).reshape(num_first, num_second)
 
@@ -81,7 +82,7 @@ class Scores:
     """Agreement of a prediction with the truth; every number but ``pixels`` lies in [-1, 1].
 
     A class that is in neither truth nor prediction has NaN scores and is left out of the means;
-    a class that is in one of them only scores 0. This is scikit-learn's reading.
+    a class that is in only one of them scores 0. scikit-learn does the same.
     """
 
     pixels: int
@@ -93,7 +94,7 @@ class Scores:
     mean_dice: float
     """Mean over classes of the Dice coefficient, which is the F1 score."""
     kappa: float
-    """Cohen's kappa: agreement beyond chance; NaN where chance alone agrees everywhere."""
+    """Cohen's kappa: agreement beyond chance; NaN if all pixels agree by chance alone."""
     iou: Values
     """Intersection over union of each class; (classes,)."""
     dice: Values
@@ -134,9 +135,9 @@ class Scores:
         )
 
 
-def _ratio(part: Values, whole: Values, present: BoolArray) -> Values:
-    """Return part / whole of counts; 0 where the whole is empty, NaN where not present."""
-    return np.where(present, part / np.maximum(whole, 1), np.nan)
+def _ratio(numerator: Values, denominator: Values, present: BoolArray) -> Values:
+    """Return the ratio of two counts; 0 where the denominator is 0, NaN where not present."""
+    return np.where(present, numerator / np.maximum(denominator, 1), np.nan)
 
 
 def _mean(values: Values) -> float:
@@ -205,7 +206,7 @@ def nmi(table: Counts) -> float:
     """Return the normalised mutual information of two assignments (arithmetic mean).
 
     Args:
-        table: (first, second) counts of how often their values meet.
+        table: (first, second) contingency table of the two.
 
     Returns:
         0 for independent assignments, 1 for the same up to the names of the values.
@@ -213,13 +214,13 @@ def nmi(table: Counts) -> float:
     total = table.sum()
     rows, cols = table.sum(axis=1), table.sum(axis=0)
     if np.count_nonzero(rows) <= 1 and np.count_nonzero(cols) <= 1:
-        return 1.0
+        return 1.0  # both entropies are 0; as in scikit-learn, two constant assignments agree
     first, second = np.nonzero(table)
     joint = table[first, second] / total
     by_chance = (rows[first] / total) * (cols[second] / total)
     mutual = float((joint * np.log(joint / by_chance)).sum())
     normaliser = (_entropy(rows) + _entropy(cols)) / 2
-    return min(max(mutual / normaliser, 0.0), 1.0)
+    return min(max(mutual / normaliser, 0.0), 1.0)  # rounding may leave the range by 1e-16
 
 
 def _entropy(counts: Counts) -> float:
@@ -231,11 +232,12 @@ def ari(table: Counts) -> float:
     """Return the adjusted Rand index of two assignments: agreement on pairs beyond chance.
 
     Args:
-        table: (first, second) counts of how often their values meet.
+        table: (first, second) contingency table of the two.
 
     Returns:
         about 0 for independent assignments, 1 for the same up to the names of the values.
     """
+    # Hubert and Arabie (1985), "Comparing partitions"
     together = _pairs(table)
     first, second = _pairs(table.sum(axis=1)), _pairs(table.sum(axis=0))
     every = _pairs(table.sum())
@@ -246,6 +248,6 @@ def ari(table: Counts) -> float:
 
 
 def _pairs(counts: Counts) -> float:
-    # In floating point, since the pairs of a few thousand million pixels overflow int64.
+    # In floating point, because the pairs of a few thousand million pixels overflow int64.
     values = counts.astype(float)
     return float((values * (values - 1) / 2).sum())

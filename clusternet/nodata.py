@@ -1,4 +1,4 @@
-"""Which values mark pixels without data, and how many bands must hold them."""
+"""Nodata values, and the rule how many bands must hold them."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Number = int | float
-"""A value of a pixel; whole numbers are kept as such, since 64-bit ones do not fit a float."""
+"""A pixel value; whole numbers stay int, because a float cannot hold all 64-bit ones."""
 NodataRule = Literal["any", "all"]
-"""A pixel has no data where any band has none, or only where all bands have none."""
+"""``any``: a pixel is nodata if any band is; ``all``: only if all bands are."""
 NODATA_RULES: tuple[NodataRule, ...] = ("any", "all")
 
 
 @dataclass(frozen=True)
 class NodataChoice:
-    """What is said of nodata beside what a raster says of itself."""
+    """The nodata value and rule that a user chooses for rasters."""
 
     value: Number | None = None
-    """Marks pixels without data in every band; None leaves it to the raster."""
+    """Nodata value of all bands; None takes that of the raster."""
     rule: NodataRule | None = None
     """See `NodataRule`; None takes `default_rule`."""
     overrides: bool = True
-    """The value counts instead of what a raster declares; False: only where it declares nothing."""
+    """True: the value replaces that of the raster. False: it counts only if the raster has none."""
 
     @classmethod
     def of(cls, value: NodataChoice | Number | None) -> NodataChoice:
-        """Take a plain number for one that the user gave."""
+        """Return a choice unchanged; a number or None becomes the choice of that value."""
         return value if isinstance(value, NodataChoice) else cls(value)
 
 
 def default_rule(dtype: str, values: Sequence[Number | None]) -> NodataRule:
-    """Return the rule that holds where nobody asked for another.
+    """Return the rule for a raster if the user chooses none.
 
-    One band without data is enough, since a marker such as -9999 in a single band would spoil
-    every statistic. In 8-bit rasters that give all bands the same value (most often 0) all bands
-    must hold it: single zeros are common in dark places there, and a frame is black in all of
-    them. GDAL's mask of a whole dataset takes all bands for any type.
+    It is ``any``, because a value such as -9999 in a single band would spoil every statistic. It
+    is ``all`` for 8-bit rasters whose bands share a nodata value, most often 0. There single zeros
+    are common in dark areas, and the frame of the image is black in all bands. (GDAL's mask of a
+    whole dataset follows ``all`` for every pixel type.)
 
     Args:
         dtype: numpy name of the pixel type.
@@ -49,17 +49,17 @@ def default_rule(dtype: str, values: Sequence[Number | None]) -> NodataRule:
 
 
 def declaring_hint(path: object, value: Number, declared: Number | None) -> str:
-    """Return what to do about a value that means no data but is not declared, for a message."""
-    if declared is not None:  # a band has one value, and declaring another would lose this one
+    """Return advice for a message: how to declare a value that marks pixels without data."""
+    if declared is not None:  # a band has only one nodata value, which a new one would replace
         return f"change it to {declared}, the nodata value of the file"
     return f"declare it (rio edit-info --nodata {value} {shlex.quote(str(path))})"
 
 
 def number(text: str) -> Number:
-    """Read a number from text; a whole one exactly, however large.
+    """Read a number from text; whole numbers are exact.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if the text is no number.
     """
     try:
         return int(text)
@@ -68,10 +68,10 @@ def number(text: str) -> Number:
 
 
 def check_rule(value: Any) -> NodataRule | None:
-    """Return a rule as read from a file.
+    """Return a rule that was read from a file.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is no rule.
     """
     if value is None:
         return None
@@ -82,16 +82,16 @@ def check_rule(value: Any) -> NodataRule | None:
 
 
 def encode_number(value: Number | None) -> Number | str | None:
-    """Return a number as JSON can hold it, which knows no NaN and no infinity."""
+    """Return a number for JSON; NaN and infinity, which JSON lacks, become text."""
     return str(value) if value is not None and not math.isfinite(value) else value
 
 
 def decode_number(value: Any) -> Number | None:
-    """Return what `encode_number` was given.
+    """Return the number that `encode_number` encoded.
 
     Raises:
-        ValueError: if it is no number.
-        TypeError: likewise.
+        ValueError: if the value is no number.
+        TypeError: if the value is no number.
     """
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value

@@ -1,7 +1,7 @@
-"""What a process of ours sets up for itself before it works.
+"""Set up a process before it works: environment variables, loggers and encodings.
 
-The scripts and the worker processes call this. Importing the package changes nothing of a
-process: not its environment, its loggers, its file descriptors or its threads.
+The scripts and the worker processes call this. To import the package changes nothing in a process:
+neither its environment nor its loggers, file descriptors or threads.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _SETTINGS = {
-    # GDAL keeps decoded blocks of up to a twentieth of the machine's memory in every process;
-    # this much (MiB) holds a row of windows of a large raster and stays small beside many workers
+    # GDAL caches decoded blocks, by default up to 5 % of the machine's memory in every process.
+    # These MiB hold a row of windows of a large raster, and are little even for many workers.
     "GDAL_CACHEMAX": "256",
-    # errors of TensorFlow reach us as exceptions
+    # TensorFlow's errors also reach us as exceptions, so its log is not needed
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 _XLA_DETERMINISM = "--xla_gpu_deterministic_ops"
@@ -29,30 +29,30 @@ _LAYOUT = "SELECT value FROM metadata WHERE key LIKE 'DATABASE.LAYOUT.VERSION.M_
 
 
 def prepare_process() -> None:
-    """Make this process fit for the work; call it before a library is loaded.
+    """Set up this process; call it before libraries are loaded.
 
-    Variables that name the data of another GDAL or PROJ (PostGIS, QGIS and conda set them) are
-    left out, for this process and those it starts.
+    Variables that name the data folders of another GDAL or PROJ (PostGIS, QGIS and conda set them)
+    are removed, for this process and those it starts.
     """
     for name in variables_of_others():
         del os.environ[name]
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     _make_jax_deterministic()
-    # what GDAL complains of either becomes an exception or does not matter to the user
+    # GDAL's messages become exceptions, or do not concern the user
     logging.getLogger("rasterio").propagate = False
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # of tracing, with several models
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing several models
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:  # a console may lack the letters of a class or a file
+        if reconfigure is not None:  # a console may lack characters of a class or file name
             reconfigure(errors="backslashreplace")
 
 
 def _make_jax_deterministic() -> None:
-    """Let a seed fix training on a GPU, too, unless the user has decided otherwise.
+    """Make training with JAX on a GPU reproducible, unless the user has set the flag.
 
-    XLA adds in whatever order threads of a GPU finish, but need not: it takes no more time
-    (docs/method.md).
+    By default XLA adds numbers in the order in which threads of a GPU finish. The deterministic
+    order takes no more time (docs/method.md).
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if os.environ.get("KERAS_BACKEND") == "jax" and _XLA_DETERMINISM not in flags:
@@ -60,7 +60,7 @@ def _make_jax_deterministic() -> None:
 
 
 def variables_of_others() -> list[str]:
-    """Return the variables in force that name data which our GDAL and PROJ cannot use."""
+    """Return the environment variables that name data which our GDAL and PROJ cannot use."""
     package = _wheel()
     if package is None:  # built from source: it needs what the variables name
         return []
@@ -71,7 +71,7 @@ def variables_of_others() -> list[str]:
 
 @lru_cache
 def _wheel() -> Path | None:
-    """Return the folder of rasterio if it brings GDAL and its data along."""
+    """Return the folder of rasterio if it is a wheel, which contains GDAL and its data."""
     spec = find_spec("rasterio")
     if spec is None or spec.origin is None:
         return None
@@ -84,9 +84,9 @@ def _is_inside(value: str, folder: Path) -> bool:
 
 
 def _fits(value: str, own: tuple[int, ...] | None) -> bool:
-    """Tell whether the first database along a search path can be read by our PROJ.
+    """Tell whether our PROJ can read the first ``proj.db`` in the folders of a search path.
 
-    Such folders may hold grids that its own data lack, so they stay in force.
+    Such a variable is kept, because the folders may hold grids that our own data lack.
     """
     folders = [Path(folder) for folder in value.split(os.pathsep) if folder]
     layout = next((_layout(f) for f in folders if (f / "proj.db").is_file()), None)
@@ -95,8 +95,8 @@ def _fits(value: str, own: tuple[int, ...] | None) -> bool:
 
 @lru_cache
 def _layout(folder: Path) -> tuple[int, ...] | None:
-    """Return the version of the layout of ``proj.db``, None where it cannot be read."""
-    import sqlite3  # here, because hardly any process needs it
+    """Return the version of the layout of ``proj.db``, None if it cannot be read."""
+    import sqlite3  # here, because few processes need it
 
     address = f"{(folder / 'proj.db').absolute().as_uri()}?mode=ro"
     try:
@@ -108,7 +108,7 @@ def _layout(folder: Path) -> tuple[int, ...] | None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what C and C++ code writes to stderr, which no log level silences."""
+    """Silence stderr, file descriptor included: C and C++ libraries print there directly."""
     try:
         kept = os.dup(2)
     except OSError:  # no stderr at all, as under some services

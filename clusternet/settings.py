@@ -233,12 +233,12 @@ class TilingSettings:
 
     @property
     def nodata_choice(self) -> NodataChoice:
-        """What is said of nodata beside what rasters say of themselves."""
+        """The nodata value and rule that the user chooses."""
         return NodataChoice(self.nodata, self.nodata_rule)
 
     @property
     def full_stride(self) -> Shape:
-        """The stride in force."""
+        """The stride; the patch shape if none is set."""
         return self.stride or self.patch_shape
 
     @classmethod
@@ -250,13 +250,14 @@ class TilingSettings:
 _MOST = {
     "num_clusters": 65535, "base_filters": 1024, "num_features": 4096, "workers": 1024,
 }  # fmt: skip
-"""What maps can number, and what no machine has room for."""
+"""Largest values: a 16-bit map numbers 65535 clusters; larger networks exceed any memory."""
 
-_LONGEST_YAML, _DEEPEST_YAML = 65536, 8  # characters, lists and mappings in each other
+_LONGEST_YAML, _DEEPEST_YAML = 65536, 8  # characters, nested lists and mappings
 
 
 def _checked(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse keys that are no field of ``kind``; YAML and argparse give shapes as lists."""
+    """Return values as keywords for ``kind``; refuse unknown keys."""
+    # YAML and argparse give shapes as lists
     names = [field.name for field in dataclasses.fields(kind)]
     for key in values:
         if key not in names:
@@ -276,7 +277,7 @@ def same_value(one: object, other: object) -> bool:
 
 
 def unknown_key_message(key: str, known: list[str], prefix: str = "") -> str:
-    """Return the message for a key that is no setting, with the nearest that is.
+    """Return the message for a key that is no setting, with the most similar setting.
 
     ``prefix`` is shown before both: ``--`` for flags.
     """
@@ -292,7 +293,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         SettingsError: if the file is missing, not YAML, or not a mapping.
     """
     text = read_text(path, SettingsError)
-    # PyYAML raises of every kind where a value is not what its form promises (2026-13-45)
+    # PyYAML raises other errors than its own for impossible values, such as the date 2026-13-45
     with taken_apart(SettingsError, f"{path}: cannot be read as YAML"):
         values = _parse_yaml(text)
     if values is None:
@@ -308,10 +309,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _parse_yaml(text: str) -> Any:
-    """Parse YAML that is short and hardly nested: the parser's time grows with the square of both.
+    """Parse YAML, but no long or deeply nested text, for which the parser needs quadratic time.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if it is too long or nested too deeply.
     """
     if len(text) > _LONGEST_YAML:
         raise ValueError(f"it has {len(text):,} characters")
@@ -325,5 +326,5 @@ def _parse_yaml(text: str) -> Any:
 
 
 def write_yaml(path: Path, values: Mapping[str, Any], *, start: str = "") -> None:
-    """Write a flat mapping as YAML, in its own order, behind ``start``."""
+    """Write a flat mapping as YAML, in its own order, after the text ``start``."""
     path.write_text(start + yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Files of text that people may have edited or saved in another way: read, or one clear line."""
+"""Read text files that users may have edited; each fault becomes an error with one clear line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from clusternet.foreign_errors import is_foreign, reason
 from clusternet.messages import one_line
 
 _WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What taking values apart raises that are not of the form expected, infinite numbers included."""
+"""Exceptions that Python raises when code uses a value of another type or range than expected."""
 
 
 def read_text(path: Path, kind: type[ClusterNetError]) -> str:
-    """Read a UTF-8 text, with or without a mark of its encoding at the start.
+    """Read a UTF-8 text, with or without a byte order mark.
 
     Raises:
-        ClusterNetError: of ``kind``, if it cannot be read or is encoded otherwise.
+        ClusterNetError: of ``kind``, if it cannot be read or is not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8-sig")
@@ -35,14 +35,15 @@ def read_json(
     kind: type[ClusterNetError],
     make_object: Callable[[list[tuple[str, Any]]], Any] | None = None,
 ) -> Any:
-    """Read a JSON file; errors as of `read_text`, also for what is no JSON.
+    """Read a JSON file; errors as of `read_text`, also if it is no JSON.
 
-    NaN and Infinity, which Python would take, are none.
+    NaN and Infinity are refused: Python's parser accepts them, but they are not JSON.
 
     Args:
         path: the file.
         kind: the error to raise.
-        make_object: makes an object of its entries, or raises ValueError; None makes a dictionary.
+        make_object: makes an object from its (key, value) pairs, or raises ValueError; None makes
+            a dictionary.
     """
     text = read_text(path, kind)
     try:
@@ -64,13 +65,13 @@ def taken_apart(
     advice: str = "",
     more: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
-    """Raise ``kind`` if values of a file turn out in a block not to be of the form expected.
+    """Raise ``kind`` if the block fails because values of a file have an unexpected form.
 
     Args:
         kind: the error to raise.
-        message: says what the file should be, without full stop; the reason follows it.
-        advice: what to do, after the reason.
-        more: exceptions of a library that mean the same.
+        message: start of the error: what the file should be, without full stop.
+        advice: end of the error: what to do.
+        more: further exceptions that mean an unexpected form.
     """
     try:
         yield
@@ -81,6 +82,6 @@ def taken_apart(
             raise
         if isinstance(error, OSError):  # the file cannot be read at all
             raise kind(f"{message} ({reason(error)}).") from error
-        said = f"{type(error).__name__}: {one_line(str(error), 80)}"
+        cause = f"{type(error).__name__}: {one_line(str(error), 80)}"
         end = f"; {advice}" if advice else "."
-        raise kind(f"{message} ({said}){end}") from error
+        raise kind(f"{message} ({cause}){end}") from error

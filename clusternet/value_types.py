@@ -1,4 +1,4 @@
-"""Fields of dataclasses that hold what their annotations say, whatever file they come from."""
+"""Check that the fields of a dataclass hold values of their annotated types."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from clusternet.messages import short_value
 
 
 def check_types(values: Any, kind: type[Exception], prefix: str = "") -> None:
-    """Refuse a field of a dataclass that is no number, text, choice, ... as annotated.
+    """Raise ``kind`` if a field of a dataclass is not of its annotated type.
 
-    Whole numbers stand for fractions too, as in Python; True is no number, and infinity none
-    where it is not asked for as ``int | float``.
+    An int is accepted for a float, but a bool is no number. Infinity is accepted only if the
+    annotation is ``int | float``.
 
     Args:
         values: a dataclass.
         kind: the error to raise.
-        prefix: before the name of the field, in the message.
+        prefix: text before the name of the field in the message.
     """
     hints = get_type_hints(type(values))
     for field in fields(values):
@@ -45,7 +45,7 @@ def _is_number(value: object) -> bool:
 def _is_finite(value: object) -> bool:
     try:
         return isinstance(value, Real) and _is_number(value) and not math.isinf(value)
-    except OverflowError:  # a whole number that no fraction comes near to
+    except OverflowError:  # an int that is too large for a float
         return False
 
 
@@ -66,7 +66,7 @@ _TESTS: dict[Any, tuple[str, _Test]] = {
 
 
 def _accepted(hint: Any) -> list[tuple[str, _Test]]:
-    """Return the words and the test of each kind of value that an annotation allows."""
+    """Return (name, test) of each type that an annotation allows."""
     if hint in _TESTS:
         return [_TESTS[hint]]
     if get_origin(hint) in (Union, UnionType):
@@ -77,5 +77,5 @@ def _accepted(hint: Any) -> list[tuple[str, _Test]]:
         return [test for member in members for test in _accepted(member)]
     if isinstance(hint, type):
         return [(f"a {hint.__name__}", lambda value: isinstance(value, hint))]
-    words = get_args(hint)  # of a Literal
+    words = get_args(hint)  # the hint is a Literal
     return [(f"one of {', '.join(words)}", lambda value: value in words)]

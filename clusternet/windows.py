@@ -19,7 +19,7 @@ Shape = tuple[int, int]
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """A rectangle of pixels; it may reach beyond the raster it is used on."""
+    """A rectangle of pixels; it may extend beyond the raster."""
 
     row: int
     """First row, 0 at the top of the raster."""
@@ -36,7 +36,7 @@ class Window:
         return self.height, self.width
 
     def inside(self, shape: Shape) -> Window:
-        """Return the part of this window that lies on a raster of ``shape`` (perhaps empty)."""
+        """Return the intersection with a raster of ``shape`` (rows, cols); it may be empty."""
         row, col = max(self.row, 0), max(self.col, 0)
         bottom = min(self.row + self.height, shape[0])
         right = min(self.col + self.width, shape[1])
@@ -54,39 +54,40 @@ class Window:
         )
 
     def aligned(self, step: int) -> Window:
-        """Return the window that begins further up and left, at multiples of ``step``."""
+        """Return the window extended up and left, so that it begins at multiples of ``step``."""
         rows, cols = self.row % step, self.col % step
         return Window(self.row - rows, self.col - cols, self.height + rows, self.width + cols)
 
 
 @dataclass(frozen=True)
 class Origins(Sequence[int]):
-    """The first pixel of each window along one axis; takes no memory, however many there are."""
+    """The first pixel of each window along one axis, computed when used, not stored."""
 
     numbers: range
-    """Which windows of the axis."""
+    """Numbers of the windows along the axis."""
     stride: int
+    """Pixels from one window to the next."""
     last: int
-    """No window begins after this pixel."""
+    """The last window begins at this pixel at most."""
 
     def __len__(self) -> int:
         """Return the number of windows."""
         return len(self.numbers)
 
     @overload
-    def __getitem__(self, place: int) -> int: ...
+    def __getitem__(self, index: int) -> int: ...
     @overload
-    def __getitem__(self, place: slice) -> Origins: ...
-    def __getitem__(self, place: int | slice) -> int | Origins:
+    def __getitem__(self, index: slice) -> Origins: ...
+    def __getitem__(self, index: int | slice) -> int | Origins:
         """Return the first pixel of one window, or the origins of some."""
-        if isinstance(place, slice):
-            return replace(self, numbers=self.numbers[place])
-        return min(self.numbers[place] * self.stride, self.last)
+        if isinstance(index, slice):
+            return replace(self, numbers=self.numbers[index])
+        return min(self.numbers[index] * self.stride, self.last)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Windows of one size, row by row; takes no memory, however many there are."""
+    """Windows of one size in row order, computed when used, not stored."""
 
     rows: Origins
     cols: Origins
@@ -102,7 +103,7 @@ class Grid:
         return (Window(row, col, *self.shape) for row in self.rows for col in self.cols)
 
     def parts(self, num_rows: int) -> Iterator[Grid]:
-        """Yield the grid in parts of ``num_rows`` of its rows, the last one perhaps of fewer."""
+        """Yield grids of ``num_rows`` rows of windows each; the last one may have fewer."""
         for start in range(0, len(self.rows) if self.cols else 0, num_rows):
             yield replace(self, rows=self.rows[start : start + num_rows])
 
@@ -119,7 +120,7 @@ def origins(size: int, patch: int, stride: int, edge: Edge = "shift") -> Origins
             f"Expected sizes and strides of at least 1 pixel, received size {size}, "
             f"patch {patch}, stride {stride}."
         )
-    beyond = max(0, size - patch)  # pixels that the first window leaves
+    beyond = max(0, size - patch)  # pixels that the first window does not cover
     if edge == "drop":
         count = beyond // stride + 1 if size >= patch else 0
     else:
@@ -136,7 +137,7 @@ def grid(shape: Shape, patch_shape: Shape, stride: Shape, edge: Edge = "shift") 
 
 
 def blocks(shape: Shape, block_shape: Shape) -> Iterator[Window]:
-    """Yield windows that cut a raster into parts without overlap; the last ones are smaller."""
+    """Yield windows that cover a raster without overlap; the last of a row or column is smaller."""
     for row in range(0, shape[0], block_shape[0]):
         for col in range(0, shape[1], block_shape[1]):
             yield Window(row, col, *block_shape).inside(shape)
@@ -145,8 +146,8 @@ def blocks(shape: Shape, block_shape: Shape) -> Iterator[Window]:
 def centre(window: Window, shape: Shape) -> Window:
     """Return the window of ``shape`` in the middle of ``window``.
 
-    Where the two differ by an odd number of pixels the extra pixel is cut off at the top and
-    left, as the skip connections of the valid U-Net do.
+    If the two differ by an odd number of pixels, one pixel more is cut off at the top and left, as
+    in the skip connections of the valid U-Net.
     """
     if shape[0] > window.height or shape[1] > window.width:
         raise SettingsError(f"Expected a shape of at most {window.shape}, received {shape}.")

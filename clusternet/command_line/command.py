@@ -1,4 +1,4 @@
-"""How a script works and ends: its result on stdout, a mistake in one line on stderr."""
+"""Run a script: its result goes to stdout, a user's mistake becomes one line on stderr."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from clusternet.processes.interrupts import STATUS, interrupts
 
 
 class _OneLine(logging.Formatter):
-    """Writes a log message as one line, whatever names it holds."""
+    """Writes a log message as one line, even if it contains names with line breaks."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the line; a traceback, if any, follows it as it is."""
+        """Return the line; a traceback follows it unchanged."""
         record.message = short(printable(record.message), MOST)
         return super().formatMessage(record)
 
 
 def run_command(command: Callable[[], None]) -> None:
-    """Run a script's work; a user's mistake ends in one line on stderr and exit status 2.
+    """Run a script; a user's mistake becomes one line on stderr and exit status 2.
 
-    So does an exception of a library or the system that is known to mean one. Any other keeps
-    its traceback and asks for a report.
+    So does an exception of a library or the system that `clusternet.foreign_errors` lists. Any
+    other exception keeps its traceback, with a note that asks for a report.
     """
     prepare_process()
     _log_to_stderr()
@@ -53,7 +53,7 @@ def run_command(command: Callable[[], None]) -> None:
 
 
 def load_network_library() -> None:
-    """Load Keras and its backend while nothing that they say of themselves reaches stderr."""
+    """Load Keras and its backend without the messages that they print while loading."""
     with quiet_stderr():
         from clusternet.network.backend import start_runtime
 
@@ -61,12 +61,12 @@ def load_network_library() -> None:
 
 
 def say(result: object) -> None:
-    """Print what came of a command, as one line on stdout."""
+    """Print the result of a command, as one line on stdout."""
     print(printable(str(result)))
 
 
 def _flush() -> None:
-    """Write what stdout still holds, while a full disk can still be told."""
+    """Flush stdout, so that a full disk is reported while errors can still be raised."""
     if sys.stdout is None:
         return
     try:
@@ -90,7 +90,7 @@ def print_error(message: str) -> None:
 
 
 def _discard_stdout() -> None:
-    # what stdout still holds would fail once more when the interpreter ends
+    # else Python would flush the rest when it ends, fail again, and print a traceback
     with contextlib.suppress(ClusterNetError, OSError):
         _flush()
         return

@@ -1,6 +1,7 @@
-"""The command line: every option declared once, and what all scripts do alike.
+"""The command line: the registry of options, and the parser of all scripts.
 
-Nothing here imports a library that takes long to load: bad flags and ``--help`` answer at once.
+Nothing here imports a library that takes long to load, so that ``--help`` and wrong flags are
+answered at once.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _FLAG: dict[str, Any] = dict(action=argparse.BooleanOptionalAction)
 
 
 def _of_settings(settings: type) -> dict[str, dict[str, Any]]:
-    """Return the option that each field of a settings class stands for, as it is annotated."""
+    """Return an option for each field of a settings class, made from its annotation."""
     options = {}
     for name, hint in get_type_hints(settings, include_extras=True).items():
         kind, text, *more = get_args(hint)
@@ -54,7 +55,7 @@ def _of_settings(settings: type) -> dict[str, dict[str, Any]]:
 
 
 def _argument(kind: Any) -> dict[str, Any]:
-    """Return how argparse reads a value of an annotated type."""
+    """Return the keywords with which argparse reads values of a type."""
     members = get_args(kind)
     if get_origin(kind) is Literal:
         return {"choices": members}
@@ -77,7 +78,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     # main.py
     "test_img_folder": _PATH | dict(help="patches to write cluster maps of after every epoch"),
     "out_pred_masks_test": _PATH | dict(help="where those maps go (default: test_maps in the run)"),
-    "resume": dict(action="store_true", help="go on with the run in the output folder"),
+    "resume": dict(action="store_true", help="continue the run in the output folder"),
     "current_epoch": dict(type=int, metavar="EPOCH", help="number to start counting epochs at"),
     "pretrained_weights": _PATH | dict(help="model.keras of another run, or a .weights.h5 file, "
         "to start from"),
@@ -85,25 +86,25 @@ _OTHERS: dict[str, dict[str, Any]] = {
     # tools/full_prediction.py
     "assign": dict(choices=("codebook", "head"), help="clusters by the nearest centroid, or by "
         "the softmax head"),
-    "window_size": dict(type=int, metavar="PIXELS", help="side of what is predicted at once; "
+    "window_size": dict(type=int, metavar="PIXELS", help="side of the windows that are predicted; "
         "memory grows with its square, the map does not depend on it"),
     "confidence": _FLAG | dict(help="also write how clear each pixel's cluster is, 0 to 254"),
     "features": _FLAG | dict(help="also write the features, one byte each"),
     "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
-    "skip_existing": dict(action="store_true", help="leave rasters alone whose maps were made by "
-        "this very call: an interrupted folder goes on; our other maps there are replaced"),
+    "skip_existing": dict(action="store_true", help="continue an interrupted prediction: keep maps "
+        "made from the same raster, run and options; other maps of ClusterNet are replaced"),
     # labels
     "class_field": dict(metavar="FIELD", help="field of vector labels that holds the class "
         "(default: class)"),
-    "layer": dict(metavar="NAME", help="layer of vector files that hold several"),
+    "layer": dict(metavar="NAME", help="layer to read of vector files with several layers"),
     "background": dict(type=int, metavar="CLASS", help="class of pixels under no shape of vector "
         "labels (default: unlabelled)"),
     # tools/clusters2classes.py
     "legend": _PATH | dict(help="legend.csv to apply, instead of labels"),
     "run": _PATH | dict(help="run folder that the maps come from; needed to find the nearest "
         "labelled cluster"),
-    "unlabelled": dict(choices=("nearest", "unknown"), help="what clusters become that no label "
-        "touches: the class of the nearest labelled centroid, or unknown"),
+    "unlabelled": dict(choices=("nearest", "unknown"), help="class of clusters without labelled "
+        "pixels: that of the nearest labelled centroid, or unknown"),
     "rule": dict(choices=("majority", "binary"), help="majority of the labelled pixels, or as in "
         "the published code: labels are 0 and 1, and a cluster becomes 1 where "
         "--keep_clust_threshold says so, else 0"),
@@ -112,8 +113,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "gt_fraction": dict(type=float, metavar="SHARE", help="share of the label files that are "
         "used, drawn at random"),
     "polygons": _PATH | dict(help="also write polygons to this GeoPackage"),
-    "sieve": dict(type=int, metavar="PIXELS", help="of polygons: smaller patches take the class "
-        "of their largest neighbour"),
+    "sieve": dict(type=int, metavar="PIXELS", help="of polygons: areas of fewer pixels take the "
+        "class of their largest neighbour"),
     "min_area": dict(type=int, metavar="PIXELS", help="of polygons: leave smaller ones out"),
     "simplify": dict(type=float, metavar="PIXELS", help="of polygons: tolerance of simplified "
         "borders"),
@@ -141,19 +142,19 @@ _OTHERS: dict[str, dict[str, Any]] = {
     # tools/evaluation.py
     "history": dict(type=Path, metavar="RUN", help="also score the test maps of each epoch of "
         "this run, trained with --test_img_folder; alone with LABELS, only them"),
-    "clusters": _FLAG | dict(help="the maps hold clusters, or classes (default: as they say "
-        "themselves, else classes)"),
+    "clusters": _FLAG | dict(help="the maps hold clusters, or classes (default: as their metadata "
+        "state, else classes)"),
     "classes": _PATH | dict(help="classes.json or legend.csv: names of the classes that labels "
         "may hold"),
     "ignore_label": dict(type=int, metavar="LABEL", help="label value of pixels without a label, "
-        "beside the file's own nodata (default: 255 in 8-bit rasters)"),
+        "in addition to the file's nodata value (default: 255 in 8-bit rasters)"),
     "labelled_fraction": dict(type=float, metavar="FRACTION", help="of cluster maps, the share "
         "of blocks of 128 x 128 pixels whose labels name the clusters"),
     "draws": dict(type=int, help="of cluster maps, how often such blocks are drawn"),
 }  # fmt: skip
 
 OPTIONS = _of_settings(TilingSettings) | _of_settings(TrainingSettings) | _OTHERS
-"""What argparse is told of each option."""
+"""The keywords of argparse's ``add_argument`` for each option."""
 
 _PATHS = {name for name, option in OPTIONS.items() if option.get("type") is Path}
 _NOT_IN_FILES = _PATHS | {"overwrite", "resume", "skip_existing", "config", "help"}
@@ -173,8 +174,8 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
             add_env_var_help=False,
             config_file_open_func=_open_config,
         )
-        # argparse takes -9999 for a value but -3.4e38, a common nodata value, for a flag, and has
-        # no public name for what decides
+        # argparse takes -9999 for a value, but -3.4e38, a common nodata value, for a flag. The
+        # pattern that decides has no public name.
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.I)
 
     @property
@@ -219,18 +220,18 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
     def parse_known_intermixed_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse as argparse does, but name what is left over."""
-        found, rest = super().parse_known_intermixed_args(args, namespace)
+        """Parse as argparse does, but refuse unknown arguments by name."""
+        parsed, rest = super().parse_known_intermixed_args(args, namespace)
         self._refuse_rest(rest, args)
-        return found, rest
+        return parsed, rest
 
     def parse_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """Parse as argparse does, but name what is left over."""
-        found, rest = self.parse_known_args(args, namespace)
+        """Parse as argparse does, but refuse unknown arguments by name."""
+        parsed, rest = self.parse_known_args(args, namespace)
         self._refuse_rest(rest, args)
-        return cast(argparse.Namespace, found)
+        return cast(argparse.Namespace, parsed)
 
     def _refuse_rest(self, rest: list[str], args: Sequence[str] | None) -> None:
         if not rest:
@@ -241,7 +242,7 @@ class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
             known = [name[2:] for action in self.actions for name in action.option_strings]
             self.error(unknown_key_message(flag, known, prefix="--"))
         before = given[: len(given) - 1 - given[::-1].index(first)]
-        flags = [place for place, text in enumerate(before) if text.startswith("--")]
+        flags = [index for index, text in enumerate(before) if text.startswith("--")]
         after = f" after {' '.join(before[flags[-1] :])}" if flags else ""
         self.error(f"unexpected '{first}'{after}: nothing more is expected there.")
 
@@ -259,7 +260,7 @@ class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[m
     parser: Parser
 
     def parse(self, stream: Any) -> dict[str, str | list[str]]:
-        """Return the values as text, as they would stand on the command line."""
+        """Return the values as text, as on the command line."""
         try:
             values = read_yaml(Path(stream.name))
         except SettingsError as error:
@@ -273,7 +274,7 @@ class _CheckedFileParser(configargparse.YAMLConfigFileParser):  # type: ignore[m
                 problem = f"'{key}' belongs on the command line, not in a settings file."
             elif key not in known:
                 problem = unknown_key_message(str(key), known)
-            elif value is not None:  # which stands for the default
+            elif value is not None:  # None means the default
                 problem = _value_problem(actions[key], value)
                 texts[key] = list(map(str, value)) if isinstance(value, list) else str(value)
             if problem is not None:
@@ -285,7 +286,7 @@ _NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number", number: "a
 
 
 def _value_problem(action: argparse.Action, value: Any) -> str | None:
-    """Say what is wrong with a value of a settings file; None if nothing is."""
+    """Return the message for a wrong value of a settings file; None if it is right."""
     values = value if isinstance(value, list) else [value]
     if isinstance(action, argparse.BooleanOptionalAction):
         expected = None if isinstance(value, bool) else "yes or no"
@@ -304,7 +305,7 @@ def _converts(kind: Any, values: list[Any]) -> bool:
     try:
         for value in values:
             if kind in _NUMBERS:
-                kind(str(value))  # 2.7 is no int, and True is no number
+                kind(str(value))  # as text, because int(2.7) and int(True) would succeed
     except ValueError:
         return False
     return True
