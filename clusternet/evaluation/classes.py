@@ -1,4 +1,4 @@
-"""The classes of an evaluation: their names, and which of them maps and labels share."""
+"""The classes of an evaluation: their names, and which ones the maps and the labels share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.errors import LabelError
+from clusternet.evaluation.contingency import FileContingency
 from clusternet.evaluation.results import Kind
-from clusternet.evaluation.tally import FileTally
 from clusternet.labels.rules import LabelRules
 from clusternet.legend.meeting import Meeting
 from clusternet.messages import short
@@ -20,15 +20,17 @@ from clusternet.types import NO_CLASS, IntArray
 logger = logging.getLogger(__name__)
 
 
-def class_names(tallies: Sequence[FileTally], kind: Kind, rules: LabelRules) -> tuple[str, ...]:
-    """Name every class number from 0 on: as the user's list does, else as the files do."""
+def class_names(
+    file_tables: Sequence[FileContingency], kind: Kind, rules: LabelRules
+) -> tuple[str, ...]:
+    """Return the names of all class numbers from 0 on: the user's, or else those of the files."""
     given = rules.options.classes
     if given:
         return tuple(map(given.name, range(given.num_classes)))
-    num_classes = num_labels = max(tally.table.shape[1] for tally in tallies)
+    num_classes = num_labels = max(each.table.shape[1] for each in file_tables)
     if kind == "classes":
-        num_classes = max(num_labels, *(tally.table.shape[0] for tally in tallies))
-        if not any(rules.meeting.statements[tally.map_path].names for tally in tallies):
+        num_classes = max(num_labels, *(each.table.shape[0] for each in file_tables))
+        if not any(rules.meeting.statements[each.map_path].names for each in file_tables):
             _warn_of_clusters(num_classes, num_labels)
     shown = [_name(rules.meeting, value) for value in range(num_classes)]
     return tuple(
@@ -49,29 +51,32 @@ def _warn_of_clusters(num_classes: int, num_labels: int) -> None:
 
 
 def identity(table: Counts, rules: LabelRules) -> IntArray:
-    """Map each value of class maps to itself, or to no class where it is no known class.
+    """Return the mapping of class maps: each known class to itself, other values to no class.
 
     Args:
         table: (map values, classes) counts.
         rules: of the labels, with the common classes.
+
+    Returns:
+        (map values,) class of each value, or ``NO_CLASS``, which counts as wrong.
     """
     given, lacking = rules.options.classes, rules.meeting.classes.no_classes.keys()
     mapping = np.full(len(table), NO_CLASS, np.int32)
     known = set(given.names or range(len(table))) - lacking
     for value in known & set(range(len(table))):
         mapping[value] = value
-    strange = set(np.flatnonzero(table.any(axis=1)).tolist()) - known - lacking
-    if strange:
+    unknown = set(np.flatnonzero(table.any(axis=1)).tolist()) - known - lacking
+    if unknown:
         logger.warning(
             "the maps hold %d class(es) that the class list does not name, such as %s; they count "
             "as wrong; add --clusters if they are cluster maps",
-            len(strange), rules.meeting.name(min(strange)),
+            len(unknown), rules.meeting.name(min(unknown)),
         )  # fmt: skip
     return mapping
 
 
-def warn_of_partners(table: Counts, maps: Iterable[Path], rules: LabelRules) -> None:
-    """Name classes that only the maps or only the labels have.
+def warn_of_unshared_classes(table: Counts, maps: Iterable[Path], rules: LabelRules) -> None:
+    """Warn of classes that only the maps or only the labels have.
 
     Args:
         table: (map values, classes) counts.
@@ -79,7 +84,7 @@ def warn_of_partners(table: Counts, maps: Iterable[Path], rules: LabelRules) -> 
         rules: of the labels, with the common classes.
 
     Raises:
-        LabelError: if both state names and have no class in common.
+        LabelError: if maps and labels name their classes and share none.
     """
     meeting = rules.meeting
     in_maps = set(np.flatnonzero(table.any(axis=1)).tolist())
@@ -94,14 +99,14 @@ def warn_of_partners(table: Counts, maps: Iterable[Path], rules: LabelRules) -> 
             f"of the labels ({_listed(meeting, used)}); make the names equal, for example in the "
             "legend.csv that the maps are made with."
         )
-    for lonely, side, other in (
+    for unshared, side, other in (
         (used - in_maps, "labels", "maps"),
         (in_maps - in_labels - lacking, "maps", "labels"),
     ):
-        if lonely:
+        if unshared:
             logger.warning(
                 "classes that only the %s have, not the %s: %s; their pixels count as wrong.",
-                side, other, _listed(meeting, lonely),
+                side, other, _listed(meeting, unshared),
             )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Score cluster maps at a labelled fraction: a share of the labels names the clusters.
 
-What is labelled is chosen in blocks, not in single pixels: neighbours look alike, so pixels beside
-labelled ones would make the score too good.
+Labelled and scored pixels are separated in blocks. Neighbouring pixels are alike (spatial
+autocorrelation), so scores on single pixels beside labelled ones would be too high.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import logging
 import numpy as np
 
 from clusternet.errors import SettingsError
+from clusternet.evaluation.contingency import added
 from clusternet.evaluation.results import DrawScores
-from clusternet.evaluation.tally import added
 from clusternet.metrics import Counts, Scores, majority_mapping, mapped_confusion
 from clusternet.types import BoolArray
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_draw_settings(labelled_fraction: float, draws: int, seed: int) -> None:
-    """Raise SettingsError if no draw can be made."""
+    """Raise SettingsError if blocks cannot be drawn with these settings."""
     if not 0 < labelled_fraction < 1:
         raise SettingsError(
             f"Setting labelled_fraction: expected a number above 0 and below 1, "
@@ -35,7 +35,7 @@ def check_draw_settings(labelled_fraction: float, draws: int, seed: int) -> None
 def draw_blocks(num_blocks: int, fraction: float, draws: int, seed: int) -> BoolArray:
     """Choose the blocks that are taken as labelled in each draw.
 
-    At least one block is chosen and, where there are two, at least one is left.
+    At least one block is chosen. If there are two or more, at least one is left to score.
 
     Returns:
         (draws, num_blocks) True for labelled blocks.
@@ -43,36 +43,38 @@ def draw_blocks(num_blocks: int, fraction: float, draws: int, seed: int) -> Bool
     count = min(max(round(fraction * num_blocks), 1), max(num_blocks - 1, 1))
     chosen = np.zeros((draws, num_blocks), bool)
     for draw in range(draws):
-        rng = np.random.default_rng([seed, draw])  # so that more draws keep the first ones
+        # a generator for each draw: 10 draws begin with the same blocks as 5 draws
+        rng = np.random.default_rng([seed, draw])
         chosen[draw, rng.choice(num_blocks, count, replace=False)] = True
     return chosen
 
 
 def score_draws(
-    labelled: Counts, table: Counts, labelled_fraction: float, seed: int
+    draw_tables: Counts, table: Counts, labelled_fraction: float, seed: int
 ) -> DrawScores | None:
-    """Name clusters by the labelled part of each draw, and score the rest.
+    """Name clusters by the labelled blocks of each draw, and score the other blocks.
 
     Args:
-        labelled: (draws, clusters, classes) counts of the labelled blocks; it may be smaller
-            than the table.
+        draw_tables: (draws, clusters, classes) counts of the labelled blocks of each draw. They
+            may have fewer clusters and classes than the table.
         table: (clusters, classes) counts of all blocks.
-        labelled_fraction: what the draws were made with, for the report.
-        seed: what the draws were made with, for the report.
+        labelled_fraction: with which the blocks were drawn; it goes to the report.
+        seed: with which the blocks were drawn; it goes to the report.
 
     Returns:
         the scores, or None if no draw has pixels both to name clusters and to score.
     """
-    labelled = added(labelled, np.zeros((1, *table.shape), np.int64))
+    draw_tables = added(draw_tables, np.zeros((1, *table.shape), np.int64))
     scores = [
-        Scores.from_confusion(mapped_confusion(table - part, majority_mapping(part)))
-        for part in labelled
-        if part.any() and (table - part).any()
+        Scores.from_confusion(mapped_confusion(table - labelled, majority_mapping(labelled)))
+        for labelled in draw_tables
+        if labelled.any() and (table - labelled).any()
     ]
-    if len(scores) < len(labelled):
+    if len(scores) < len(draw_tables):
         logger.warning(
             "%d of %d draws have no labelled pixel, or leave none to score: they are left out; "
-            "change --labelled_fraction or --seed", len(labelled) - len(scores), len(labelled),
+            "change --labelled_fraction or --seed",
+            len(draw_tables) - len(scores), len(draw_tables),
         )  # fmt: skip
     if not scores:
         return None

@@ -1,4 +1,4 @@
-"""Score the cluster maps that a run wrote of its test patches after every epoch."""
+"""Score the cluster maps of the test patches that a run wrote after every epoch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.errors import LabelError, RunError
+from clusternet.evaluation.contingency import added, read_header
 from clusternet.evaluation.results import EpochScores
-from clusternet.evaluation.tally import added, read_header
 from clusternet.labels.files import settle_labels
 from clusternet.labels.pairing import Pair, pair_files
 from clusternet.labels.reading import open_labels_onto
@@ -44,13 +44,14 @@ def evaluate_epochs(
 ) -> list[EpochScores]:
     """Score the cluster maps of each epoch of a run.
 
-    Clusters are named by the majority of all labels in every epoch anew, so the scores compare
-    epochs with each other, not with scores at a labelled fraction.
+    In every epoch, each cluster gets the class that most of its labelled pixels have. All labels
+    are used, for naming and for scoring. So compare these scores with each other only, not with
+    scores at a labelled fraction.
 
     Args:
-        run: run folder of a training with ``--test_img_folder``, or the folder of epochs given
-            to it as ``--out_pred_masks_test``.
-        labels: labels of the test patches, in a folder of the same layout.
+        run: run folder of a training with ``--test_img_folder``, or the folder that it was given
+            as ``--out_pred_masks_test``.
+        labels: label rasters of the test patches, in a folder laid out like that of the patches.
         classes: the classes that labels may hold; None allows any.
         ignore_label: label value of pixels without a label; None means 255.
 
@@ -74,15 +75,15 @@ def evaluate_epochs(
                 raise LabelError(f"{labels}: gives no map in {folders[epoch]} a label: {why}.")
             if not scores:  # the labels of all epochs are the same
                 rules.inventory.report()
-            found = Scores.from_confusion(mapped_confusion(table, majority_mapping(table)))
+            named = Scores.from_confusion(mapped_confusion(table, majority_mapping(table)))
             scores.append(
-                EpochScores(epoch, found.pixels, found.accuracy, found.mean_iou, nmi(table))
+                EpochScores(epoch, named.pixels, named.accuracy, named.mean_iou, nmi(table))
             )
     return scores
 
 
 def find_epochs(run: Path) -> dict[int, Path]:
-    """Return the folder of maps of each epoch, in the order of epochs.
+    """Return the folder of the maps of each epoch, by the number of the epoch and in its order.
 
     Raises:
         RunError: if there is none.
@@ -90,35 +91,36 @@ def find_epochs(run: Path) -> dict[int, Path]:
     root = run / MAPS_FOLDER if (run / MAPS_FOLDER).is_dir() else run
     if not root.is_dir():
         raise RunError(f"{run}: no such run folder.")
-    found = {}
+    epoch_folders = {}
     for folder in sorted(root.iterdir()):
         match = _EPOCH.fullmatch(folder.name)
         if match and folder.is_dir():
-            found[int(match[1])] = folder
-    if not found:
+            epoch_folders[int(match[1])] = folder
+    if not epoch_folders:
         raise RunError(
             f"{run}: holds no maps of epochs ({MAPS_FOLDER}/epoch_001, ...); "
             "train with --test_img_folder to write them."
         )
-    return dict(sorted(found.items()))
+    # by number: as text, epoch_1000 would come before epoch_999
+    return dict(sorted(epoch_folders.items()))
 
 
 def _resized_shape(run: Path) -> Shape | None:
-    """Return the shape that the run resized its patches to, None if it kept theirs."""
+    """Return the shape (rows, cols) to which the run resized its patches; None if it did not."""
     settings = run / "settings.yaml"
     shape = read_yaml(settings).get("img_shape") if settings.is_file() else None
     return (int(shape[0]), int(shape[1])) if shape else None
 
 
 class _Patches:
-    """Reads maps of patches and their labels."""
+    """Reads the maps of patches with their labels, and counts them."""
 
     def __init__(self, resized: Shape | None, rules: LabelRules) -> None:
         self._resized = resized
         self._rules = rules
 
     def table(self, files: Sequence[Pair], progress: Callable[[], object]) -> Counts:
-        """Count over all maps of an epoch; (clusters, classes)."""
+        """Return the contingency table (clusters, classes) of all maps of an epoch."""
         table = np.zeros((1, 1), np.int64)
         for map_path, label_path in files:
             values, valid = self._read_map(map_path)
@@ -138,7 +140,10 @@ class _Patches:
         return pixels[..., 0].astype(np.int32), valid
 
     def _read_labels(self, path: Path, map_path: Path, shape: Shape) -> tuple[IntArray, BoolArray]:
-        """Read labels; a network with valid padding maps only the centre of a patch."""
+        """Read the labels under a map of this shape (rows, cols), which may be a patch's centre.
+
+        A network with valid padding maps only the centre of a patch.
+        """
         if is_vector(path):
             raise LabelError(
                 f"{path}: holds shapes; expected label rasters that were cut like the test patches "

@@ -1,7 +1,7 @@
 """Score maps against labels, window by window, over any number of files.
 
-Every window is reduced to a table of counts (map value, label) at once, so memory depends on the
-numbers of clusters and classes, not on the size of the rasters.
+Each window is counted at once into a contingency table (map values, classes). So memory depends on
+the number of clusters and classes, not on the size of the rasters.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.errors import LabelError
-from clusternet.evaluation.classes import class_names, identity, warn_of_partners
+from clusternet.evaluation.classes import class_names, identity, warn_of_unshared_classes
+from clusternet.evaluation.contingency import (
+    FileContingency,
+    MapHeader,
+    Picture,
+    added,
+    read_header,
+    tabulate_file,
+)
 from clusternet.evaluation.draws import check_draw_settings, draw_blocks, score_draws
 from clusternet.evaluation.results import (
     Agreement,
     EvaluationReport,
     FileAgreement,
     Kind,
-)
-from clusternet.evaluation.tally import (
-    FileTally,
-    MapHeader,
-    Picture,
-    added,
-    read_header,
-    tally_file,
 )
 from clusternet.labels.files import map_statements, mask_values, settle_labels
 from clusternet.labels.pairing import Pair, pair_files
@@ -51,7 +51,7 @@ from clusternet.types import NO_CLASS, BoolArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-_NUM_PICTURES = 6
+_NUM_PICTURES = 6  # files whose thumbnails the report shows
 
 
 @interrupts.listening()
@@ -74,16 +74,16 @@ def evaluate(
         maps: a map, or a folder of maps.
         labels: a label raster or vector file, on any grid, or a folder of them (matched by base
             name, see ``clusternet.labels.pairing.pair_files``).
-        clusters: True for cluster maps, False for class maps; None asks the maps (their tag
-            ``CLUSTERNET_KIND``), and takes them as class maps where they do not say.
+        clusters: True for cluster maps, False for class maps. None reads the tag
+            ``CLUSTERNET_KIND`` of the maps, and takes maps without it as class maps.
         classes: the classes that labels may hold; None takes any, with the names that the
             files state.
         class_field: field of vector labels that holds the class.
         layer: layer of vector files that hold several.
         ignore_label: label value of pixels without a label, beside the label file's own nodata;
             None means 255 in 8-bit label rasters.
-        labelled_fraction: of cluster maps, share of the blocks whose labels name the clusters.
-        draws: of cluster maps, number of times that such blocks are drawn.
+        labelled_fraction: share of the blocks whose labels name the clusters (cluster maps only).
+        draws: number of times that such blocks are drawn (cluster maps only).
         seed: fixes the draws.
 
     Raises:
@@ -102,24 +102,24 @@ def evaluate(
     rules = _settle(headers, pairs, options, kind)
     num_blocks = sum(header.num_blocks for header in headers)
     drawn = draw_blocks(num_blocks, labelled_fraction, draws if kind == "clusters" else 0, seed)
-    tallies, labelled = _tally_all(pairs, headers, drawn, rules, kind)
-    names = class_names(tallies, kind, rules)
-    table = _pooled(tallies, len(names))
+    file_tables, draw_tables = _tabulate_all(pairs, headers, drawn, rules, kind)
+    names = class_names(file_tables, kind, rules)
+    table = _pooled(file_tables, len(names))
     if kind == "classes":
-        warn_of_partners(table, [path for path, _ in pairs], rules)
-        return _report(tallies, names, table, rules, kind)
-    scores = score_draws(labelled, table, labelled_fraction, seed)
-    return replace(_report(tallies, names, table, rules, kind), draws=scores)
+        warn_of_unshared_classes(table, [path for path, _ in pairs], rules)
+        return _report(file_tables, names, table, rules, kind)
+    scores = score_draws(draw_tables, table, labelled_fraction, seed)
+    return replace(_report(file_tables, names, table, rules, kind), draws=scores)
 
 
 def _report(
-    tallies: Sequence[FileTally],
+    file_tables: Sequence[FileContingency],
     names: tuple[str, ...],
     table: Counts,
     rules: LabelRules,
     kind: Kind,
 ) -> EvaluationReport:
-    """Score the pooled table, (clusters or classes, classes) counts, and each file by itself."""
+    """Score the pooled contingency table (map values, classes), and that of each file."""
     one_to_one = None
     if kind == "clusters":
         mapping = majority_mapping(table)
@@ -131,8 +131,8 @@ def _report(
         kind=kind,
         class_names=names,
         colours=rules.meeting.classes.colour_table(len(names)),
-        files=tuple(_file_agreement(tally, mapping, len(names), kind) for tally in tallies),
-        pooled=_agreement(tallies, table, mapping, kind),
+        files=tuple(_file_agreement(each, mapping, len(names), kind) for each in file_tables),
+        pooled=_agreement(file_tables, table, mapping, kind),
         one_to_one=one_to_one,
         draws=None,
         basis=rules.meeting.basis() if several else "",
@@ -152,17 +152,20 @@ def _resolve_kind(clusters: bool | None, headers: Sequence[MapHeader]) -> Kind:
 
 
 def _settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
-    """Take maps of only 0 and 255 that declare no nodata as class maps of two classes."""
-    plain = [header for header in headers if not header.declares_nodata]
-    if len(plain) < len(headers):
+    """Take the maps as masks of two classes if they hold only 0 and 255 and state no nodata.
+
+    Otherwise 255 would be taken as nodata, and the class that it stands for would be missing.
+    """
+    undeclared = [header for header in headers if not header.declares_nodata]
+    if len(undeclared) < len(headers):
         return list(headers)
-    found: set[int] = set()
-    for header in plain:
+    values_in_maps: set[int] = set()
+    for header in undeclared:
         values = mask_values(header.path)
         if values is None:
             return list(headers)
-        found |= values
-    if found != {0, UNLABELLED}:
+        values_in_maps |= values
+    if values_in_maps != {0, UNLABELLED}:
         return list(headers)
     first = headers[0].path
     logger.warning(
@@ -175,7 +178,7 @@ def _settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
 def _settle(
     headers: Sequence[MapHeader], pairs: Sequence[Pair], options: LabelOptions, kind: Kind
 ) -> LabelRules:
-    """Find the common classes of labels and, if they hold classes, of maps."""
+    """Settle which classes the labels share with each other and with class maps."""
     maps = []
     if kind == "classes":
         maps = map_statements((header.path, header.kind == "classes") for header in headers)
@@ -183,37 +186,42 @@ def _settle(
                          advice="--ignore_label 255 if 255 means no label")  # fmt: skip
 
 
-def _tally_all(
+def _tabulate_all(
     pairs: Sequence[Pair],
     headers: Sequence[MapHeader],
     drawn: BoolArray,
     rules: LabelRules,
     kind: Kind,
-) -> tuple[list[FileTally], Counts]:
-    """Count all files; return those that have labels, and the labelled tables of the draws."""
+) -> tuple[list[FileContingency], Counts]:
+    """Count all files.
+
+    Returns:
+        the tables of the files that have labels, and the tables (draws, map values, classes) of
+        the labelled blocks of each draw, over all files.
+    """
     pictured = set(np.linspace(0, len(pairs) - 1, _NUM_PICTURES).round().astype(int).tolist())
     ends = np.cumsum([header.num_blocks for header in headers])
-    tallies, overlapping = [], False
-    labelled = np.zeros((len(drawn), 1, 1), np.int64)
+    file_tables, overlapping = [], False
+    draw_tables = np.zeros((len(drawn), 1, 1), np.int64)
     total = sum(header.shape[0] * header.shape[1] for header in headers)
     with Progress(total=total, unit="px", unit_scale=True, desc="evaluating") as bar:
         for number, (header, (_, label_path)) in enumerate(zip(headers, pairs, strict=True)):
             onto = rules.meeting.onto(header.path, is_map=True) if kind == "classes" else None
-            tally, part = tally_file(
+            file_table, file_draw_tables = tabulate_file(
                 header, label_path, drawn[:, ends[number] - header.num_blocks : ends[number]],
                 rules=rules, onto=onto, with_picture=number in pictured, progress=bar.update,
             )  # fmt: skip
-            overlapping |= tally.overlaps
-            if tally.table.any():
-                tallies.append(tally)
-                labelled = added(labelled, part)
+            overlapping |= file_table.overlaps
+            if file_table.table.any():
+                file_tables.append(file_table)
+                draw_tables = added(draw_tables, file_draw_tables)
     why = rules.inventory.why_none() or "it holds nothing but nodata and the ignored label"
     why += "."
     if not overlapping:
-        why = "it does not lie there; is the CRS of both stated correctly?"
-    _report_unlabelled(pairs, {tally.map_path for tally in tallies}, why)
+        why = "it does not overlap the map; check that both state the right CRS."
+    _report_unlabelled(pairs, {each.map_path for each in file_tables}, why)
     rules.inventory.report(advice=DRAW_LARGER)
-    return tallies, labelled
+    return file_tables, draw_tables
 
 
 def _report_unlabelled(pairs: Sequence[Pair], used: set[Path], why: str) -> None:
@@ -229,34 +237,35 @@ def _report_unlabelled(pairs: Sequence[Pair], used: set[Path], why: str) -> None
         )  # fmt: skip
 
 
-def _pooled(tallies: Sequence[FileTally], num_classes: int) -> Counts:
+def _pooled(file_tables: Sequence[FileContingency], num_classes: int) -> Counts:
     pooled = np.zeros((1, num_classes), np.int64)
-    for tally in tallies:
-        pooled = added(pooled, tally.table)
+    for each in file_tables:
+        pooled = added(pooled, each.table)
     return pooled
 
 
 def _file_agreement(
-    tally: FileTally, mapping: IntArray, num_classes: int, kind: Kind
+    file_table: FileContingency, mapping: IntArray, num_classes: int, kind: Kind
 ) -> FileAgreement:
-    table = _pooled([tally], num_classes)
-    picture = tally.picture
+    table = _pooled([file_table], num_classes)
+    picture = file_table.picture
     if picture is not None:
-        lookup = np.append(mapping, NO_CLASS)  # the last entry serves the -1 of nodata
+        lookup = np.append(mapping, NO_CLASS)  # index -1, nodata, takes the last entry
         known = np.where(picture.predicted < len(mapping), picture.predicted, -1)
         # labels where the map has no data may have classes that no other pixel has
         truth = np.where(picture.truth < num_classes, picture.truth, -1)
         picture = Picture(lookup[known], truth)
-    agreement = _agreement([tally], table, mapping[: len(table)], kind)
-    return FileAgreement(tally.map_path, tally.label_path, agreement, picture)
+    agreement = _agreement([file_table], table, mapping[: len(table)], kind)
+    return FileAgreement(file_table.map_path, file_table.label_path, agreement, picture)
 
 
 def _agreement(
-    tallies: Sequence[FileTally], table: Counts, mapping: IntArray, kind: Kind
+    file_tables: Sequence[FileContingency], table: Counts, mapping: IntArray, kind: Kind
 ) -> Agreement:
     confusion = mapped_confusion(table, mapping)
     scores = Scores.from_confusion(confusion)
-    pixels, mapped = sum(t.pixels for t in tallies), sum(t.mapped for t in tallies)
+    pixels = sum(each.pixels for each in file_tables)
+    mapped = sum(each.mapped for each in file_tables)
     return Agreement(
         confusion=confusion,
         scores=scores,

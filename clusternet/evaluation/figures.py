@@ -1,4 +1,4 @@
-"""Pictures of an evaluation as PNG. matplotlib is loaded when the first one is drawn."""
+"""Plots and maps of an evaluation as PNG. matplotlib is loaded when the first plot is drawn."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from clusternet.types import IntArray, UInt8Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"  # told apart by the colour-blind too
-_MOST_ANNOTATED = 15
+_BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito: safe for the colour-blind
+_MOST_ANNOTATED = 15  # columns; the figures in the cells of a larger matrix would overlap
 _LONGEST_NAME = 30  # characters beside a matrix
 
 
 def confusion_png(report: EvaluationReport) -> bytes:
-    """Draw the confusion matrix: each row shows where the pixels of a true class went."""
+    """Draw the confusion matrix; each row is divided by the pixels of its true class."""
     counts = report.pooled.confusion
     rows = np.flatnonzero(counts.sum(axis=1) + counts[:, :-1].sum(axis=0))
     cols = np.append(rows, len(counts)) if counts[:, -1].any() else rows
@@ -34,13 +34,13 @@ def confusion_png(report: EvaluationReport) -> bytes:
     figure = _new_figure(side + 0.8, side)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
-    plain = dict(parse_math=False)  # a name may hold $
+    plain = dict(parse_math=False)  # matplotlib takes text between two $ as a formula
     axes.set_xticks(range(len(cols)), [names[c] for c in cols], rotation=45, ha="right", **plain)
     axes.set_yticks(range(len(rows)), [names[r] for r in rows], **plain)
     axes.set(xlabel="predicted", ylabel="truth")
     if len(cols) <= _MOST_ANNOTATED:
         for (row, col), value in np.ndenumerate(share):
-            colour = "black" if value > 0.55 else "white"
+            colour = "black" if value > 0.55 else "white"  # cividis is light at its upper end
             axes.text(col, row, f"{value:.2f}", ha="center", va="center", color=colour, size=9)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     return _to_png(figure)
@@ -69,14 +69,14 @@ def epochs_png(epochs: Sequence[EpochScores]) -> bytes:
 
 
 def class_picture_png(values: IntArray, colours: UInt8Array) -> bytes:
-    """Paint class values (rows, cols) in their colours; -1, where there is none, is light grey."""
+    """Draw class values (rows, cols) in their colours (classes, 3); -1 means none, light grey."""
     buffer = io.BytesIO()
     Image.fromarray(colour_labels(values, -1, colours)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _new_figure(width: float, height: float) -> Figure:
-    # Figure itself instead of pyplot: no window system, no state shared with the caller's plots.
+    # Figure instead of pyplot: it needs no window system and leaves the caller's figures alone.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -89,7 +89,7 @@ def _shortened(name: str) -> str:
 def _to_png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # of names in scripts that the font lacks; the page and the tables show them
+        # the font lacks the letters of some names; the page and the tables show them
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -33,7 +33,7 @@ _FILES = (
 REPORT = Kind(
     "report",
     lambda folder: TITLE in (folder / PAGE).read_text(encoding="utf-8", errors="replace"),
-    lambda _folder: lambda place: place in _FILES,
+    lambda _folder: lambda relative_path: relative_path in _FILES,
 )
 _PER_CLASS = ("iou", "dice", "precision", "recall")
 _OVERALL = ("accuracy", "mean_iou", "mean_dice", "kappa")
@@ -95,7 +95,7 @@ def evaluate_to_folder(
         options: other options of `clusternet.evaluation.evaluate.evaluate`.
 
     Raises:
-        ClusterNetError: with one clear line, for anything that the caller can mend.
+        ClusterNetError: with one clear line, for anything that the caller can correct.
     """
     source = maps or history
     if source is None:
@@ -108,7 +108,7 @@ def evaluate_to_folder(
         class_list = read_class_list(classes) if classes else None
         common: dict[str, Any] = dict(classes=class_list, ignore_label=ignore_label)
         if history is not None:
-            find_epochs(history)  # before the long part
+            find_epochs(history)  # fails now if there is none, not after the long evaluation
         report = evaluate(maps, labels, **common, **options) if maps is not None else None
         epochs = tuple(evaluate_epochs(history, labels, **common)) if history is not None else ()
         write_report(folder, report, epochs, overwrite=overwrite)
@@ -129,18 +129,18 @@ def write_report(
     Raises:
         OutputError: if ``folder`` exists and ``overwrite`` is false, or writing fails.
     """
-    with new_folder(folder, kind=REPORT, overwrite=overwrite) as part:
+    with new_folder(folder, kind=REPORT, overwrite=overwrite) as hidden_folder:
         if report is not None:
             text = json.dumps(_report_values(report), indent=1, allow_nan=False)
-            (part / "scores.json").write_text(text + "\n", encoding="utf-8")
-            _write_csv(part / "scores.csv", _score_rows(report))
-            _write_csv(part / "confusion.csv", _confusion_rows(report))
-            (part / "confusion.png").write_bytes(run_aside(partial(confusion_png, report)))
+            (hidden_folder / "scores.json").write_text(text + "\n", encoding="utf-8")
+            _write_csv(hidden_folder / "scores.csv", _score_rows(report))
+            _write_csv(hidden_folder / "confusion.csv", _confusion_rows(report))
+            (hidden_folder / "confusion.png").write_bytes(run_aside(partial(confusion_png, report)))
         if epochs:
-            _write_csv(part / "history.csv", _epoch_rows(epochs))
-            (part / "history.png").write_bytes(run_aside(partial(epochs_png, epochs)))
-        page = run_aside(partial(render_page, report, epochs))  # seconds, as the pictures
-        (part / PAGE).write_text(page, encoding="utf-8")
+            _write_csv(hidden_folder / "history.csv", _epoch_rows(epochs))
+            (hidden_folder / "history.png").write_bytes(run_aside(partial(epochs_png, epochs)))
+        page = run_aside(partial(render_page, report, epochs))  # matplotlib takes seconds
+        (hidden_folder / PAGE).write_text(page, encoding="utf-8")
 
 
 def _name(path: Path) -> str:
@@ -187,14 +187,14 @@ def _draw_values(values: Values) -> dict[str, Any]:
     }
 
 
-def _agreement_values(found: Agreement, names: Sequence[str]) -> dict[str, Any]:
+def _agreement_values(agreement: Agreement, names: Sequence[str]) -> dict[str, Any]:
     shares: dict[str, Any] = {
-        "nodata_share": _plain(found.nodata_share),
-        "unlabelled_share": _plain(found.unlabelled_share),
+        "nodata_share": _plain(agreement.nodata_share),
+        "unlabelled_share": _plain(agreement.unlabelled_share),
     }
-    if found.nmi is not None:
-        shares |= {"nmi": _plain(found.nmi), "ari": _plain(found.ari)}
-    return shares | _score_values(found.scores, names)
+    if agreement.nmi is not None:
+        shares |= {"nmi": _plain(agreement.nmi), "ari": _plain(agreement.ari)}
+    return shares | _score_values(agreement.scores, names)
 
 
 def _score_values(scores: Scores, names: Sequence[str]) -> dict[str, Any]:
@@ -214,12 +214,12 @@ def _score_rows(report: EvaluationReport) -> list[list[Any]]:
     named = [("all files", "", report.pooled)]
     named += [(str(f.map_path), str(f.label_path), f.agreement) for f in report.files]
     rows: list[list[Any]] = [header]
-    for name, label_name, found in named:
-        row: list[Any] = [name, label_name, found.scores.pixels, _plain(found.nodata_share)]
-        row += [_plain(found.unlabelled_share)]
-        row += [_plain(getattr(found.scores, measure)) for measure in _OVERALL]
-        row += [_plain(found.nmi), _plain(found.ari)] if report.kind == "clusters" else []
-        row += [_plain(v) for measure in _PER_CLASS for v in getattr(found.scores, measure)]
+    for name, label_name, agreement in named:
+        row: list[Any] = [name, label_name, agreement.scores.pixels, _plain(agreement.nodata_share)]
+        row += [_plain(agreement.unlabelled_share)]
+        row += [_plain(getattr(agreement.scores, measure)) for measure in _OVERALL]
+        row += [_plain(agreement.nmi), _plain(agreement.ari)] if report.kind == "clusters" else []
+        row += [_plain(v) for measure in _PER_CLASS for v in getattr(agreement.scores, measure)]
         rows.append(row)
     return rows
 

@@ -1,4 +1,4 @@
-"""An evaluation as one HTML page that needs no other file."""
+"""An evaluation as one HTML page; styles and pictures are inside it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from clusternet.evaluation.results import DrawScores, EpochScores, EvaluationRep
 from clusternet.metrics import Values
 
 TITLE = "<title>ClusterNet evaluation</title>"
-"""Stands in every report, and tells ours from other pages."""
+"""Stands in every report, so that --overwrite replaces reports and no other page."""
 
 
 def render_page(report: EvaluationReport | None, epochs: Sequence[EpochScores] = ()) -> str:
-    """Return the page; the scores of epochs are shown if there are any."""
+    """Return the page as HTML. Needed are a report, the scores of epochs, or both."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("clusternet.evaluation", ""),
         autoescape=True,  # names of files and classes come from outside
@@ -45,7 +45,7 @@ def render_page(report: EvaluationReport | None, epochs: Sequence[EpochScores] =
 
 
 def _report_values(report: EvaluationReport) -> dict[str, Any]:
-    """Return what the template shows of a report beside its own fields."""
+    """Return what the template shows of a report and cannot take from its fields."""
     scores = report.pooled.scores
     pictures = [(file.map_path.name, file.picture) for file in report.files if file.picture]
     return {
@@ -73,7 +73,7 @@ def _draw_tiles(draws: DrawScores) -> list[tuple[str, str, str]]:
 
 
 def spread(values: Values) -> float:
-    """Return the sample standard deviation; 0 for one value."""
+    """Return the sample standard deviation; 0 for one value, for which numpy gives NaN."""
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 

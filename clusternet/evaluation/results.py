@@ -1,4 +1,4 @@
-"""What an evaluation found, before it is written to files."""
+"""The results of an evaluation, before they are written to files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from clusternet.evaluation.tally import Picture
+from clusternet.evaluation.contingency import Picture
 from clusternet.metrics import Counts, Scores, Values
 from clusternet.types import UInt8Array
 
@@ -44,16 +44,16 @@ class FileAgreement:
 
 @dataclass(frozen=True)
 class DrawScores:
-    """Scores of cluster maps whose clusters were named by a part of the labels.
+    """Scores of cluster maps whose clusters were named by a share of the labels.
 
-    In each draw a share of the blocks of 128 x 128 pixels is taken as labelled; every cluster gets
-    the class that most of its labelled pixels have, and the other blocks are scored.
+    In each draw, a share of the blocks of 128 x 128 pixels is taken as labelled. Every cluster
+    gets the class that most of its labelled pixels have. The other blocks are scored.
     """
 
     labelled_fraction: float
     """Share of the blocks that are taken as labelled."""
     seed: int
-    """Fixes which blocks."""
+    """Fixes which blocks are drawn."""
     accuracy: Values
     """(draws,)"""
     mean_iou: Values
@@ -70,7 +70,7 @@ class DrawScores:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """Everything that an evaluation found."""
+    """All results of an evaluation."""
 
     kind: Kind
     """Whether the maps hold classes, or clusters that were given classes."""
@@ -87,7 +87,7 @@ class EvaluationReport:
     draws: DrawScores | None
     """Scores at a labelled fraction; None for class maps, or where too few labels exist."""
     basis: str = ""
-    """What made the classes of several files meet, where it was not their names."""
+    """How the classes of several files were matched; empty if by their names."""
 
     @property
     def accuracy(self) -> float:

@@ -27,7 +27,7 @@ from clusternet.errors import (
     RunError,
     SettingsError,
 )
-from clusternet.evaluation import tally
+from clusternet.evaluation import contingency
 from clusternet.evaluation.draws import draw_blocks
 from clusternet.evaluation.epoch_scores import evaluate_epochs
 from clusternet.evaluation.evaluate import evaluate
@@ -162,7 +162,7 @@ def test_labelled_blocks_are_not_scored(write_raster, tmp_path):
 
 def test_the_result_does_not_depend_on_the_window(cluster_maps, monkeypatch):
     whole = evaluate(*cluster_maps)
-    monkeypatch.setattr(tally, "_WINDOW", 128)
+    monkeypatch.setattr(contingency, "_WINDOW", 128)
     parts = evaluate(*cluster_maps)
     assert (whole.pooled.confusion == parts.pooled.confusion).all()
     assert (whole.draws.accuracy == parts.draws.accuracy).all()

@@ -1,4 +1,4 @@
-"""Reduce a map and its labels to a table of counts, window by window."""
+"""Count a map and its labels into a contingency table, window by window."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from clusternet.windows import Shape, Window, blocks
 BLOCK = 128
 """Side in pixels of the blocks that are labelled or not in a draw."""
 MAX_CLASSES = 1024
-"""More label values than this are no classes but, say, the numbers of objects."""
+"""Labels of this value or more are refused: they number objects, probably, and not classes."""
 
+# A multiple of BLOCK, so that no block of a draw lies in two windows.
 _WINDOW = 8 * BLOCK
-_PICTURE_SIDE = 400
+_PICTURE_SIDE = 400  # pixels, the longer side of a thumbnail
 _NODATA = {"uint8": 255.0, "uint16": 65535.0}  # of maps whose file format cannot state one (PNG)
 
 
 @dataclass(frozen=True)
 class MapHeader:
-    """What a map file says of itself."""
+    """What is known of a map file before its pixels are counted."""
 
     path: Path
     shape: Shape
@@ -42,11 +43,11 @@ class MapHeader:
     kind: str | None
     """``classes``, ``clusters``, or None where the file does not say."""
     nodata: Number | None
-    """The file's nodata value, else 255 (8 bit) or 65535 (16 bit), as all maps here use."""
+    """The file's nodata value, else 255 (8 bit) or 65535 (16 bit), as maps of ClusterNet have."""
     declares_nodata: bool = True
     """False if the file states no nodata value."""
     is_mask: bool = False
-    """True if it holds nothing but 0 and 255, taken as the classes 0 and 1."""
+    """True if it holds only 0 and 255, which are then taken as the classes 0 and 1."""
 
     @property
     def num_blocks(self) -> int:
@@ -63,13 +64,13 @@ class Picture:
 
 
 @dataclass
-class FileTally:
-    """Counts of one map and its labels."""
+class FileContingency:
+    """The contingency table of one map and its labels."""
 
     map_path: Path
     label_path: Path
     table: Counts = field(default_factory=lambda: np.zeros((1, 1), np.int64))
-    """(map values, classes) counts of all pixels that have both."""
+    """(map values, classes) counts of the pixels that have a map value and a label."""
     pixels: int = 0
     """Pixels of the map."""
     mapped: int = 0
@@ -80,7 +81,7 @@ class FileTally:
 
 
 def read_header(path: Path) -> MapHeader:
-    """Read what a map says of itself, without its pixels.
+    """Read the grid, nodata value and kind of a map, but not its pixels.
 
     Raises:
         RasterError: if it cannot be read.
@@ -96,14 +97,14 @@ def read_header(path: Path) -> MapHeader:
             )
         nodata = profile.nodata if profile.nodata is not None else _NODATA.get(profile.dtype)
         if profile.nodata is None and nodata in read_names(path):
-            nodata = None  # it is a class
+            nodata = None  # the file names a class of this value
         kind = raster.tags.get(KIND_TAG)
         if kind in ("confidence", "features"):
             raise LabelError(f"{path}: holds {kind}; expected a map of clusters or classes.")
         return MapHeader(path, profile.shape, kind, nodata, profile.nodata is not None)
 
 
-def tally_file(
+def tabulate_file(
     header: MapHeader,
     label_path: Path,
     drawn: BoolArray,
@@ -112,8 +113,8 @@ def tally_file(
     onto: Renumbering | None = None,
     with_picture: bool = False,
     progress: Callable[[int], object] = lambda pixels: None,
-) -> tuple[FileTally, Counts]:
-    """Count how often each map value meets each label.
+) -> tuple[FileContingency, Counts]:
+    """Count how many pixels have each pair of map value and label.
 
     Args:
         header: of the map.
@@ -122,11 +123,11 @@ def tally_file(
         rules: how labels are read.
         onto: from the class numbers of the map to the common ones; None leaves its values.
         with_picture: keep thumbnails.
-        progress: is told the number of pixels after each window.
+        progress: called after each window with its number of pixels.
 
     Returns:
-        the counts, and the part of the table that is labelled in each draw; (draws, map values,
-        classes).
+        the table of all pixels, and the tables (draws, map values, classes) of the pixels that
+        are labelled in each draw.
 
     Raises:
         LabelError: if labels hold unexpected values.
@@ -136,8 +137,10 @@ def tally_file(
         open_raster(header.path, header.nodata, codes=True) as raster,
         open_labels_onto(label_path, raster.profile, rules) as labels,
     ):
-        tally = FileTally(header.path, label_path, overlaps=labels.overlaps)
-        counter = _Counter(tally, _MapValues(raster, header.is_mask, onto), labels, drawn, rules)
+        contingency = FileContingency(header.path, label_path, overlaps=labels.overlaps)
+        counter = _Counter(
+            contingency, _MapValues(raster, header.is_mask, onto), labels, drawn, rules
+        )
         thumbnails = _Thumbnails(header.shape) if with_picture else None
         for window in blocks(header.shape, (_WINDOW, _WINDOW)) if labels.overlaps else ():
             values, truth = counter.add(window)
@@ -145,8 +148,8 @@ def tally_file(
                 thumbnails.add(window, values, truth)
             progress(window.height * window.width)
     if thumbnails is not None:
-        tally.picture = thumbnails.picture
-    return tally, counter.labelled
+        contingency.picture = thumbnails.picture
+    return contingency, counter.draw_tables
 
 
 def grown(counts: Counts, shape: tuple[int, ...]) -> Counts:
@@ -156,49 +159,49 @@ def grown(counts: Counts, shape: tuple[int, ...]) -> Counts:
 
 
 def added(first: Counts, second: Counts) -> Counts:
-    """Add two tables, each taken as zero beyond its end."""
+    """Add two tables; a class or cluster that one of them lacks has zero pixels there."""
     return grown(first, second.shape) + grown(second, first.shape)
 
 
 @dataclass(frozen=True)
 class _MapValues:
-    """The values of a map, those of a class map with common class numbers."""
+    """The values of a map; those of a class map are translated to the common class numbers."""
 
     raster: Raster
     is_mask: bool
     onto: Renumbering | None
 
     def read(self, window: Window) -> tuple[IntArray, BoolArray]:
-        """Return values, -1 where the map has no data, and valid; (rows, cols) both."""
+        """Return values, -1 where the map is nodata, and where it is valid; (rows, cols) both."""
         pixels, valid = self.raster.read(window)
-        found = pixels[..., 0][valid]
-        for value in (found.min(), found.max()) if found.size else ():
+        valid_values = pixels[..., 0][valid]
+        for value in (valid_values.min(), valid_values.max()) if valid_values.size else ():
             if not 0 <= value <= MAX_CLUSTER:
                 raise LabelError(
                     f"{self.raster.profile.path}: holds the value {value}; expected numbers of "
                     f"classes or clusters, from 0 to {MAX_CLUSTER}."
                 )
-        numbers = found.astype(np.int32)
+        numbers = valid_values.astype(np.int32)
         if self.is_mask:
-            numbers = np.minimum(numbers, 1)
+            numbers = np.minimum(numbers, 1)  # 255 becomes the class 1
         values = np.full(window.shape, -1, np.int32)
         values[valid] = numbers if self.onto is None else self.onto.apply(numbers)
         return values, valid
 
 
 class _Counter:
-    """Adds windows of a map and its labels to the counts."""
+    """Adds windows of a map and its labels to contingency tables."""
 
     def __init__(
         self,
-        tally: FileTally,
+        contingency: FileContingency,
         values: _MapValues,
         labels: Labels,
         drawn: BoolArray,
         rules: LabelRules,
     ) -> None:
-        self.tally = tally
-        self.labelled = np.zeros((len(drawn), 1, 1), np.int64)
+        self.contingency = contingency
+        self.draw_tables = np.zeros((len(drawn), 1, 1), np.int64)
         self._values = values
         self._labels = labels
         self._drawn = drawn
@@ -209,13 +212,13 @@ class _Counter:
         values, valid = self._values.read(window)
         truth, labelled = self._labels.read(window)
         usable = valid & labelled
-        self.tally.pixels += valid.size
-        self.tally.mapped += int(valid.sum())
+        self.contingency.pixels += valid.size
+        self.contingency.mapped += int(valid.sum())
         if usable.any():
             self._inventory.add_used(truth[usable])
-            shape = _table_shape(self.tally, values, truth, usable)
-            self.tally.table = added(
-                self.tally.table, contingency_table(values, truth, *shape, usable)
+            shape = _table_shape(self.contingency.label_path, values, truth, usable)
+            self.contingency.table = added(
+                self.contingency.table, contingency_table(values, truth, *shape, usable)
             )
             self._add_draws(window, values, truth, usable, shape)
         return values, truth
@@ -229,23 +232,25 @@ class _Counter:
             row, col = (window.row + block.row) // BLOCK, (window.col + block.col) // BLOCK
             draws = self._drawn[:, row * row_length + col]
             if draws.any():
-                place = block.slices()
-                counts = contingency_table(values[place], truth[place], *shape, usable[place])
-                self.labelled = added(self.labelled, draws[:, np.newaxis, np.newaxis] * counts)
+                inside = block.slices()
+                counts = contingency_table(values[inside], truth[inside], *shape, usable[inside])
+                in_draws = draws[:, np.newaxis, np.newaxis] * counts
+                self.draw_tables = added(self.draw_tables, in_draws)
 
 
-def _table_shape(tally: FileTally, values: IntArray, truth: IntArray, usable: BoolArray) -> Shape:
+def _table_shape(label_path: Path, values: IntArray, truth: IntArray, usable: BoolArray) -> Shape:
+    """Return (map values, classes) of the smallest table that holds all usable pixels."""
     num_values, num_classes = int(values[usable].max()) + 1, int(truth[usable].max()) + 1
     if num_classes > MAX_CLASSES:
         raise LabelError(
-            f"{tally.label_path}: holds the label {num_classes - 1}; expected class numbers below "
+            f"{label_path}: holds the label {num_classes - 1}; expected class numbers below "
             f"{MAX_CLASSES}. If it means no label, name it with --ignore_label."
         )
     return num_values, num_classes
 
 
 class _Thumbnails:
-    """Every n-th pixel of a map and its labels, gathered from windows."""
+    """Keeps every n-th row and column of a map and its labels, window by window."""
 
     def __init__(self, shape: Shape) -> None:
         self.step = math.ceil(max(shape) / _PICTURE_SIDE)
@@ -253,9 +258,10 @@ class _Thumbnails:
         self.picture = Picture(np.full(small, -1, np.int32), np.full(small, -1, np.int32))
 
     def add(self, window: Window, values: IntArray, truth: IntArray) -> None:
-        """Take the pixels of one window."""
+        """Keep the pixels of one window that the thumbnails show."""
+        # the first row and column of the window whose number in the map divides by the step
         top, left = -window.row % self.step, -window.col % self.step
         for target, source in ((self.picture.predicted, values), (self.picture.truth, truth)):
-            part = source[top :: self.step, left :: self.step]
+            thinned = source[top :: self.step, left :: self.step]
             row, col = (window.row + top) // self.step, (window.col + left) // self.step
-            target[row : row + part.shape[0], col : col + part.shape[1]] = part
+            target[row : row + thinned.shape[0], col : col + thinned.shape[1]] = thinned
