@@ -4,8 +4,8 @@ A setting has one name in three places: ``patch_shape:`` in a YAML file, ``--pat
 on the command line, ``patch_shape=`` in a call. Flags win over the file, the file over defaults.
 Paths are given on the command line only.
 
-Each field says all that there is to say of a setting: its type and choices, what it is (which
-``--help`` and docs/cli.md show), what else its flag needs, and its default.
+Each field declares a setting completely: its type and choices, its description (which ``--help``
+and docs/cli.md show), further arguments of its flag, and its default.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _EPOCHS_A_PASS = 3
 
 NodataValue = Annotated[
     Number | None,
-    "value that marks pixels without data, instead of what the files say; 0 makes black nodata",
+    "nodata value, instead of the files' own; 0 makes black pixels nodata",
     {"metavar": "X"},
 ]
 
@@ -65,7 +65,7 @@ class TrainingSettings:
         "one codebook for all patches, or a fresh one for each group of patches as in the "
         "published code",
     ] = "epoch"
-    # so that the first pseudo-labels make sense before the network does
+    # they make the first pseudo-labels useful, while the network's features are still random
     fixed_filters: Annotated[
         bool, "cluster pixels by the fixed filters beside the network's features"
     ] = True
@@ -75,7 +75,9 @@ class TrainingSettings:
         "at most; 0 takes all",
         {"type": float, "metavar": "MEGAPIXELS"},
     ] = 8
-    augment: Annotated[bool, "train on flipped, turned and relit views of what was labelled"] = True
+    augment: Annotated[
+        bool, "train on copies of the patches that are flipped, rotated and changed in brightness"
+    ] = True
     padding: Annotated[
         Padding,
         "same labels every pixel of a patch, valid only its centre as in the published code",
@@ -93,7 +95,7 @@ class TrainingSettings:
         "pixels sampled for K-Means, for each cluster; 0 takes all (only with --cluster_scope "
         "batch)",
     ] = 256
-    sample_patches: Annotated[int, "patches the sample is drawn from, at most"] = 64
+    sample_patches: Annotated[int, "most patches that the sample is drawn from"] = 64
     kmeans_iterations: Annotated[int, "iterations of K-Means at each clustering"] = 20
     precision: Annotated[
         Precision,
@@ -142,13 +144,13 @@ class TrainingSettings:
     def epoch_patches(self, shape: Shape, num_patches: int) -> int:
         """Return the patches of an epoch: as many as make ``epoch_megapixels``, 0 for all.
 
-        Networks that see every patch more than three or four times learn patches by heart
-        (docs/experiments.md). So an epoch is a third of the patches at most, but of few enough
-        for 30 steps; ten epochs then see each some three times.
+        A network that sees each patch more than three or four times overfits to the patches
+        (docs/experiments.md). So an epoch has a third of the patches at most, and ten epochs see
+        each about three times. If there are few patches, an epoch has enough for 30 steps.
 
         Args:
             shape: (rows, cols) of a patch.
-            num_patches: that can be trained on.
+            num_patches: number of patches that can be trained on.
         """
         if not self.epoch_megapixels:
             return num_patches
@@ -159,12 +161,12 @@ class TrainingSettings:
     def batch_size(self, shape: Shape, num_patches: int) -> int:
         """Return the patches in a training step.
 
-        An epoch is about as many steps whatever the size and number of patches, and a step no
-        larger than memory should have to hold.
+        It gives an epoch about 30 steps for any size and number of patches, but limits the pixels
+        of a step, and so the memory.
 
         Args:
             shape: (rows, cols) of a patch.
-            num_patches: that can be trained on.
+            num_patches: number of patches that can be trained on.
         """
         if self.train_batch_size is not None:
             return self.train_batch_size
@@ -201,7 +203,8 @@ class TilingSettings:
         "last row and column of patches: shifted back inside the raster, padded with nodata, or "
         "dropped",
     ] = "shift"
-    # nodata never enters training, so half is not too much; all of it is, whatever the ratio
+    # Nodata pixels never enter training, so a patch with half of them is still useful. A patch
+    # with nothing else is always left out.
     keep_dark_region_ratio: Annotated[
         float,
         "largest share of nodata pixels (black ones with --nodata 0) in a patch that is kept; "
@@ -212,9 +215,8 @@ class TilingSettings:
     # NaN, alpha and a mask of the whole raster count in any case
     nodata_rule: Annotated[
         NodataRule | None,
-        "a pixel has no data where any band has none, or only where all bands have none "
-        "(default: any; all in 8-bit rasters whose bands share a nodata value, since single "
-        "zeros are common in dark places)",
+        "a pixel is nodata if any of its bands is, or only if all are (default: any; all in 8-bit "
+        "rasters whose bands share a nodata value, since single zeros are common in dark areas)",
     ] = None
 
     def __post_init__(self) -> None:

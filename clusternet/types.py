@@ -14,7 +14,7 @@ IntArray = NDArray[np.int32]
 UInt8Array = NDArray[np.uint8]
 
 NO_CLASS = -1
-"""In arrays of class numbers: what has no class."""
+"""The value in arrays of class numbers for pixels, shapes or clusters without a class."""
 
 PIXEL_TYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",

@@ -88,7 +88,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "the softmax head"),
     "window_size": dict(type=int, metavar="PIXELS", help="side of the windows that are predicted; "
         "memory grows with its square, the map does not depend on it"),
-    "confidence": _FLAG | dict(help="also write how clear each pixel's cluster is, 0 to 254"),
+    "confidence": _FLAG | dict(help="also write the confidence of each pixel's cluster, 0 to 254"),
     "features": _FLAG | dict(help="also write the features, one byte each"),
     "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
     "skip_existing": dict(action="store_true", help="continue an interrupted prediction: keep maps "
@@ -106,17 +106,17 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "unlabelled": dict(choices=("nearest", "unknown"), help="class of clusters without labelled "
         "pixels: that of the nearest labelled centroid, or unknown"),
     "rule": dict(choices=("majority", "binary"), help="majority of the labelled pixels, or as in "
-        "the published code: labels are 0 and 1, and a cluster becomes 1 where "
-        "--keep_clust_threshold says so, else 0"),
-    "keep_clust_threshold": dict(type=float, metavar="SHARE", help="with --rule binary: least "
+        "the published code: labels are 0 and 1, and a cluster becomes 1 if its share of 1 "
+        "reaches --keep_clust_threshold, else 0"),
+    "keep_clust_threshold": dict(type=float, metavar="SHARE", help="with --rule binary: smallest "
         "share of 1 among the labelled pixels of a cluster that becomes 1"),
     "gt_fraction": dict(type=float, metavar="SHARE", help="share of the label files that are "
         "used, drawn at random"),
     "polygons": _PATH | dict(help="also write polygons to this GeoPackage"),
-    "sieve": dict(type=int, metavar="PIXELS", help="of polygons: areas of fewer pixels take the "
+    "sieve": dict(type=int, metavar="PIXELS", help="for polygons: areas of fewer pixels take the "
         "class of their largest neighbour"),
-    "min_area": dict(type=int, metavar="PIXELS", help="of polygons: leave smaller ones out"),
-    "simplify": dict(type=float, metavar="PIXELS", help="of polygons: tolerance of simplified "
+    "min_area": dict(type=int, metavar="PIXELS", help="for polygons: leave smaller ones out"),
+    "simplify": dict(type=float, metavar="PIXELS", help="for polygons: tolerance of simplified "
         "borders"),
     # tools/rasterization.py
     "burn_value": dict(type=int, metavar="CLASS", help="give all shapes this class"),
@@ -141,16 +141,16 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "browser": _FLAG | dict(help="open the page in the default browser"),
     # tools/evaluation.py
     "history": dict(type=Path, metavar="RUN", help="also score the test maps of each epoch of "
-        "this run, trained with --test_img_folder; alone with LABELS, only them"),
+        "this run, trained with --test_img_folder; with LABELS but no MAPS, only these"),
     "clusters": _FLAG | dict(help="the maps hold clusters, or classes (default: as their metadata "
         "state, else classes)"),
     "classes": _PATH | dict(help="classes.json or legend.csv: names of the classes that labels "
         "may hold"),
     "ignore_label": dict(type=int, metavar="LABEL", help="label value of pixels without a label, "
         "in addition to the file's nodata value (default: 255 in 8-bit rasters)"),
-    "labelled_fraction": dict(type=float, metavar="FRACTION", help="of cluster maps, the share "
-        "of blocks of 128 x 128 pixels whose labels name the clusters"),
-    "draws": dict(type=int, help="of cluster maps, how often such blocks are drawn"),
+    "labelled_fraction": dict(type=float, metavar="FRACTION", help="for cluster maps: share of "
+        "blocks of 128 x 128 pixels whose labels are used to name the clusters"),
+    "draws": dict(type=int, help="for cluster maps: how often such blocks are drawn"),
 }  # fmt: skip
 
 OPTIONS = _of_settings(TilingSettings) | _of_settings(TrainingSettings) | _OTHERS

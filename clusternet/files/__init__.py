@@ -1,1 +1,1 @@
-"""Files that appear whole or not at all, locks on them, and what they hold."""
+"""Write files and folders completely or not at all, lock them, and read formats of ours."""

@@ -21,7 +21,7 @@ class Search:
     hidden: list[Path] = field(default_factory=list)
     """Files and folders whose name starts with a dot. Hidden folders are not searched."""
     broken: list[Path] = field(default_factory=list)
-    """Links whose target does not exist, and what is neither file nor folder."""
+    """Links whose target does not exist, and entries that are neither file nor folder."""
     forbidden: list[Path] = field(default_factory=list)
     """Folders that this user has no permission to read."""
 

@@ -45,7 +45,7 @@ class Kind:
     """A kind of file or folder that ClusterNet writes, and how to recognise one."""
 
     name: str
-    """As it stands in messages: ``run folder``."""
+    """Its name in messages, such as ``run folder``."""
     is_one: Callable[[Path], bool]
     """Tells whether the file or folder at a path carries our mark; may raise if it is another."""
     made: Callable[[Path], Callable[[str], bool]] | None = None
@@ -58,7 +58,7 @@ class Kind:
         return self.made is not None
 
     def owns(self, path: Path) -> bool:
-        """Tell whether what lies at ``path`` is of this kind and ours."""
+        """Tell whether the file or folder at ``path`` is of this kind and was written by us."""
         try:
             return path.is_dir() == self.is_folder and self.is_one(path)
         except ClusterNetError:
@@ -109,7 +109,7 @@ def _check_replaceable(path: Path, kind: Kind) -> None:
 
 
 def _describe(path: Path) -> str:
-    """Say what lies at a path that exists."""
+    """Describe the file or folder at a path that exists, for messages."""
     if not path.is_dir():
         return f"a file of {path.stat().st_size:,} bytes"
     names = sorted(entry.name for entry in own_entries(path))
@@ -124,7 +124,7 @@ def make_parent(path: Path, shown: Path | None = None) -> None:
 
     Args:
         path: the file or folder to come.
-        shown: what messages name instead.
+        shown: the path that messages name instead.
     """
     shown = shown or path
     with readable_os_errors(shown):

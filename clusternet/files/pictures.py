@@ -1,4 +1,4 @@
-"""Pictures for people: images stretched to what a screen shows, maps in colours, panels."""
+"""Pictures: images stretched for display, maps in colours, and several of them side by side."""
 
 from __future__ import annotations
 

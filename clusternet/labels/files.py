@@ -59,6 +59,7 @@ def settle_labels(
     named = [number for number in (options.background, options.ignore_label) if number is not None]
     check_background(options.background, options.classes)
     meeting = meet(statements, maps=maps, given=options.classes, reserved=named)
+    # Masks of two classes are often stored as 0 and 255, but 255 usually means no label.
     is_mask = _hold_masks(files, statements, options)
     if is_mask:
         rasters = [path for path in files if not is_vector(path)]

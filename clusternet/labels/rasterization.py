@@ -32,7 +32,7 @@ _ADVICE = "--all_touched labels every pixel that a shape touches"
 
 @dataclass(frozen=True)
 class LabelRaster:
-    """What `rasterize_labels` wrote."""
+    """The summary of a label raster that `rasterize_labels` wrote."""
 
     path: Path
     """The label raster."""
@@ -45,7 +45,7 @@ class LabelRaster:
 
     @classmethod
     def of(cls, path: Path, inventory: LabelInventory, grid: RasterProfile) -> LabelRaster:
-        """Describe a label raster by what was counted while it was written."""
+        """Return the summary of a label raster from the counts of its inventory."""
         counts = dict(sorted(inventory.read.items()))
         share = sum(counts.values()) / (grid.shape[0] * grid.shape[1])
         return cls(path, counts, dict(inventory.names), share)

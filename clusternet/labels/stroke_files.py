@@ -48,7 +48,7 @@ class DrawingGrid:
     """Name of the raster, for messages."""
     is_georeferenced: bool = True
     control: str = ""
-    """What georeferences the raster if it has no transform, such as extent control points."""
+    """What georeferences the raster if it has no transform, such as ground control points."""
     warp_command: str = ""
     """The command that makes a raster with a transform then."""
 

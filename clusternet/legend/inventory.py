@@ -112,7 +112,7 @@ class LabelInventory:
             self.lacking[name] += pixels
 
     def why_none(self) -> str:
-        """Say why no pixel has a label, as the end of a message; empty if nothing is known."""
+        """Return the reason why no pixel has a label, to end a message; empty if not known."""
         shapes = self._shapes()
         lost = sum(shapes.values(), Counter[Fate]())
         if lost:

@@ -1,4 +1,4 @@
-"""The legend: which class each cluster stands for, as a CSV that people edit by hand."""
+"""The legend: a CSV table with the class of each cluster, which users may edit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LegendRow:
     cluster: int
     """Pixel value in the cluster map."""
     land_class: LandClass
-    """The class that it stands for."""
+    """The class of the cluster."""
     votes: int = 0
     """Labelled pixels of the cluster; 0 if the class came from elsewhere."""
     purity: float | None = None

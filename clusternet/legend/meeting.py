@@ -115,6 +115,7 @@ class Renumbering:
         targets = np.array([self.common(int(value)) for value in present], np.int32)
         if (targets == present).all():
             return values
+        # one lookup in a table renumbers all pixels
         table = np.zeros(int(present[-1]) + 1, np.int32)
         table[present] = targets
         renumbered: IntArray = table[values]
@@ -164,8 +165,8 @@ def meet(
     """Find the common classes of files.
 
     Args:
-        labels: what label files state.
-        maps: what class maps state that are compared with them.
+        labels: the statements of label files.
+        maps: the statements of class maps that are compared with them.
         given: the classes that the user listed: their numbers hold, and labels may hold no
             others. An empty list allows any.
         reserved: numbers that the user named and that no name without a number may get.
@@ -175,11 +176,13 @@ def meet(
             numbers has which name.
     """
     given = given or ClassList()
-    files = [*maps, *labels]
+    files = [*maps, *labels]  # the first file with a number keeps it: maps come before labels
     pool = _Pool(given)
     for file in files:
         for number, name in sorted(file.names.items()):
             pool.add(name, number)
+    # Names without a number come last, behind all numbers that occur, so that they take none that
+    # a file uses without a name.
     taken = set(reserved).union(*(file.numbers for file in files))
     pool.add_loose({name for file in files for name in file.loose_names}, taken)
     meeting = Meeting(
@@ -235,7 +238,7 @@ class _Pool:
         return max(self._owners, default=-1) + 1
 
     def _put(self, name: str, number: int) -> None:
-        if number > MAX_CLASS:
+        if number > MAX_CLASS:  # a free number below must do
             number = next(n for n in range(MAX_CLASS + 1) if n not in self._owners)
         self.numbers[name] = number
         self._owners[number] = name

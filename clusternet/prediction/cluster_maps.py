@@ -112,6 +112,7 @@ def count_clusters(maps: Sequence[ClusterMap]) -> int:
     Raises:
         LabelError: if a map holds values that are no cluster numbers.
     """
+    # only maps of other programs lack the number
     stated = [m.num_clusters for m in maps if m.num_clusters is not None]
     silent = [m for m in maps if m.num_clusters is None]
     highest = max(stated, default=0) - 1

@@ -117,7 +117,7 @@ def _guide(bands: AnyArray, centroids: FloatArray, sizes: IntArray) -> FloatArra
 
 @dataclass(frozen=True)
 class Identity:
-    """What the features of a scene depend on; equal identities give equal features."""
+    """All inputs of the features of a scene; equal identities give equal features."""
 
     raster: str
     size: int

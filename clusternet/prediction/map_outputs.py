@@ -115,6 +115,7 @@ def claim_maps(
     jobs = map_paths(rasters, output_folder)
     read = [*rasters, *(source for source, _ in jobs)]
     check_apart((output for _, output in jobs), (run, *read))
+    # Everything is checked for all rasters first, because predicting the first may take hours.
     with claimed(output_folder):
         wanted = _not_done(jobs, run, assign, options) if options.skip_existing else jobs
         for _, output in wanted:

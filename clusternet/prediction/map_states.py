@@ -17,7 +17,7 @@ SIDES = ("features", "confidence")
 
 
 def made_from(source: Path, run: str, assign: str) -> dict[str, str]:
-    """Return the tags that say what a map was made from.
+    """Return the tags that identify the raster, the run and the options of a map.
 
     Args:
         source: the raster; its name, size and modification time identify its content.

@@ -34,7 +34,7 @@ from clusternet.types import AnyArray
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """What `predict_rasters` wrote."""
+    """The maps that `predict_rasters` wrote, and the number of maps that it kept."""
 
     maps: tuple[Path, ...]
     skipped: int

@@ -171,7 +171,7 @@ class Predictor:
         # only one reading thread, because a GDAL dataset must not be used by two at a time
         wanted = (pair for pair in grid.windows(shape) if only is None or only(pair[1]))
         for kept, pixels, valid in prefetch(read, wanted, workers=1, ahead=1):
-            if not valid.any():
+            if not valid.any():  # no need to run the network
                 yield Prediction(kept, np.zeros(kept.shape, np.int32), valid, None, None)
                 continue
             outputs = dict(model.predict_on_batch(pixels))
@@ -181,7 +181,7 @@ class Predictor:
             logger.warning("%s: infinite values count as no data", raster.profile.path)
 
     def _model(self, confidence: bool, features: bool) -> Any:
-        key = (confidence, features)
+        key = (confidence, features)  # building and compiling a model takes seconds
         if key not in self._models:
             settings = self.run.settings
             without = uncovered(settings.padding)

@@ -126,7 +126,7 @@ def _table(band: ElementTree.Element) -> Iterator[tuple[int, str]]:
     for row in table.findall("./Row"):
         cells = [(cell.text or "").strip() for cell in row.findall("./F")]
         if len(cells) == len(uses):
-            number = cells[at_value[0]].removesuffix(".0")
+            number = cells[at_value[0]].removesuffix(".0")  # a column may be of reals
             if number.isascii() and number.isdigit() and len(number) < 10:
                 yield int(number), cells[at_name[0]]
 

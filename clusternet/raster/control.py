@@ -39,6 +39,8 @@ class Control:
     def of_window(self, window: Window) -> Control:
         """Return the georeference of a window as a raster of its own."""
         row, col = window.row, window.col
+        # Points and RPCs map pixels of the scene to coordinates. The first pixel of the window is
+        # pixel (row, col) of the scene, so only these pixel offsets change.
         points = tuple((p[0] - row, p[1] - col, *p[2:]) for p in self.points)
         rpcs = None
         if self.rpcs is not None:

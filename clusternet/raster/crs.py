@@ -77,6 +77,7 @@ def full_turn(crs: CRS | None) -> float | None:
     """Return 360 degrees in the units of a geographic CRS, None for others."""
     if crs is None or not crs.is_geographic:
         return None
+    # some CRSs, such as the French NTF (Paris), have grads and not degrees
     radians = ProjCRS.from_wkt(wkt_of(crs)).axis_info[0].unit_conversion_factor
     return 2 * math.pi / radians if radians else None
 

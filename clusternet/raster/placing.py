@@ -48,7 +48,7 @@ class RasterExtent:
     is_georeferenced: bool = True
     """False for an image in pixel coordinates."""
     control: str = ""
-    """What georeferences the raster if it has no transform, such as extent control points."""
+    """What georeferences the raster if it has no transform, such as ground control points."""
     warp_command: str = ""
     """The command that makes a raster with a transform then."""
 
@@ -144,7 +144,9 @@ def _far_away(shapes: Shapes, own: CRS, target: CRS, box: Bounds) -> BoolArray:
         return np.zeros(len(shapes.geometries), bool)
     lattice[:, 0] = near_turn(lattice[:, 0], lattice[0, 0], turn)
     low, high = lattice.min(axis=0), lattice.max(axis=0)
+    # the lattice misses the extremes between its points, so a margin is added
     margin = 0.1 * (high - low).max()
+    # a raster around a pole has all longitudes, so only latitudes can exclude a shape
     around_pole = high[0] - low[0] > turn / 2
     left, bottom, right, top = shapely.bounds(shapes.geometries).T
     middle, half = (low[0] + high[0]) / 2, (high[0] - low[0]) / 2 + margin

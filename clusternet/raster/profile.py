@@ -56,6 +56,7 @@ class RasterProfile:
     @property
     def nodata_needs_mask(self) -> bool:
         """True if a single nodata value cannot mark the valid pixels, so outputs need a mask."""
+        # a reader sees only the nodata value, and combines bands by the usual rule
         usual = default_rule(self.dtype, (self.nodata,) * self.num_bands)
         by_other_rule = self.nodata is not None and self.nodata_rule != usual
         return self.has_uneven_nodata or (by_other_rule and self.num_bands > 1)
@@ -86,7 +87,7 @@ class RasterProfile:
         """Area of a pixel in hectares; None unless the CRS is projected."""
         if self.crs is None or not self.crs.is_projected or not self.is_georeferenced:
             return None
-        metres = float(self.crs.linear_units_factor[1])
+        metres = float(self.crs.linear_units_factor[1])  # a US survey foot has 0.3048006 metres
         return abs(self.transform.determinant) * metres**2 / 10_000
 
     def arranged(self, arrangement: Arrangement) -> RasterProfile:

@@ -114,6 +114,7 @@ class Raster:
             RasterError: if the file is damaged.
         """
         inside = window.inside(self.profile.shape)
+        # read only inside the raster: GDAL's boundless reads go through a VRT and are slow
         fill = np.array([marker or 0 for marker in self._validity.markers], self.profile.dtype)
         pixels = np.tile(fill, (*window.shape, 1))
         valid = np.zeros(window.shape, bool)

@@ -118,7 +118,7 @@ def _command(group: Group) -> str:
 
 
 def _pattern(paths: Sequence[Path]) -> str | None:
-    """Return a shell pattern that matches these files and no others; None if candidates is none."""
+    """Return a shell pattern that matches these files and no others; None if none does."""
     folder = paths[0].parent
     names = [path.name for path in paths]
     start = _shared(names)

@@ -130,7 +130,7 @@ def _key(path: Path, value: Any, quiet: bool) -> Key | float | None:
     """Return a value as a number or a name; a float if it is a fraction; None if it is empty."""
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return int(value)
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, (float, np.floating)):  # integer fields with empty rows are read as float
         return int(value) if float(value).is_integer() else float(value)
     name = clean_name(str(value), path, quiet=quiet)
     if name in _TRUTH:

@@ -49,6 +49,7 @@ def _is_kept(wkt: str) -> bool:
     options = dict(driver="GTiff", height=1, width=1, count=1, dtype="uint8")
     transform = Affine(1e-3, 0, 10, 0, -1e-3, 10)
     try:
+        # without PAM, since GDAL would else write the CRS to a sidecar file and read it back
         with rasterio.Env(GDAL_PAM_ENABLED="NO"), quiet_georeferencing(), MemoryFile() as memory:
             with memory.open(**options, crs=crs, transform=transform):
                 pass

@@ -257,6 +257,7 @@ def _convert_to_cog(plain: Path, hidden_path: Path, overview_method: str) -> Non
     with quiet_stderr():
         run_aside(copy)  # GDAL lays out a large raster in minutes
     with rasterio.open(source) as before, rasterio.open(target) as after:
+        # the copy has replaced no file yet, so a loss can still be reported
         same = before.colorinterp == after.colorinterp and before.nodatavals == after.nodatavals
         if not same:
             raise OutputError(f"{hidden_path}: the cloud-optimised copy lost colours or nodata.")
