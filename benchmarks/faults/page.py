@@ -25,7 +25,7 @@ def page(results: dict[str, Any]) -> str:
 
 def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
     machine = results["machine"]
-    command = results["commands"][-1]
+    commands = dict.fromkeys(results["commands"])
     minutes = sum(part.seconds for part in parts) / 60
     tried = sum(row.tried for part in parts for row in part.rows)
     held = sum(row.held for part in parts for row in part.rows)
@@ -35,7 +35,8 @@ def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
         f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, in "
         f"{minutes:.0f} minutes on {machine['cores']} cores (load {machine['load'][0]} at the "
         f"start), Python {machine['python']}, {libraries}.\n\n```bash\n"
-        f"python {command}\n```"
+        + "\n".join(f"python {command}" for command in commands)
+        + "\n```"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults.isolated import side_by_side
+from faults.isolated import fresh_process, side_by_side
 from faults.outcomes import Part
 
 
@@ -51,4 +51,20 @@ def try_files(trials: Trials) -> Part:
     return fuzz(trials.given, trials.work, trials.seed, trials.files)
 
 
-PARTS: dict[str, Callable[[Trials], Part]] = {"kills": try_kills, "files": try_files}
+def try_signals(trials: Trials) -> Part:
+    """Send signals."""
+    from faults.signals import try_signals
+
+    return try_signals(trials.given, trials.work, trials.seed, trials.signals)
+
+
+def try_disks(trials: Trials) -> Part:
+    """Fill disks, take permissions away, link and mount outputs, write one twice."""
+    from faults.disks import try_disks
+
+    return Part.from_json(fresh_process(try_disks, trials.given, trials.work, trials.seed))
+
+
+PARTS: dict[str, Callable[[Trials], Part]] = {
+    "kills": try_kills, "signals": try_signals, "disks": try_disks, "files": try_files,
+}  # fmt: skip

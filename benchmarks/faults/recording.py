@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +67,13 @@ class Recorder:
     write to an open file. What libraries write by themselves shows in the next point.
     """
 
-    def __init__(self) -> None:
-        """Add the hook, which stays for the life of the process and does nothing by itself."""
+    def __init__(self, on_change: Callable[[str], None] | None = None) -> None:
+        """Add the hook, which stays for the life of the process and does nothing by itself.
+
+        Args:
+            on_change: is called instead of keeping the tree, and may raise.
+        """
+        self._on_change = on_change
         self._root: str | None = None
         self._store: Store | None = None
         self._recording = Recording()
@@ -77,7 +82,7 @@ class Recorder:
         sys.addaudithook(self._hear)
 
     @contextmanager
-    def watching(self, root: Path, store: Store) -> Iterator[Recording]:
+    def watching(self, root: Path, store: Store | None) -> Iterator[Recording]:
         """Record what happens in a folder within the block."""
         self._recording = Recording()
         self._root, self._store = os.path.realpath(root), store
@@ -88,7 +93,8 @@ class Recorder:
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
-            self._take("end")
+            if self._on_change is None:
+                self._take("end")
             self._root = None
 
     def _hear_write(self, _frame: object, event: str, function: Any) -> None:
@@ -115,6 +121,9 @@ class Recorder:
         return path == self._root or path.startswith(f"{self._root}{os.sep}")
 
     def _take(self, event: str) -> None:
+        if self._on_change is not None:
+            self._on_change(event)
+            return
         with self._lock:
             if self._root is None or self._store is None:
                 return
