@@ -65,6 +65,21 @@ def try_disks(trials: Trials) -> Part:
     return Part.from_json(fresh_process(try_disks, trials.given, trials.work, trials.seed))
 
 
+def try_memory(trials: Trials) -> Part:
+    """Limit the memory of commands."""
+    from faults.memory import try_memory
+
+    return try_memory(trials.given, trials.work)
+
+
+def try_repeats(trials: Trials) -> Part:
+    """Train again in other surroundings."""
+    from faults.repeats import try_repeats
+
+    return try_repeats(trials.given, trials.work)
+
+
 PARTS: dict[str, Callable[[Trials], Part]] = {
-    "kills": try_kills, "signals": try_signals, "disks": try_disks, "files": try_files,
+    "kills": try_kills, "signals": try_signals, "disks": try_disks, "memory": try_memory,
+    "files": try_files, "repeats": try_repeats,
 }  # fmt: skip
