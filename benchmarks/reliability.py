@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
 import sys
 import tempfile
 import time
@@ -67,7 +69,7 @@ def _try_all(args: argparse.Namespace) -> list[Part]:
         fresh_process(prepare, work / "given")
         for part_name in args.parts:
             print(f"trying {part_name} ...", file=sys.stderr, flush=True)
-            begin = time.monotonic()
+            begin, used = time.monotonic(), _processor_seconds()
             trials = Trials(
                 work / "given", work / part_name, args.seed, signals=args.signals,
                 files=args.files, seconds=args.kill_seconds,
@@ -75,10 +77,18 @@ def _try_all(args: argparse.Namespace) -> list[Part]:
             trials.work.mkdir()
             part = PARTS[part_name](trials)
             part.seconds = time.monotonic() - begin
+            part.processor_seconds = _processor_seconds() - used
+            part.load = os.getloadavg()[0]
             done[part_name] = part.to_json()
             tried.append(part)
             _save(results, args.output_folder, args.page)
     return tried
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of those that it started and that ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, kinds))
 
 
 def _save(results: dict[str, Any], folder: Path, also: Path | None) -> None:

@@ -26,12 +26,12 @@ _RUNNING = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Po
 class Damager:
     """Damages files and has them read, one after the other."""
 
-    def __init__(self, given: Path, work: Path, seed: int) -> None:
+    def __init__(self, given: Path, work: Path, seed: int, *, with_network: bool = True) -> None:
         """Make the sound files; the network library is loaded already."""
         self._work, self._seed = work, seed
         work.mkdir(parents=True)
         self._trap = work / "canary"
-        self.victims = make_victims(given, work / "sound")
+        self.victims = make_victims(given, work / "sound", with_network=with_network)
         self._executed: list[str] = []
         self._is_reading = False
         sys.addaudithook(self._hear)

@@ -80,7 +80,7 @@ def _try_command(part: Part, trial: Trial, scenario: Scenario, ends: float) -> N
         fault = scenario.mixed(tree, old, new)
         part.judge(f"{scenario.name}: points", fault)
     part.row(f"{scenario.name}: points").note = _counts(recording, trees)
-    order = _by_what_is_seen(trees, trial.rng)
+    order = by_what_is_seen(trees, trial.rng)
     name = f"{scenario.name}: next call"
     for tree in order:
         if time.monotonic() > ends:
@@ -91,7 +91,7 @@ def _try_command(part: Part, trial: Trial, scenario: Scenario, ends: float) -> N
     part.row(name).note = f"{_kinds(trees)} differ in what is under a final name"
 
 
-def _by_what_is_seen(trees: list[Tree], rng: random.Random) -> list[Tree]:
+def by_what_is_seen(trees: list[Tree], rng: random.Random) -> list[Tree]:
     """Return trees in random order, one of each kind of what is under a final name first."""
     mixed = rng.sample(trees, len(trees))
     kinds: dict[object, list[Tree]] = {}
@@ -149,7 +149,7 @@ def _try_run(part: Part, trial: Trial, scenario: Scenario, ends: float) -> None:
         f"{scenario.name}: points"
     ).note = f"{len(recording.points)} writes, {len(trees)} different states"
     name = f"{scenario.name}: next call"
-    order = _by_what_is_seen(trees, trial.rng)
+    order = by_what_is_seen(trees, trial.rng)
     for tree in order:
         if time.monotonic() > ends:
             break

@@ -32,6 +32,11 @@ class Part:
     skipped: list[str] = field(default_factory=list)
     """What could not be tried here, and why."""
     seconds: float = 0.0
+    """By the clock."""
+    processor_seconds: float = 0.0
+    """Of all processes; ``seconds`` on a quiet machine is half of it on two cores."""
+    load: float = 0.0
+    """Processes that wanted a core at the end, these included."""
 
     def row(self, what: str, note: str = "") -> Row:
         """Return the row of a kind of trial; a new one if there is none."""

@@ -25,17 +25,15 @@ def page(results: dict[str, Any]) -> str:
 
 def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
     machine = results["machine"]
-    commands = dict.fromkeys(results["commands"])
-    minutes = sum(part.seconds for part in parts) / 60
     tried = sum(row.tried for part in parts for row in part.rows)
     held = sum(row.held for part in parts for row in part.rows)
-    versions = machine["versions"]
-    libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    processor = sum(part.processor_seconds for part in parts) / 60
     return (
-        f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, in "
-        f"{minutes:.0f} minutes on {machine['cores']} cores (load {machine['load'][0]} at the "
-        f"start), Python {machine['python']}, {libraries}.\n\n```bash\n"
-        + "\n".join(f"python {command}" for command in commands)
+        f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, on "
+        f"{machine['cores']} cores, Python {machine['python']}, {libraries}. All parts together "
+        f"took {processor:.0f} minutes of processor time. Made by:\n\n```bash\n"
+        + "\n".join(f"python {command}" for command in dict.fromkeys(results["commands"]))
         + "\n```"
     )
 
@@ -52,7 +50,10 @@ def _figures(part: Part) -> str:
         text += (
             "\n\nDid not hold:\n\n" + "\n".join(shown) + (f"\n- and {more} more" if more else "")
         )
-    return f"{text}\n\nThis took {part.seconds:.0f} s."
+    return (
+        f"{text}\n\nThis took {part.seconds:,.0f} s by the clock (load {part.load:.0f}), "
+        f"{part.processor_seconds:,.0f} s of processor time."
+    )
 
 
 def _line(row: Row) -> str:

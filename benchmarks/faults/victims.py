@@ -66,10 +66,18 @@ _DEEP: dict[str, Callable[[bytes, random.Random, bytes], bytes]] = {
 }  # fmt: skip
 
 
-def make_victims(given: Path, folder: Path) -> list[Victim]:
-    """Return one of each kind; sound files that the inputs lack are written into a folder."""
+def make_victims(given: Path, folder: Path, *, with_network: bool = True) -> list[Victim]:
+    """Return one of each kind.
+
+    Args:
+        given: the inputs.
+        folder: gets sound files of the kinds that the inputs lack.
+        with_network: networks, too, and predict with runs that are accepted.
+    """
     folder.mkdir()
-    return [*_rasters(given, folder), *_labels(given, folder), *_runs(given, folder)]
+    victims = [*_rasters(given, folder), *_labels(given, folder)]
+    victims += _runs(given, folder, _predict if with_network else _load)
+    return victims + list(_networks_of(given, folder)) if with_network else victims
 
 
 def _rasters(given: Path, folder: Path) -> Iterator[Victim]:
@@ -184,28 +192,36 @@ def _labels(given: Path, folder: Path) -> Iterator[Victim]:
     yield Victim("class list", classes, with_classes, ("bytes", "text", "text"))
 
 
-def _runs(given: Path, folder: Path) -> Iterator[Victim]:
+def _runs(given: Path, folder: Path, read: Callable[[Path, Path], Outcome]) -> Iterator[Victim]:
     run = given / "run1"
 
     def settings(path: Path, out: Path) -> Outcome:
         """Read settings as a training does; there are no patches, so it ends there."""
         return call("main", out / "none", "--config", path)
 
-    both = ("bytes", "text", "text")
+    both, arrays = ("bytes", "text", "text"), ("bytes", "arrays", "arrays")
     text = (run / "settings.yaml").read_text(encoding="utf-8")
-    config = _written(folder / "settings.yaml", text)
-    yield Victim("settings", config, settings, both)
-    for name, changes in (
-        ("settings.yaml", both), ("bands.json", both), ("history.csv", both),
-        ("codebook.npz", ("bytes", "arrays", "arrays")),
-        ("model.keras", ("bytes", "network", "network")),
-    ):  # fmt: skip
-        yield Victim(f"run, {name}", run / name, _predict, changes, run)
-    yield Victim("run, state.npz", run / "checkpoint" / "state.npz", _checkpoint,
-                 ("bytes", "arrays", "arrays"), run)  # fmt: skip
+    yield Victim("settings", _written(folder / "settings.yaml", text), settings, both)
+    yield Victim("run, settings.yaml", run / "settings.yaml", read, both, run)
+    yield Victim("run, bands.json", run / "bands.json", read, both, run)
+    yield Victim("run, codebook.npz", run / "codebook.npz", read, arrays, run)
+
+
+def _networks_of(given: Path, folder: Path) -> Iterator[Victim]:
+    run, state = given / "run1", given / "run1" / "checkpoint" / "state.npz"
+    yield Victim("run, history.csv", run / "history.csv", _predict, ("bytes", "text"), run)
+    yield Victim("run, model.keras", run / "model.keras", _predict,
+                 ("bytes", "network", "network"), run)  # fmt: skip
+    yield Victim("run, state.npz", state, _checkpoint, ("bytes", "arrays", "arrays"), run)
     weights = folder / "net.weights.h5"
     _save_weights(run, weights)
     yield Victim("weights", weights, _load_weights, ("bytes", "weights", "weights"))
+
+
+def _load(path: Path, _out: Path) -> Outcome:
+    from clusternet.training.run import load_run
+
+    return as_command(lambda: load_run(path.parent))
 
 
 def _predict(path: Path, _out: Path) -> Outcome:
@@ -241,7 +257,8 @@ def _sign(model: Path) -> None:
 
 
 def _checkpoint(path: Path, _out: Path) -> Outcome:
-    from clusternet.training.run import Checkpoint, saved_settings
+    from clusternet.training.checkpoint import Checkpoint
+    from clusternet.training.run import saved_settings
 
     run = path.parents[1]
     return as_command(lambda: (saved_settings(run), Checkpoint.load(run)))

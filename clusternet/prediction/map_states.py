@@ -7,8 +7,10 @@ from pathlib import Path
 
 from clusternet.errors import RasterError
 from clusternet.files.outputs import KIND_TAG
+from clusternet.raster.category_names import side_file_path
 from clusternet.raster.map_files import map_kind
 from clusternet.raster.opening import open_dataset
+from clusternet.raster.styles import style_path
 
 RUN_TAG, COUNT_TAG = "CLUSTERNET_RUN", "CLUSTERNET_CLUSTERS"
 _ASSIGN_TAG, _RASTER_TAG = "CLUSTERNET_ASSIGN", "CLUSTERNET_RASTER"
@@ -51,6 +53,8 @@ def why_not_done(files: Iterable[tuple[Path, str]], tags: Mapping[str, str], cog
                 return f"{path.name} {_OTHERS.get(name, 'is something else')}"
         if cog and layout != "COG":
             return f"{path.name} is not cloud-optimised"
+        if kind == "clusters" and not (side_file_path(path).exists() or style_path(path).exists()):
+            return f"{path.name} has no names and no style"  # killed right before they appeared
     return ""
 
 

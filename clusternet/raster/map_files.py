@@ -60,6 +60,11 @@ def _side_files(path: Path, kind: Kind) -> list[tuple[Path, bool]]:
     ]
 
 
+def our_side_files(path: Path, kind: Kind) -> list[Path]:
+    """Return what lies beside a map, speaks of it and was written by us."""
+    return [side_file for side_file, is_ours in _side_files(path, kind) if is_ours]
+
+
 @contextmanager
 def map_side_files(
     path: Path,
@@ -70,7 +75,7 @@ def map_side_files(
     *,
     overwrite: bool,
 ) -> Iterator[None]:
-    """Write the sidecar file and style of a map; they appear just before the map does.
+    """Write the sidecar file and style of a map; they appear when the block ends.
 
     GDAL's sidecar file holds the category names, for which GeoTIFF has no tag, and a ``reference``
     that GeoTIFF would lose (see `clusternet.raster.side_reference`). If a map is replaced, our

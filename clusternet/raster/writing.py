@@ -30,7 +30,7 @@ from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.raster.category_names import side_file_path, write_side_file
 from clusternet.raster.control import Control
 from clusternet.raster.gdal_messages import gdal_complaints
-from clusternet.raster.map_files import map_kind, map_side_files
+from clusternet.raster.map_files import map_kind, map_side_files, our_side_files
 from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.quiet import quiet_georeferencing
@@ -169,10 +169,17 @@ def create_map(
     """
     names = None if form.names is None else [clean_name(name, path) for name in form.names]
     kind = map_kind(form.tags.get(KIND_TAG, ""))
-    with new_file(path, kind=kind, overwrite=overwrite) as hidden_path, ExitStack() as stack:
-        reference = lost_reference(grid.output_crs, grid.control)
-        side_files = map_side_files(path, kind, form.colours, names, reference, overwrite=overwrite)
-        stack.enter_context(side_files)
+    is_replaced = path.exists()
+    reference = lost_reference(grid.output_crs, grid.control)
+    side_files = map_side_files(path, kind, form.colours, names, reference, overwrite=overwrite)
+    with (
+        ExitStack() as after,
+        new_file(path, kind=kind, overwrite=overwrite) as hidden_path,
+        ExitStack() as stack,
+    ):
+        # They appear just before a new map, so that it is complete; but after one that replaces
+        # another, which they would speak of falsely until then.
+        (after if is_replaced else stack).enter_context(side_files)
         # GDAL may write a sidecar file for the hidden name
         stack.callback(_remove_side_file, hidden_path)
         plain = stack.enter_context(_plain_sibling(hidden_path)) if form.cog else hidden_path
@@ -191,7 +198,7 @@ def create_map(
         writer = MapWriter(path, dataset, complete)
         yield writer
         writer.finish()
-        for old in stale:
+        for old in (*stale, *(our_side_files(path, kind) if is_replaced else ())):
             old.unlink(missing_ok=True)
 
 
