@@ -31,11 +31,15 @@ def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
     processor = sum(part.processor_seconds for part in parts) / 60
     return (
         f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, on "
-        f"{machine['cores']} cores, Python {machine['python']}, {libraries}. All parts together "
-        f"took {processor:.0f} minutes of processor time. Made by:\n\n```bash\n"
+        f"{machine['cores']} cores, Python {machine['python']}, {libraries}.{_all(processor)} Made "
+        "by:\n\n```bash\n"
         + "\n".join(f"python {command}" for command in dict.fromkeys(results["commands"]))
         + "\n```"
     )
+
+
+def _all(minutes: float) -> str:
+    return f" All of it took {minutes:.0f} minutes of processor time." if minutes >= 1 else ""
 
 
 def _figures(part: Part) -> str:
@@ -50,10 +54,14 @@ def _figures(part: Part) -> str:
         text += (
             "\n\nDid not hold:\n\n" + "\n".join(shown) + (f"\n- and {more} more" if more else "")
         )
-    return (
-        f"{text}\n\nThis took {part.seconds:,.0f} s by the clock (load {part.load:.0f}), "
-        f"{part.processor_seconds:,.0f} s of processor time."
-    )
+    return f"{text}\n\nThis took {_time(part)}."
+
+
+def _time(part: Part) -> str:
+    clock = f"{part.seconds:,.0f} s by the clock"
+    if not part.processor_seconds:
+        return clock
+    return f"{clock} (load {part.load:.0f}), {part.processor_seconds:,.0f} s of processor time"
 
 
 def _line(row: Row) -> str:

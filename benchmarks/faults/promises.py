@@ -88,10 +88,10 @@ audit hook for programs that are started and for anything that is unpickled.
         """
 *Promised:* the same command with the same versions on the same number of cores gives bitwise the
 same run, whatever `--workers` says and wherever the patches lie. Another number of threads adds
-numbers up in another order, and the last bits of the weights differ. Libraries take as many threads
-as there are cores, so `taskset`, a container with fewer cores and another machine count as others.
-There is no `--deterministic`, since on a processor the number of threads is all that matters; a
-graphics processor needs `TF_DETERMINISTIC_OPS=1` ([method.md](method.md)).
+numbers up in another order, and the last bits of the weights may differ. Libraries take as many
+threads as there are cores, so `taskset`, a container with fewer cores and another machine count as
+others. There is no flag for this: on processors only the number of threads matters.
+[method.md](method.md) says more, also of graphics processors.
 
 *Tried:* a training of three epochs in each of these surroundings, all files compared but for times.
 """,
