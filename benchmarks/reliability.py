@@ -31,8 +31,8 @@ from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_new, new_file
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Try, print, write; exit status 1 if something did not hold."""
+def build_parser() -> argparse.ArgumentParser:
+    """Declare the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,6 +46,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--kill_seconds", type=float, default=240,
                         help="time for the calls that come after kills")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of everything that is random")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Try, print, write; exit status 1 if something did not hold."""
+    parser = build_parser()
     args = parser.parse_args(argv)
     try:
         with claimed(args.output_folder):

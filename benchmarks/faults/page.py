@@ -29,12 +29,11 @@ def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
     held = sum(row.held for part in parts for row in part.rows)
     libraries = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     processor = sum(part.processor_seconds for part in parts) / 60
+    commands = ", ".join(f"`python {line}`" for line in dict.fromkeys(results["commands"]))
     return (
         f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, on "
-        f"{machine['cores']} cores, Python {machine['python']}, {libraries}.{_all(processor)} Made "
-        "by:\n\n```bash\n"
-        + "\n".join(f"python {command}" for command in dict.fromkeys(results["commands"]))
-        + "\n```"
+        f"{machine['cores']} cores, Python {machine['python']}, {libraries}.{_all(processor)} "
+        f"Made by {commands}."
     )
 
 
