@@ -90,6 +90,8 @@ def _words(name: str, given: Path, out: Path) -> tuple[str, ...]:
 
 def try_signals(given: Path, work: Path, seed: int, count: int) -> Part:
     """Send so many signals."""
+    for number in _SIGNALS:  # what nohup and background jobs ignore their children would, too
+        signal.signal(number, signal.SIG_DFL)
     part, trials = Part("signals"), plan(given, work, seed, count)
     lock, slowest = threading.Lock(), dict.fromkeys((t.kind for t in trials), 0.0)
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-PATIENCE = 30.0  # seconds that a process may take to end
+PATIENCE = 60.0  # seconds that a process may take to end
 
 
 def main() -> None:
