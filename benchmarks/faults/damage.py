@@ -145,9 +145,10 @@ def damage_arrays(content: bytes, rng: random.Random, trap: bytes) -> bytes:
     array = arrays[name]
     changed = rng.choice((
         lambda: array[:0] if array.ndim else array[None], lambda: array[None],
-        lambda: array.ravel()[:1], lambda: array.astype("U9"), lambda: array.astype(complex),
+        lambda: array.ravel()[:1], lambda: array.astype("U9"),
+        lambda: np.zeros(array.shape, complex),
         lambda: _with(array, np.nan), lambda: _with(array, np.inf), lambda: _with(array, -1),
-        lambda: _with(array, 0), lambda: _with(array, 1e38), lambda: array.astype("f2"),
+        lambda: _with(array, 0), lambda: _with(array, 1e38), lambda: np.zeros(array.shape, "f2"),
         lambda: np.array("[" * 3000), lambda: np.array(-3), lambda: array.T, lambda: None,
     ))  # fmt: skip
     stream = BytesIO()
