@@ -24,7 +24,6 @@ from measures.isolation import gib
 from threadpoolctl import threadpool_limits
 
 from clusternet.classes.batch import LazyPredictor
-from clusternet.classes.export import cached_windows
 from clusternet.command_line.options import run_command
 from clusternet.interactive.server import class_tile
 from clusternet.interactive.session import Session
@@ -32,6 +31,7 @@ from clusternet.interactive.tiles import TILE, ImageTiles
 from clusternet.interactive.workspace import Workspace
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.learning.rules import DEFAULT_RULE, RULES
+from clusternet.learning.streaming import cached_windows
 from clusternet.prediction.filling import fill_cache
 from clusternet.raster.pyramid import build_pyramid
 

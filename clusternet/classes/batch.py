@@ -13,10 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from clusternet.classes.export import (
     Export,
-    Windows,
-    cached_windows,
     make_legend,
-    streamed_windows,
     write_class_map,
     write_sides,
 )
@@ -29,6 +26,7 @@ from clusternet.labels.strokes import Drawing
 from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.learning.rules import DEFAULT_RULE, RULES, fit_rule
+from clusternet.learning.streaming import Windows, cached_windows, streamed_windows
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import LEGEND_FILE
 from clusternet.messages import short
@@ -98,7 +96,7 @@ def apply_strokes(
     Raises:
         ClusterNetError: with one clear line; nothing is half-written.
     """
-    with threadpool_limits(1):  # windows are computed side by side, see export.cached_windows
+    with threadpool_limits(1):  # windows are computed side by side, see streaming.cached_windows
         return _apply(run_folder, raster_path, strokes, export, options or BatchOptions())
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from clusternet.classes.batch import LazyPredictor, read_profile
 from clusternet.classes.export import (
     Export,
-    cached_windows,
     make_legend,
     write_class_map,
     write_sides,
@@ -38,6 +37,7 @@ from clusternet.learning.mapping import (
     sample_scene,
 )
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
+from clusternet.learning.streaming import cached_windows
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import write_legend
 from clusternet.prediction.feature_cache import WINDOW, scene_folder

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusternet.classes.export import smoothed_strips
 from clusternet.learning.classifiers import LinearClassifier
 from clusternet.learning.smoothing import Sketch, border, draw_sketch, smooth_classes
+from clusternet.learning.streaming import smoothed_strips
 from clusternet.types import NO_CLASS, FloatArray
 from clusternet.windows import Window, blocks
 
