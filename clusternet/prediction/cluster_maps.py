@@ -12,7 +12,7 @@ from clusternet.errors import LabelError
 from clusternet.files.outputs import KIND_TAG
 from clusternet.legend.legend import MAX_CLUSTER
 from clusternet.nodata import declaring_hint
-from clusternet.prediction.map_states import COUNT_TAG, RUN_TAG
+from clusternet.prediction.map_states import COUNT_TAG, RUN_TAG, raster_of
 from clusternet.processes.progress import Progress
 from clusternet.raster import Raster, RasterProfile, open_raster
 from clusternet.raster.categories import check_lossless
@@ -35,6 +35,8 @@ class ClusterMap:
     """Identity of the run that made it; None for maps of other programs."""
     num_clusters: int | None
     """Number of clusters of that run; None where the map does not state it."""
+    raster: Path | None = None
+    """The raster that it was made from; None where the map does not state it, or it is gone."""
 
     @property
     def num_pixels(self) -> int:
@@ -68,7 +70,8 @@ def read_cluster_map(path: Path) -> ClusterMap:
             f"{profile.num_bands} band(s) of {profile.dtype}."
         )
     count = tags.get(COUNT_TAG, "")
-    return ClusterMap(path, profile, tags.get(RUN_TAG), int(count) if count.isdecimal() else None)
+    num_clusters = int(count) if count.isdecimal() else None
+    return ClusterMap(path, profile, tags.get(RUN_TAG), num_clusters, raster_of(path, tags))
 
 
 def read_clusters(raster: Raster, window: Window) -> tuple[IntArray, BoolArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from clusternet.raster.styles import style_path
 
 RUN_TAG, COUNT_TAG = "CLUSTERNET_RUN", "CLUSTERNET_CLUSTERS"
 _ASSIGN_TAG, _RASTER_TAG = "CLUSTERNET_ASSIGN", "CLUSTERNET_RASTER"
+_PLACE_TAG = "CLUSTERNET_RASTER_PATH"
 SIDES = ("features", "confidence")
 """Kinds of maps that may be written beside a cluster map."""
 
@@ -29,6 +31,30 @@ def made_from(source: Path, run: str, assign: str) -> dict[str, str]:
     status = source.stat()
     raster = f"{source.name}, {status.st_size} bytes, changed at {status.st_mtime_ns} ns"
     return {RUN_TAG: run, _ASSIGN_TAG: assign, _RASTER_TAG: raster}
+
+
+def found_at(source: Path, output: Path) -> dict[str, str]:
+    """Return the tag that says where the raster of a map lies.
+
+    It says nothing of what the map holds: a raster that moves with its maps is the same raster.
+
+    Args:
+        source: the raster.
+        output: the map; the tag holds the way from its folder.
+    """
+    try:
+        place = os.path.relpath(source.resolve(), output.parent.resolve())
+    except ValueError:  # on another drive
+        place = str(source.resolve())
+    return {_PLACE_TAG: Path(place).as_posix()}
+
+
+def raster_of(cluster_map: Path, tags: Mapping[str, str]) -> Path | None:
+    """Return the raster that a map was made from, if the map says where it is and it is there."""
+    if not tags.get(_PLACE_TAG):
+        return None
+    path = Path(os.path.normpath(cluster_map.parent.resolve() / tags[_PLACE_TAG]))
+    return path if path.is_file() else None
 
 
 def why_not_done(files: Iterable[tuple[Path, str]], tags: Mapping[str, str], cog: bool) -> str:

@@ -14,7 +14,7 @@ from clusternet.errors import RasterError
 from clusternet.files.outputs import KIND_TAG, check_apart
 from clusternet.prediction.feature_cache import LEVELS
 from clusternet.prediction.map_outputs import MapOptions, WantedMaps, claim_maps
-from clusternet.prediction.map_states import COUNT_TAG, made_from, stale_sides
+from clusternet.prediction.map_states import COUNT_TAG, found_at, made_from, stale_sides
 from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
@@ -105,6 +105,7 @@ def predict_raster(
     with ExitStack() as stack:
         raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata_choice))
         tags = made_from(source, predictor.run.stored.identity, predictor.assign)
+        tags |= found_at(source, output)
         writers = _create_maps(stack, predictor, raster.profile, output, options, tags)
         rows, cols = raster.profile.shape
         bar = stack.enter_context(
