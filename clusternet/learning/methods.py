@@ -1,0 +1,189 @@
+"""The ways from labelled pixels to classes that may be chosen: a rule, and what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from clusternet.clustering.feature_transform import fit_feature_transform
+from clusternet.clustering.kmeans import Codebook, cluster
+from clusternet.learning.classifiers import Classifier, Scene
+from clusternet.learning.rules import fit_rule
+from clusternet.learning.samples import LabelledPixels
+from clusternet.prediction.feature_cache import Quantiser
+from clusternet.training.run import Run
+from clusternet.types import FloatArray, IntArray, UInt8Array
+
+CLUSTERS = "clusters"
+"""Majority of the run's clusters: the published way."""
+
+Views = dict[str, IntArray]
+"""What a method may look at: the columns of the stored features that belong to it."""
+
+
+def views_of(run: Run, quantiser: Quantiser) -> Views:
+    """Return the groups of features that a run has, by name, the most promising first."""
+    every = np.arange(len(quantiser.kept), dtype=np.int32)
+    learned = quantiser.kept < run.settings.num_features
+    if not run.settings.fixed_filters:
+        return {"learned features": every}
+    bands = ~learned & (quantiser.kept < run.settings.num_features + run.bands.num_bands)
+    found = {
+        "filters and learned features": every,
+        "filters": every[~learned],
+        "learned features": every[learned],
+        "bands": every[bands],
+    }
+    return {name: columns for name, columns in found.items() if len(columns)}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from labelled pixels to a classifier."""
+
+    name: str
+    """For people."""
+    fit: Callable[[LabelledPixels], Classifier]
+
+    @property
+    def is_clusters(self) -> bool:
+        """True for the majority of the run's clusters."""
+        return self.name == CLUSTERS
+
+
+@dataclass(frozen=True)
+class ViewClassifier:
+    """A classifier that looks at some of the features."""
+
+    columns: IntArray
+    classifier: Classifier
+
+    @property
+    def numbers(self) -> IntArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        return self.classifier.numbers
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        return self.classifier.classify(features[:, self.columns], clusters)
+
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        return self.classifier.probabilities(features[:, self.columns], clusters)
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        return self.classifier.confidence(features[:, self.columns], clusters)
+
+
+@dataclass(frozen=True)
+class ClusterShares:
+    """Each cluster has the classes of the labelled pixels in it, in their shares."""
+
+    numbers: IntArray
+    """(classes,) class numbers."""
+    shares: FloatArray
+    """(clusters, classes)"""
+    codebook: Codebook | None = None
+    """Of the clusters, in stored units; None for the clusters of the run."""
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        return np.asarray(self.numbers[self.probabilities(features, clusters).argmax(axis=1)])
+
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        if self.codebook is not None:
+            clusters = self.codebook.assign(features.astype(np.float32))
+        return self.shares[clusters]
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        if len(self.numbers) == 1:
+            return np.ones(len(features), np.float32)
+        best = np.partition(self.probabilities(features, clusters), -2, axis=1)[:, -2:]
+        return np.asarray(best[:, 1] - best[:, 0], np.float32)
+
+
+def _shares(
+    clusters: IntArray, pixels: LabelledPixels, centroids: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Return the class numbers, and their shares in each cluster.
+
+    A cluster that no label touches has those of the nearest one that some do.
+    """
+    numbers, columns = np.unique(pixels.samples.classes, return_inverse=True)
+    votes = np.zeros((len(centroids), len(numbers)))
+    np.add.at(votes, (clusters, columns), pixels.weights)
+    touched = votes.sum(axis=1) > 0
+    known = centroids[touched]
+    scores = centroids @ known.T - (known**2).sum(axis=1) / 2
+    votes[~touched] = votes[touched][scores.argmax(axis=1)][~touched]
+    shares = votes / votes.sum(axis=1, keepdims=True)
+    return numbers.astype(np.int32), shares.astype(np.float32)
+
+
+def fit_clusters(pixels: LabelledPixels) -> Classifier:
+    """Name the run's clusters by the majority of their labels."""
+    centroids = pixels.scene.centroids
+    if pixels.scene.projection is not None:
+        centroids = centroids @ pixels.scene.projection
+    return ClusterShares(*_shares(pixels.samples.clusters, pixels, centroids))
+
+
+def cluster_method(name: str, columns: IntArray, scene: Scene, num_clusters: int) -> Method | None:
+    """Return majority of clusters that are found on the spot, in some of the features.
+
+    None if these are the same everywhere, so that there is nothing to find.
+    """
+    values = scene.features[:, columns].astype(np.float32)
+    distinct = len(np.unique(values, axis=0))
+    if distinct < 2:
+        return None
+    transform = fit_feature_transform(values, "standardise")
+    found = cluster(values, min(num_clusters, distinct), transform=transform).codebook
+
+    def fit(pixels: LabelledPixels) -> Classifier:
+        clusters = found.assign(pixels.samples.features[:, columns].astype(np.float32))
+        numbers, shares = _shares(clusters, pixels, found.centroids)
+        return ViewClassifier(columns, ClusterShares(numbers, shares, found))
+
+    return Method(name, fit)
+
+
+def rule_method(rule: str, name: str, columns: IntArray) -> Method:
+    """Return a rule that looks at some of the features."""
+
+    def fit(pixels: LabelledPixels) -> Classifier:
+        samples, scene = pixels.samples, pixels.scene
+        projection = None if scene.projection is None else scene.projection[columns]
+        few = replace(samples, features=samples.features[:, columns])
+        view = Scene(scene.features[:, columns], scene.clusters, scene.centroids[:, columns],
+                     projection)  # fmt: skip
+        return ViewClassifier(columns, fit_rule(rule, few, view))
+
+    return Method(f"{rule} on {name}", fit)
+
+
+_RULES = ("perceptron", "forest", "logistic")  # the order is measured, docs/experiments.md
+
+
+def methods_for(run: Run, scene: Scene, *, clusters: bool) -> list[Method]:
+    """Return the methods to choose among, in the order in which they are preferred.
+
+    Args:
+        run: the run.
+        scene: an even sample of its rasters.
+        clusters: naming clusters is one of them.
+    """
+    views = views_of(run, Quantiser.of_run(run))
+    found = [rule_method(rule, name, views[name]) for rule in _RULES for name in views]
+    if clusters:
+        found.append(Method(CLUSTERS, fit_clusters))
+        if "bands" in views:
+            count = run.settings.num_clusters
+            on_bands = cluster_method("clusters of bands", views["bands"], scene, count)
+            found += [on_bands] if on_bands else []
+    return found

@@ -1,0 +1,253 @@
+"""Labelled pixels of the rasters of a run: what rules from labels to classes are fitted to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from clusternet.errors import LabelError
+from clusternet.labels.reading import Labels, open_labels_onto
+from clusternet.labels.rules import LabelRules
+from clusternet.learning.classifiers import Samples, Scene
+from clusternet.learning.spatial_blocks import CELL, GAP, cells_of, find_blocks
+from clusternet.legend.inventory import LabelInventory
+from clusternet.prediction.feature_cache import WINDOW, Quantiser
+from clusternet.prediction.predictor import Prediction, Predictor
+from clusternet.processes.progress import Progress
+from clusternet.raster import RasterProfile, open_raster
+from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
+from clusternet.windows import Window, blocks
+
+logger = logging.getLogger(__name__)
+
+PER_BLOCK = 300
+"""Pixels that a class gives in one block and window, at most."""
+PER_CLASS = 4000
+"""Pixels that a class gives in all, at most."""
+_SCENE_SAMPLE = 20_000
+_LEAST_WINDOWS = 12
+"""Windows that tell what rasters look like, where fewer have labels."""
+
+
+@dataclass(frozen=True)
+class LabelledPixels:
+    """Pixels with labels, and where they lie."""
+
+    samples: Samples
+    """Features as stored, clusters and classes."""
+    blocks: IntArray
+    """(samples,) spatial block of each, `GAP` between blocks."""
+    weights: FloatArray
+    """(samples,) labelled pixels that each stands for."""
+    scene: Scene
+    """An even sample of the rasters, labelled or not."""
+
+    def part(self, chosen: BoolArray) -> LabelledPixels:
+        """Return some of the pixels."""
+        samples = self.samples
+        few = Samples(
+            samples.features[chosen], samples.clusters[chosen], samples.classes[chosen],
+            _count_blocks(self.blocks[chosen]),
+        )  # fmt: skip
+        return LabelledPixels(few, self.blocks[chosen], self.weights[chosen], self.scene)
+
+
+@dataclass
+class _Source:
+    """A raster, and its labels if it has any."""
+
+    raster: Path
+    labels: Path | None
+    profile: RasterProfile
+    cells: BoolArray
+    """(rows, cols) of cells that hold labels."""
+    wanted: set[tuple[int, int]] = field(default_factory=set)
+    """First row and column of the windows that features are computed of."""
+
+    def windows(self) -> list[Window]:
+        """Return the windows that the predictor computes at once."""
+        return list(blocks(self.profile.shape, (WINDOW, WINDOW)))
+
+    def has_labels(self, window: Window) -> bool:
+        """Tell whether a window has labels."""
+        return bool(self.cells[_cells(window)].any())
+
+
+def _cells(window: Window) -> tuple[slice, slice]:
+    rows, cols = window.slices()
+    return slice(rows.start // CELL, -(-rows.stop // CELL)), slice(
+        cols.start // CELL, -(-cols.stop // CELL)
+    )
+
+
+def draw_labelled(
+    predictor: Predictor,
+    pairs: Sequence[tuple[Path, Path | None]],
+    rules: LabelRules,
+    *,
+    seed: int = 1,
+) -> LabelledPixels:
+    """Draw labelled pixels of rasters and compute their features, window by window.
+
+    Args:
+        predictor: of the run, with windows of 512 pixels.
+        pairs: rasters, and the label file of each or None.
+        rules: how labels are read (`clusternet.labels.files.settle_labels`).
+        seed: fixes the draw.
+
+    Raises:
+        LabelError: if no pixel with data has a label.
+        GridMismatchError: if labels cannot be laid over their raster.
+        RunError: if a raster does not fit the run.
+    """
+    rules = replace(rules, inventory=LabelInventory())
+    rng = np.random.default_rng(seed)
+    sources = [_source(raster, labels, predictor, rules) for raster, labels in pairs]
+    _choose_windows(sources, rng)
+    numbers = find_blocks([(source.profile, source.cells) for source in sources])
+    draw = _Draw(Quantiser.of_run(predictor.run), rng, sum(len(s.wanted) for s in sources))
+    with Progress(total=draw.num_windows, desc="features of labels", unit="window") as bar:
+        for source, block_of_cell in zip(sources, numbers, strict=True):
+            for part, labels in _predicted(source, predictor, rules):
+                draw.add(part, labels, block_of_cell[_cells(part.window)])
+                bar.update()
+    return draw.finish(pairs[0][0])
+
+
+def _source(raster: Path, labels: Path | None, predictor: Predictor, rules: LabelRules) -> _Source:
+    """Find out where a raster has labels."""
+    with open_raster(raster, predictor.run.bands.nodata_choice) as opened:
+        profile = opened.profile
+    predictor.run.check_fits(profile)
+    shape = (-(-profile.shape[0] // CELL), -(-profile.shape[1] // CELL))
+    source = _Source(raster, labels, profile, np.zeros(shape, bool))
+    if labels is not None:
+        with open_labels_onto(labels, profile, rules) as opened_labels:
+            for window in source.windows() if opened_labels.overlaps else ():
+                source.cells[_cells(window)] = cells_of(opened_labels.read(window)[1])
+    return source
+
+
+def _choose_windows(sources: Sequence[_Source], rng: np.random.Generator) -> None:
+    """Take the windows that have labels, and some others if these are few."""
+    others = []
+    for source in sources:
+        for window in source.windows():
+            if source.has_labels(window):
+                source.wanted.add((window.row, window.col))
+            else:
+                others.append((source, window))
+    missing = max(0, _LEAST_WINDOWS - sum(len(source.wanted) for source in sources))
+    for index in rng.permutation(len(others))[:missing]:
+        source, window = others[index]
+        source.wanted.add((window.row, window.col))
+
+
+def _predicted(
+    source: _Source, predictor: Predictor, rules: LabelRules
+) -> Iterator[tuple[Prediction, tuple[IntArray, BoolArray] | None]]:
+    """Yield the wanted windows of a raster, and the labels of each."""
+    if not source.wanted:
+        return
+
+    def is_wanted(window: Window) -> bool:
+        return (window.row, window.col) in source.wanted
+
+    with (
+        open_raster(source.raster, predictor.run.bands.nodata_choice) as raster,
+        closing(predictor.windows(raster, features=True, only=is_wanted)) as parts,
+    ):
+        if source.labels is None or not source.cells.any():
+            yield from ((part, None) for part in parts)
+            return
+        with open_labels_onto(source.labels, source.profile, rules) as labels:
+            for part in parts:
+                yield part, _read(labels, part.window, source)
+
+
+def _read(labels: Labels, window: Window, source: _Source) -> tuple[IntArray, BoolArray] | None:
+    return labels.read(window) if source.has_labels(window) else None
+
+
+class _Draw:
+    """Collects pixels, as many of a class as are allowed."""
+
+    def __init__(self, quantiser: Quantiser, rng: np.random.Generator, num_windows: int) -> None:
+        self.num_windows = num_windows
+        self._quantiser, self._rng = quantiser, rng
+        pixels = max(_SCENE_SAMPLE // max(num_windows, 1), 1)
+        self._step = max(1, int(np.ceil(WINDOW / pixels**0.5)))
+        self._scene: list[tuple[AnyArray, ...]] = []
+        self._drawn: list[tuple[AnyArray, ...]] = []
+
+    def add(
+        self, part: Prediction, labels: tuple[IntArray, BoolArray] | None, cell_blocks: IntArray
+    ) -> None:
+        """Add a window: what the network says, the labels, and the block of each cell."""
+        if part.features is None:
+            return
+        few = (slice(None, None, self._step),) * 2
+        known = part.valid[few]
+        self._scene.append(
+            (self._quantiser.quantise(part.features[few][known]), part.labels[few][known])
+        )
+        if labels is None:
+            return
+        rows, cols = np.nonzero(labels[1] & part.valid)
+        classes, owner = labels[0][rows, cols], cell_blocks[rows // CELL, cols // CELL]
+        keys = classes.astype(np.int64) * (int(owner.max(initial=0)) + 2) + owner + 1
+        chosen, weights = _few_of_each(keys, PER_BLOCK, self._rng)
+        rows, cols = rows[chosen], cols[chosen]
+        self._drawn.append(
+            (self._quantiser.quantise(part.features[rows, cols]), part.labels[rows, cols],
+             classes[chosen], owner[chosen], weights)
+        )  # fmt: skip
+
+    def finish(self, named: Path) -> LabelledPixels:
+        """Return what was drawn."""
+        if not sum(len(each[0]) for each in self._drawn):
+            raise LabelError(f"{named}: no pixel with data has a label.")
+        features, clusters, classes, owner, weights = map(
+            np.concatenate, zip(*self._drawn, strict=True)
+        )
+        chosen, more = _few_of_each(classes, PER_CLASS, self._rng)
+        scene_features, scene_clusters = map(np.concatenate, zip(*self._scene, strict=True))
+        quantiser = self._quantiser
+        return LabelledPixels(
+            Samples(features[chosen], clusters[chosen], classes[chosen],
+                    _count_blocks(owner[chosen])),
+            owner[chosen], (weights[chosen] * more).astype(np.float32),
+            Scene(scene_features, scene_clusters, quantiser.centroids, quantiser.projection),
+        )  # fmt: skip
+
+
+def _few_of_each(
+    keys: AnyArray, most: int, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Draw at most so many of the pixels that have the same key.
+
+    Args:
+        keys: (pixels,) whole numbers.
+        most: of those with an equal key.
+        rng: of the draw.
+
+    Returns:
+        indexes of what was drawn, ascending, and how many pixels each of them stands for.
+    """
+    groups = np.unique(keys, return_inverse=True)[1]
+    order = rng.permutation(len(groups))
+    order = order[np.argsort(groups[order], kind="stable")]
+    counts = np.bincount(groups)
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = np.sort(order[rank < most])
+    worth = counts / np.minimum(counts, most)
+    return chosen.astype(np.int32), worth[groups[chosen]].astype(np.float32)
+
+
+def _count_blocks(numbers: IntArray) -> int:
+    return len(np.unique(numbers[numbers != GAP]))
