@@ -1,6 +1,6 @@
 """Turn cluster maps into class maps by a few labels, or by a legend.
 
-python tools/clusters2classes.py MAPS LABELS --output_folder CLASSES
+python tools/clusters2classes.py MAPS LABELS --run RUN --output_folder CLASSES
 python tools/clusters2classes.py MAPS --legend CLASSES/legend.csv --output_folder OTHER_CLASSES
 """
 
@@ -30,11 +30,11 @@ def build_parser() -> Parser:
                         help="label raster or vector file, or a folder of them")  # fmt: skip
     parser.add_config()
     parser.add(("output_folder",), {"output_folder": Path("classes")})
-    parser.add(("legend", "run", "classes"))
+    parser.add(("legend", "run", "rasters", "classes"))
     parser.add(_LABELS)
     parser.add(
         _NAMING,
-        {"unlabelled": "nearest", "rule": "majority", "keep_clust_threshold": 0.5,
+        {"unlabelled": "nearest", "keep_clust_threshold": 0.5,
          "gt_fraction": 1.0, "seed": 1},
     )  # fmt: skip
     parser.add(_POLYGONS, {"sieve": 0, "min_area": 0, "simplify": 0.0})
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.output_folder,
             legend=args.legend,
             run=args.run,
+            rasters=args.rasters,
             classes=read_class_list(args.classes) if args.classes else None,
             overwrite=args.overwrite,
             **{name: getattr(args, name) for name in (*_LABELS, *_NAMING, *_POLYGONS)},

@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clusternet.classes.class_maps import ClassOutputs, keep_in_run
+from clusternet.classes.class_maps import ClassOutputs, keep_in_run, write_named
+from clusternet.classes.class_report import ClassReport
 from clusternet.classes.naming import Naming, NamingOptions, name_clusters, read_centroids
 from clusternet.classes.polygons import PolygonOptions
-from clusternet.classes.voting import Votes, count_votes, draw_labels
+from clusternet.classes.sources import find_sources
+from clusternet.classes.voting import Pair, Votes, count_votes, draw_labels
 from clusternet.errors import LabelError, SettingsError
 from clusternet.files.locks import claimed
 from clusternet.labels.files import classes_in, settle_labels
 from clusternet.labels.pairing import find_maps, pair_files
-from clusternet.labels.rules import LabelOptions
+from clusternet.labels.rules import LabelOptions, LabelRules
+from clusternet.legend.land_classes import make_classes
 from clusternet.legend.legend import Legend, read_legend
 from clusternet.prediction.cluster_maps import (
     ClusterMap,
@@ -48,50 +51,6 @@ class ClassOptions(LabelOptions, NamingOptions, PolygonOptions):
         PolygonOptions.__post_init__(self)
 
 
-@dataclass(frozen=True)
-class ClassReport:
-    """What `assign_classes` did."""
-
-    class_maps: tuple[Path, ...]
-    """The class maps, in the order of the cluster maps."""
-    legend_path: Path
-    """The legend beside them."""
-    legend: Legend
-    """Its content."""
-    votes: Votes | None
-    """The labelled pixels by cluster and class; None if a legend was given."""
-    num_untouched: int
-    """Clusters that no label touches."""
-    untouched_became: str
-    """What became of them: ``nearest``, ``unknown`` or ``class 0``."""
-    polygons: Path | None
-    """The GeoPackage, if one was asked for."""
-
-    @classmethod
-    def of(cls, outputs: ClassOutputs, naming: Naming, votes: Votes | None) -> ClassReport:
-        """Put together what was written and why."""
-        return cls(
-            class_maps=outputs.targets,
-            legend_path=outputs.legend,
-            legend=naming.legend,
-            votes=votes,
-            num_untouched=naming.num_untouched,
-            untouched_became=naming.untouched_became,
-            polygons=outputs.polygons,
-        )
-
-    def summary(self) -> str:
-        """Return one line about the result."""
-        names = ", ".join(land_class.name for land_class in self.legend.classes.values())
-        text = f"{len(self.class_maps)} class map(s) in {self.legend_path.parent}: {names}"
-        if self.votes is not None:
-            text += f"; {self.votes.total:,} labelled pixels named {len(self.legend.rows)} clusters"
-            if self.num_untouched:
-                text += f", of which {self.num_untouched} without labels ({self.untouched_became})"
-            text += f"; {self.votes.basis}" if self.votes.basis else ""
-        return text + (f"; polygons in {self.polygons}" if self.polygons else "")
-
-
 @interrupts.listening()
 def assign_classes(
     maps: Path,
@@ -101,6 +60,7 @@ def assign_classes(
     *,
     legend: Path | None = None,
     run: Path | None = None,
+    rasters: Path | None = None,
     polygons: Path | None = None,
     overwrite: bool = False,
     **changes: Any,
@@ -118,6 +78,9 @@ def assign_classes(
         legend: a legend to apply instead of labels.
         run: run folder that the maps come from; its centroids say which labelled cluster is
             nearest to one without labels, and it gets a copy of the legend.
+        rasters: the raster that the maps come from, or a folder of them named like the maps;
+            None looks where the maps say that they came from. With ``run``, methods that look at
+            features can be compared, see the option ``rule``.
         polygons: also write polygons of all class maps to this GeoPackage, a layer for each.
         overwrite: replace existing outputs.
         changes: single options by their name, as in ``class_field="use", background=0``.
@@ -130,28 +93,24 @@ def assign_classes(
         SettingsError: if an option cannot be used.
     """
     options = _changed(options or ClassOptions(), changes)
-    _check_sources(labels, legend, options)
+    _check_given(labels, legend, options)
     cluster_maps = [read_cluster_map(path) for path in find_maps(maps)]
     outputs = ClassOutputs.of(
         cluster_maps, maps, output_folder, polygons, given=legend, overwrite=overwrite
     )
     # the legend goes into the run, too: it is the run's own
-    read = (maps, labels, legend, run, options.classes.source)
-    outputs.check_apart((*read, *(cluster_map.path for cluster_map in cluster_maps)))
+    read = (maps, labels, legend, run, rasters, options.classes.source)
+    known = (path for each in cluster_maps for path in (each.path, each.raster))
+    outputs.check_apart((*read, *known))
     with claimed(output_folder, polygons):
         outputs.check_new()
-        votes = None if labels is None else _votes(cluster_maps, maps, labels, options)
-        if votes is not None:
-            naming = _named(votes, options, run, common_run(cluster_maps))
-        elif legend is not None:
-            naming = Naming(_fitting_legend(legend, cluster_maps), 0, "")
-        outputs.write(cluster_maps, naming.legend, options)
-        if run is not None and votes is not None:
-            keep_in_run(run, naming.legend, overwrite=overwrite)
-    return ClassReport.of(outputs, naming, votes)
+        if labels is not None:
+            work = _Work(cluster_maps, maps, outputs, options, run)
+            return work.by_labels(labels, rasters)
+        return _apply(legend or Path(), cluster_maps, outputs, options)
 
 
-def _check_sources(labels: Path | None, legend: Path | None, options: ClassOptions) -> None:
+def _check_given(labels: Path | None, legend: Path | None, options: ClassOptions) -> None:
     if (legend is None) == (labels is None):
         raise SettingsError(
             "Expected either labels or a legend (--legend), received both or neither."
@@ -187,24 +146,76 @@ def _fitting_legend(path: Path, maps: Sequence[ClusterMap]) -> Legend:
     return replace(legend, run=legend.run or identity)
 
 
-def _votes(
-    cluster_maps: Sequence[ClusterMap],
-    maps: Path,
-    labels: Path,
-    options: ClassOptions,
-) -> Votes:
-    """Count the labelled pixels of the label files that are drawn."""
-    common_run(cluster_maps)
-    by_path = {cluster_map.path: cluster_map for cluster_map in cluster_maps}
-    pairs = [(by_path[path], label) for path, label in pair_files(maps, labels)]
-    files = {label for _, label in pairs}
-    rules = settle_labels(files, options, advice=_MASK_ADVICE)
-    drawn = draw_labels(pairs, options.gt_fraction, options.seed)
-    undrawn = files - {label for _, label in drawn}
-    for path in undrawn:
-        rules.inventory.known.update(classes_in(path, rules))
-    left_out = f"{len(undrawn)} label file(s) are left out by --gt_fraction" if undrawn else ""
-    return count_votes(drawn, count_clusters(cluster_maps), rules, left_out=left_out)
+def _apply(
+    path: Path, cluster_maps: Sequence[ClusterMap], outputs: ClassOutputs, options: ClassOptions
+) -> ClassReport:
+    """Write class maps by a legend that exists."""
+    legend = _fitting_legend(path, cluster_maps)
+    write_named(cluster_maps, outputs.targets, legend, overwrite=outputs.overwrite)
+    outputs.write_sides(legend, legend.classes, options)
+    return ClassReport(
+        outputs.targets, outputs.legend, legend, None, 0, "", outputs.polygons, legend.classes
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Class maps by labels: what is given, and where they go."""
+
+    cluster_maps: Sequence[ClusterMap]
+    maps: Path
+    """The map, or the folder that they were found in."""
+    outputs: ClassOutputs
+    options: ClassOptions
+    run: Path | None
+
+    def by_labels(self, labels: Path, rasters: Path | None) -> ClassReport:
+        """Name clusters, or learn from the features of the rasters; write all there is."""
+        outputs, options, identity = self.outputs, self.options, common_run(self.cluster_maps)
+        sources, note = find_sources(options.rule, self.run, rasters, self.cluster_maps, self.maps)
+        pairs, rules, votes = self._read_labels(labels)
+        naming = _named(votes, options, self.run, identity)
+        classes, choice = naming.legend.classes, None
+        if sources is None or self.run is None:
+            write_named(
+                self.cluster_maps, outputs.targets, naming.legend, overwrite=outputs.overwrite
+            )
+        else:
+            from clusternet.classes.learned import learn  # here: it loads the network
+
+            names = {*votes.numbers, *options.classes.names}
+            classes = make_classes(names, votes.names, votes.colours)
+            of_map = {cluster_map.path: path for cluster_map, path in pairs}
+            label_files = [of_map.get(each.path) for each in self.cluster_maps]
+            learned = learn(self.run, sources, label_files, rules, options)
+            choice = learned.choice
+            legend = learned.write_maps(
+                self.cluster_maps, outputs.targets, classes, naming.legend,
+                overwrite=outputs.overwrite,
+            )  # fmt: skip
+            naming = Naming(legend, 0, "")
+        outputs.write_sides(naming.legend, classes, options)
+        if self.run is not None:
+            keep_in_run(self.run, naming.legend, overwrite=outputs.overwrite)
+        return ClassReport(
+            outputs.targets, outputs.legend, naming.legend, votes, naming.num_untouched,
+            naming.untouched_became, outputs.polygons, classes, choice, note,
+        )  # fmt: skip
+
+    def _read_labels(self, labels: Path) -> tuple[list[Pair], LabelRules, Votes]:
+        """Draw label files, and count their labelled pixels by cluster and class."""
+        options = self.options
+        by_path = {cluster_map.path: cluster_map for cluster_map in self.cluster_maps}
+        pairs = [(by_path[path], label) for path, label in pair_files(self.maps, labels)]
+        files = {label for _, label in pairs}
+        rules = settle_labels(files, options, advice=_MASK_ADVICE)
+        drawn = draw_labels(pairs, options.gt_fraction, options.seed)
+        undrawn = files - {label for _, label in drawn}
+        for path in undrawn:
+            rules.inventory.known.update(classes_in(path, rules))
+        left_out = f"{len(undrawn)} label file(s) are left out by --gt_fraction" if undrawn else ""
+        votes = count_votes(drawn, count_clusters(self.cluster_maps), rules, left_out=left_out)
+        return drawn, rules, votes
 
 
 def _named(votes: Votes, options: ClassOptions, run: Path | None, identity: str | None) -> Naming:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from clusternet.files.outputs import (
     check_writable,
 )
 from clusternet.labels.rasterization import map_type
+from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import LEGEND_FILE, Legend, write_legend
 from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
 from clusternet.prediction.map_states import RUN_TAG
@@ -96,16 +97,15 @@ class ClassOutputs:
                 f"{self.polygons}: polygons are written as GeoPackage; name it *.gpkg."
             )
 
-    def write(
-        self, cluster_maps: Sequence[ClusterMap], legend: Legend, options: PolygonOptions
+    def write_sides(
+        self, legend: Legend, classes: Mapping[int, LandClass], options: PolygonOptions
     ) -> None:
-        """Write the class maps, then the legend, then the polygons."""
-        _write_class_maps(cluster_maps, self.targets, legend, self.overwrite)
+        """Write the legend and the polygons, once the class maps are there."""
         if not self.keeps_legend:
             write_legend(self.legend, legend, overwrite=self.overwrite)
         if self.polygons is not None:
             write_class_polygons(
-                self.polygons, self.targets, legend.classes, options, overwrite=self.overwrite
+                self.polygons, self.targets, classes, options, overwrite=self.overwrite
             )
 
 
@@ -125,9 +125,10 @@ def _targets(maps: Sequence[ClusterMap], source: Path, output_folder: Path) -> l
     return list(targets)
 
 
-def _write_class_maps(
-    maps: Sequence[ClusterMap], targets: Sequence[Path], legend: Legend, overwrite: bool
+def write_named(
+    maps: Sequence[ClusterMap], targets: Sequence[Path], legend: Legend, *, overwrite: bool
 ) -> None:
+    """Write class maps by a legend: every cluster is one class."""
     dtype, nodata = map_type(legend.highest_class)
     tags = {KIND_TAG: "classes"} | ({RUN_TAG: legend.run} if legend.run else {})
     form = MapForm(dtype, nodata=nodata, colours=legend.colours(), names=legend.names(), tags=tags)

@@ -19,9 +19,9 @@ from clusternet.types import BoolArray, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-Rule = Literal["majority", "binary"]
+Rule = Literal["auto", "clusters", "classifier", "majority", "binary"]
 Unlabelled = Literal["nearest", "unknown"]
-RULES: tuple[Rule, ...] = ("majority", "binary")
+RULES: tuple[Rule, ...] = ("auto", "clusters", "classifier", "majority", "binary")
 UNLABELLED_CHOICES: tuple[Unlabelled, ...] = ("nearest", "unknown")
 
 
@@ -29,8 +29,11 @@ UNLABELLED_CHOICES: tuple[Unlabelled, ...] = ("nearest", "unknown")
 class NamingOptions:
     """How votes become names."""
 
-    rule: Rule = "majority"
-    """Majority of the labelled pixels, or the published code's rule for classes 0 and 1."""
+    rule: Rule | None = None
+    """``clusters`` or ``majority`` names clusters by the majority of the labelled pixels,
+    ``binary`` by the published code's rule for classes 0 and 1; ``auto`` compares that with
+    classifiers of features, ``classifier`` compares these alone. None takes ``auto`` where run and
+    rasters are known, else ``clusters``."""
     keep_clust_threshold: float = 0.5
     """Of the binary rule: share of a cluster's labelled pixels that must be 1."""
     unlabelled: Unlabelled = "nearest"
@@ -40,7 +43,7 @@ class NamingOptions:
     def __post_init__(self) -> None:
         """Refuse values that cannot be used."""
         for name, allowed in (("rule", RULES), ("unlabelled", UNLABELLED_CHOICES)):
-            if getattr(self, name) not in allowed:
+            if getattr(self, name) not in (*allowed, *((None,) if name == "rule" else ())):
                 raise SettingsError(
                     f"--{name}: expected one of {', '.join(allowed)}, received "
                     f"{getattr(self, name)}."

@@ -102,12 +102,17 @@ _OTHERS: dict[str, dict[str, Any]] = {
     # tools/clusters2classes.py
     "legend": _PATH | dict(help="legend.csv to apply, instead of labels"),
     "run": _PATH | dict(help="run folder that the maps come from; needed to find the nearest "
-        "labelled cluster"),
+        "labelled cluster, and to compare methods"),
     "unlabelled": dict(choices=("nearest", "unknown"), help="class of clusters without labelled "
         "pixels: that of the nearest labelled centroid, or unknown"),
-    "rule": dict(choices=("majority", "binary"), help="majority of the labelled pixels, or as in "
-        "the published code: labels are 0 and 1, and a cluster becomes 1 if its share of 1 "
-        "reaches --keep_clust_threshold, else 0"),
+    "rasters": _PATH | dict(help="raster that the maps come from, or folder of them (default: "
+        "where the maps say that they come from)"),
+    "rule": dict(choices=("auto", "clusters", "classifier", "majority", "binary"), help="auto "
+        "compares naming clusters with classifiers of features, on labels held back; it needs the "
+        "run and the rasters. classifier compares these alone; clusters or majority: clusters get "
+        "the class of most labelled pixels; binary, as in the published code: labels are 0 and 1, "
+        "and a cluster becomes 1 if its share of 1 reaches --keep_clust_threshold, else 0 "
+        "(default: auto where run and rasters are known, else clusters)"),
     "keep_clust_threshold": dict(type=float, metavar="SHARE", help="with --rule binary: smallest "
         "share of 1 among the labelled pixels of a cluster that becomes 1"),
     "gt_fraction": dict(type=float, metavar="SHARE", help="share of the label files that are "

@@ -1,0 +1,92 @@
+"""Whether class maps are learned from features, and from which rasters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.classes.naming import Rule
+from clusternet.errors import RasterError, SettingsError
+from clusternet.prediction.cluster_maps import ClusterMap
+from clusternet.raster import check_same_grid, open_raster
+
+logger = logging.getLogger(__name__)
+
+LEARNING_RULES: tuple[Rule, ...] = ("auto", "classifier")
+"""The rules that look at features."""
+
+
+def find_sources(
+    rule: Rule | None,
+    run: Path | None,
+    rasters: Path | None,
+    cluster_maps: Sequence[ClusterMap],
+    maps: Path,
+) -> tuple[tuple[Path, ...] | None, str]:
+    """Find the rasters of cluster maps, if the rule or their being known asks for features.
+
+    Args:
+        rule: what the user wants; None takes ``auto`` where run and rasters are known, but for
+            runs of the published scheme, whose way is to name clusters.
+        run: run folder of the maps.
+        rasters: raster or folder of them; None looks where the maps say that they came from.
+        cluster_maps: the maps.
+        maps: the map, or the folder that they were found in.
+
+    Returns:
+        the raster of each map, None if clusters are named; and what ``auto`` would need.
+
+    Raises:
+        SettingsError: if the rule needs what is not known.
+        RasterError: if ``rasters`` has none for a map.
+        GridMismatchError: if a raster does not lie on its map.
+    """
+    if rule is not None and rule not in LEARNING_RULES:
+        if rasters is not None:
+            logger.warning("--rasters is left aside: --rule %s needs the maps alone.", rule)
+        return None, ""
+    found = None if run is None else _rasters(rasters, cluster_maps, maps)
+    if run is None or found is None:
+        lacking = "--run RUN and --rasters FOLDER" if run is None else "--rasters FOLDER"
+        if rule is not None:
+            raise SettingsError(
+                f"--rule {rule}: looks at the features of the rasters that {maps} was made from; "
+                f"give {lacking}."
+            )
+        return None, f"clusters named by majority; {lacking} would let --rule auto compare methods"
+    from clusternet.training.run import load_run  # here: it loads faiss
+
+    if rule is None and load_run(run).settings.cluster_scope == "batch":
+        return None, "clusters named by majority, as published; --rule auto compares methods"
+    for cluster_map, path in zip(cluster_maps, found, strict=True):
+        with open_raster(path) as raster:
+            check_same_grid(cluster_map.profile, raster.profile)
+    return found, ""
+
+
+def _rasters(
+    rasters: Path | None, cluster_maps: Sequence[ClusterMap], maps: Path
+) -> tuple[Path, ...] | None:
+    """Return the raster of each map, None if maps do not say where all of them are."""
+    if rasters is None:
+        stated = tuple(each.raster for each in cluster_maps if each.raster is not None)
+        return stated if len(stated) == len(cluster_maps) else None
+    if rasters.is_file() and len(cluster_maps) == 1:
+        return (rasters,)
+    from clusternet.prediction.map_outputs import map_paths  # here: it loads faiss
+
+    root = maps if maps.is_dir() else maps.parent
+    by_map = {output: source for source, output in map_paths([rasters], root)}
+    by_name = {output.name: source for output, source in by_map.items()}
+    found = []
+    for cluster_map in cluster_maps:
+        path = by_map.get(cluster_map.path) or by_name.get(cluster_map.path.name)
+        if path is None:
+            name = cluster_map.path.stem.removesuffix("_clusters")
+            raise RasterError(
+                f"{rasters}: expected the raster that {cluster_map.path} was made from, such as "
+                f"{name}.tif, found none of that name."
+            )
+        found.append(path)
+    return tuple(found)
