@@ -41,7 +41,7 @@ class Votes:
     colours: dict[int, RGB] = field(default_factory=dict)
     """Class colours that label files or the user state."""
     basis: str = ""
-    """What made the classes of several label files meet, where it was not their names."""
+    """How the classes of several label files were matched, if not by name."""
 
     @property
     def numbers(self) -> list[int]:
@@ -128,13 +128,13 @@ def count_votes(
         LabelError: if labels hold unexpected classes, or no pixel is labelled.
         GridMismatchError: if labels cannot be laid over their map, or none overlaps its map.
     """
-    classes = rules.meeting.classes
-    several = len(rules.meeting.statements) > 1
+    classes = rules.common.classes
+    several = len(rules.common.statements) > 1
     votes = Votes(
         num_clusters,
         names=dict(classes.names),
         colours=dict(classes.colours),
-        basis=rules.meeting.basis() if several else "",
+        basis=rules.common.basis() if several else "",
     )
     overlapping = 0
     with Progress(total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px") as bar:
@@ -188,7 +188,7 @@ def _add_colours(votes: Votes, path: Path, rules: LabelRules) -> None:
     A table of colours has an entry for every value. So only those of named values count, and those
     of classes met by now.
     """
-    onto = rules.meeting.onto(path)
+    onto = rules.common.renumbering(path)
     common = {number: number for number in votes.by_class} if onto.shares_numbers else {}
     common |= onto.changes
     for number, colour in read_categories(path)[1].items():

@@ -12,7 +12,7 @@ from clusternet.errors import LabelError
 from clusternet.evaluation.contingency import FileContingency
 from clusternet.evaluation.results import Kind
 from clusternet.labels.rules import LabelRules
-from clusternet.legend.meeting import Meeting
+from clusternet.legend.common_classes import CommonClasses
 from clusternet.messages import short
 from clusternet.metrics import Counts
 from clusternet.types import NO_CLASS, IntArray
@@ -30,16 +30,16 @@ def class_names(
     num_classes = num_labels = max(each.table.shape[1] for each in file_tables)
     if kind == "classes":
         num_classes = max(num_labels, *(each.table.shape[0] for each in file_tables))
-        if not any(rules.meeting.statements[each.map_path].names for each in file_tables):
+        if not any(rules.common.statements[each.map_path].names for each in file_tables):
             _warn_of_clusters(num_classes, num_labels)
-    shown = [_name(rules.meeting, value) for value in range(num_classes)]
+    shown = [_name(rules.common, value) for value in range(num_classes)]
     return tuple(
         name if shown.count(name) == 1 else f"{name} ({value})" for value, name in enumerate(shown)
     )
 
 
-def _name(meeting: Meeting, value: int) -> str:
-    return meeting.classes.no_classes.get(value) or meeting.name(value)
+def _name(common: CommonClasses, value: int) -> str:
+    return common.classes.no_classes.get(value) or common.name(value)
 
 
 def _warn_of_clusters(num_classes: int, num_labels: int) -> None:
@@ -60,7 +60,7 @@ def identity(table: Counts, rules: LabelRules) -> IntArray:
     Returns:
         (map values,) class of each value, or ``NO_CLASS``, which counts as wrong.
     """
-    given, lacking = rules.options.classes, rules.meeting.classes.no_classes.keys()
+    given, lacking = rules.options.classes, rules.common.classes.no_classes.keys()
     mapping = np.full(len(table), NO_CLASS, np.int32)
     known = set(given.names or range(len(table))) - lacking
     for value in known & set(range(len(table))):
@@ -70,7 +70,7 @@ def identity(table: Counts, rules: LabelRules) -> IntArray:
         logger.warning(
             "the maps hold %d class(es) that the class list does not name, such as %s; they count "
             "as wrong; add --clusters if they are cluster maps",
-            len(unknown), rules.meeting.name(min(unknown)),
+            len(unknown), rules.common.name(min(unknown)),
         )  # fmt: skip
     return mapping
 
@@ -86,17 +86,17 @@ def warn_of_unshared_classes(table: Counts, maps: Iterable[Path], rules: LabelRu
     Raises:
         LabelError: if maps and labels name their classes and share none.
     """
-    meeting = rules.meeting
+    common = rules.common
     in_maps = set(np.flatnonzero(table.any(axis=1)).tolist())
     for path in set(maps):
-        in_maps |= set(meeting.onto(path, is_map=True).changes.values())
+        in_maps |= set(common.renumbering(path, is_map=True).changes.values())
     used = set(np.flatnonzero(table.any(axis=0)).tolist())
     in_labels = used | rules.inventory.known
-    lacking = meeting.classes.no_classes.keys()
-    if not meeting.nameless and not (used & in_maps):
+    lacking = common.classes.no_classes.keys()
+    if not common.nameless and not (used & in_maps):
         raise LabelError(
-            f"No class of the maps ({_listed(meeting, in_maps - lacking)}) has the name of a class "
-            f"of the labels ({_listed(meeting, used)}); make the names equal, for example in the "
+            f"No class of the maps ({_listed(common, in_maps - lacking)}) has the name of a class "
+            f"of the labels ({_listed(common, used)}); make the names equal, for example in the "
             "legend.csv that the maps are made with."
         )
     for unshared, side, other in (
@@ -106,9 +106,9 @@ def warn_of_unshared_classes(table: Counts, maps: Iterable[Path], rules: LabelRu
         if unshared:
             logger.warning(
                 "classes that only the %s have, not the %s: %s; their pixels count as wrong.",
-                side, other, _listed(meeting, unshared),
+                side, other, _listed(common, unshared),
             )  # fmt: skip
 
 
-def _listed(meeting: Meeting, numbers: Iterable[int]) -> str:
-    return short(", ".join(meeting.name(number) for number in sorted(numbers)), 90)
+def _listed(common: CommonClasses, numbers: Iterable[int]) -> str:
+    return short(", ".join(common.name(number) for number in sorted(numbers)), 90)

@@ -13,8 +13,8 @@ from clusternet.errors import LabelError
 from clusternet.files.outputs import KIND_TAG
 from clusternet.labels.reading import Labels, open_labels_onto
 from clusternet.labels.rules import LabelRules
+from clusternet.legend.common_classes import Renumbering
 from clusternet.legend.legend import MAX_CLUSTER
-from clusternet.legend.meeting import Renumbering
 from clusternet.metrics import Counts, contingency_table
 from clusternet.nodata import Number
 from clusternet.raster import Raster, open_raster

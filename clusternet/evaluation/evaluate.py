@@ -126,16 +126,16 @@ def _report(
         one_to_one = Scores.from_confusion(mapped_confusion(table, one_to_one_mapping(table)))
     else:
         mapping = identity(table, rules)
-    several = len(rules.meeting.statements) > 1
+    several = len(rules.common.statements) > 1
     return EvaluationReport(
         kind=kind,
         class_names=names,
-        colours=rules.meeting.classes.colour_table(len(names)),
+        colours=rules.common.classes.colour_table(len(names)),
         files=tuple(_file_agreement(each, mapping, len(names), kind) for each in file_tables),
         pooled=_agreement(file_tables, table, mapping, kind),
         one_to_one=one_to_one,
         draws=None,
-        basis=rules.meeting.basis() if several else "",
+        basis=rules.common.basis() if several else "",
     )
 
 
@@ -206,7 +206,7 @@ def _tabulate_all(
     total = sum(header.shape[0] * header.shape[1] for header in headers)
     with Progress(total=total, unit="px", unit_scale=True, desc="evaluating") as bar:
         for number, (header, (_, label_path)) in enumerate(zip(headers, pairs, strict=True)):
-            onto = rules.meeting.onto(header.path, is_map=True) if kind == "classes" else None
+            onto = rules.common.renumbering(header.path, is_map=True) if kind == "classes" else None
             file_table, file_draw_tables = tabulate_file(
                 header, label_path, drawn[:, ends[number] - header.num_blocks : ends[number]],
                 rules=rules, onto=onto, with_picture=number in pictured, progress=bar.update,

@@ -14,8 +14,8 @@ from clusternet.errors import LabelError
 from clusternet.labels.reading import RasterLabels
 from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules, check_background
 from clusternet.legend.class_list import read_class_list
+from clusternet.legend.common_classes import CommonClasses, Statement, match_classes
 from clusternet.legend.inventory import LabelInventory
-from clusternet.legend.meeting import Meeting, Statement, meet
 from clusternet.legend.names import is_made_up
 from clusternet.patches.manifest import MANIFEST_NAME
 from clusternet.raster import open_raster
@@ -58,7 +58,7 @@ def settle_labels(
     statements = [_read_statement(path, options, beside) for path in files]
     named = [number for number in (options.background, options.ignore_label) if number is not None]
     check_background(options.background, options.classes)
-    meeting = meet(statements, maps=maps, given=options.classes, reserved=named)
+    common = match_classes(statements, maps=maps, given=options.classes, reserved=named)
     # Masks of two classes are often stored as 0 and 255, but 255 usually means no label.
     is_mask = _hold_masks(files, statements, options)
     if is_mask:
@@ -67,25 +67,27 @@ def settle_labels(
             "%s%s: holds only 0 and 255, taken as the classes 0 and 1%s.", rasters[0],
             f" (and {len(rasters) - 1} more)" if rasters[1:] else "", advice and f"; {advice}",
         )  # fmt: skip
-    inventory = LabelInventory(meeting.classes.names, _known_classes(statements, meeting))
-    return LabelRules(options, meeting, is_mask, inventory)
+    inventory = LabelInventory(common.classes.names, _known_classes(statements, common))
+    return LabelRules(options, common, is_mask, inventory)
 
 
-def _known_classes(statements: Sequence[Statement], meeting: Meeting) -> set[int]:
+def _known_classes(statements: Sequence[Statement], common: CommonClasses) -> set[int]:
     """Return the common numbers of the classes that the user or the label files name."""
-    known = set(meeting.listed or ())
+    known = set(common.listed or ())
     for statement in statements:
         known |= statement.numbers
-        known |= {meeting.numbers[name] for name in statement.names.values()}
-        known |= {meeting.numbers[name] for name in statement.loose_names}
-    return known - meeting.classes.no_classes.keys()
+        known |= {common.numbers[name] for name in statement.names.values()}
+        known |= {common.numbers[name] for name in statement.loose_names}
+    return known - common.classes.no_classes.keys()
 
 
 def classes_in(path: Path, rules: LabelRules) -> set[int]:
     """Return the common numbers of the classes that a label file holds or names."""
-    onto = rules.meeting.onto(path)
-    file = rules.meeting.statements[path]
-    numbers = set(onto.changes.values()) | set(onto.texts.values()) | set(file.numbers)
+    renumbering = rules.common.renumbering(path)
+    file = rules.common.statements[path]
+    numbers = (
+        set(renumbering.changes.values()) | set(renumbering.texts.values()) | set(file.numbers)
+    )
     if is_vector(path) or file.names:
         return numbers
     with open_raster(path, codes=True) as raster:

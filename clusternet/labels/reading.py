@@ -17,9 +17,9 @@ import numpy as np
 
 from clusternet.errors import LabelError
 from clusternet.labels.rules import UNLABELLED, LabelRules
+from clusternet.legend.common_classes import Renumbering
 from clusternet.legend.inventory import LabelInventory
 from clusternet.legend.land_classes import MAX_CLASS
-from clusternet.legend.meeting import Renumbering
 from clusternet.nodata import Number, declaring_hint
 from clusternet.raster.alignment import (
     Readable,
@@ -81,12 +81,12 @@ def open_labels_onto(
         burnt = BurntLabels(
             _read_once(path, rules), grid, unlabelled=options.ignore_label,
             background=options.background,
-            lacking=rules.meeting.classes.no_classes, inventory=rules.inventory,
+            lacking=rules.common.classes.no_classes, inventory=rules.inventory,
         )  # fmt: skip
         yield burnt
         burnt.finish()
         return
-    if path not in rules.meeting.statements:  # else `settle_labels` has checked it
+    if path not in rules.common.statements:  # else `settle_labels` has checked it
         check_lossless(path)
     with open_raster(path, codes=True) as raster:
         profile = raster.profile
@@ -121,12 +121,12 @@ def _note_classes(raster: Raster, around: Window, rules: LabelRules) -> None:
 
 def _read_once(path: Path, rules: LabelRules) -> Shapes:
     """Return the shapes of a vector file; the last one is cached, as many maps may share it."""
-    options, meeting = rules.options, rules.meeting
+    options, common = rules.options, rules.common
     if path not in rules.shapes:
         rules.shapes.clear()
         rules.shapes[path] = read_shapes(
             path, class_field=options.class_field, layer=options.layer,
-            classes=meeting if path in meeting.statements else options.classes,
+            classes=common if path in common.statements else options.classes,
         )  # fmt: skip
     return rules.shapes[path]
 
@@ -154,8 +154,8 @@ class RasterLabels:
         self._hidden_nodata = None
         if file is not None and file.nodata is not None:
             self._hidden_nodata = np.asarray(file.nodata).astype(file.dtype)
-        self._onto = rules.meeting.onto(self.path)
-        self._no_classes = rules.meeting.classes.no_classes
+        self._renumbering = rules.common.renumbering(self.path)
+        self._no_classes = rules.common.classes.no_classes
         self._inventory = rules.inventory
         self._is_mask = rules.is_mask
         self._unlabelled = rules.options.ignore_label
@@ -163,7 +163,7 @@ class RasterLabels:
             self._unlabelled is None
             and profile.dtype == "uint8"
             and not rules.is_mask
-            and not is_class_value(UNLABELLED, self._onto)
+            and not is_class_value(UNLABELLED, self._renumbering)
         )
 
     def read(self, window: Window) -> tuple[IntArray, BoolArray]:
@@ -195,12 +195,14 @@ class RasterLabels:
         numbers = values.astype(np.int32)
         if self._is_mask:
             numbers = np.minimum(numbers, 1)
-        return self._onto.apply(numbers)
+        return self._renumbering.apply(numbers)
 
 
-def is_class_value(value: int, onto: Renumbering) -> bool:
+def is_class_value(value: int, renumbering: Renumbering) -> bool:
     """Tell whether a value of a file is a class: the file names it, or the user lists it."""
-    return value in onto.changes or (onto.shares_numbers and value in (onto.listed or ()))
+    return value in renumbering.changes or (
+        renumbering.shares_numbers and value in (renumbering.listed or ())
+    )
 
 
 def _check_class_numbers(path: Path, values: AnyArray, nodata: Number | None) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from clusternet.errors import LabelError
 from clusternet.legend.class_list import ClassList
+from clusternet.legend.common_classes import CommonClasses, match_classes
 from clusternet.legend.inventory import LabelInventory
 from clusternet.legend.land_classes import MAX_CLASS
-from clusternet.legend.meeting import Meeting, meet
 from clusternet.messages import short
 from clusternet.raster.shapes import Shapes
 
@@ -54,7 +54,7 @@ class LabelRules:
 
     options: LabelOptions = field(default_factory=LabelOptions)
     """The choices of the user."""
-    meeting: Meeting = field(default_factory=lambda: meet([]))
+    common: CommonClasses = field(default_factory=lambda: match_classes([]))
     """The common classes, and the numbers that each file gives them."""
     is_mask: bool = False
     """True if the rasters hold only 0 and 255, which become the classes 0 and 1."""
@@ -65,5 +65,5 @@ class LabelRules:
 
     def of_file(self, path: Path) -> LabelRules:
         """Return the rules of one file with an empty inventory, to be sent to a worker process."""
-        meeting = replace(self.meeting, statements={path: self.meeting.statements[path]})
-        return LabelRules(self.options, meeting, self.is_mask, LabelInventory())
+        common = replace(self.common, statements={path: self.common.statements[path]})
+        return LabelRules(self.options, common, self.is_mask, LabelInventory())

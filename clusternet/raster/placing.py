@@ -159,7 +159,7 @@ def _moved(shapes: Shapes, own: CRS, target: CRS, name: str) -> Shapes:
     own, target = horizontal(own), horizontal(target)
     if own == target:
         return replace(shapes, crs=wkt_of(target))
-    return replace(shapes, crs=wkt_of(own)).onto(wkt_of(target), name)
+    return replace(shapes, crs=wkt_of(own)).reprojected(wkt_of(target), name)
 
 
 def _around(shapes: Shapes, box: Bounds, turn: float, *, copies: bool) -> Shapes:

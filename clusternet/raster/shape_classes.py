@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from clusternet.errors import LabelError
+from clusternet.legend.common_classes import Statement
 from clusternet.legend.land_classes import MAX_CLASS
-from clusternet.legend.meeting import Statement
 from clusternet.legend.names import clean_name, is_made_up
 from clusternet.messages import short, short_value
 

@@ -17,7 +17,7 @@ from clusternet.errors import GridMismatchError, LabelError, OutputError
 from clusternet.files.outputs import KIND_TAG, Kind
 from clusternet.foreign_errors import converted, is_foreign, reason
 from clusternet.legend.class_list import ClassList
-from clusternet.legend.meeting import Meeting, Renumbering, Statement, meet
+from clusternet.legend.common_classes import CommonClasses, Renumbering, Statement, match_classes
 from clusternet.legend.names import clean_name
 from clusternet.messages import short
 from clusternet.processes.waiting import run_aside
@@ -68,7 +68,7 @@ class Shapes:
         left, bottom, right, top = shapely.total_bounds(self.geometries)
         return float(left), float(bottom), float(right), float(top)
 
-    def onto(self, crs: str, name: str) -> Shapes:
+    def reprojected(self, crs: str, name: str) -> Shapes:
         """Return the shapes in another CRS, that of a raster called ``name``.
 
         Raises:
@@ -83,7 +83,7 @@ def read_shapes(
     path: Path,
     *,
     class_field: str | None = None,
-    classes: ClassList | Meeting | None = None,
+    classes: ClassList | CommonClasses | None = None,
     layer: str | None = None,
     order_field: str | None = None,
     burn_value: int | None = None,
@@ -111,9 +111,9 @@ def read_shapes(
     frame = _read_frame(path, layer)
     column = _class_column(path, frame, class_field, burn_value)
     report_form(path, column, class_field)
-    if not isinstance(classes, Meeting):
-        classes = meet([column.statement(path)], given=classes, reserved=reserved)
-    numbers = _common_numbers(column, classes.onto(path), classes)
+    if not isinstance(classes, CommonClasses):
+        classes = match_classes([column.statement(path)], given=classes, reserved=reserved)
+    numbers = _common_numbers(column, classes.renumbering(path), classes)
     frame = frame.assign(**{_ROW: np.arange(len(frame)), _NUMBER: numbers})
     if order_field is not None:
         fields = frame.drop(columns=[frame.geometry.name, _ROW, _NUMBER])
@@ -153,13 +153,15 @@ def _class_column(
     return read_classes(path, frame.drop(columns=frame.geometry.name), class_field)
 
 
-def _common_numbers(column: ClassColumn, onto: Renumbering, classes: Meeting) -> IntArray:
+def _common_numbers(
+    column: ClassColumn, renumbering: Renumbering, classes: CommonClasses
+) -> IntArray:
     """Return the common number of each shape, ``NO_CLASS`` where it has none."""
     table: dict[Key | None, int] = {None: NO_CLASS}
     for key in {key for key in column.keys if key is not None}:
         # a class list may have names such as "2018", which read_classes took for numbers
         by_name = isinstance(key, int) and column.is_text and str(key) in classes.numbers
-        table[key] = classes.numbers[str(key)] if by_name else onto.common(key)
+        table[key] = classes.numbers[str(key)] if by_name else renumbering.common(key)
     return np.array([table[key] for key in column.keys], np.int32)
 
 

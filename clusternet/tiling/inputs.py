@@ -291,10 +291,10 @@ def _with_labels(pair: TilingPair, rules: LabelRules) -> TilingPair:
     """Choose the pixel type of label patches: that of the labels, unless numbers change."""
     if pair.label is None:
         return pair
-    profile, onto = pair.label.profile, rules.meeting.onto(pair.label.path)
-    is_wide = profile.dtype == "uint8" and is_class_value(UNLABELLED, onto)
-    if rules.is_mask or is_wide or not onto.shares_numbers:
-        dtype, nodata = map_type(max(rules.meeting.classes.names, default=1))
+    profile, renumbering = pair.label.profile, rules.common.renumbering(pair.label.path)
+    is_wide = profile.dtype == "uint8" and is_class_value(UNLABELLED, renumbering)
+    if rules.is_mask or is_wide or not renumbering.shares_numbers:
+        dtype, nodata = map_type(max(rules.common.classes.names, default=1))
         profile = replace(profile, dtype=dtype, nodata=nodata)
     label = replace(pair.label, profile=profile, patch_format=choose_format(profile, padded=False))
     return replace(pair, label=label, label_rules=rules.of_file(label.path))

@@ -127,11 +127,11 @@ def _report_labels(layer: Layer, outcomes: list[Outcome], rules: LabelRules) -> 
     for outcome in outcomes:
         inventory.merge(outcome.labels)
     if not inventory.used:
-        path = min(rules.meeting.statements)
+        path = min(rules.common.statements)
         why = inventory.why_none() or "it holds nodata only"
         raise LabelError(f"{path}: gives no patch a label, nor does any other label raster: {why}.")
     inventory.report()
-    names = rules.meeting.classes.names
+    names = rules.common.classes.names
     if names:
         (layer.folder / CLASSES).write_text(class_list_text(names), encoding="utf-8")
 

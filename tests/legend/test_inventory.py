@@ -297,7 +297,7 @@ def test_a_class_lost_between_pixel_centres_is_named(write_raster, tmp_path, lin
     assert "WARNING classes without any label: class 7." in lines()
 
 
-# --- meeting by name, through files --------------------------------------------------------------
+# --- matching by name, through files --------------------------------------------------------------
 
 
 def test_a_label_file_that_lacks_a_class_scores_a_perfect_map_as_such(

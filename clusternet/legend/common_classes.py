@@ -44,7 +44,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class CommonClasses:
     """The common classes of several files, and how each file is renumbered to them."""
 
     classes: ClassList
@@ -65,7 +65,7 @@ class Meeting:
         """Return the name of a common class number."""
         return self.classes.name(value)
 
-    def onto(self, path: Path, *, is_map: bool = False) -> Renumbering:
+    def renumbering(self, path: Path, *, is_map: bool = False) -> Renumbering:
         """Return how a file is renumbered; a class map may hold classes that are not listed."""
         file = self.statements.get(path, Statement(path))
         changes = {number: self.numbers[name] for number, name in file.names.items()}
@@ -155,13 +155,13 @@ class Renumbering:
         return ""
 
 
-def meet(
+def match_classes(
     labels: Sequence[Statement],
     *,
     maps: Sequence[Statement] = (),
     given: ClassList | None = None,
     reserved: Iterable[int] = (),
-) -> Meeting:
+) -> CommonClasses:
     """Find the common classes of files.
 
     Args:
@@ -185,7 +185,7 @@ def meet(
     # a file uses without a name.
     taken = set(reserved).union(*(file.numbers for file in files))
     pool.add_loose({name for file in files for name in file.loose_names}, taken)
-    meeting = Meeting(
+    common = CommonClasses(
         classes=pool.classes(given),
         numbers=pool.numbers,
         listed=frozenset({*given.names, *pool.lacking()}) if given else None,
@@ -196,7 +196,7 @@ def meet(
     if pool.numbers:
         source = files[0].path if len({file.path for file in files}) == 1 else "the files"
         warn_of_near_twins(pool.numbers, source)
-    return meeting
+    return common
 
 
 class _Pool:

@@ -1,4 +1,4 @@
-"""Classes of several files meet by name; numbers decide only where there are no names."""
+"""Classes of several files are matched by name; numbers decide only where there are no names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clusternet.errors import LabelError
 from clusternet.legend.class_list import make_class_list
-from clusternet.legend.meeting import Statement, meet
+from clusternet.legend.common_classes import Statement, match_classes
 
 NAMES = st.sampled_from(["field", "forest", "water", "well", "Forest", "7"])
 TABLES = st.dictionaries(st.integers(0, 9), NAMES, max_size=4)
@@ -25,13 +25,13 @@ def statement(file: str, names=None, loose=(), numbers=()) -> Statement:
 def test_equal_names_meet_and_others_do_not(tables, loose) -> None:
     files = [statement(f"r{i}.tif", table) for i, table in enumerate(tables) if table]
     files += [statement(f"v{i}.gpkg", loose=names - {"7"}) for i, names in enumerate(loose)]
-    meeting = meet([file for file in files if not file.is_nameless])
+    common = match_classes([file for file in files if not file.is_nameless])
     number_of: dict[str, int] = {}
-    for file in meeting.statements.values():
-        onto = meeting.onto(file.path)
+    for file in common.statements.values():
+        onto = common.renumbering(file.path)
         for number, name in file.names.items():
-            common = int(onto.apply(np.array([number], np.int32))[0])
-            assert number_of.setdefault(name, common) == common == meeting.numbers[name]
+            number_there = int(onto.apply(np.array([number], np.int32))[0])
+            assert number_of.setdefault(name, number_there) == number_there == common.numbers[name]
         for name in file.loose_names:
             assert number_of.setdefault(name, onto.common(name)) == onto.common(name)
     assert len(set(number_of.values())) == len(number_of)
@@ -40,34 +40,42 @@ def test_equal_names_meet_and_others_do_not(tables, loose) -> None:
 def test_a_file_without_one_class_keeps_the_others_where_they_are() -> None:
     maps = statement("map.tif", {0: "field", 1: "forest", 2: "water"})
     labels = statement("valid.tif", {0: "forest", 1: "water"})
-    meeting = meet([labels], maps=[maps])
-    assert meeting.onto(labels.path).apply(np.array([0, 1, 1], np.int32)).tolist() == [1, 2, 2]
-    assert meeting.onto(maps.path).apply(np.array([0, 1, 2], np.int32)).tolist() == [0, 1, 2]
-    assert meeting.basis() == ""
+    common = match_classes([labels], maps=[maps])
+    assert common.renumbering(labels.path).apply(np.array([0, 1, 1], np.int32)).tolist() == [
+        1,
+        2,
+        2,
+    ]
+    assert common.renumbering(maps.path).apply(np.array([0, 1, 2], np.int32)).tolist() == [0, 1, 2]
+    assert common.basis() == ""
 
 
 def test_names_without_numbers_are_numbered_by_alphabet() -> None:
-    meeting = meet([statement("a.gpkg", loose=["water", "field"])])
-    assert meeting.numbers == {"field": 0, "water": 1}
+    common = match_classes([statement("a.gpkg", loose=["water", "field"])])
+    assert common.numbers == {"field": 0, "water": 1}
 
 
 def test_a_stray_name_does_not_renumber_numbers() -> None:
-    meeting = meet([statement("a.gpkg", loose=["3?"], numbers=[1, 2, 3])])
-    onto = meeting.onto(Path("a.gpkg"))
+    common = match_classes([statement("a.gpkg", loose=["3?"], numbers=[1, 2, 3])])
+    onto = common.renumbering(Path("a.gpkg"))
     assert [onto.common(key) for key in (1, 2, 3, "3?")] == [1, 2, 3, 4]
 
 
 def test_numbers_that_the_user_names_are_kept_free() -> None:
-    meeting = meet([statement("a.gpkg", loose=["field"])], reserved=[0])
-    assert meeting.numbers == {"field": 1}
+    common = match_classes([statement("a.gpkg", loose=["field"])], reserved=[0])
+    assert common.numbers == {"field": 1}
 
 
 def test_numbers_decide_where_there_are_no_names() -> None:
     maps, labels = statement("map.tif", {0: "field", 1: "forest"}), statement("truth.png")
-    meeting = meet([labels], maps=[maps])
-    assert meeting.onto(labels.path).apply(np.array([0, 1, 5], np.int32)).tolist() == [0, 1, 5]
-    assert meeting.basis() == "classes matched by number: truth.png states no names"
-    both = meet([labels], maps=[statement("map.tif")])
+    common = match_classes([labels], maps=[maps])
+    assert common.renumbering(labels.path).apply(np.array([0, 1, 5], np.int32)).tolist() == [
+        0,
+        1,
+        5,
+    ]
+    assert common.basis() == "classes matched by number: truth.png states no names"
+    both = match_classes([labels], maps=[statement("map.tif")])
     assert both.basis() == "classes matched by number: no file states names"
 
 
@@ -83,42 +91,46 @@ def test_numbers_decide_where_there_are_no_names() -> None:
 )
 def test_numbers_that_could_mean_several_names_are_refused(others, message: str) -> None:
     with pytest.raises(LabelError) as error:
-        meet([statement("truth.png"), *others])
+        match_classes([statement("truth.png"), *others])
     assert message in str(error.value)
     listed = make_class_list({0: "field", 1: "water"})  # the advice works
-    onto = meet([statement("truth.png"), *others], given=listed).onto(Path("truth.png"))
+    onto = match_classes([statement("truth.png"), *others], given=listed).renumbering(
+        Path("truth.png")
+    )
     assert onto.apply(np.array([0, 1], np.int32)).tolist() == [0, 1]
 
 
 def test_a_number_without_name_is_refused_where_numbers_differ() -> None:
     files = [statement("a.tif", {1: "field"}), statement("b.tif", {2: "field"})]
     with pytest.raises(LabelError, match=r"b\.tif: names some of its classes but not 1"):
-        meet(files).onto(Path("b.tif")).common(1)
+        match_classes(files).renumbering(Path("b.tif")).common(1)
 
 
 def test_the_users_list_decides() -> None:
     listed = make_class_list({5: "field", 6: "water", 0: "unlabelled"})
     files = [statement("a.tif", {0: "water", 1: "lake"}), statement("b.gpkg", loose=["field"])]
-    meeting = meet(files, given=listed)
-    assert meeting.onto(Path("a.tif")).common(0) == 6
-    assert meeting.onto(Path("b.gpkg")).common("field") == 5
+    common = match_classes(files, given=listed)
+    assert common.renumbering(Path("a.tif")).common(0) == 6
+    assert common.renumbering(Path("b.gpkg")).common("field") == 5
     with pytest.raises(LabelError, match="the class 'lake', which is not in the class list"):
-        meeting.onto(Path("a.tif")).common(1)
-    assert meeting.onto(Path("a.tif"), is_map=True).common(1) not in (5, 6)
+        common.renumbering(Path("a.tif")).common(1)
+    assert common.renumbering(Path("a.tif"), is_map=True).common(1) not in (5, 6)
 
 
 def test_a_name_that_differs_by_case_is_pointed_to() -> None:
-    meeting = meet([statement("a.gpkg", loose=["Field"])], given=make_class_list({0: "field"}))
+    common = match_classes(
+        [statement("a.gpkg", loose=["Field"])], given=make_class_list({0: "field"})
+    )
     with pytest.raises(LabelError, match="upper and lower case differ from 'field'"):
-        meeting.onto(Path("a.gpkg")).common("Field")
+        common.renumbering(Path("a.gpkg")).common("Field")
 
 
 def test_two_classes_that_differ_by_case_are_warned_of(caplog) -> None:
-    meet([statement("a.gpkg", loose=["Field", "field"])])
+    match_classes([statement("a.gpkg", loose=["Field", "field"])])
     assert "'Field' and 'field' differ by upper and lower case only" in caplog.text
 
 
 def test_names_that_say_there_is_no_class_are_kept_apart() -> None:
-    meeting = meet([statement("a.tif", {0: "unlabelled", 1: "field"})])
-    assert meeting.classes.names == {1: "field"}
-    assert meeting.classes.no_classes == {0: "unlabelled"}
+    common = match_classes([statement("a.tif", {0: "unlabelled", 1: "field"})])
+    assert common.classes.names == {1: "field"}
+    assert common.classes.no_classes == {0: "unlabelled"}
