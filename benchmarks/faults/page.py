@@ -28,17 +28,19 @@ def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
     tried = sum(row.tried for part in parts for row in part.rows)
     held = sum(row.held for part in parts for row in part.rows)
     libraries = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    processor = sum(part.processor_seconds for part in parts) / 60
+    times = [part.processor_seconds for part in parts]
+    processor = sum(times) / 60 if all(times) else 0.0
     commands = ", ".join(f"`python {line}`" for line in dict.fromkeys(results["commands"]))
     return (
         f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, on "
         f"{machine['cores']} cores, Python {machine['python']}, {libraries}.{_all(processor)} "
-        f"Made by {commands}."
+        f"Made by {commands}. Loads are given where a part was tried: on two cores more than two "
+        "means that other work shared them, or that the part itself does."
     )
 
 
 def _all(minutes: float) -> str:
-    return f" All of it took {minutes:.0f} minutes of processor time." if minutes >= 1 else ""
+    return f" All of it took about {minutes:.0f} minutes of processor time." if minutes >= 1 else ""
 
 
 def _figures(part: Part) -> str:

@@ -111,5 +111,5 @@ versions before 2026-11-27 hold no digest; there the statistics of the bands are
 ## What syncing costs
 
 Files and folders are put on the disk before they are renamed. [outputs.md](outputs.md) has a
-measurement; the last rows of the table above have the fastest of five.
+measurement; among the trials of the same run again are two more, each the fastest of five.
 """
