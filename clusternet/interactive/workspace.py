@@ -119,6 +119,8 @@ class Workspace:
         self.progress = Progress(done, len(self.cache.windows))
         self._predictor = LazyPredictor(self.run.folder)
         self._scene: Scene | None = None
+        self._fitted_to_all = False
+        """False if the last fit may have missed features that were not computed yet."""
         self._suggested: list[Window] = []
         self._lock = threading.RLock()
         self._exporting = threading.Lock()
@@ -255,10 +257,13 @@ class Workspace:
 
     def _whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:
         with self._lock:
+            if self.cache.is_complete and not self._fitted_to_all:
+                self._fit()  # the last features have only just come
             classifier, classes = self.classifier, {c.number: c for c in self.drawing.classes}
+            complete = self._fitted_to_all
         if classifier is None:
             raise ClusterNetError("There is no class map yet; draw a stroke first.")
-        if not self.cache.is_complete:
+        if not complete:
             raise ClusterNetError("Features are still being computed; export when they are there.")
         return classifier, classes
 
@@ -271,9 +276,11 @@ class Workspace:
         """Fit the rule to the strokes in force."""
         with self._lock:
             start = time.perf_counter()
+            complete = self.cache.is_complete  # asked first: windows may come while others are read
             samples = collect_samples(self.cache, self.drawing.strokes)
-            if self._scene is None or not self.cache.is_complete:
+            if self._scene is None or not self._fitted_to_all:
                 self._scene = sample_scene(self.cache)
+            self._fitted_to_all = complete
             self.classifier = None
             if len(samples.classes):
                 self.classifier = fit_rule(self.rule, samples, self._scene)

@@ -31,7 +31,6 @@ LAYER = "strokes"
 _DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 STROKE_SUFFIXES = tuple(_DRIVERS)
 """Endings of stroke files."""
-_MIN_WIDTH = 1.0  # pixels
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def read_strokes(
         back = Affine.scale(1, -1) @ back  # their y grows downwards, as the rows of an image
     widths = _in_pixels(details.widths, shapes, onto, grid)
     strokes = [
-        Stroke(shape, number, max(width, _MIN_WIDTH))
+        Stroke(shape, number, width)
         for shape, number, width in zip(
             _moved(list(onto.geometries), back), shapes.classes.tolist(), widths, strict=True
         )

@@ -19,18 +19,31 @@ Positions = NDArray[np.int64]
 _MOST_GRID_POINTS = 200_000  # inside an area
 _MOST_DISCS = 4000  # along a line
 _MOST_ACROSS = 16  # across a disc
+MIN_WIDTH = 1.0
+"""Width in pixels of the thinnest stroke."""
+_DIGITS = 3  # of coordinates and widths in pixels: files store them in other units
 
 
 @dataclass(frozen=True)
 class Stroke:
-    """A line (or a point or an area) with a class."""
+    """A line (or a point or an area) with a class.
+
+    Coordinates and width are rounded to a thousandth of a pixel. So a stroke that is read from a
+    file, where they have other units, covers the same pixels as when it was drawn.
+    """
 
     geometry: shapely.Geometry
     """In pixels, x is the column and y the row; (0, 0) is the raster's upper left corner."""
     land_class: int
     """Number of its class."""
     width: float = 3.0
-    """Width in pixels of lines and points; areas have none."""
+    """Width in pixels of lines and points, `MIN_WIDTH` at least; areas have none."""
+
+    def __post_init__(self) -> None:
+        """Round coordinates and width."""
+        rounded = shapely.transform(self.geometry, lambda xy: xy.round(_DIGITS))
+        object.__setattr__(self, "geometry", rounded)
+        object.__setattr__(self, "width", round(max(MIN_WIDTH, float(self.width)), _DIGITS))
 
     @property
     def reach(self) -> float:
@@ -82,7 +95,7 @@ def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:
         coordinates = np.empty(0)
     if coordinates.ndim != 2 or coordinates.shape[1] != 2 or not np.isfinite(coordinates).all():
         raise LabelError("Expected a stroke as a list of points (column, row).")
-    rounded = [tuple(round(value, 3) for value in point) for point in points]
+    rounded = [tuple(round(value, _DIGITS) for value in point) for point in points]
     distinct = [point for last, point in zip([None, *rounded], rounded, strict=False)
                 if point != last]  # fmt: skip
     if len(distinct) == 1:
@@ -98,7 +111,8 @@ def erase(strokes: Sequence[Stroke], eraser: Stroke) -> tuple[Stroke, ...]:
         if not stroke.touches(rubber):
             left.append(stroke)
             continue
-        pieces = shapely.get_parts(stroke.geometry.difference(rubber.buffer(stroke.reach)))
+        whole = shapely.make_valid(stroke.geometry)  # rounding may fold a sliver over itself
+        pieces = shapely.get_parts(whole.difference(rubber.buffer(stroke.reach)))
         left += [replace(stroke, geometry=piece) for piece in pieces if not piece.is_empty]
     return tuple(left)
 

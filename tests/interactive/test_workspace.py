@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import geopandas
+import numpy as np
 import pytest
+import rasterio
 import shapely
 from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
+from clusternet.classes.batch import BatchOptions, apply_strokes
 from clusternet.classes.export import Export
 from clusternet.errors import OutputError
 from clusternet.interactive import saving
@@ -20,7 +23,9 @@ from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.session import Session
 from clusternet.interactive.workspace import Workspace
 from clusternet.labels.strokes import Stroke, make_line
+from clusternet.learning.mapping import confidence
 from clusternet.legend.legend import read_legend
+from clusternet.windows import Window
 
 
 @pytest.fixture
@@ -152,3 +157,72 @@ def test_field_and_layer_of_strokes_can_be_named(workspace, tmp_path):
     frame.to_file(tmp_path / "s.gpkg", layer="b")
     workspace.load(tmp_path / "s.gpkg", class_field="kind", layer="b")
     assert [c.number for c in workspace.drawing.classes] == [5]
+
+
+def draw(workspace: Workspace, number: int, *points: tuple[float, float], width: float = 3) -> None:
+    stroke = Stroke(make_line(points), number, width)
+    workspace.change(lambda session: session.draw(stroke))
+
+
+def certainty(workspace: Workspace) -> np.ndarray:
+    """Return what any difference of two classifiers would change; (rows, cols)."""
+    return confidence(
+        workspace.cache, workspace.classifier, Window(0, 0, *workspace.cache.shape)
+    )  # fmt: skip
+
+
+def exported(workspace: Workspace, path: Path) -> np.ndarray:
+    workspace.export(Export(path, overwrite=True))
+    with rasterio.open(path) as dataset:
+        return dataset.read(1)
+
+
+def test_strokes_give_one_map_in_the_first_sitting_in_the_next_and_in_batch(tmp_path):
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    first = Workspace(run, raster)  # none of the features are there yet
+    draw(first, 1, (30, 30), (70, 60), width=8 / 3)
+    draw(first, 2, (200, 30), (240.5, 60.5), (310, 90), width=12)
+    draw(first, 2, (220, 200), (250, 190), width=0.1)
+    # a piece is left beside the raster, and ends where no pen was lifted
+    draw(first, 1, (100, 100), (-90, 37), width=5)
+    eraser = Stroke(make_line([(8, 0), (8.3, 130)]), 0, 285 / 7)
+    first.change(lambda session: session.rub_out(eraser))
+    assert len(first.drawing.strokes) == 5
+    for row in range(120, 230, 10):  # so many that all have to share the pixels of the fit
+        draw(first, 1 + row // 20 % 2, (3, row), (310, row + 7 / 9), width=row / 9)
+    fill_cache_with_colours(run, raster)
+    found = exported(first, tmp_path / "first.tif")
+    first.save(tmp_path / "strokes.gpkg")
+    first.stop()
+
+    second = Workspace(run, raster)
+    assert set(second.drawing.strokes) < set(first.drawing.strokes)  # without the piece beside it
+    np.testing.assert_array_equal(certainty(second), certainty(first))
+    np.testing.assert_array_equal(exported(second, tmp_path / "second.tif"), found)
+    second.stop()
+    report = apply_strokes(
+        run, raster, tmp_path / "strokes.gpkg", Export(tmp_path / "batch.tif"), BatchOptions()
+    )
+    with rasterio.open(report.output) as dataset:
+        np.testing.assert_array_equal(dataset.read(1), found)
+
+
+def test_windows_that_come_during_a_fit_are_in_the_sample_of_the_next(tmp_path, monkeypatch):
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    first = Workspace(run, raster)
+    draw(first, 1, (30, 30), (70, 60))
+    collect = workspace_module.collect_samples
+
+    def collect_too_early(*arguments: object) -> object:
+        found = collect(*arguments)
+        fill_cache_with_colours(run, raster)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace_module, "collect_samples", collect_too_early)
+        draw(first, 2, (200, 30), (240, 60))
+    first._fit()  # as when the last window has come
+    first.stop()
+    second = Workspace(run, raster)
+    np.testing.assert_array_equal(certainty(first), certainty(second))
+    second.stop()
