@@ -121,6 +121,7 @@ def origins(size: int, patch: int, stride: int, edge: Edge = "shift") -> Origins
             f"patch {patch}, stride {stride}."
         )
     beyond = max(0, size - patch)  # pixels that the first window does not cover
+    # `count` windows at multiples of the stride; with "shift" the last one is moved back to `last`
     if edge == "drop":
         count = beyond // stride + 1 if size >= patch else 0
     else:

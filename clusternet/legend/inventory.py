@@ -81,6 +81,7 @@ class LabelInventory:
         np.maximum.at(of_map, rows, fates)
         numbers = np.zeros(size, np.int32)
         numbers[rows] = classes
+        # several maps may read one label file: a shape that gives labels on any of them is used
         known = self._fates.get(path)
         self._fates[path] = (numbers, of_map if known is None else np.maximum(of_map, known[1]))
 

@@ -104,6 +104,7 @@ def _missing(
     wanted = {(w.row, w.col) for w, m in zip(cache.windows, missing, strict=True) if m}
     if not wanted:
         return
+    # the marks of computed windows hold for windows of this size only
     if predictor.window_size != WINDOW:
         raise ValueError(f"the predictor's windows must be {WINDOW} pixels")
 

@@ -69,6 +69,7 @@ class PredictionGrid:
 
 
 def _valid_input(side: int, patch: int) -> int:
+    # of the same size as the training patches modulo the total stride, and large enough
     size = side + (patch - side) % TOTAL_STRIDE
     while output_size(size, "valid") < side:
         size += TOTAL_STRIDE

@@ -165,7 +165,7 @@ def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: Pre
     for name, writer in writers.items():
         dtype = np.dtype(writer.dataset.dtypes[0])
         nodata = np.iinfo(dtype).max
-        if not prediction.valid.any():  # nothing was computed
+        if not prediction.valid.any():  # the network was not run, so there are no outputs
             shape = (*prediction.window.shape, writer.dataset.count)
             writer.write(prediction.window, np.full(shape, nodata, dtype))
             continue

@@ -71,6 +71,7 @@ def check_same_grid(first: RasterProfile, second: RasterProfile) -> None:
     if not (first.is_georeferenced and second.is_georeferenced):
         _check_control(first, second)
         return
+    # nine points (corners, edges, centre) show a shift, a scale, a rotation or another projection
     nodes = _lattice(second.shape, 3)
     on_first = _on_grid(nodes, second, first)
     if (np.abs(on_first - nodes) > _TOLERANCE).any() or not np.isfinite(on_first).all():
@@ -91,6 +92,7 @@ def _resample_command(grid: RasterProfile, labels: RasterProfile) -> str:
     words = ["rio", "warp", str(labels.path), f"{labels.path.stem}_aligned.tif"]
     words += ["--like", str(grid.path)]
     if labels.nodata is None and labels.dtype == "uint8":
+        # rio warp fills pixels outside of the labels with 0, a class, if there is no nodata value
         words += ["--src-nodata", "254", "--dst-nodata", "254"]
     return shlex.join(words)
 

@@ -66,6 +66,7 @@ def _refusal(known: BandIdentity, profile: RasterProfile, reference: str, kind: 
         f"{profile.path}: its bands are {profile.bands.named(kind)}, not {known.named(kind)} as in "
         f"{reference}"
     )
+    # Metadata are often wrong, so the message also tells how to correct them.
     if kind == "colours":
         names = ",".join(colour or "undefined" for colour in known.colours)
         command = f"rio edit-info --colorinterp {names}"

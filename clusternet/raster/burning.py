@@ -90,6 +90,7 @@ class BurntLabels:
         unseen = near[~self._seen[near]]
         rows, cols = self.grid.shape
         corners = [self._transform @ c for c in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
+        # GEOS may fail on invalid polygons, which GDAL rasterises nevertheless
         valid = shapely.make_valid(self._shapes.geometries[unseen])
         on_map = unseen[shapely.intersects(valid, shapely.Polygon(corners))]
         fates[on_map] = Fate.NO_CENTRE

@@ -58,7 +58,7 @@ def _one_on_earth(without: Side, given: Side) -> str:
         target = f"{Path(without.name).stem}_placed.tif"
         command = shlex.join(["gdal_translate", "-a_srs", number, "-a_ullr"])
         return (
-            f"{start}; draw the labels on the image itself, or give it a place: {command} LEFT TOP "
+            f"{start}; draw the labels on the image itself, or georeference it: {command} LEFT TOP "
             f"RIGHT BOTTOM {shlex.join([without.name, target])}"
         )
     return f"{start}; state the CRS of the first: {_assign_command(without.name, number)}"

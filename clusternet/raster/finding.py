@@ -64,6 +64,7 @@ def find_scenes(source: Path) -> list[Path]:
     if source.is_file():
         return rasters
     report_left_out(source, search)
+    # pixels that are read twice would count twice in training, and give two maps
     groups = same_file_groups(rasters)
     others = sorted(path for group in groups for path in group[1:])
     if others:

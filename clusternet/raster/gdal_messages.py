@@ -111,6 +111,7 @@ class _MessageCollector:
     def _hear(self, record: logging.LogRecord) -> bool:
         """Collect a message; return True if it would have been logged without us."""
         text = record.getMessage()
+        # rasterio logs errors that it clears as "GDAL signalled an error: ..., msg=..." at INFO
         is_error = record.levelno >= logging.ERROR or "signalled an error" in text
         if self._heard is not None and (is_error or record.levelno == logging.WARNING):
             said = text.partition("msg=")[2].strip("'\"") or text

@@ -42,6 +42,7 @@ class _Use:
     def shows_all(self) -> bool:
         """True if no row or column of the source file is missing."""
         width, height = self.size
+        # rectangles of resampled sources may have fractions of a pixel
         inside = self.left < 1 and self.top < 1
         return self.is_whole or (inside and self.right > width - 1 and self.bottom > height - 1)
 

@@ -81,6 +81,7 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
                 raise
             raise RasterError(_why_not(path, error)) from error
         with dataset:
+            # before anything whose time or memory grows with the size that the header claims
             check_claims(dataset)
             _check_bmp(dataset, path)
             if dataset.driver == "VRT":
@@ -153,7 +154,7 @@ def _warn_of_lost_georeference(path: Path, dataset: DatasetReader, heard: list[C
     if dataset.driver != "PNM" and not has_extent(dataset.transform):
         _warn(
             f"{path}: its pixels have no size on the ground (transform "
-            f"{tuple(dataset.transform)[:6]}); it is read as one without place. Set one: "
+            f"{tuple(dataset.transform)[:6]}); it is read without georeference. Set one: "
             "gdal_translate -a_ullr."
         )
     if said is not None and dataset.crs is None:

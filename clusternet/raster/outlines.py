@@ -94,14 +94,15 @@ def _outline(
     """Return polygons (polygons,) in (col, row) coordinates, and the class of each (polygons,)."""
     if sieve > 1:
         values = sieve_array(values, sieve, mask=valid, connectivity=4)
+    # With connectivity 8, polygons would touch themselves at corners, which is invalid in GIS.
     outlined = list(outlines(values, mask=valid, connectivity=4))
     geometries = np.array([to_geometry(outline) for outline, _ in outlined], object)
     classes = np.array([value for _, value in outlined], np.int32)
     large = np.asarray(shapely.area(geometries)) >= min_area
     if simplify > 0 and len(geometries):
-        # coverage_simplify simplifies only borders that two polygons share. So it comes before
-        # small polygons are left out, next to which borders would no longer be shared. Borders of
-        # a window stay unchanged, so that they fit those of the next window.
+        # Within a window the outer edges of the coverage stay unchanged, so that they fit those of
+        # the next window. Small polygons are left out only afterwards: the edges next to them
+        # would else be outer edges.
         geometries = shapely.coverage_simplify(geometries, simplify, simplify_boundary=whole)
     return shapely.make_valid(geometries[large]), classes[large]
 

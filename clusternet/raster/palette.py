@@ -65,7 +65,7 @@ def colour_table(dataset: DatasetReader, band: int) -> dict[int, Colour]:
         return {}
     try:
         return dict(dataset.colormap(band))
-    except ValueError:
+    except ValueError:  # rasterio raises it for a palette band without a table
         return {}
 
 
@@ -94,6 +94,7 @@ def read_palette(
             f"band: gdal_translate -b {band}."
         )
     entries = tables[band]
+    # wide integers, because a damaged table may have values that uint8 would wrap around
     colours = np.zeros((max(entries) + 1, 4), np.int64)
     colours[list(entries)] = list(entries.values())
     if (wrong := colours[(colours < 0) | (colours > 255)]).size:

@@ -117,6 +117,7 @@ def read_shapes(
     frame = frame.assign(**{_ROW: np.arange(len(frame)), _NUMBER: numbers})
     if order_field is not None:
         fields = frame.drop(columns=[frame.geometry.name, _ROW, _NUMBER])
+        # a stable sort keeps the order of the file among equal values
         frame = frame.sort_values(find_field(path, fields, order_field, "order_field"),
                                   kind="stable")  # fmt: skip
     used = _usable(path, frame)

@@ -151,6 +151,7 @@ def valid_pixels(
     """
     valid = np.ones(bands.shape[1:], np.bool_)
     if bands.dtype.kind == "f":
+        # NaN or infinity in one band would spread to all features of the pixel
         np.isfinite(bands).all(axis=0, out=valid)
     masks = [
         _band_has_data(band, marker, (own_masks or {}).get(index))
@@ -185,6 +186,7 @@ def fitting(value: Number | None, dtype: str) -> Number | None:
     if value is None:
         return None
     if np.dtype(dtype).kind == "f":
+        # a finite value that overflows float32 to infinity cannot occur in the pixels
         with np.errstate(over="ignore"):
             held = np.asarray(float(value)).astype(dtype)
         return None if np.isinf(held) and math.isfinite(value) else value

@@ -156,6 +156,7 @@ def _reason_to_skip(
     Padding beyond the raster does not count as nodata.
     """
     on_raster = valid[window.inside(shape).slices((window.row, window.col))]
+    # padding depends on the size of the raster, and says nothing about the quality of a patch
     num_nodata = on_raster.size - int(on_raster.sum())
     if num_nodata == on_raster.size:
         return ONLY_NODATA

@@ -118,6 +118,7 @@ def find_inputs(
         item = TilingInput(path, name, inner_path.as_posix(), profile, patch_format, arrangement)
         label = None if labels is None else labels.open(item, inner_path)
         pairs.append(TilingPair(item, label))
+    # Many rasters may share a fault, so each warning is given once, and names the first of them.
     profiles = [pair.raster.profile for pair in pairs]
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)

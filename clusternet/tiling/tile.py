@@ -194,6 +194,7 @@ def _cut_all(
         for some in split_windows(windows, pair.raster.path, math.ceil(workers / len(pairs))):
             chunks.append(Chunk(pair, some, layers, settings))
             owners.append(owner)
+    # Chunks, not rasters, are spread over processes: a single large raster keeps all of them busy.
     num_windows = sum(len(chunk.windows) for chunk in chunks)
     if num_windows * math.prod(settings.patch_shape) < _SMALL_JOB:
         workers = 1
