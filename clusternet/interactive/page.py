@@ -179,6 +179,13 @@ class Page:
         self.map.run_method("goTo", window.row, window.col, window.height, window.width)
 
     async def _stroke(self, event: GenericEventArguments) -> None:
+        before = self.workspace.map_revision
+        await self._take_stroke(event)
+        if before == self.workspace.map_revision or not self.show_classes:
+            self.map.run_method("forgetStroke")  # no new map will show how long it took
+            self.timing.text = ""
+
+    async def _take_stroke(self, event: GenericEventArguments) -> None:
         try:
             line, width = make_line(event.args["points"]), float(event.args["width"])
         except LabelError as error:
@@ -275,7 +282,9 @@ class Page:
         found = next((c for c in self.workspace.drawing.classes if c.number == self.chosen), None)
         colour = as_hex(found.colour) if found else "#888888"
         self.pen_dot.style(f"background: {colour}")
-        self.pen_name.text = found.name if found else "no class"
+        name = found.name if found else "no class"
+        self.pen_name.props["title"] = name  # long ones are cut off
+        self.pen_name.text = name
         for tool, button in self.tools.items():
             button.classes(add="chosen") if tool == self.tool else button.classes(remove="chosen")
         settings = {"tool": self.tool, "brush": self.brush, "colour": colour,

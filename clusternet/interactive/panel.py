@@ -23,6 +23,18 @@ _PERCENTILES = {(0.0, 100.0): "as it is", (0.5, 99.5): "0.5 to 99.5 %", (2.0, 98
                 (5.0, 95.0): "5 to 95 %"}  # fmt: skip
 
 
+# Left in the list, the focus would take all keys from the shortcuts.
+_LEAVE_LIST = """() => setTimeout(() => {
+  if (document.activeElement?.closest(".q-select")) document.activeElement.blur();
+})"""
+
+
+def _drop_down(options: dict[Any, str], **more: Any) -> ui.select:
+    """Return a list to choose from that gives the keys back once it is closed."""
+    chosen = ui.select(options, **more).props("dense options-dense")
+    return chosen.on("popup-hide", js_handler=_LEAVE_LIST)
+
+
 def _smoothing(side: int) -> dict[int, str]:
     """Return the choices of smoothing, the one in force among them."""
     return {1: "none"} | {s: f"{s} px" for s in sorted({5, 9, 17, 33, side} - {1})}
@@ -81,7 +93,7 @@ class Panel:
             with ui.element("div").classes("labelled"):
                 ui.label("Smoothing")
                 side = self._workspace.smooth
-                self._smooth = ui.select(_smoothing(side), value=side).props("dense options-dense")
+                self._smooth = _drop_down(_smoothing(side), value=side)
                 self._smooth.mark("smooth")
         self._smooth.on_value_change(lambda e: self._set_smooth(int(e.value)))
         slider.on_value_change(lambda e: self._set_opacity(float(e.value)))
@@ -98,18 +110,18 @@ class Panel:
             names = dict(enumerate(images.band_names, 1))
             with ui.element("div").classes("bands"):
                 for place, label in enumerate(("Red", "Green", "Blue")):
-                    ui.select(
+                    _drop_down(
                         names, value=page.look.bands[place], label=label,
                         on_change=lambda e, p=place: self._set_band(p, int(e.value)),
-                    ).props("dense options-dense").mark(f"band-{place}")  # fmt: skip
+                    ).mark(f"band-{place}")  # fmt: skip
             stretches = dict(_PERCENTILES)
             if not images.is_byte:
                 stretches[(0.0, 100.0)] = "lowest to highest"
-            ui.select(
+            _drop_down(
                 {f"{a} {b}": text for (a, b), text in stretches.items()},
                 value=" ".join(map(str, page.look.percentiles)), label="Stretch",
                 on_change=lambda e: self._set_stretch(str(e.value)),
-            ).props("dense options-dense").classes("w-full").mark("stretch")  # fmt: skip
+            ).classes("w-full").mark("stretch")  # fmt: skip
 
     def _files(self) -> None:
         with ui.element("div").classes("section"):

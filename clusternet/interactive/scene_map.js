@@ -3,6 +3,9 @@
 import { leaflet as L } from "nicegui-leaflet";
 
 const STEP = 80; // milliseconds between two sights of a map that changes tile by tile
+const TEXT_FIELDS = "textarea, [contenteditable], input:not([type=checkbox], [type=radio], " +
+  "[type=range], [type=file], [type=button])";
+const OPEN_OVER_PAGE = ".q-dialog, .q-menu"; // dialogs and lists take all keys while they are open
 
 export default {
   template: `<div class="scene-map"><div ref="map" class="scene-map-canvas"></div></div>`,
@@ -25,6 +28,7 @@ export default {
     this.map.fitBounds(this.bounds);
     this.shown = { tool: "draw", brush: 12, colour: "#2ca02c", opacity: 0.6, strokesVisible: true };
     this.strokes = [];
+    this.fingers = new Set();
     this.tiles = {};
     for (const [name, order] of [["classes", 250], ["doubt", 260], ["strokes", 450]]) {
       this.map.createPane(name).style.zIndex = order;
@@ -66,6 +70,7 @@ export default {
       if (!url) {
         if (old) [old.layer, ...old.stale].forEach((each) => this.map.removeLayer(each));
         delete this.tiles[name];
+        if (name === "classes") this.forgetStroke();
         return;
       }
       const layer = L.tileLayer(url, {
@@ -116,6 +121,10 @@ export default {
       });
       layer.addTo(this.map);
     },
+    forgetStroke() {
+      // Says that no new map follows the last stroke; a later one would be timed from it.
+      this.penUp = null;
+    },
     setOpacity(name, opacity) {
       if (!this.tiles[name]) return;
       const { layer, stale } = this.tiles[name];
@@ -165,7 +174,11 @@ export default {
       return 2 ** (this.map.getZoom() - this.scene.max_zoom); // per pixel of the raster
     },
     fit() {
-      this.map.fitBounds(this.bounds, { animate: false, padding: [12, 12] });
+      const bar = document.querySelector(".toolbar"); // which must not cover the scene
+      const top = bar ? bar.offsetTop + bar.offsetHeight + 8 : 12;
+      this.map.fitBounds(this.bounds, {
+        animate: false, paddingTopLeft: [12, top], paddingBottomRight: [12, 12],
+      });
     },
     goTo(row, col, height, width) {
       const box = L.latLngBounds([row, col], [row + height, col + width]);
@@ -180,7 +193,7 @@ export default {
       canvas.addEventListener("pointerdown", (event) => this.penDown(event), true);
       window.addEventListener("pointermove", (event) => this.penMove(event));
       window.addEventListener("pointerup", (event) => this.penLift(event));
-      window.addEventListener("pointercancel", () => this.penDrop());
+      window.addEventListener("pointercancel", (event) => this.penCancel(event));
       canvas.addEventListener("pointerleave", () => this.showBrush(null));
       canvas.addEventListener("contextmenu", (event) => event.preventDefault());
       document.addEventListener("keydown", (event) => this.keyDown(event));
@@ -196,6 +209,9 @@ export default {
       return this.map.mouseEventToLatLng(event);
     },
     penDown(event) {
+      const touches = event.pointerType === "touch";
+      if (touches) this.fingers.add(event.pointerId);
+      if (this.fingers.size > 1) return this.penDrop(); // the start of a pinch is no stroke
       if (event.target.closest(".leaflet-control")) return;
       const grab = event.button === 1 || event.button === 2;
       if (grab) {
@@ -204,10 +220,13 @@ export default {
         return;
       }
       if (this.shown.tool === "pan" || event.button !== 0) return;
-      if (this.points) return; // a second finger
+      if (this.points) return; // another pointer draws
       document.activeElement?.blur();
-      event.preventDefault();
-      event.stopPropagation();
+      if (!touches) {
+        event.preventDefault();
+        event.stopPropagation();
+      } // else the map must see both fingers of a pinch
+      this.pen = event.pointerId;
       const erasing = this.shown.tool === "erase";
       this.points = [this.place(event)];
       this.line = L.polyline([this.points[0], this.points[0]], {
@@ -228,7 +247,7 @@ export default {
       const inside = this.$refs.map?.contains(event.target);
       this.showBrush(inside ? event : null);
       if (inside) this.showPosition(this.place(event));
-      if (!this.points) return;
+      if (!this.points || event.pointerId !== this.pen) return;
       for (const each of event.getCoalescedEvents?.() ?? [event]) {
         this.points.push(this.place(each));
       }
@@ -236,7 +255,8 @@ export default {
     },
     penLift(event) {
       this.grabbed = null;
-      if (!this.points) return;
+      this.fingers.delete(event.pointerId);
+      if (!this.points || event.pointerId !== this.pen) return;
       this.points.push(this.place(event));
       // to a tenth of what the screen shows: a long scribble must fit into one message
       const digits = Math.max(0, Math.ceil(Math.log10(this.screenPixels())) + 1);
@@ -248,6 +268,7 @@ export default {
       }
       const line = this.line;
       this.points = this.line = null;
+      this.pen = undefined;
       // the server's own stroke takes its place in a moment
       setTimeout(() => this.map.removeLayer(line), 400);
       this.penUp = performance.now();
@@ -256,9 +277,14 @@ export default {
         points, width: this.shown.brush / this.screenPixels(), erase: this.shown.tool === "erase",
       });
     },
+    penCancel(event) {
+      this.fingers.delete(event.pointerId);
+      this.penDrop();
+    },
     penDrop() {
       if (this.line) this.map.removeLayer(this.line);
       this.points = this.line = this.grabbed = null;
+      this.pen = undefined;
     },
     showBrush(event) {
       if (!this.brushMark) {
@@ -290,8 +316,8 @@ export default {
       target.textContent = this.scene.georeferenced ? `${x}, ${y}  ·  ${pixel}` : pixel;
     },
     keyDown(event) {
-      const typing = event.target.closest?.("input, textarea, [contenteditable]");
-      if (typing || event.altKey) return;
+      if (event.target.closest?.(TEXT_FIELDS) || event.altKey) return;
+      if (document.querySelector(OPEN_OVER_PAGE)) return;
       const command = event.ctrlKey || event.metaKey;
       const key = event.key.toLowerCase();
       if (command && !["z", "y"].includes(key)) return;

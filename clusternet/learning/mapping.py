@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 
 import numpy as np
 import shapely
@@ -37,7 +38,9 @@ def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
     """Return the stored pixels under strokes; those without features (yet) are left out."""
     raster = shapely.box(0, 0, cache.shape[1], cache.shape[0])
     # pieces that an eraser left beside the raster are not read from a file, so they never count
-    strokes = [stroke for stroke in strokes if stroke.touches(raster)]
+    lines = np.array([stroke.geometry for stroke in strokes], object)
+    counts = shapely.dwithin(lines, raster, [stroke.reach for stroke in strokes])
+    strokes = list(compress(strokes, counts))
     positions, classes = sample_pixels(strokes, cache.shape, PER_STROKE, IN_ALL)
     features, clusters, valid = cache.at(positions)
     return Samples(features[valid], clusters[valid], classes[valid], len(strokes))

@@ -147,6 +147,31 @@ class Page:
         chain.release().perform()
         self.until(lambda: self.version() != before)
 
+    def place(self, col: float, row: float) -> tuple[float, float]:
+        """Return where a pixel of the scene is in the window."""
+        x, y = self.script(
+            f"const p = clusternet.map.latLngToContainerPoint([{row}, {col}]);"
+            "const box = clusternet.$el.getBoundingClientRect(); return [p.x + box.x, p.y + box.y]"
+        )
+        return x, y
+
+    def touch(self, *moments: list[tuple[float, float]]) -> None:
+        """Hold fingers on pixels (col, row) of the scene, moment by moment, and lift them."""
+        places = [[self.place(*finger) for finger in moment] for moment in moments]
+        for kind, fingers in zip(
+            ["touchStart", *["touchMove"] * len(places)], places, strict=False
+        ):
+            points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]
+            command = {"type": kind, "touchPoints": points}
+            self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", command)
+        self.driver.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []}
+        )
+
+    def box(self, selector: str) -> dict[str, float]:
+        """Return left, top, right, bottom, width of an element in the window."""
+        return self.script(f"return document.querySelector('{selector}').getBoundingClientRect()")
+
     def key(self, *keys: str) -> None:
         self.driver.find_element("tag name", "body").send_keys(*keys)
 
@@ -458,3 +483,81 @@ def test_maps_that_follow_each_other_quickly_leave_only_the_last_one_in_sight(pa
                 tiles.filter((tile) => getComputedStyle(tile).visibility === "visible").length];
     """)
     assert shown[0] == 1 and shown[1] == shown[2] > 0
+
+
+def test_keys_work_after_a_list_was_used_and_not_behind_a_dialog(page: Page) -> None:
+    def press(*keys: str) -> None:  # to what has the focus
+        webdriver.ActionChains(page.driver).send_keys(*keys).perform()
+
+    def has_tool(tool: str) -> bool:
+        return page.script("return clusternet.shown.tool") == tool
+
+    page.draw((20, 20), (60, 40))
+    page.until(lambda: "updated in" in page.text())
+    page.select("Smoothing", "9 px")
+    press("e")
+    page.until(lambda: has_tool("erase"))
+    press("?")
+    page.until(lambda: "choose a class" in page.text())
+    press("n", "d")
+    press(webdriver.Keys.ESCAPE)
+    page.until(lambda: not page.script("return !!document.querySelector('.q-dialog')"))
+    rows = "return document.querySelectorAll('.class-row').length"
+    assert has_tool("erase") and page.script(rows) == 2
+
+    x, y = page.place(250, 150)  # nothing lies there to be erased
+    mouse = webdriver.ActionChains(page.driver, duration=30)
+    canvas = page.driver.find_element("css selector", ".scene-map-canvas")
+    middle = page.script("const s = clusternet.map.getSize(); return [s.x / 2, s.y / 2]")
+    mouse.move_to_element_with_offset(canvas, round(x - middle[0]), round(y - middle[1]))
+    mouse.click().perform()
+    page.until(lambda: "updated in" not in page.text())
+    assert page.script("return clusternet.penUp") is None
+    press("d")
+    page.until(lambda: has_tool("draw"))
+
+
+def test_a_finger_draws_and_two_zoom(page: Page) -> None:
+    page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        page.open()  # asks for touch when it begins
+        page.touch([(20, 20)], [(40, 40)], [(90, 30)], [(110, 60)])
+        page.until(lambda: page.strokes() == 1)
+        assert page.script("return clusternet.strokes[0].parts[0].length") > 2
+        zoom = page.script("return clusternet.map.getZoom()")
+        page.touch(
+            [(150, 100)], [(152, 102)], [(152, 102), (170, 120)], [(120, 70), (200, 150)],
+            [(80, 30), (240, 190)],
+        )  # fmt: skip
+        page.until(lambda: page.script("return clusternet.map.getZoom()") > zoom)
+        page.until(lambda: page.script("return !clusternet.map._animatingZoom"))
+        page.script("clusternet.fit()")
+        assert page.script("return clusternet.fingers.size") == 0
+        page.touch([(60, 150)], [(90, 160)], [(120, 150)])  # comes after whatever a pinch leaves
+        page.until(lambda: page.strokes() == 2)
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        page.open()
+
+
+def test_toolbar_fits_a_small_window_beside_the_scene_whatever_a_class_is_called(
+    page: Page,
+) -> None:
+    size = {"width": 1024, "height": 600, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.until(lambda: page.box(".stage")["width"] < 700)
+        before, stage = page.box(".toolbar"), page.box(".stage")
+        assert stage["left"] <= before["left"] and before["right"] <= stage["right"]
+        assert before["height"] < 60  # one row
+        name = page.driver.find_element("css selector", ".class-row input")
+        name.send_keys(" with a name that goes on and on and on", webdriver.Keys.ENTER)
+        shown = "return document.querySelector('.pen-class').innerText"
+        page.until(lambda: "on and on" in page.script(shown))
+        assert page.box(".toolbar") == before
+        page.key(webdriver.Keys.CONTROL + "z")
+        page.until(lambda: "on and on" not in page.script(shown))
+        page.key("f")
+        page.until(lambda: page.place(0, 0)[1] >= before["bottom"])
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
