@@ -17,7 +17,7 @@ from pathlib import Path
 from clusternet.command_line.options import Parser, run_command, say
 from clusternet.files.outputs import check_apart
 
-_NAMING = ("unlabelled", "rule", "keep_clust_threshold", "gt_fraction", "seed")
+_NAMING = ("unlabelled", "rule", "prefer", "keep_clust_threshold", "gt_fraction", "seed")
 _LABELS = ("class_field", "layer", "background", "ignore_label")
 _POLYGONS = ("polygons", "sieve", "min_area", "simplify")
 

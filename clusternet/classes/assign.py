@@ -12,13 +12,14 @@ from clusternet.classes.class_maps import ClassOutputs, keep_in_run, write_named
 from clusternet.classes.class_report import ClassReport
 from clusternet.classes.naming import Naming, NamingOptions, name_clusters, read_centroids
 from clusternet.classes.polygons import PolygonOptions
-from clusternet.classes.sources import find_sources
+from clusternet.classes.sources import LEARNING_RULES, find_sources
 from clusternet.classes.voting import Pair, Votes, count_votes, draw_labels
 from clusternet.errors import LabelError, SettingsError
 from clusternet.files.locks import claimed
 from clusternet.labels.files import classes_in, settle_labels
 from clusternet.labels.pairing import find_maps, pair_files
 from clusternet.labels.rules import LabelOptions, LabelRules
+from clusternet.learning.aims import Preference
 from clusternet.legend.land_classes import make_classes
 from clusternet.legend.legend import Legend, read_legend
 from clusternet.prediction.cluster_maps import (
@@ -43,12 +44,23 @@ class ClassOptions(LabelOptions, NamingOptions, PolygonOptions):
     gt_fraction: float = 1.0
     """Share of the label files that are used."""
     seed: int = 1
-    """Fixes which these are."""
+    """Fixes which these are, and what is drawn to compare methods."""
+    prefer: str | None = None
+    """What matters: ``recall``, ``precision`` or ``iou``, of all classes or of one, as in
+    ``recall:roof``."""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be used."""
         NamingOptions.__post_init__(self)
         PolygonOptions.__post_init__(self)
+        if self.prefer is None:
+            return
+        Preference.parse(self.prefer)
+        if self.rule not in (None, *LEARNING_RULES):
+            raise SettingsError(
+                f"--prefer: weighs what methods on features say, which --rule {self.rule} does not "
+                "use; take --rule auto."
+            )
 
 
 @interrupts.listening()
@@ -115,6 +127,8 @@ def _check_given(labels: Path | None, legend: Path | None, options: ClassOptions
         raise SettingsError(
             "Expected either labels or a legend (--legend), received both or neither."
         )
+    if legend is not None and options.prefer is not None:
+        raise SettingsError("--prefer: needs labels; a legend (--legend) says what clusters are.")
     if legend is not None and options.classes:
         logger.warning("--classes is left aside: with --legend the legend names the classes.")
 
@@ -172,7 +186,8 @@ class _Work:
     def by_labels(self, labels: Path, rasters: Path | None) -> ClassReport:
         """Name clusters, or learn from the features of the rasters; write all there is."""
         outputs, options, identity = self.outputs, self.options, common_run(self.cluster_maps)
-        sources, note = find_sources(options.rule, self.run, rasters, self.cluster_maps, self.maps)
+        rule = options.rule if options.prefer is None else options.rule or "auto"
+        sources, note = find_sources(rule, self.run, rasters, self.cluster_maps, self.maps)
         pairs, rules, votes = self._read_labels(labels)
         naming = _named(votes, options, self.run, identity)
         classes, choice = naming.legend.classes, None
@@ -187,7 +202,8 @@ class _Work:
             classes = make_classes(names, votes.names, votes.colours)
             of_map = {cluster_map.path: path for cluster_map, path in pairs}
             label_files = [of_map.get(each.path) for each in self.cluster_maps]
-            learned = learn(self.run, sources, label_files, rules, options)
+            numbers = {classes[number].name: number for number in votes.numbers}
+            learned = learn(self.run, sources, label_files, rules, options, numbers)
             choice = learned.choice
             legend = learned.write_maps(
                 self.cluster_maps, outputs.targets, classes, naming.legend,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,11 +14,13 @@ import numpy as np
 from clusternet.classes.export import write_class_map
 from clusternet.classes.naming import Rule
 from clusternet.labels.rules import LabelRules
-from clusternet.learning.choice import Choice, choose
+from clusternet.learning.aims import Preference
+from clusternet.learning.choice import LEAST_BLOCKS, Choice, choose
 from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import DEFAULT_SMOOTH
 from clusternet.learning.methods import methods_for
-from clusternet.learning.samples import draw_labelled
+from clusternet.learning.preference import OffsetClassifier, choose_offsets, hold_back
+from clusternet.learning.samples import LabelledPixels, draw_labelled
 from clusternet.learning.streaming import Windows, streamed_windows
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import Legend, LegendRow
@@ -29,6 +32,8 @@ from clusternet.raster import Raster, open_raster
 from clusternet.types import NO_CLASS, IntArray
 from clusternet.windows import Window
 
+logger = logging.getLogger(__name__)
+
 
 class LearningOptions(Protocol):
     """What learning from labels can be told."""
@@ -36,6 +41,10 @@ class LearningOptions(Protocol):
     @property
     def rule(self) -> Rule | None:
         """``classifier`` names no clusters."""
+
+    @property
+    def prefer(self) -> str | None:
+        """What matters, see `clusternet.learning.preference.Preference`."""
 
     @property
     def seed(self) -> int:
@@ -99,6 +108,7 @@ def learn(
     labels: Sequence[Path | None],
     rules: LabelRules,
     options: LearningOptions,
+    class_numbers: Mapping[str, int],
 ) -> Learned:
     """Choose a method and fit it to all labels.
 
@@ -107,14 +117,48 @@ def learn(
         rasters: of the run.
         labels: the label file of each, None for rasters without.
         rules: how labels are read.
-        options: which methods are compared, and the seed of what is drawn.
+        options: which methods are compared, what matters, and the seed of what is drawn.
+        class_numbers: of the classes by their name.
     """
+    preference = None if options.prefer is None else Preference.parse(options.prefer)
+    wanted = [] if preference is None else preference.numbers(class_numbers)
     predictor = load(run, window_size=WINDOW)
     pairs = list(zip(rasters, labels, strict=True))
     pixels = draw_labelled(predictor, pairs, rules, seed=options.seed)
     methods = methods_for(predictor.run, pixels.scene, clusters=options.rule != "classifier")
     choice = choose(methods, pixels, seed=options.seed)
-    return Learned(choice, choice.method.fit(pixels), predictor, rasters)
+    classifier = choice.method.fit(pixels)
+    if preference is not None:
+        names = {number: name for name, number in class_numbers.items() if number in wanted}
+        classifier = _preferring(classifier, preference, names, choice, pixels, options.seed)
+    return Learned(choice, classifier, predictor, rasters)
+
+
+def _preferring(
+    classifier: Classifier,
+    preference: Preference,
+    names: Mapping[int, str],
+    choice: Choice,
+    pixels: LabelledPixels,
+    seed: int,
+) -> Classifier:
+    """Shift what a classifier says to what matters of some classes, if labels tell by how much."""
+    held_back = hold_back(choice.method, pixels, seed)
+    if held_back is None:
+        logger.warning(
+            "--prefer has no effect: a class has labels in fewer than %d blocks, too few to find "
+            "out what %s takes; label more.", LEAST_BLOCKS, preference.aim,
+        )  # fmt: skip
+        return classifier
+    offsets = choose_offsets(held_back, preference.aim, list(names))
+    for number, name in names.items():
+        column = int(np.searchsorted(held_back.numbers, number))
+        before, after = (held_back.rates(each, column) for each in (0 * offsets, offsets))
+        logger.info(
+            "--prefer %s: '%s' on blocks held back has precision %.2f and recall %.2f, without it "
+            "%.2f and %.2f.", preference.aim, name, *after, *before,
+        )  # fmt: skip
+    return OffsetClassifier(classifier, offsets)
 
 
 def _counted(

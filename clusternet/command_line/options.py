@@ -113,6 +113,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "the class of most labelled pixels; binary, as in the published code: labels are 0 and 1, "
         "and a cluster becomes 1 if its share of 1 reaches --keep_clust_threshold, else 0 "
         "(default: auto where run and rasters are known, else clusters)"),
+    "prefer": dict(metavar="AIM[:CLASS]", help="what matters: recall, precision or iou, of all "
+        "classes or of one, as in recall:roof; found on labels that are held back"),
     "keep_clust_threshold": dict(type=float, metavar="SHARE", help="with --rule binary: smallest "
         "share of 1 among the labelled pixels of a cluster that becomes 1"),
     "gt_fraction": dict(type=float, metavar="SHARE", help="share of the label files that are "

@@ -178,3 +178,15 @@ def test_the_command_takes_rasters(work, tmp_path, capsys) -> None:
                        "--rule", "auto", "--output_folder", tmp_path / "out"]))
     )  # fmt: skip
     assert "; method: " in capsys.readouterr().out
+
+
+def test_a_preference_is_heard_or_refused(work, tmp_path, caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        give(work, tmp_path / "out", run=work / "run", rule="classifier", prefer="recall:bright")
+    assert "--prefer recall: 'bright' on blocks held back" in caplog.text
+    text = refusal(SettingsError, work, tmp_path, prefer="recall")
+    assert "--rule auto" in text
+    text = refusal(SettingsError, work, tmp_path, run=work / "run", prefer="recall:wood")
+    assert "expected a class with labels (bright, dark)" in text
+    with pytest.raises(SettingsError, match="take --rule auto"):
+        give(work, tmp_path / "out", rule="majority", prefer="recall")

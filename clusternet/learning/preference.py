@@ -1,0 +1,133 @@
+"""What matters to the user, as an offset of each class's log-probability.
+
+A class that covers a few percent of the pixels is given to hardly any pixel by a classifier that
+takes classes to be as common as they are, and to too many by one that takes all for equally common.
+Offsets shift that. They are chosen on labels that were held back, by the F-score of a class
+(van Rijsbergen 1979): with beta 1 it grows with the IoU, with beta 2 recall counts more, with beta
+1/2 precision does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clusternet.learning.aims import Aim
+from clusternet.learning.choice import FOLDS, LEAST_BLOCKS, blocks_of_classes, folds_of
+from clusternet.learning.classifiers import Classifier
+from clusternet.learning.methods import Method
+from clusternet.learning.samples import LabelledPixels
+from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
+
+_BETA = {"recall": 2.0, "precision": 0.5, "iou": 1.0}
+_OFFSETS = np.arange(-5, 5.01, 0.25)
+_ROUNDS = 2  # over all classes: what one gains another may lose
+_LEAST = 1e-6  # of a probability
+
+
+@dataclass(frozen=True)
+class OffsetClassifier:
+    """A classifier whose probabilities are shifted."""
+
+    classifier: Classifier
+    offsets: FloatArray
+    """(classes,) added to the logarithm of each probability."""
+
+    @property
+    def numbers(self) -> IntArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        return self.classifier.numbers
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        return np.asarray(self.numbers[self.probabilities(features, clusters).argmax(axis=1)])
+
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        found = np.maximum(self.classifier.probabilities(features, clusters), _LEAST)
+        found = found * np.exp(self.offsets)
+        return np.asarray(found / found.sum(axis=1, keepdims=True), np.float32)
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `clusternet.learning.classifiers.Classifier`."""
+        if len(self.numbers) == 1:
+            return np.ones(len(features), np.float32)
+        best = np.partition(self.probabilities(features, clusters), -2, axis=1)[:, -2:]
+        return np.asarray(best[:, 1] - best[:, 0], np.float32)
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """What a method says of labelled pixels that it was not fitted to."""
+
+    numbers: IntArray
+    """(classes,)"""
+    logs: NDArray[np.float64]
+    """(samples, classes) logarithms of probabilities."""
+    truth: IntArray
+    """(samples,) column of each pixel's class."""
+    weights: FloatArray
+    """(samples,) labelled pixels that each stands for."""
+
+    def rates(self, offsets: AnyArray, column: int) -> tuple[float, float]:
+        """Return precision and recall of a class, with offsets."""
+        given = (self.logs + offsets).argmax(axis=1) == column
+        is_true = self.truth == column
+        right = float(self.weights[given & is_true].sum())
+        return (
+            right / max(float(self.weights[given].sum()), _LEAST),
+            right / max(float(self.weights[is_true].sum()), _LEAST),
+        )
+
+
+def hold_back(method: Method, pixels: LabelledPixels, seed: int) -> HeldBack | None:
+    """Fit a method to all folds but one in turn; None if there are too few blocks for that."""
+    numbers, blocks = blocks_of_classes(pixels)
+    if len(numbers) < 2 or blocks.min() < LEAST_BLOCKS:
+        return None
+    samples = pixels.samples
+    found = np.zeros((len(samples.classes), len(numbers)))
+    tested: BoolArray = np.zeros(len(found), bool)
+    for known, unknown in folds_of(pixels, min(FOLDS, int(blocks.min())), seed):
+        classifier = method.fit(pixels.part(known))
+        columns = np.searchsorted(numbers, classifier.numbers)
+        shares = classifier.probabilities(samples.features[unknown], samples.clusters[unknown])
+        found[np.ix_(unknown, columns)] = shares
+        tested |= unknown
+    logs = np.log(np.maximum(found[tested], _LEAST))
+    truth = np.searchsorted(numbers, samples.classes[tested]).astype(np.int32)
+    return HeldBack(numbers, logs, truth, pixels.weights[tested])
+
+
+def choose_offsets(held_back: HeldBack, aim: Aim, wanted: Sequence[int]) -> FloatArray:
+    """Return the offset of each class that serves the aim best; (classes,).
+
+    Args:
+        held_back: what a method says of labels that were held back.
+        aim: of the wanted classes; the mean over them counts.
+        wanted: class numbers.
+    """
+    columns = np.searchsorted(held_back.numbers, np.asarray(wanted))
+    offsets = np.zeros(len(held_back.numbers))
+
+    def worth(tried: NDArray[np.float64]) -> float:
+        rates = (held_back.rates(tried, int(column)) for column in columns)
+        return float(np.mean([_f_score(*each, _BETA[aim]) for each in rates]))
+
+    for _ in range(_ROUNDS if len(columns) > 1 else 1):
+        for column in columns:
+            tries = []
+            for offset in sorted(_OFFSETS, key=abs):  # among equals the smallest
+                tried = offsets.copy()
+                tried[column] = offset
+                tries.append(tried)
+            offsets = max(tries, key=worth)
+    return offsets.astype(np.float32)
+
+
+def _f_score(precision: float, recall: float, beta: float) -> float:
+    both = beta**2 * precision + recall
+    return (1 + beta**2) * precision * recall / both if both > 0 else 0.0
