@@ -90,10 +90,13 @@ audit hook for programs that are started and for anything that is unpickled.
 same run, whatever `--workers` says and wherever the patches lie. Another number of threads adds
 numbers up in another order, and the last bits of the weights may differ. Libraries take as many
 threads as there are cores, so `taskset`, a container with fewer cores and another machine count as
-others. There is no flag for this: on processors only the number of threads matters.
-[method.md](method.md) says more, also of graphics processors.
+others. There is no flag for this: on processors only the number of threads matters. Where fewer
+cores are, `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS` and `OMP_NUM_THREADS` can be set to
+the number of cores of the first machine. [method.md](method.md) says more, also of graphics
+processors.
 
-*Tried:* a training of three epochs in each of these surroundings, all files compared but for times.
+*Tried:* a training of three epochs in each of these surroundings, all files compared but for times
+and `workers` in `settings.yaml`.
 """,
     ),
 }

@@ -122,6 +122,11 @@ def essence(root: Path) -> dict[str, object]:
     return found
 
 
+def _settings(path: Path) -> object:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("workers:")]
+
+
 def _history(path: Path) -> object:
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     return [_untimed(row) for row in rows]
@@ -165,7 +170,8 @@ def _shapes(path: Path) -> object:
 
 
 _ESSENCES: dict[str, Callable[[Path], object]] = {
-    "history.csv": _history, ".npz": _state, ".keras": _network, ".gpkg": _shapes,
+    "history.csv": _history, "settings.yaml": _settings, ".npz": _state, ".keras": _network,
+    ".gpkg": _shapes,
 }  # fmt: skip
 
 

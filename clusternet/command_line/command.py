@@ -36,6 +36,7 @@ def run_command(command: Callable[[], None]) -> None:
     try:
         command()
         _flush()
+        interrupts.ignore()
     except ClusterNetError as error:
         _fail(str(error))
     except KeyboardInterrupt as stop:

@@ -135,6 +135,16 @@ class Interrupts:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
+    def ignore(self) -> None:
+        """Ignore signals from now on in a script whose work is done and told.
+
+        While Python shuts down it takes its handlers away, and a signal would end the process as
+        if it had failed.
+        """
+        if self._owns_process:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+
     def leave(self, status: int = STATUS) -> None:
         """End a script at once if threads of libraries might crash or hang when Python ends."""
         if self._owns_process and any(name in sys.modules for name in _OWN_THREADS):

@@ -214,6 +214,19 @@ def test_a_script_answers_between_steps_and_says_what_is_saved() -> None:
     assert script.end() == (130, "interrupted; a\\nfile holds all.\n")
 
 
+def test_a_signal_that_comes_when_all_is_done_changes_nothing() -> None:
+    script = Script(
+        "from clusternet.command_line.command import run_command",
+        "run_command(lambda: print('done', flush=True))",
+        "print('over', flush=True)",
+        "time.sleep(0.5)",
+    )
+    for word in ("done", "over"):
+        script.stage(word)
+    script.process.send_signal(signal.SIGTERM)
+    assert script.end() == (0, "")
+
+
 def test_a_bar_answers_after_each_step() -> None:
     seen = []
     with pytest.raises(KeyboardInterrupt), interrupts.listening():
