@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import shapely
 from nicegui import run, ui
@@ -14,13 +15,14 @@ from clusternet.colours import as_hex
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import mistake
 from clusternet.interactive.panel import Panel
-from clusternet.interactive.scene_map import SceneMap
+from clusternet.interactive.scene_map import SceneMap, shown_parts
 from clusternet.interactive.session import Session
 from clusternet.interactive.tiles import ImageTiles
 from clusternet.interactive.workspace import Workspace
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.messages import MOST, printable, short
 
+NotifyType = Literal["positive", "warning", "info"]
 _STYLE = Path(__file__).with_name("page.css")
 _TOOLS = {"draw": ("brush", "Draw (D)"), "erase": ("cleaning_services", "Erase (E)"),
           "pan": ("pan_tool", "Move the map (P, or hold Space)")}  # fmt: skip
@@ -58,6 +60,7 @@ class Page:
 
     def build(self) -> None:
         """Lay out the page."""
+        self.client = ui.context.client
         ui.add_css(_STYLE.read_text(encoding="utf-8"))
         with ui.element("div").classes("workbench"):
             with ui.element("div").classes("stage"):
@@ -161,19 +164,37 @@ class Page:
                 raise
             if called:
                 line = line.replace(str(given[0]), called)
-            ui.notify(short(printable(line), MOST), type="warning")
+            self.say(short(printable(line), MOST), "warning")
             return False
         return True
+
+    def say(self, text: str, kind: NotifyType = "info") -> None:
+        """Say something on the page, unless it was closed meanwhile."""
+        with self.on_page() as is_open:
+            if is_open:
+                ui.notify(text, type=kind)
+
+    @contextmanager
+    def on_page(self) -> Iterator[bool]:
+        """Put what is made within on the page itself: the row that asked for it may be gone.
+
+        Yields:
+            False if the page was closed meanwhile; then nothing must be made.
+        """
+        if self.client.is_deleted:
+            yield False
+            return
+        with self.client:
+            yield True
 
     async def suggest(self) -> None:
         """Go to the place where the next stroke helps most."""
         window = await run.io_bound(self.workspace.suggest)
         if window is None:
             mapped = self.workspace.classifier is not None
-            ui.notify(
+            self.say(
                 "That was every region without a stroke; S starts over."
                 if mapped else "Draw strokes of two classes first; then press S again.",
-                type="info",
             )  # fmt: skip
             return
         self.map.run_method("goTo", window.row, window.col, window.height, window.width)
@@ -189,18 +210,18 @@ class Page:
         try:
             line, width = make_line(event.args["points"]), float(event.args["width"])
         except LabelError as error:
-            ui.notify(str(error), type="warning")
+            self.say(str(error), "warning")
             return
         if event.args["erase"]:
             await self.change(lambda session: session.rub_out(Stroke(line, 0, width)))
             return
         rows, cols = self.workspace.profile.shape
         if not Stroke(line, self.chosen, width).touches(shapely.box(0, 0, cols, rows)):
-            ui.notify("That stroke lies outside the scene.", type="warning")
+            self.say("That stroke lies outside the scene.", "warning")
             return
         number = self.chosen
         if not self.workspace.drawing.classes:
-            ui.notify("There is no class to draw; add one first (N).", type="warning")
+            self.say("There is no class to draw; add one first (N).", "warning")
             return
         await self.change(lambda session: session.draw(Stroke(line, number, width)))
 
@@ -242,7 +263,7 @@ class Page:
     def refresh(self) -> None:
         """Show whatever has changed since the last time, here or on another page."""
         workspace = self.workspace
-        if self._seen == workspace.revision:
+        if self._seen == workspace.revision or self.client.is_deleted:
             return
         self._seen = workspace.revision
         drawing = workspace.drawing
@@ -294,13 +315,10 @@ class Page:
     def _show_strokes(self) -> None:
         drawing = self.workspace.drawing
         colours = {c.number: as_hex(c.colour) for c in drawing.classes}
-        shown = []
-        for stroke in drawing.strokes:
-            area = stroke.geometry.geom_type.endswith("Polygon")
-            parts = [
-                (shapely.get_coordinates(p.exterior if area else p)[:, ::-1]).round(2).tolist()
-                for p in shapely.get_parts(stroke.geometry)
-            ]
-            shown.append({"parts": parts, "area": area, "width": stroke.width,
-                          "colour": colours[stroke.land_class]})  # fmt: skip
+        shown = [
+            {"parts": shown_parts(stroke.geometry), "width": stroke.width,
+             "area": stroke.geometry.geom_type.endswith("Polygon"),
+             "colour": colours[stroke.land_class]}
+            for stroke in drawing.strokes
+        ]  # fmt: skip
         self.map.run_method("setStrokes", shown)

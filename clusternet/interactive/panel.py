@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,20 +189,28 @@ class Panel:
             folder / f"{stem}_classes.tif", overwrite=True,
             polygons=path if what == "polygons" else None,
         )  # fmt: skip
-        waiting = ui.notification("Writing ...", spinner=True, timeout=None)
-        try:
+        with self._waiting("Writing ..."):
             if what == "strokes":
                 done = await self._page.attempt(workspace.save, path, overwrite=True)
             elif what == "legend":
                 done = await self._page.attempt(workspace.export_legend, path, overwrite=True)
             else:
                 done = await self._page.attempt(workspace.export, export)
+        with self._page.on_page() as is_open:
+            if done and is_open:
+                self._page.say(f"Written: {path.name}", "positive")
+                ui.download.file(path)
+
+    @contextmanager
+    def _waiting(self, text: str) -> Iterator[None]:
+        """Show that work is being done."""
+        with self._page.on_page():
+            waiting = ui.notification(text, spinner=True, timeout=None)
+        try:
+            yield
         finally:
-            waiting.dismiss()
-        if not done:
-            return
-        ui.notify(f"Written: {path.name}", type="positive")
-        ui.download.file(path)
+            if not self._page.client.is_deleted:
+                waiting.dismiss()
 
     async def _load(self, event: events.UploadEventArguments) -> None:
         if Path(event.file.name).suffix.lower() not in STROKE_SUFFIXES:
@@ -210,17 +220,19 @@ class Panel:
             # the name is the browser's to choose, so only its ending is taken over
             path = Path(folder) / f"strokes{Path(event.file.name).suffix.lower()}"
             await event.file.save(path)
-            done = await self._page.attempt(self._workspace.load, path, called=event.file.name)
-            event.sender.reset()
+            with self._waiting(f"Reading {event.file.name} ..."):
+                done = await self._page.attempt(self._workspace.load, path, called=event.file.name)
+        if self._page.client.is_deleted:
+            return
+        event.sender.reset()
         if done:
             number = len(self._workspace.drawing.strokes)
-            ui.notify(f"{number} strokes loaded; Undo brings the old ones back.")
+            self._page.say(f"{number} strokes loaded; Undo brings the old ones back.")
             self._page.refresh()
 
-    @staticmethod
-    def _refuse_upload() -> None:
+    def _refuse_upload(self) -> None:
         most = f"{MOST_BYTES // 2**20} MiB"
-        ui.notify(f"Choose a .gpkg or .geojson file of at most {most}.", type="warning")
+        self._page.say(f"Choose one .gpkg or .geojson file of at most {most}.", "warning")
 
     # --- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:

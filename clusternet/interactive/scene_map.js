@@ -203,7 +203,18 @@ export default {
           this.beforeSpace = null;
         }
       });
+      for (const kind of ["dragover", "drop"]) {
+        window.addEventListener(kind, (event) => this.takeFile(event));
+      }
       this.setTool({});
+    },
+    takeFile(event) {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault(); // a browser would leave the page and show the file
+      const input = document.querySelector(".q-uploader input[type=file]");
+      if (event.type !== "drop" || !input) return;
+      input.files = event.dataTransfer.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
     },
     place(event) {
       return this.map.mouseEventToLatLng(event);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import shapely
 from nicegui.element import Element
 from nicegui.elements import leaflet
 
@@ -20,3 +21,22 @@ class SceneMap(Element, component="scene_map.js"):  # type: ignore[misc,call-arg
         super().__init__()
         self._props["scene"] = scene
         self.add_resource(_LEAFLET)
+
+
+def shown_parts(geometry: shapely.Geometry) -> list[Any]:
+    """Return a geometry as Leaflet takes it.
+
+    Returns:
+        for each part its (row, col) points, or for an area its rings of points: holes follow the
+        outline.
+    """
+
+    def points(line: shapely.Geometry) -> list[list[float]]:
+        found: list[list[float]] = shapely.get_coordinates(line)[:, ::-1].round(2).tolist()
+        return found
+
+    return [
+        [points(ring) for ring in (part.exterior, *part.interiors)]
+        if part.geom_type == "Polygon" else points(part)
+        for part in shapely.get_parts(geometry)
+    ]  # fmt: skip

@@ -19,8 +19,10 @@ from clusternet.classes.export import (
 from clusternet.errors import ClusterNetError
 from clusternet.files.outputs import check_apart
 from clusternet.foreign_errors import mistake, reason
+from clusternet.interactive.areas import Areas, count_areas
 from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.pace import Pace
+from clusternet.interactive.raster_watch import RasterWatch
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_strokes
@@ -28,37 +30,27 @@ from clusternet.labels.strokes import Drawing
 from clusternet.learning.classifiers import Classifier, Scene
 from clusternet.learning.mapping import (
     DEFAULT_SMOOTH,
-    add_counts,
-    classify,
     collect_samples,
-    count_pixels,
     least_certain,
-    quick_step,
     sample_scene,
 )
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
 from clusternet.learning.streaming import cached_windows
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import write_legend
-from clusternet.prediction.feature_cache import WINDOW, scene_folder
+from clusternet.prediction.feature_cache import scene_folder
 from clusternet.prediction.filling import fill_cache, prepare_cache
 from clusternet.prediction.scene_lock import lock_scene
 from clusternet.training.run import load_run
-from clusternet.windows import Window, blocks
+from clusternet.windows import Window
 
 logger = logging.getLogger(__name__)
 
 _REFIT_SECONDS = 2.0  # between refits while features are still being computed
+_LOOK_SECONDS = 2.0  # between looks at the raster
 _MOST_REST_SECONDS = 2.0  # that strokes wait to be saved
-
-
-@dataclass(frozen=True)
-class Areas:
-    """The pixels of each class."""
-
-    counts: dict[int, int]
-    is_exact: bool
-    """False if estimated from every n-th pixel, or while features are computed."""
+MOST_STROKES = 5000
+"""Of a file that is loaded: a fit takes some 0.1 ms for each, and the browser draws all of them."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +83,7 @@ class Workspace:
         """
         self.run = load_run(run_folder)
         self.raster_path = raster_path
+        self._raster = RasterWatch(raster_path)
         self.profile = read_profile(raster_path, self.run)
         self.folder = scene_folder(run_folder, raster_path, cache_folder)
         check_apart((self.folder,), (raster_path,))
@@ -112,8 +105,6 @@ class Workspace:
         """Grows with every change that a page shows."""
         self.map_revision = 0
         """Grows with every change of the class map's pixels or colours."""
-        self.update_seconds = 0.0
-        """What the last fit took."""
         self._saver = Saver(self.folder, self.drawing_grid)
         done = int(self.cache.done.sum())
         self.progress = Progress(done, len(self.cache.windows))
@@ -123,7 +114,7 @@ class Workspace:
         """False if the last fit may have missed features that were not computed yet."""
         self._suggested: list[Window] = []
         self._lock = threading.RLock()
-        self._exporting = threading.Lock()
+        self._exporting = threading.Lock()  # two pages may ask for the same file
         self._changed = threading.Event()
         self._stop = threading.Event()
         self.pace = Pace()
@@ -160,8 +151,8 @@ class Workspace:
 
     @property
     def trouble(self) -> str:
-        """Why the last changes are not saved, empty if they are."""
-        return self._saver.trouble
+        """Why the last changes are not saved or the raster is not the one that was opened."""
+        return " ".join(filter(None, (self._raster.trouble, self._saver.trouble)))
 
     @property
     def drawing(self) -> Drawing:
@@ -218,7 +209,9 @@ class Workspace:
         self, path: Path, *, class_field: str | None = None, layer: str | None = None
     ) -> Drawing:
         """Take over the strokes of a file, see `read_strokes`; it can be undone."""
-        drawing = read_strokes(path, self.drawing_grid, class_field=class_field, layer=layer)
+        drawing = read_strokes(
+            path, self.drawing_grid, class_field=class_field, layer=layer, most=MOST_STROKES
+        )
         self.change(lambda session: session.replace(drawing))
         return drawing
 
@@ -238,7 +231,7 @@ class Workspace:
         """
         classifier, classes = self._whole_map()
         windows = cached_windows(self.cache, classifier, self.smooth)
-        with self._exporting:  # two pages may ask for the same file
+        with self._exporting:
             counts = write_class_map(
                 export.output, self.profile, windows, classes, self.run.stored.identity,
                 overwrite=export.overwrite,
@@ -256,6 +249,7 @@ class Workspace:
             write_legend(path, legend, overwrite=overwrite)
 
     def _whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:
+        self._check_raster()
         with self._lock:
             if self.cache.is_complete and not self._fitted_to_all:
                 self._fit()  # the last features have only just come
@@ -275,7 +269,6 @@ class Workspace:
     def _fit(self) -> None:
         """Fit the rule to the strokes in force."""
         with self._lock:
-            start = time.perf_counter()
             complete = self.cache.is_complete  # asked first: windows may come while others are read
             samples = collect_samples(self.cache, self.drawing.strokes)
             if self._scene is None or not self._fitted_to_all:
@@ -284,7 +277,6 @@ class Workspace:
             self.classifier = None
             if len(samples.classes):
                 self.classifier = fit_rule(self.rule, samples, self._scene)
-            self.update_seconds = time.perf_counter() - start
             self._touch(new_map=True)
 
     def _fill(self) -> None:
@@ -295,6 +287,7 @@ class Workspace:
 
         def progress(done: int, total: int) -> None:
             nonlocal last
+            self._check_raster()
             self.progress = Progress(done, total)
             self._touch()
             if done == total or time.monotonic() - last > _REFIT_SECONDS:
@@ -317,37 +310,40 @@ class Workspace:
         """After each change: save, estimate the areas, then count them."""
         self._changed.set()
         while not self._stop.is_set():
-            self._changed.wait()
+            if not self._changed.wait(_LOOK_SECONDS):
+                self._look_at_raster()
+                continue
             self.pace.make_way(_MOST_REST_SECONDS, self._stop)
             self._changed.clear()
             self._save()
+            self._look_at_raster()
             try:
                 self._count_areas()
             except Exception:  # the next change must be saved all the same
                 logger.exception("Areas cannot be counted; please report this.")
+
+    def _look_at_raster(self) -> None:
+        if self._raster.look():
+            self._touch()
+
+    def _check_raster(self) -> None:
+        self._look_at_raster()
+        if self._raster.trouble:
+            raise ClusterNetError(self._raster.trouble)
 
     def _save(self) -> None:
         if self._saver.save(lambda: self.drawing):
             self._touch()
 
     def _count_areas(self) -> None:
-        classifier = self.classifier
-        if classifier is None:
-            self._set_areas(Areas({}, True))
-            return
-        complete, step = self.cache.is_complete, quick_step(self.cache)
-        counts = count_pixels(self.cache, classifier, step, self.smooth)
-        self._set_areas(Areas(counts, complete and step == 1))
-        if not complete or step == 1:
-            return
-        counts = {}
-        for window in blocks(self.cache.shape, (WINDOW, WINDOW)):
-            if self._changed.is_set() or self._stop.is_set():
-                return  # overtaken by another change
-            self.pace.make_way(1.0, self._stop)
-            add_counts(counts, classify(self.cache, classifier, window, smooth=self.smooth))
-        self._set_areas(Areas(counts, True))
+        for areas in count_areas(
+            self.cache, self.classifier, self.smooth,
+            is_ending=self._stop.is_set, is_overtaken=self._is_overtaken,
+        ):  # fmt: skip
+            self.areas = areas
+            self._touch()
 
-    def _set_areas(self, areas: Areas) -> None:
-        self.areas = areas
-        self._touch()
+    def _is_overtaken(self) -> bool:
+        """Wait while the view is drawn, then tell whether areas need not be counted on."""
+        self.pace.make_way(1.0, self._stop)
+        return self._changed.is_set() or self._stop.is_set()

@@ -134,6 +134,7 @@ def read_strokes(
     names: Mapping[int, LandClass] | None = None,
     class_field: str | None = None,
     layer: str | None = None,
+    most: int | None = None,
 ) -> Drawing:
     """Read strokes, or any points, lines and areas with a class, onto a raster.
 
@@ -143,9 +144,10 @@ def read_strokes(
         names: classes whose names and colours replace those in the file.
         class_field: field that holds the class (default: ``class``).
         layer: layer to read of files with several layers.
+        most: number of strokes that may lie on the raster; None for any.
 
     Raises:
-        LabelError: if there are no shapes, or none with a class.
+        LabelError: if there are no shapes, none with a class, or more than ``most``.
         GridMismatchError: if none lies on the raster.
     """
     shapes = read_shapes(path, class_field=class_field, layer=layer)
@@ -168,6 +170,11 @@ def read_strokes(
         raise GridMismatchError(
             f"{path}: none of its {len(strokes)} strokes lies on {grid.name}; if they were drawn "
             "on another raster, name that one with --drawn_on."
+        )
+    if most is not None and len(inside) > most:
+        raise LabelError(
+            f"{path}: {len(inside):,} of its strokes lie on the raster; the page follows "
+            f"{most:,} at most. Load a part of them, or make the map in batch, which takes all."
         )
     if len(inside) < len(strokes):
         logger.warning("%s: %d of %d strokes lie outside %s and are left out.",

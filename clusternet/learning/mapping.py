@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 
 import numpy as np
@@ -132,11 +132,20 @@ def quick_step(cache: FeatureCache) -> int:
 
 
 def count_pixels(
-    cache: FeatureCache, classifier: Classifier, step: int = 1, smooth: int = 1
+    cache: FeatureCache,
+    classifier: Classifier,
+    step: int = 1,
+    smooth: int = 1,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[int, int]:
-    """Return the pixels of each class over the scene; with a step, estimated from a sample."""
+    """Return the pixels of each class over the scene; with a step, estimated from a sample.
+
+    ``stop`` is asked before each window; True ends the count, which then lacks the others.
+    """
     counts: dict[int, int] = {}
     for window in blocks(cache.shape, (WINDOW * step, WINDOW * step)):
+        if stop():
+            break
         add_counts(counts, classify(cache, classifier, window, step, smooth), step**2)
     return counts
 

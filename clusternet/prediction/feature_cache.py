@@ -276,8 +276,8 @@ def _start(folder: Path, identity: Identity) -> None:
     if free < needed + _SPARE:
         raise OutputError(
             f"{folder}: the features of {Path(identity.raster).name} take "
-            f"{needed / 1e9:.2f} GB, and only {free / 1e9:.2f} GB are free; make room, or name "
-            "another place with --cache_folder."
+            f"{needed / 1e9:.2f} GB and {_SPARE / 1e9:.2f} GB more must stay free, but only "
+            f"{free / 1e9:.2f} GB are free; make room, or name another place with --cache_folder."
         )
     rows, cols = identity.shape
     windows = len(list(blocks(identity.shape, (WINDOW, WINDOW))))

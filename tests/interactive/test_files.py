@@ -107,7 +107,8 @@ def test_damaged_cache_is_started_afresh(tmp_path, damage):
 def test_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
-    with pytest.raises(OutputError, match=r"take 0\.00 GB, and only 0\.00 GB are free"):
+    refusal = r"take 0\.00 GB and 0\.07 GB more must stay free, but only 0\.00 GB are free"
+    with pytest.raises(OutputError, match=refusal):
         open_cache(tmp_path / "new", IDENTITY, QUANTISER)
     assert not any((tmp_path / "new").iterdir())
 

@@ -380,6 +380,17 @@ def test_strokes_of_a_file_are_loaded_and_undo_brings_the_old_ones_back(
     page.until(lambda: "bad.geojson: cannot be read as vectors" in page.text())
     assert str(tmp_path) not in page.text() and page.strokes() == 2
 
+    drop = """
+        const files = new DataTransfer();
+        files.items.add(new File(["no vectors"], arguments[0]));
+        const how = { bubbles: true, cancelable: true, dataTransfer: files };
+        return document.body.dispatchEvent(new DragEvent("drop", how));
+    """
+    assert not page.driver.execute_script(drop, "photo.png")  # or the browser would show it
+    page.until(lambda: "Choose one .gpkg or .geojson file" in page.text())
+    assert not page.driver.execute_script(drop, "dropped.geojson")
+    page.until(lambda: "dropped.geojson: cannot be read as vectors" in page.text())
+
 
 @pytest.fixture(scope="module")
 def spectral(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:

@@ -16,9 +16,10 @@ from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
 from clusternet.classes.batch import BatchOptions, apply_strokes
 from clusternet.classes.export import Export
-from clusternet.errors import OutputError
+from clusternet.errors import ClusterNetError, LabelError, OutputError
 from clusternet.interactive import saving
 from clusternet.interactive import workspace as workspace_module
+from clusternet.interactive.areas import count_areas
 from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.session import Session
 from clusternet.interactive.workspace import Workspace
@@ -226,3 +227,63 @@ def test_windows_that_come_during_a_fit_are_in_the_sample_of_the_next(tmp_path, 
     second = Workspace(run, raster)
     np.testing.assert_array_equal(certainty(first), certainty(second))
     second.stop()
+
+
+def test_more_strokes_than_the_page_follows_are_refused(workspace, tmp_path, monkeypatch):
+    workspace.save(tmp_path / "s.gpkg")
+    before = workspace.drawing
+    monkeypatch.setattr(workspace_module, "MOST_STROKES", 1)
+    with pytest.raises(LabelError, match=r"s\.gpkg: 2 of its strokes lie .* follows 1 at most"):
+        workspace.load(tmp_path / "s.gpkg")
+    assert workspace.drawing == before
+    monkeypatch.setattr(workspace_module, "MOST_STROKES", 2)
+    workspace.load(tmp_path / "s.gpkg")
+
+
+@pytest.mark.parametrize("what", ["is no longer there", "has changed"])
+def test_raster_that_is_replaced_or_deleted_is_noticed(workspace, tmp_path, monkeypatch, what):
+    monkeypatch.setattr(workspace_module, "_LOOK_SECONDS", 0.02)
+    workspace.start()
+    until(lambda: bool(workspace.areas.counts))
+    assert workspace.trouble == ""
+    revision = workspace.revision
+    if what == "has changed":
+        (tmp_path / "scene.tif").write_bytes(b"another")
+    else:
+        (tmp_path / "scene.tif").unlink()
+    until(lambda: workspace.trouble.startswith(f"scene.tif: {what} since"))
+    assert workspace.revision > revision  # the page shows it
+    with pytest.raises(ClusterNetError, match=what):
+        workspace.export(Export(tmp_path / "out.tif"))
+    assert not (tmp_path / "out.tif").exists()
+    workspace.save(tmp_path / "s.gpkg")  # nothing that was drawn is lost
+
+
+def test_features_of_a_raster_that_changes_meanwhile_are_not_computed_on(tmp_path, monkeypatch):
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    opened = Workspace(run, raster)
+    seen = []
+
+    def fill(*arguments: object, progress: Callable[[int, int], None], **more: object) -> None:
+        for done in (0, 1):
+            progress(done, 2)
+            seen.append(done)
+            raster.write_bytes(b"another")
+
+    monkeypatch.setattr(workspace_module, "fill_cache", fill)
+    monkeypatch.setattr(workspace_module.LazyPredictor, "get", lambda self: None)
+    opened._fill()
+    opened.stop()
+    assert seen == [0] and "scene.tif: has changed" in opened.progress.message
+
+
+def test_areas_are_not_counted_on_when_the_server_ends(workspace):
+    def count(*, ending: bool, overtaken: bool) -> list[bool]:
+        found = count_areas(
+            workspace.cache, workspace.classifier, 1,
+            is_ending=lambda: ending, is_overtaken=lambda: overtaken,
+        )  # fmt: skip
+        return [areas.is_exact for areas in found]
+
+    assert count(ending=True, overtaken=True) == []
+    assert count(ending=False, overtaken=True) == [True]  # few pixels: there is no estimate

@@ -1,0 +1,41 @@
+"""What the page sends and says, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+import shapely
+
+from clusternet.errors import LabelError
+from clusternet.labels.strokes import Drawing
+
+pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
+pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
+
+from clusternet.interactive.page import Page
+from clusternet.interactive.scene_map import shown_parts
+
+
+def test_holes_of_areas_are_shown():
+    hole = [(2, 2), (2, 4), (4, 4), (4, 2), (2, 2)]
+    area = shapely.Polygon([(0, 0), (9, 0), (9, 5), (0, 5), (0, 0)], [hole])
+    outline, shown = shown_parts(area)[0]
+    assert outline[1] == [0, 9]  # row, column
+    assert shown == [[x, y] for y, x in hole]
+    both = shapely.MultiPolygon([area, shapely.box(20, 20, 30, 30)])
+    assert [len(rings) for rings in shown_parts(both)] == [2, 1]
+    assert shown_parts(shapely.LineString([(1, 2), (3, 4.567)])) == [[[2, 1], [4.57, 3]]]
+
+
+def test_page_that_was_closed_meanwhile_is_told_nothing():
+    images = SimpleNamespace(first_look=lambda: None)
+    page = Page(SimpleNamespace(drawing=Drawing(), revision=0), images)
+    page.client = SimpleNamespace(is_deleted=True)  # with nothing to put a message on
+
+    def fail() -> None:
+        raise LabelError("no strokes")
+
+    assert asyncio.run(page.attempt(fail)) is False
+    page.refresh()
