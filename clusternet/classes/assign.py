@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusternet.classes.class_maps import ClassOutputs, keep_in_run, write_named
 from clusternet.classes.class_report import ClassReport
@@ -28,9 +28,13 @@ from clusternet.prediction.cluster_maps import (
     count_clusters,
     read_cluster_map,
 )
+from clusternet.process_setup import quiet_stderr
 from clusternet.processes.interrupts import interrupts
 from clusternet.types import NO_CLASS
 from clusternet.value_types import check_types
+
+if TYPE_CHECKING:
+    from clusternet.classes.learned import Learned
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +200,7 @@ class _Work:
                 self.cluster_maps, outputs.targets, naming.legend, overwrite=outputs.overwrite
             )
         else:
-            from clusternet.classes.learned import learn  # here: it loads the network
+            learn = _load_learning()
 
             names = {*votes.numbers, *options.classes.names}
             classes = make_classes(names, votes.names, votes.colours)
@@ -232,6 +236,19 @@ class _Work:
         left_out = f"{len(undrawn)} label file(s) are left out by --gt_fraction" if undrawn else ""
         votes = count_votes(drawn, count_clusters(self.cluster_maps), rules, left_out=left_out)
         return drawn, rules, votes
+
+
+def _load_learning() -> Callable[..., Learned]:
+    """Load what needs the network, only now: it takes seconds.
+
+    TensorFlow's remarks on the devices that it finds would stand beside our lines.
+    """
+    with quiet_stderr():
+        from clusternet.classes.learned import learn
+        from clusternet.network.backend import start_runtime
+
+        start_runtime()
+    return learn
 
 
 def _named(votes: Votes, options: ClassOptions, run: Path | None, identity: str | None) -> Naming:
