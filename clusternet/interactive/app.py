@@ -102,6 +102,8 @@ def serve(
         finally:
             limits.restore_original_limits()
             workspace.lock.release()
+    # All is saved. Python would take seconds to tidy up what TensorFlow has made.
+    interrupts.leave(0)
 
 
 def _load_extra() -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import shapely
+from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
 from clusternet.errors import LabelError
 from clusternet.labels.strokes import Drawing
@@ -14,8 +15,10 @@ from clusternet.labels.strokes import Drawing
 pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
 pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
 
+from clusternet.interactive import app
 from clusternet.interactive.page import Page
 from clusternet.interactive.scene_map import shown_parts
+from clusternet.interactive.workspace import Workspace
 
 
 def test_holes_of_areas_are_shown():
@@ -39,3 +42,15 @@ def test_page_that_was_closed_meanwhile_is_told_nothing():
 
     assert asyncio.run(page.attempt(fail)) is False
     page.refresh()
+
+
+def test_server_that_has_ended_leaves_at_once_and_frees_the_scene(tmp_path, monkeypatch):
+    """Python would take up to 8 seconds to tidy up what TensorFlow has made."""
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    fill_cache_with_colours(run, raster)
+    monkeypatch.setattr(app, "_run_server", lambda *arguments: None)
+    left = []
+    monkeypatch.setattr(app.interrupts, "leave", left.append)
+    app.serve(run, raster, app.PageOptions(port=0, browser=False))
+    assert left == [0]
+    Workspace(run, raster).stop()
