@@ -48,7 +48,7 @@ class ClassOptions(LabelOptions, NamingOptions, PolygonOptions):
     gt_fraction: float = 1.0
     """Share of the label files that are used."""
     seed: int = 1
-    """Fixes which these are, and what is drawn to compare methods."""
+    """Seed of the draw of label files, and of the draws that compare methods."""
     prefer: str | None = None
     """What matters: ``recall``, ``precision`` or ``iou``, of all classes or of one, as in
     ``recall:roof``."""
@@ -114,7 +114,7 @@ def assign_classes(
     outputs = ClassOutputs.of(
         cluster_maps, maps, output_folder, polygons, given=legend, overwrite=overwrite
     )
-    # the legend goes into the run, too: it is the run's own
+    # The copy of the legend in the run is not among the outputs; `keep_in_run` writes it.
     read = (maps, labels, legend, run, rasters, options.classes.source)
     known = (path for each in cluster_maps for path in (each.path, each.raster))
     outputs.check_apart((*read, *known))
@@ -167,7 +167,7 @@ def _fitting_legend(path: Path, maps: Sequence[ClusterMap]) -> Legend:
 def _apply(
     path: Path, cluster_maps: Sequence[ClusterMap], outputs: ClassOutputs, options: ClassOptions
 ) -> ClassReport:
-    """Write class maps by a legend that exists."""
+    """Write class maps by a legend that exists already; no labels are read."""
     legend = _fitting_legend(path, cluster_maps)
     write_named(cluster_maps, outputs.targets, legend, overwrite=outputs.overwrite)
     outputs.write_sides(legend, legend.classes, options)
@@ -178,17 +178,17 @@ def _apply(
 
 @dataclass(frozen=True)
 class _Work:
-    """Class maps by labels: what is given, and where they go."""
+    """The inputs and outputs of class maps that are made from labels."""
 
     cluster_maps: Sequence[ClusterMap]
     maps: Path
-    """The map, or the folder that they were found in."""
+    """The map, or the folder of maps, that the user gave."""
     outputs: ClassOutputs
     options: ClassOptions
     run: Path | None
 
     def by_labels(self, labels: Path, rasters: Path | None) -> ClassReport:
-        """Name clusters, or learn from the features of the rasters; write all there is."""
+        """Name clusters or fit a classifier to features, then write maps, legend and polygons."""
         outputs, options, identity = self.outputs, self.options, common_run(self.cluster_maps)
         rule = options.rule if options.prefer is None else options.rule or "auto"
         sources, note = find_sources(rule, self.run, rasters, self.cluster_maps, self.maps)

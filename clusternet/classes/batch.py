@@ -1,4 +1,4 @@
-"""Strokes to a class map without a browser."""
+"""From a file of strokes to a class map, without the page."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def _apply(
     folder = scene_folder(run_folder, options.drawn_on or raster_path, options.cache_folder)
     rasters = (raster_path, options.drawn_on)
     check_apart((export.output, export.polygons, export.legend), (run_folder, strokes, *rasters))
-    check_apart((folder,), rasters)  # it lies in the run, and may hold the strokes
+    # The folder of cached features may lie in the run and may hold the strokes, so it is
+    # compared with the rasters alone.
+    check_apart((folder,), rasters)
     check_distinct((export.output, export.polygons, export.legend), (folder,))
     with claimed(export.output, export.polygons):
         _check_outputs(export)
@@ -201,7 +203,7 @@ def fit_drawing(cache: FeatureCache, drawing: Drawing, rule: str) -> Classifier:
 
 
 def _report(drawing: Drawing, samples: Mapping[int, int]) -> None:
-    """Say how many strokes and pixels of each class are used; a class without any is warned of."""
+    """Log the strokes and pixels used of each class, and warn of a class without any."""
     strokes = Counter(stroke.land_class for stroke in drawing.strokes)
     parts = []
     for land_class in drawing.classes:

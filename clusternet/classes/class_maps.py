@@ -1,4 +1,4 @@
-"""Class maps on disk, with their legend and polygons: where they go, and what writes them."""
+"""Output paths of class maps, their legend and polygons, and the functions that write them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ClassOutputs:
     polygons: Path | None
     """The GeoPackage, if one was asked for."""
     keeps_legend: bool
-    """True where the legend that was given lies in that very place: it is not written anew."""
+    """True if the given legend is the output legend, which is then not written again."""
     overwrite: bool
 
     @classmethod
@@ -56,11 +56,11 @@ class ClassOutputs:
         given: Path | None,
         overwrite: bool,
     ) -> ClassOutputs:
-        """Say where everything goes.
+        """Return the paths of all outputs.
 
         Args:
             cluster_maps: the maps.
-            source: one map or the folder that they were found in.
+            source: one map, or the folder that holds them.
             folder: the output folder.
             polygons: the GeoPackage, if one is asked for.
             given: the legend that is applied, if there is one.
@@ -75,7 +75,7 @@ class ClassOutputs:
         return cls(tuple(targets), legend, polygons, keeps, overwrite)
 
     def check_apart(self, read: Sequence[Path | None]) -> None:
-        """Refuse outputs that are one of the files that are read, or each other."""
+        """Refuse an output that is also an input, and two outputs of one path."""
         legends = () if self.keeps_legend else (self.legend,)
         check_apart((*self.targets, *legends, self.polygons), read)
         check_distinct((self.polygons, self.legend), (*self.targets, self.legend.parent))
@@ -148,7 +148,7 @@ def write_named(
 
 
 def keep_in_run(run: Path, legend: Legend, *, overwrite: bool) -> None:
-    """Write a copy of the legend into the run, whose own it is; another one is kept."""
+    """Write a copy of the legend into the run; without ``overwrite`` an existing one is kept."""
     path = run / LEGEND
     if path.exists() and not LEGEND_FILE.owns(path):
         logger.warning("%s: kept, since ClusterNet did not write it as it is.", path)
@@ -158,5 +158,5 @@ def keep_in_run(run: Path, legend: Legend, *, overwrite: bool) -> None:
         return
     try:
         write_legend(path, legend, overwrite=True)
-    except OutputError as error:  # all that was asked for is there
+    except OutputError as error:  # only a warning: the outputs that the user named are written
         logger.warning("%s The run keeps no copy of the legend.", error)

@@ -1,4 +1,4 @@
-"""What came of turning cluster maps into class maps."""
+"""The result of turning cluster maps into class maps, and its summary."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ class ClassReport:
     polygons: Path | None
     """The GeoPackage, if one was asked for."""
     classes: dict[int, LandClass]
-    """The classes of the maps by number; some may be that of no cluster."""
+    """The classes of the maps by number; a class may have no cluster."""
     choice: Choice | None = None
     """The method that was chosen, and why; None if clusters were named without comparing."""
     note: str = ""
-    """What comparing methods would need."""
+    """How to have methods compared; empty where that needs no hint."""
 
     def summary(self) -> str:
         """Return one line about the result."""
         names = ", ".join(land_class.name for land_class in self.classes.values())
-        parts = [f"{len(self.class_maps)} class map(s) in {self.legend_path.parent}: {names}"]
+        facts = [f"{len(self.class_maps)} class map(s) in {self.legend_path.parent}: {names}"]
         if self.choice is not None and self.votes is not None:
-            parts.append(f"{self.votes.total:,} labelled pixels")
-            parts.append(self.choice.summary(self.classes))
+            facts.append(f"{self.votes.total:,} labelled pixels")
+            facts.append(self.choice.summary(self.classes))
         elif self.votes is not None:
             named = f"{self.votes.total:,} labelled pixels named {len(self.legend.rows)} clusters"
             if self.num_untouched:
                 named += f", of which {self.num_untouched} without labels ({self.untouched_became})"
-            parts.append(named)
-        parts.append(self.votes.basis if self.votes is not None else "")
-        parts += [f"polygons in {self.polygons}" if self.polygons else "", self.note]
-        return "; ".join(part for part in parts if part)
+            facts.append(named)
+        facts.append(self.votes.basis if self.votes is not None else "")
+        facts += [f"polygons in {self.polygons}" if self.polygons else "", self.note]
+        return "; ".join(fact for fact in facts if fact)

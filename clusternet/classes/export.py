@@ -26,7 +26,7 @@ from clusternet.types import NO_CLASS
 
 @dataclass(frozen=True)
 class Export:
-    """What is written."""
+    """The paths of a class map and of what is written beside it."""
 
     output: Path
     """The class map, a GeoTIFF."""
@@ -80,7 +80,7 @@ def make_legend(cache: FeatureCache, classifier: Classifier, classes: Mapping[in
 
 
 def write_sides(export: Export, legend: Legend | None, classes: Mapping[int, LandClass]) -> None:
-    """Write what was asked for beside the class map, once that is there."""
+    """Write the polygons and the legend that were asked for; the class map must exist."""
     if export.polygons is not None:
         write_class_polygons(
             export.polygons, [export.output], classes, PolygonOptions(), overwrite=export.overwrite

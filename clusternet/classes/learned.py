@@ -36,24 +36,24 @@ logger = logging.getLogger(__name__)
 
 
 class LearningOptions(Protocol):
-    """What learning from labels can be told."""
+    """The options of learning from labels."""
 
     @property
     def rule(self) -> Rule | None:
-        """``classifier`` names no clusters."""
+        """``classifier`` leaves out the method that names clusters."""
 
     @property
     def prefer(self) -> str | None:
-        """What matters, see `clusternet.learning.preference.Preference`."""
+        """What matters to the user, see `clusternet.learning.aims.Preference`."""
 
     @property
     def seed(self) -> int:
-        """Fixes the pixels that are drawn, and the folds."""
+        """Seed of the draw of pixels and of the folds."""
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A method that was chosen, fitted to all labels."""
+    """The chosen method, fitted to all labels."""
 
     choice: Choice
     classifier: Classifier
@@ -142,7 +142,10 @@ def _preferring(
     pixels: LabelledPixels,
     seed: int,
 ) -> Classifier:
-    """Shift what a classifier says to what matters of some classes, if labels tell by how much."""
+    """Return the classifier with offsets on the classes that matter.
+
+    Without enough labels to choose the offsets it is returned as it is.
+    """
     held_back = hold_back(choice.method, pixels, seed)
     if held_back is None:
         logger.warning(
@@ -164,12 +167,12 @@ def _preferring(
 def _counted(
     windows: Windows, clusters: Raster, counts: Counts, numbers: IntArray
 ) -> Iterator[tuple[Window, IntArray]]:
-    """Pass windows of classes on, and count the pixels of each cluster and class."""
+    """Yield the windows unchanged, and add their pixels to ``counts`` by cluster and class."""
     for window, classes in windows:
-        found, mapped = read_clusters(clusters, window)
-        mapped &= (classes != NO_CLASS) & (found < len(counts))
+        cluster_numbers, mapped = read_clusters(clusters, window)
+        mapped &= (classes != NO_CLASS) & (cluster_numbers < len(counts))
         columns = np.searchsorted(numbers, classes[mapped])
-        counts += contingency_table(found[mapped], columns, *counts.shape)
+        counts += contingency_table(cluster_numbers[mapped], columns, *counts.shape)
         yield window, classes
 
 

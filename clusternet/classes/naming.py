@@ -27,7 +27,7 @@ UNLABELLED_CHOICES: tuple[Unlabelled, ...] = ("nearest", "unknown")
 
 @dataclass(frozen=True)
 class NamingOptions:
-    """How votes become names."""
+    """How the votes of labelled pixels name clusters."""
 
     rule: Rule | None = None
     """``clusters`` or ``majority`` names clusters by the majority of the labelled pixels,
@@ -57,7 +57,7 @@ class NamingOptions:
 
 @dataclass(frozen=True)
 class Naming:
-    """A legend, and what became of clusters that no label touches."""
+    """A legend, and which class clusters without labels got."""
 
     legend: Legend
     """The legend."""
@@ -93,6 +93,7 @@ def name_clusters(
     known = make_classes(
         {*votes.numbers, *classes.names, *((0, 1) if binary else ())}, votes.names, votes.colours
     )
+    # the published rule asks only for enough pixels of class 1: a cluster without any becomes 0
     became = "class 0" if binary else options.unlabelled
     if became == "nearest" and touched.all():
         pass

@@ -20,19 +20,19 @@ from clusternet.raster.outlines import Polygons, polygonise
 from clusternet.raster.shapes import check_closed, geopackage_kind, layer_names, write_polygons
 from clusternet.raster.styles import is_our_style, style_path, write_polygon_style
 
-_AT_ONCE = 50_000  # polygons that are written in about a second
+_AT_ONCE = 50_000  # polygons a write: about a second, after which an interrupt is noticed
 
 
 @dataclass(frozen=True)
 class PolygonOptions:
-    """What is done to polygons; all sizes are pixels of the map."""
+    """How polygons are cleaned; all sizes are pixels of the map."""
 
     sieve: int = 0
     """Patches of fewer pixels first take the class of their largest neighbour."""
     min_area: int = 0
     """Polygons of fewer pixels are left out."""
     simplify: float = 0.0
-    """Tolerance; borders between polygons stay common."""
+    """Tolerance of simplification; neighbouring polygons still share their border."""
 
     def __post_init__(self) -> None:
         """Refuse negative sizes."""
@@ -90,7 +90,7 @@ def write_class_polygons(
     count = 0
     check_closed(path)
     named = list(zip(class_maps, layer_names(path.stem for path in class_maps), strict=True))
-    with new_file(path, kind=POLYGONS, overwrite=overwrite) as part:
+    with new_file(path, kind=POLYGONS, overwrite=overwrite) as unfinished:
         for class_map, layer in Progress(named, desc="polygons", unit="map"):
             with open_raster(class_map, codes=True) as raster:
                 crs = raster.profile.crs
@@ -101,7 +101,7 @@ def write_class_polygons(
             for index, piece in enumerate(pieces):
                 interrupts.check()
                 write_polygons(
-                    part,
+                    unfinished,
                     layer,
                     piece.geometries,
                     _fields(piece, classes),
@@ -114,10 +114,10 @@ def write_class_polygons(
             style_path(path), is_ours=_is_our_style(path), overwrite=overwrite,
             lacks="QGIS shows the new polygons as it says",
         )  # fmt: skip
-        with style as style_part:  # inside: neither appears without the other
-            if style_part is not None:
-                entries = [(number, found.name, found.colour) for number, found in classes.items()]
-                write_polygon_style(style_part, path, "class", entries)
+        with style as unfinished_style:  # inside: neither appears without the other
+            if unfinished_style is not None:
+                entries = [(number, each.name, each.colour) for number, each in classes.items()]
+                write_polygon_style(unfinished_style, path, "class", entries)
     return count
 
 

@@ -24,18 +24,19 @@ def find_sources(
     cluster_maps: Sequence[ClusterMap],
     maps: Path,
 ) -> tuple[tuple[Path, ...] | None, str]:
-    """Find the rasters of cluster maps, if the rule or their being known asks for features.
+    """Find the rasters of cluster maps, if classes are learned from their features.
 
     Args:
-        rule: what the user wants; None takes ``auto`` where run and rasters are known, but for
-            runs of the published scheme, whose way is to name clusters.
+        rule: the rule that the user named. None takes ``auto`` where run and rasters are known.
+            For a run of the published scheme None names clusters, as the paper does.
         run: run folder of the maps.
         rasters: raster or folder of them; None looks where the maps say that they came from.
         cluster_maps: the maps.
-        maps: the map, or the folder that they were found in.
+        maps: the map, or the folder that holds the maps.
 
     Returns:
-        the raster of each map, None if clusters are named; and what ``auto`` would need.
+        the raster of each map, or None if clusters are named; and a note on how to have
+        methods compared, or an empty string.
 
     Raises:
         SettingsError: if the rule needs what is not known.
@@ -46,8 +47,8 @@ def find_sources(
         if rasters is not None:
             logger.warning("--rasters is left aside: --rule %s needs the maps alone.", rule)
         return None, ""
-    found = None if run is None else _rasters(rasters, cluster_maps, maps)
-    if run is None or found is None:
+    raster_paths = None if run is None else _rasters(rasters, cluster_maps, maps)
+    if run is None or raster_paths is None:
         lacking = "--run RUN and --rasters FOLDER" if run is None else "--rasters FOLDER"
         if rule is not None:
             raise SettingsError(
@@ -59,10 +60,10 @@ def find_sources(
 
     if rule is None and load_run(run).settings.cluster_scope == "batch":
         return None, "clusters named by majority, as published; --rule auto compares methods"
-    for cluster_map, path in zip(cluster_maps, found, strict=True):
+    for cluster_map, path in zip(cluster_maps, raster_paths, strict=True):
         with open_raster(path) as raster:
             check_same_grid(cluster_map.profile, raster.profile)
-    return found, ""
+    return raster_paths, ""
 
 
 def _rasters(
@@ -79,7 +80,7 @@ def _rasters(
     root = maps if maps.is_dir() else maps.parent
     by_map = {output: source for source, output in map_paths([rasters], root)}
     by_name = {output.name: source for output, source in by_map.items()}
-    found = []
+    raster_paths = []
     for cluster_map in cluster_maps:
         path = by_map.get(cluster_map.path) or by_name.get(cluster_map.path.name)
         if path is None:
@@ -88,5 +89,5 @@ def _rasters(
                 f"{rasters}: expected the raster that {cluster_map.path} was made from, such as "
                 f"{name}.tif, found none of that name."
             )
-        found.append(path)
-    return tuple(found)
+        raster_paths.append(path)
+    return tuple(raster_paths)

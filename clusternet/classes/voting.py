@@ -41,7 +41,7 @@ class Votes:
     colours: dict[int, RGB] = field(default_factory=dict)
     """Class colours that label files or the user state."""
     basis: str = ""
-    """How the classes of several label files were matched, if not by name."""
+    """How the classes of several label files were matched; empty if it was by name."""
 
     @property
     def numbers(self) -> list[int]:
@@ -80,6 +80,7 @@ class Votes:
                 raise LabelError(
                     f"--rule binary: expected labels 0 and 1, found {number}; take --rule majority."
                 )
+        # a cluster without labelled pixels has 0 >= 0, so it is excluded by itself
         ones = self.by_class.get(1, np.zeros(self.num_clusters, np.int64))
         labelled = self.labelled()
         return ((labelled > 0) & (ones >= threshold * labelled)).astype(np.int32)
@@ -183,10 +184,10 @@ def _count_map(
 
 
 def _add_colours(votes: Votes, path: Path, rules: LabelRules) -> None:
-    """Take over the colours of a label raster's classes; who comes first decides.
+    """Add the colours of a label raster's classes; a class keeps the first colour it got.
 
-    A table of colours has an entry for every value. So only those of named values count, and those
-    of classes met by now.
+    A colour table has an entry for every value of its data type. So colours are used of values that
+    the label files name, and of classes that have votes.
     """
     onto = rules.common.renumbering(path)
     common = {number: number for number in votes.by_class} if onto.shares_numbers else {}
