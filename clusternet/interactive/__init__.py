@@ -1,5 +1,5 @@
-"""From a few strokes to a class map in seconds, in the browser or in batch.
+"""The page on which a person draws strokes and sees the class map follow.
 
-Everything but the page (`app` and what it imports: `panel`, `scene_map`, `tiles`) works without
-the packages of the ``interactive`` extra.
+`page`, `panel`, `scene_map`, `server` and `tiles` need the packages of the ``interactive`` extra.
+The other modules work without them.
 """

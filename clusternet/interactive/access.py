@@ -1,4 +1,4 @@
-"""Who may open the page: requests that name this machine, and from others only with the token."""
+"""Which requests the server answers: those to a name of this machine, from others with a token."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 64 * 2**20
-"""Of what a browser may send at once, such as a file of strokes."""
-_TOKEN = "token"  # noqa: S105 - the name of it in the address
+"""The largest body of a request, such as a file of strokes."""
+_TOKEN = "token"  # noqa: S105 - the name of the parameter, not a secret
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where the page is served, and what opens it."""
+    """Where the page is served, and who may open it."""
 
     host: str
     """The address that the server listens at."""
     port: int
     token: str | None = field(repr=False)
-    """Asked for once by each browser; None if only this machine can reach the server."""
+    """The secret in the address; None if only this machine can reach the server."""
 
     @classmethod
     def at(cls, host: str, port: int) -> Access:
-        """Ask for a new token if ``host`` lets other machines in."""
+        """Return the access at an address, with a new token if other machines can reach it."""
         return cls(host, port, None if _is_loopback(host) else secrets.token_urlsafe(24))
 
     @property
@@ -47,19 +47,22 @@ class Access:
 
     @property
     def entrance(self) -> str:
-        """The path, behind the address, that a browser is to open first."""
+        """The path, after the address, that a browser opens first; it holds the token."""
         return "/" if self.token is None else f"/?{urlencode({_TOKEN: self.token})}"
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie that a browser keeps the token in; ports share their cookies."""
+        """The name of the cookie that holds the token.
+
+        Browsers do not separate cookies by port (RFC 6265, section 8.5), so the name holds it.
+        """
         return f"clusternet_{self.port}"
 
-    def knows(self, name: str) -> bool:
-        """Tell whether a request to this name is meant for this server.
+    def is_own_name(self, name: str) -> bool:
+        """Return True if a host name or address in a request is one of this server.
 
-        A foreign page open in the same browser could otherwise reach it under a name of its own
-        that points here (DNS rebinding); no one can do so with an address.
+        Other names are refused against DNS rebinding: a foreign page open in the same browser
+        could let its own name point to this machine. It cannot do so with an IP address.
         """
         if name in _OWN_NAMES or name == self.host:
             return True
@@ -67,8 +70,8 @@ class Access:
             return False
         return _is_address(name) or name in _machine_names()
 
-    def opens(self, token: str) -> bool:
-        """Tell whether a token is the right one, in a time that says nothing of it."""
+    def accepts(self, token: str) -> bool:
+        """Return True for the right token; the time taken does not depend on the token given."""
         return self.token is None or secrets.compare_digest(token.encode(), self.token.encode())
 
 
@@ -90,14 +93,14 @@ def _is_address(name: str) -> bool:
 
 
 class Guard:
-    """Answers only requests that may be answered; see `Access`."""
+    """ASGI middleware that refuses the requests that `Access` does not allow."""
 
     def __init__(self, app: Application, access: Access) -> None:
-        """Stand before an ASGI application."""
+        """Wrap an ASGI application."""
         self._app, self._access = app, access
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Pass a request on to the application, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -108,37 +111,37 @@ class Guard:
         names = [_host_name(f"//{headers.get('host', '')}")]
         if "origin" in headers:
             names.append(_host_name(headers["origin"]))
-        if not all(map(access.knows, names)):
-            await _refuse(scope, send, 403, "not here")
-        elif access.token is not None and not access.opens(_cookie(headers, access.cookie)):
-            await self._ask_for_token(scope, send)
+        if not all(map(access.is_own_name, names)):
+            await _refuse(scope, send, 403, "unknown host")
+        elif access.token is not None and not access.accepts(_cookie(headers, access.cookie)):
+            await self._take_token(scope, send)
         elif scope["type"] == "http" and (refusal := _size_refusal(scope["method"], headers)):
             await _refuse(scope, send, *refusal)
         else:
             await self._app(scope, receive, send)
 
-    async def _ask_for_token(self, scope: Message, send: Send) -> None:
-        """Take the token from the address into a cookie, or refuse."""
+    async def _take_token(self, scope: Message, send: Send) -> None:
+        """Store the token of the address in a cookie and redirect; refuse if it is not right."""
         query = parse_qsl(scope["query_string"].decode("latin-1"))
         given = dict(query).get(_TOKEN)
-        if scope["type"] != "http" or given is None or not self._access.opens(given):
+        if scope["type"] != "http" or given is None or not self._access.accepts(given):
             await _refuse(scope, send, 403, "Open the address with the token that was printed.")
             return
         rest = urlencode([(name, value) for name, value in query if name != _TOKEN])
-        # a path that begins with two slashes would lead to another machine
-        place = f"/{quote(scope['path'].lstrip('/'))}" + (f"?{rest}" if rest else "")
+        # browsers take a location that begins with two slashes as the address of another machine
+        location = f"/{quote(scope['path'].lstrip('/'))}" + (f"?{rest}" if rest else "")
         cookie = f"{self._access.cookie}={given}; Path=/; HttpOnly; SameSite=Lax"
-        await _answer(send, 303, "", [("location", place), ("set-cookie", cookie),
+        await _answer(send, 303, "", [("location", location), ("set-cookie", cookie),
                                       ("cache-control", "no-store")])  # fmt: skip
 
 
 def _size_refusal(method: str, headers: dict[str, str]) -> tuple[int, str] | None:
-    """Return status and reason if a request sends more than may be, or does not say how much."""
+    """Return status and reason if a request is too large or does not state its length."""
     if method in ("GET", "HEAD", "OPTIONS"):
         return None
     length = headers.get("content-length", "")
     if not length.isdecimal():
-        return 411, "say how long it is"
+        return 411, "length required"
     return (413, "too large") if int(length) > MOST_BYTES else None
 
 
@@ -151,15 +154,15 @@ def _host_name(address: str) -> str:
 
 def _cookie(headers: dict[str, str], name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
-    return "" if found is None else found.value
+    return "" if morsel is None else morsel.value
 
 
 async def _refuse(scope: Message, send: Send, status: int, reason: str) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008})
+        await send({"type": "websocket.close", "code": 1008})  # policy violation (RFC 6455)
     else:
         await _answer(send, status, reason, [("content-type", "text/plain; charset=utf-8")])
 

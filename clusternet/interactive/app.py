@@ -1,4 +1,4 @@
-"""Serve the page: a person draws strokes in the browser, and the class map follows."""
+"""Serve the page of one scene until the command is stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from clusternet.raster.pyramid import build_pyramid
 if TYPE_CHECKING:
     from clusternet.interactive.tiles import ImageTiles
 
-_LOOK_EVERY = 0.2  # seconds: how often the server asks whether it is to end
+_LOOK_EVERY = 0.2  # seconds between two checks whether the command is to stop
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class PageOptions:
     """How a scene is served."""
 
     strokes: Path | None = None
-    """Strokes to start from, instead of those of the last sitting."""
+    """File of strokes to start from; None takes those that were saved with the scene."""
     class_field: str | None = None
     """Field of the strokes that holds the class."""
     layer: str | None = None
-    """Of the strokes."""
+    """Layer of the strokes, in a file that holds several."""
     rule: str = DEFAULT_RULE
-    """See `clusternet.classes.rules`."""
+    """Name of the rule that turns strokes into classes, see `clusternet.learning.rules`."""
     smooth: int = DEFAULT_SMOOTH
-    """See `clusternet.classes.mapping.classify`."""
+    """Side in pixels of the smoothing, see `clusternet.learning.mapping.classify`."""
     cache_folder: Path | None = None
     """Where the scene's features are kept; None means beside the run."""
     host: str = "127.0.0.1"
@@ -63,12 +63,12 @@ def serve(
         run: run folder.
         raster: the scene.
         options: what to start from, and where to serve it.
-        announce: is told the page's address once it answers there.
+        announce: called with the address of the page once the server answers.
 
     Raises:
         SettingsError: if the extra is not installed, or the port is in use.
-        ClusterNetError: if run, raster and strokes do not fit each other, or another server works
-            on the scene.
+        ClusterNetError: if run, raster and strokes do not belong together, or another server has
+            the scene open.
     """
     _load_extra()
     from clusternet.interactive.server import free_port
@@ -82,8 +82,8 @@ def serve(
             smooth=options.smooth,
             cache_folder=options.cache_folder,
         )
-        # Tiles are computed side by side; products of their small matrices in threads of their own
-        # would only get into each other's way.
+        # Several tiles are computed at the same time, each in a thread. If BLAS also split each
+        # small matrix product into threads, there would be more threads than cores.
         limits = threadpool_limits(1)
         try:
             port = free_port(options.host, options.port)
@@ -96,7 +96,7 @@ def serve(
             images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
             workspace.load_network()
             access = Access.at(options.host, port)
-            workspace.lock.tell(access.address)  # which others may read
+            workspace.lock.tell(access.address)  # a second server names it when it refuses
             opened = f"{access.address}{access.entrance}".removesuffix("/")
             _run_server(workspace, images, access, options.browser, lambda: announce(opened))
         finally:
@@ -130,8 +130,8 @@ def _run_server(
     from clusternet.interactive.page import build_page
     from clusternet.interactive.server import add_routes
 
-    async def end_when_asked() -> None:
-        while not interrupts.requested:  # the server knows Ctrl-C and SIGTERM, but not SIGHUP
+    async def shut_down_on_request() -> None:
+        while not interrupts.requested:  # uvicorn handles SIGINT and SIGTERM, not SIGHUP
             await asyncio.sleep(_LOOK_EVERY)
         app.shutdown()
 
@@ -139,7 +139,7 @@ def _run_server(
     app.add_middleware(Guard, access=access)
     app.on_startup(workspace.start)
     app.on_startup(announce)
-    app.on_startup(end_when_asked)
+    app.on_startup(shut_down_on_request)
     app.on_shutdown(workspace.stop)
     ui.run(
         lambda: build_page(workspace, images), host=access.host, port=access.port,

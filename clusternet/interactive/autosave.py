@@ -1,4 +1,4 @@
-"""The drawing of a scene as it is kept between sittings."""
+"""Save the strokes and classes of a scene in its folder, and load them at the next start."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ STROKES, CLASSES = "strokes.gpkg", "classes.json"
 
 
 def save_drawing(folder: Path, drawing: Drawing, grid: DrawingGrid) -> None:
-    """Write strokes and classes, each whole or not at all."""
-    with new_file(folder / CLASSES, overwrite=True) as part:
+    """Write the strokes and the classes of a drawing; each file appears whole or not at all."""
+    with new_file(folder / CLASSES, overwrite=True) as hidden_path:
         rows = [
             {"number": c.number, "name": c.name, "colour": as_hex(c.colour)}
             for c in drawing.classes
         ]
-        part.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        hidden_path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if drawing.strokes:
         write_strokes(folder / STROKES, drawing, grid, kind=None, overwrite=True)
     else:
@@ -38,9 +38,9 @@ def save_drawing(folder: Path, drawing: Drawing, grid: DrawingGrid) -> None:
 
 
 def load_drawing(folder: Path, grid: DrawingGrid) -> Drawing | None:
-    """Read what was kept; None if there is nothing, or nothing that can be read.
+    """Read the saved drawing; None if there is none, or it cannot be read.
 
-    What cannot be read is set aside under another name, never written over.
+    Files that cannot be read are renamed, so that the next save does not replace them.
     """
     if (folder / CLASSES).exists():
         try:
@@ -65,13 +65,13 @@ def load_drawing(folder: Path, grid: DrawingGrid) -> Drawing | None:
 
 
 def _read_classes(path: Path) -> tuple[LandClass, ...]:
-    """Read the classes that `save_drawing` kept; people edit such files."""
+    """Read the classes that `save_drawing` wrote; check them, as people edit such files."""
     rows = read_json(path, LabelError)
     if not isinstance(rows, list):
         raise LabelError(f"{path.name}: expected a list of classes, found {short_value(rows)}")
     classes = tuple(_read_class(f"{path.name}, class {i}", row) for i, row in enumerate(rows, 1))
     for what in ("number", "name"):
-        if len({getattr(found, what) for found in classes}) < len(classes):
+        if len({getattr(each, what) for each in classes}) < len(classes):
             raise LabelError(f"{path.name}: two classes have the same {what}")
     return classes
 

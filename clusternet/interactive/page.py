@@ -1,4 +1,4 @@
-"""The page: the map with its toolbar, and how it follows the workspace."""
+"""The page: the map with its toolbar, kept up to date with the workspace."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _SHORTCUTS = {
 
 
 def build_page(workspace: Workspace, images: ImageTiles) -> None:
-    """Build one open page; all pages share the workspace."""
+    """Build the page for one browser tab; all tabs share the workspace."""
     Page(workspace, images).build()
 
 
 class Page:
-    """One open page and what only it knows: tool, pen, chosen class, layers shown."""
+    """The page in one browser tab, with its own tool, pen, chosen class and layers shown."""
 
     def __init__(self, workspace: Workspace, images: ImageTiles) -> None:
-        """Remember the workspace."""
+        """Start with the first class, the pen, and all layers but the uncertain places."""
         self.workspace, self.images = workspace, images
         self.look = images.first_look()
         self.chosen = workspace.drawing.classes[0].number if workspace.drawing.classes else 0
@@ -76,7 +76,7 @@ class Page:
         self.map.on("stroke", self._stroke)
         self.map.on("key", self._key)
         self.map.on("updated", self._updated)
-        ui.timer(0.1, self.refresh)
+        ui.timer(0.1, self.refresh)  # seconds; changes come from other pages and threads too
 
     def _scene(self) -> dict[str, Any]:
         profile = self.workspace.profile
@@ -123,9 +123,9 @@ class Page:
                     ui.html(f"<kbd>{key}</kbd>", sanitize=False)
                     ui.label(text)
 
-    # --- what a person does ------------------------------------------------------------------
+    # --- actions of the user -----------------------------------------------------------------
     def use(self, *, tool: str | None = None, brush: int | None = None) -> None:
-        """Choose a tool or a pen width."""
+        """Select a tool or a pen width in screen pixels."""
         self.tool = tool or self.tool
         if brush is not None:
             self.brush = min(max(brush, 3), 60)
@@ -133,13 +133,13 @@ class Page:
         self._show_tool()
 
     def choose(self, number: int) -> None:
-        """Choose the class to draw."""
+        """Select the class to draw, by its number, and the pen."""
         self.chosen = number
         self.use(tool="draw")
         self.panel.refresh()
 
     async def change(self, step: Any) -> bool:
-        """Change the drawing and show the new map; False if it could not be done."""
+        """Change the drawing by ``step(session)`` and show the new map; False if it failed."""
         if not await self.attempt(self.workspace.change, step):
             return False
         self.refresh()
@@ -148,13 +148,16 @@ class Page:
     async def attempt(
         self, work: Callable[..., object], *given: object, called: str = "", **more: object
     ) -> bool:
-        """Do work in another thread; what cannot be done is said on the page.
+        """Call a function in another thread, and show a mistake of the user on the page.
 
         Args:
-            work: what to do.
-            given: its arguments.
-            called: what the file that is its first argument is called on the page, if not so.
-            more: its other arguments.
+            work: the function.
+            given: its positional arguments.
+            called: name for the first argument in the message, if that is a temporary file.
+            more: its keyword arguments.
+
+        Returns:
+            False if the function failed by a mistake of the user.
         """
         try:
             await run.io_bound(work, *given, **more)
@@ -188,7 +191,7 @@ class Page:
             yield True
 
     async def suggest(self) -> None:
-        """Go to the place where the next stroke helps most."""
+        """Move the map to the window where the classes are least certain."""
         window = await run.io_bound(self.workspace.suggest)
         if window is None:
             mapped = self.workspace.classifier is not None
@@ -261,7 +264,7 @@ class Page:
 
     # --- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:
-        """Show whatever has changed since the last time, here or on another page."""
+        """Show what has changed since the last call, on this page or another one."""
         workspace = self.workspace
         if self._seen == workspace.revision or self.client.is_deleted:
             return
@@ -286,25 +289,27 @@ class Page:
         self.panel.refresh()
 
     def show_layers(self) -> None:
-        """Bring the tile layers in line with what this page shows."""
+        """Show, hide and reload the tile layers as this page has them switched."""
         low, high = self.look.percentiles
         bands = ",".join(map(str, self.look.bands))
+        # Browsers cache image tiles by their address, so it names the scene, bands and stretch.
         look = f"of={self.images.key}&bands={bands}&low={low}&high={high}"
         image = f"/image/{{z}}/{{x}}/{{y}}.png?{look}"
         self.map.run_method("show", "image", image, 1)
         mapped = self.workspace.classifier is not None
-        version = self.workspace.map_revision
+        version = self.workspace.map_revision  # a new address makes Leaflet load the tiles anew
         classes = f"/classes/{{z}}/{{x}}/{{y}}.png?v={version}" if mapped else None
         doubt = f"/doubt/{{z}}/{{x}}/{{y}}.png?v={version}" if mapped else None
         self.map.run_method("show", "classes", classes if self.show_classes else None, self.opacity)
         self.map.run_method("show", "doubt", doubt if self.show_doubt else None, 0.9)
 
     def _show_tool(self) -> None:
-        found = next((c for c in self.workspace.drawing.classes if c.number == self.chosen), None)
-        colour = as_hex(found.colour) if found else "#888888"
+        classes = self.workspace.drawing.classes
+        chosen = next((c for c in classes if c.number == self.chosen), None)
+        colour = as_hex(chosen.colour) if chosen else "#888888"
         self.pen_dot.style(f"background: {colour}")
-        name = found.name if found else "no class"
-        self.pen_name.props["title"] = name  # long ones are cut off
+        name = chosen.name if chosen else "no class"
+        self.pen_name.props["title"] = name  # the toolbar cuts off long names
         self.pen_name.text = name
         for tool, button in self.tools.items():
             button.classes(add="chosen") if tool == self.tool else button.classes(remove="chosen")

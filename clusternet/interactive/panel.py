@@ -1,4 +1,4 @@
-"""The panel beside the map: classes and their areas, layers, bands, export."""
+"""The panel to the right of the map: classes and their areas, layers, bands, files."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def _drop_down(options: dict[Any, str], **more: Any) -> ui.select:
 
 
 def _smoothing(side: int) -> dict[int, str]:
-    """Return the choices of smoothing, the one in force among them."""
+    """Return the choices of smoothing (side in pixels: text), including the one in use."""
     return {1: "none"} | {s: f"{s} px" for s in sorted({5, 9, 17, 33, side} - {1})}
 
 
 class Panel:
-    """Everything to the right of the map; one for each page."""
+    """The panel of one page."""
 
     def __init__(self, page: Page) -> None:
-        """Build it for a page."""
+        """Build the panel of a page."""
         self._page, self._workspace = page, page.workspace
         self._shown: object = None
         self._sizes: dict[int, ui.html] = {}
@@ -111,11 +111,11 @@ class Panel:
             ui.html("<h2>Image</h2>", sanitize=False)
             names = dict(enumerate(images.band_names, 1))
             with ui.element("div").classes("bands"):
-                for place, label in enumerate(("Red", "Green", "Blue")):
+                for channel, label in enumerate(("Red", "Green", "Blue")):
                     _drop_down(
-                        names, value=page.look.bands[place], label=label,
-                        on_change=lambda e, p=place: self._set_band(p, int(e.value)),
-                    ).mark(f"band-{place}")  # fmt: skip
+                        names, value=page.look.bands[channel], label=label,
+                        on_change=lambda e, c=channel: self._set_band(c, int(e.value)),
+                    ).mark(f"band-{channel}")  # fmt: skip
             stretches = dict(_PERCENTILES)
             if not images.is_byte:
                 stretches[(0.0, 100.0)] = "lowest to highest"
@@ -141,7 +141,7 @@ class Panel:
                 on_upload=self._load, auto_upload=True, max_files=1, max_file_size=MOST_BYTES,
                 on_rejected=self._refuse_upload,
             ).props(f'accept="{",".join(STROKE_SUFFIXES)}"')  # fmt: skip
-            upload.classes("hidden")  # one that NiceGUI itself hides takes no files
+            upload.classes("hidden")  # NiceGUI ignores events of elements that set_visibility hides
             ui.button(
                 "Load strokes", icon="upload", on_click=lambda: upload.run_method("pickFiles")
             ).props("flat dense no-caps align=left color=grey-4").classes("wide").mark("load")
@@ -149,7 +149,7 @@ class Panel:
                 "overflow-wrap: anywhere"
             )
 
-    # --- what a person does ------------------------------------------------------------------
+    # --- actions of the user -----------------------------------------------------------------
     async def add_class(self) -> None:
         """Add a class and choose it."""
         if await self._page.change(Session.add_class):
@@ -168,9 +168,9 @@ class Panel:
         self._page.show_layers()
         self._page.use()
 
-    def _set_band(self, place: int, number: int) -> None:
+    def _set_band(self, channel: int, number: int) -> None:
         bands = list(self._page.look.bands)
-        bands[place] = number
+        bands[channel] = number
         self._page.look = replace(self._page.look, bands=(bands[0], bands[1], bands[2]))
         self._page.show_layers()
 
@@ -217,7 +217,7 @@ class Panel:
             self._refuse_upload()
             return
         with tempfile.TemporaryDirectory() as folder:
-            # the name is the browser's to choose, so only its ending is taken over
+            # The browser chooses the name. Only its suffix is used, as it may hold a path.
             path = Path(folder) / f"strokes{Path(event.file.name).suffix.lower()}"
             await event.file.save(path)
             with self._waiting(f"Reading {event.file.name} ..."):
@@ -236,7 +236,7 @@ class Panel:
 
     # --- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:
-        """Show classes, areas and progress as they are now."""
+        """Show the classes, areas and progress of the workspace."""
         classes = self._workspace.drawing.classes
         shown = (classes, self._workspace.hidden)
         if shown != self._shown:
@@ -247,7 +247,7 @@ class Panel:
                 for key, land_class in enumerate(classes, 1):
                     self._row(key, land_class)
         for number, row in self._chosen.items():
-            # the rows stay as they are: a name may be being typed in one
+            # The rows are not built again: the user may be typing a name in one of them.
             chosen = number == self._page.chosen
             row.classes(add="chosen") if chosen else row.classes(remove="chosen")
         self._show_areas()
@@ -260,7 +260,7 @@ class Panel:
         self._progress_bar.value = progress.done / max(progress.total, 1)
         self._progress_text.text = progress.message or (
             f"Computing features, once: {progress.done} of {progress.total} windows. "
-            "You can draw where they are there."
+            "You can draw where they are ready."
         )
 
     def _row(self, key: int, land_class: LandClass) -> None:

@@ -1,4 +1,4 @@
-"""The drawing of a scene saved after each change, by one thread at a time."""
+"""Save the drawing of a scene after each change, from one thread at a time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ logger = logging.getLogger(__name__)
 
 
 class Saver:
-    """Saves drawings into the folder of a scene, and remembers what went wrong."""
+    """Saves drawings into the folder of a scene, and keeps the reason if that failed."""
 
     def __init__(self, folder: Path, grid: DrawingGrid) -> None:
-        """Remember where."""
+        """Save into this folder, on the grid of its scene."""
         self._folder, self._grid = folder, grid
         self._lock = threading.Lock()
         self.trouble = ""
         """Why the last changes are not saved, empty if they are."""
 
     def save(self, current: Callable[[], Drawing]) -> bool:
-        """Save the drawing that is in force when no other thread saves; tried again next time.
+        """Save the drawing that ``current`` returns, once no other thread is saving.
+
+        If it fails, ``trouble`` says why, and the next call tries again.
 
         Returns:
             True if ``trouble`` has changed.
@@ -36,7 +38,7 @@ class Saver:
             try:
                 save_drawing(self._folder, current(), self._grid)
                 self.trouble = ""
-            except Exception as error:  # later changes must be saved all the same
+            except Exception as error:  # this thread must live on to save later changes
                 line = mistake(error)
                 self.trouble = f"Your last changes are not saved: {line or reason(error)}"
                 logger.error("%s", self.trouble, exc_info=line is None)

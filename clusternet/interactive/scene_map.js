@@ -2,7 +2,7 @@
 // One map unit is one pixel: lat is the row, lng the column, both growing down and right.
 import { leaflet as L } from "nicegui-leaflet";
 
-const STEP = 80; // milliseconds between two sights of a map that changes tile by tile
+const STEP = 80; // milliseconds between two updates of a map whose tiles are loading
 const TEXT_FIELDS = "textarea, [contenteditable], input:not([type=checkbox], [type=radio], " +
   "[type=range], [type=file], [type=button])";
 const OPEN_OVER_PAGE = ".q-dialog, .q-menu"; // dialogs and lists take all keys while they are open
@@ -11,9 +11,11 @@ export default {
   template: `<div class="scene-map"><div ref="map" class="scene-map-canvas"></div></div>`,
   props: { scene: Object, resourcePath: String },
   async mounted() {
-    await this.$nextTick(); // window.path_prefix is set by then
+    await this.$nextTick(); // NiceGUI sets window.path_prefix after the first render
     await this.loadStyle(`${window.path_prefix}${this.resourcePath}/leaflet/leaflet.css`);
     const { rows, cols, max_zoom: top } = this.scene;
+    // Leaflet doubles the scale with each zoom level. At max_zoom a pixel of the raster is to be
+    // one of the screen, so at zoom 0 it is 1 / 2^max_zoom.
     const unit = 1 / 2 ** top;
     const crs = L.extend({}, L.CRS.Simple, {
       transformation: new L.Transformation(unit, 0, unit, 0),
@@ -38,18 +40,21 @@ export default {
     this.drawn = L.layerGroup().addTo(this.map);
     this.map.on("zoomend", () => this.restyle());
     this.listen();
-    let first = true; // the element has no size before it is laid out
+    // The element has no size when Leaflet starts, so the scene is fitted into it at the first
+    // resize.
+    let first = true;
     new ResizeObserver(() => {
       this.map.invalidateSize({ pan: !first });
       if (first) this.fit();
       first = false;
     }).observe(this.$el);
-    const told = setInterval(() => {
+    // Events emitted before NiceGUI has its socket would be lost.
+    const waiting = setInterval(() => {
       if (window.socket?.id === undefined) return;
-      clearInterval(told);
+      clearInterval(waiting);
       this.$emit("ready");
     }, 50);
-    window.clusternet = this; // for people at the console, and for tests
+    window.clusternet = this; // for the console of the browser, and for tests
   },
   methods: {
     loadStyle(href) {
@@ -61,7 +66,8 @@ export default {
     },
     // --- layers -----------------------------------------------------------------------------
     show(name, url, opacity) {
-      // Each new tile takes the place of the old one when it is there: no flicker, no waiting.
+      // A layer with another address is laid over the old one. Each old tile is hidden when the
+      // new one has loaded, so that the map does not flicker.
       const old = this.tiles[name];
       if (old && old.url === url) {
         this.setOpacity(name, opacity);
@@ -80,16 +86,17 @@ export default {
       });
       const stale = [...(old?.stale ?? []), ...(old ? [old.layer] : [])];
       this.tiles[name] = { url, layer, stale };
-      // In a few steps, not in one for each tile: without a GPU drawing the page takes longer
-      // than computing the classes.
+      // Tiles are shown together every STEP milliseconds: without a GPU, drawing the page for
+      // each tile takes longer than computing the classes.
       let loaded = [], timer = null;
       const isNewest = () => this.tiles[name]?.layer === layer;
       const reveal = () => {
         timer = null;
-        if (!isNewest()) return; // a newer map shows in its place
+        if (!isNewest()) return; // a newer layer has replaced this one
         for (const { coords, tile } of loaded) {
           tile.style.visibility = "";
           for (const each of stale) {
+            // private in Leaflet, which has no other way to a tile by its coordinates
             const covered = each._tiles[each._tileCoordsToKey(coords)];
             if (covered) covered.el.style.visibility = "hidden";
           }
@@ -108,7 +115,7 @@ export default {
       });
       layer.once("load", () => {
         clearTimeout(timer);
-        if (!isNewest()) return; // which takes this layer away, too
+        if (!isNewest()) return; // the newest layer removes this one as well
         reveal();
         stale.forEach((each) => this.map.removeLayer(each));
         stale.length = 0;
@@ -144,14 +151,14 @@ export default {
       this.drawn.clearLayers();
       for (const stroke of strokes) {
         const common = { renderer: this.ink, interactive: false, color: stroke.colour };
-        for (const part of stroke.parts) {
+        for (const coordinates of stroke.parts) {
           const layer = stroke.area
-            ? L.polygon(part, { ...common, fillOpacity: 0.35, weight: 2 })
-            : L.polyline(part.length > 1 ? part : [part[0], part[0]], {
+            ? L.polygon(coordinates, { ...common, fillOpacity: 0.35, weight: 2 })
+            : L.polyline(coordinates.length > 1 ? coordinates : [coordinates[0], coordinates[0]], {
                 ...common, lineCap: "round", lineJoin: "round", smoothFactor: 0.5 });
           layer.strokeWidth = stroke.area ? null : stroke.width;
           if (!stroke.area) {
-            // a dark rim: without it a stroke vanishes in the class that it gives
+            // A dark rim, since a stroke has the colour of the class map below it.
             const rim = L.polyline(layer.getLatLngs(), { ...layer.options, color: "#000" });
             Object.assign(rim, { strokeWidth: stroke.width, isRim: true });
             this.drawn.addLayer(rim);
@@ -171,7 +178,8 @@ export default {
       });
     },
     screenPixels() {
-      return 2 ** (this.map.getZoom() - this.scene.max_zoom); // per pixel of the raster
+      // the side of a raster pixel, in screen pixels
+      return 2 ** (this.map.getZoom() - this.scene.max_zoom);
     },
     fit() {
       const bar = document.querySelector(".toolbar"); // which must not cover the scene
@@ -216,7 +224,7 @@ export default {
       input.files = event.dataTransfer.files;
       input.dispatchEvent(new Event("change", { bubbles: true }));
     },
-    place(event) {
+    mapPoint(event) {
       return this.map.mouseEventToLatLng(event);
     },
     penDown(event) {
@@ -239,7 +247,7 @@ export default {
       } // else the map must see both fingers of a pinch
       this.pen = event.pointerId;
       const erasing = this.shown.tool === "erase";
-      this.points = [this.place(event)];
+      this.points = [this.mapPoint(event)];
       this.line = L.polyline([this.points[0], this.points[0]], {
         renderer: this.ink, color: erasing ? "#ffffff" : this.shown.colour, lineCap: "round",
         lineJoin: "round", weight: this.shown.brush, opacity: erasing ? 0.6 : 0.9, interactive: false,
@@ -257,10 +265,10 @@ export default {
       }
       const inside = this.$refs.map?.contains(event.target);
       this.showBrush(inside ? event : null);
-      if (inside) this.showPosition(this.place(event));
+      if (inside) this.showPosition(this.mapPoint(event));
       if (!this.points || event.pointerId !== this.pen) return;
       for (const each of event.getCoalescedEvents?.() ?? [event]) {
-        this.points.push(this.place(each));
+        this.points.push(this.mapPoint(each));
       }
       this.line.setLatLngs(this.points);
     },
@@ -268,8 +276,9 @@ export default {
       this.grabbed = null;
       this.fingers.delete(event.pointerId);
       if (!this.points || event.pointerId !== this.pen) return;
-      this.points.push(this.place(event));
-      // to a tenth of what the screen shows: a long scribble must fit into one message
+      this.points.push(this.mapPoint(event));
+      // Coordinates are rounded to a tenth of a screen pixel, so that a long stroke fits into one
+      // message of the socket.
       const digits = Math.max(0, Math.ceil(Math.log10(this.screenPixels())) + 1);
       const points = [];
       for (const { lng, lat } of this.points) {
@@ -280,7 +289,7 @@ export default {
       const line = this.line;
       this.points = this.line = null;
       this.pen = undefined;
-      // the server's own stroke takes its place in a moment
+      // by then the stroke has come back from the server
       setTimeout(() => this.map.removeLayer(line), 400);
       this.penUp = performance.now();
       this.firstTile = null;
@@ -314,12 +323,12 @@ export default {
         borderColor: this.shown.tool === "erase" ? "#fff" : this.shown.colour,
       });
     },
-    showPosition(place) {
+    showPosition(point) {
       const target = document.getElementById("position");
       if (!target) return;
       target.closest(".status").classList.add("filled");
       const [a, b, c, d, e, f] = this.scene.transform;
-      const { lat: row, lng: col } = place;
+      const { lat: row, lng: col } = point;
       const digits = this.scene.degrees ? 6 : 1;
       const pixel = `row ${Math.floor(row)}, col ${Math.floor(col)}`;
       const x = (a * col + b * row + c).toFixed(digits);

@@ -1,4 +1,4 @@
-"""The map element of the page; its other half is scene_map.js."""
+"""The map element of the page; scene_map.js is the code that runs in the browser."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import shapely
 from nicegui.element import Element
 from nicegui.elements import leaflet
 
-# The copy that NiceGUI brings along; importing the package makes it known to every page.
+# NiceGUI ships Leaflet. Importing its package adds the module "nicegui-leaflet" to the import map
+# of every page, which scene_map.js needs.
 _LEAFLET = Path(leaflet.__file__).parent / "dist"
 
 
 class SceneMap(Element, component="scene_map.js"):  # type: ignore[misc,call-arg]
-    """A map in pixel coordinates with a pen; events: ready, stroke, key, updated."""
+    """A Leaflet map in pixel coordinates with a pen.
+
+    It emits the events ``ready``, ``stroke``, ``key`` and ``updated``.
+    """
 
     def __init__(self, scene: dict[str, Any]) -> None:
         """Show a scene: rows, cols, max_zoom, transform, georeferenced, degrees."""

@@ -1,4 +1,4 @@
-"""What the page fetches: tiles of the raster, of its classes, and of where these are doubtful."""
+"""The tiles that the page fetches: of the raster, of its classes and of their uncertainty."""
 
 from __future__ import annotations
 
@@ -16,60 +16,67 @@ from clusternet.learning.mapping import classify, confidence
 from clusternet.types import NO_CLASS, IntArray, UInt8Array
 from clusternet.windows import Window
 
-_FOREVER = {"Cache-Control": "private, max-age=3600"}  # the address changes with the content
-_ONCE = {"Cache-Control": "no-store"}
+_CACHED = {"Cache-Control": "private, max-age=3600"}  # the address names the content
+_NOT_CACHED = {"Cache-Control": "no-store"}
 
 
 def add_routes(app: FastAPI, workspace: Workspace, images: ImageTiles) -> None:
-    """Serve the tiles of one scene, and nothing else."""
+    """Add the routes of the tiles of one scene."""
 
     def image(zoom: int, col: int, row: int, bands: str, low: float, high: float) -> Response:
         look = _look(bands, low, high, images)
-        workspace.pace.showing()
+        workspace.tile_requests.note()
         tile = None if look is None else images.tile(zoom, col, row, look)
-        return _png(tile, _FOREVER)
+        return _png(tile, _CACHED)
 
     def classes(zoom: int, col: int, row: int) -> Response:
-        workspace.pace.showing()
-        return _png(class_tile(workspace, images.max_zoom, zoom, col, row), _ONCE)
+        workspace.tile_requests.note()
+        return _png(class_tile(workspace, images.max_zoom, zoom, col, row), _NOT_CACHED)
 
     def doubt(zoom: int, col: int, row: int) -> Response:
-        workspace.pace.showing()
-        return _png(doubt_tile(workspace, images.max_zoom, zoom, col, row), _ONCE)
+        workspace.tile_requests.note()
+        return _png(doubt_tile(workspace, images.max_zoom, zoom, col, row), _NOT_CACHED)
 
     for name, answer in (("image", image), ("classes", classes), ("doubt", doubt)):
         app.get(f"/{name}/{{zoom}}/{{col}}/{{row}}.png")(answer)
 
 
 def class_tile(workspace: Workspace, max_zoom: int, zoom: int, col: int, row: int) -> bytes | None:
-    """Return the classes of a tile as PNG, transparent where there is none or it is hidden."""
-    place = tile_window(workspace.cache.shape, max_zoom, zoom, col, row)
+    """Return the classes of a tile as PNG; transparent where there is no class or it is hidden.
+
+    None beyond the scene, or before the first stroke.
+    """
+    tile = tile_window(workspace.cache.shape, max_zoom, zoom, col, row)
     classifier, drawing = workspace.classifier, workspace.drawing
-    if place is None or classifier is None:
+    if tile is None or classifier is None:
         return None
-    window, step = place
-    found = classify(workspace.cache, classifier, window, step, workspace.smooth)
+    window, step = tile
+    class_map = classify(workspace.cache, classifier, window, step, workspace.smooth)
+    # A palette PNG has 256 colours: 0 is transparent, which leaves 255 classes.
     numbers = [c.number for c in drawing.classes][:255]
     lookup = np.zeros(max(numbers, default=0) + 1, np.uint8)
     table = np.zeros((len(numbers) + 1, 4), np.uint8)
     for index, land_class in enumerate(drawing.classes[:255], 1):
         lookup[land_class.number] = index
         table[index] = (*land_class.colour, 0 if land_class.number in workspace.hidden else 255)
-    known = (found != NO_CLASS) & (found < len(lookup))
-    indexes = np.where(known, lookup[np.where(known, found, 0)], 0)
+    known = (class_map != NO_CLASS) & (class_map < len(lookup))
+    indexes = np.where(known, lookup[np.where(known, class_map, 0)], 0)
     return as_palette_png(_whole_tile(indexes), table)
 
 
 def doubt_tile(workspace: Workspace, max_zoom: int, zoom: int, col: int, row: int) -> bytes | None:
-    """Return a tile that is the more opaque the less certain the class is."""
-    place = tile_window(workspace.cache.shape, max_zoom, zoom, col, row)
+    """Return a tile as PNG that is the more opaque, the less certain the class is.
+
+    None beyond the scene, or before the first stroke.
+    """
+    tile = tile_window(workspace.cache.shape, max_zoom, zoom, col, row)
     classifier = workspace.classifier
-    if place is None or classifier is None:
+    if tile is None or classifier is None:
         return None
-    window, step = place
+    window, step = tile
     doubt = 1 - np.nan_to_num(confidence(workspace.cache, classifier, window, step), nan=1.0)
     opacity = _whole_tile(np.rint(doubt * 230).astype(np.int32))
-    colour = np.array([255, 0, 200], np.uint8)  # no land cover has it
+    colour = np.array([255, 0, 200], np.uint8)  # pink: rare in overhead images
     shown = np.broadcast_to(colour[:, None, None], (3, TILE, TILE))
     return as_png(np.concatenate([shown, opacity[None]]))
 
@@ -77,7 +84,10 @@ def doubt_tile(workspace: Workspace, max_zoom: int, zoom: int, col: int, row: in
 def tile_window(
     shape: tuple[int, int], max_zoom: int, zoom: int, col: int, row: int
 ) -> tuple[Window, int] | None:
-    """Return the pixels under a tile and the step they are shown at; None beyond the scene."""
+    """Return the window of a tile and how many of its pixels make one of the tile's, to a side.
+
+    None beyond the scene.
+    """
     if not 0 <= zoom <= max_zoom or min(row, col) < 0:
         return None
     step = 1 << (max_zoom - zoom)
@@ -108,10 +118,10 @@ def _png(tile: bytes | None, headers: dict[str, str]) -> Response:
 
 
 def free_port(host: str, port: int) -> int:
-    """Return ``port``, or a free one for 0.
+    """Return ``port`` if it can be used, or a free port for 0.
 
     Raises:
-        SettingsError: if the port is in use or the address is not this machine's.
+        SettingsError: if the port is in use or the address is not one of this machine.
     """
     if not 0 <= port <= 65535:
         raise SettingsError(f"--port {port}: expected 0 to 65535; 0 takes a free one.")

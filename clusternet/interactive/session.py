@@ -1,4 +1,4 @@
-"""What a person has drawn and named, with undo and redo. No files, no features."""
+"""Strokes and classes with undo and redo, in memory. Knows neither files nor features."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _MOST_STEPS = 200
 
 
 class Session:
-    """A drawing that changes step by step; every change but a choice of what is shown undoes."""
+    """A drawing whose changes can be undone; at most 200 of them."""
 
     def __init__(self, drawing: Drawing | None = None) -> None:
-        """Start from a drawing; without one, with two classes and no strokes."""
+        """Start from a drawing; None means two classes and no strokes."""
         self._states = [drawing or Drawing(first_classes())]
         self._at = 0
 
     @property
     def drawing(self) -> Drawing:
-        """The state in force."""
+        """The drawing as it is now."""
         return self._states[self._at]
 
     @property
@@ -50,7 +50,7 @@ class Session:
         self._push(replace(self.drawing, strokes=(*self.drawing.strokes, stroke)))
 
     def rub_out(self, eraser: Stroke) -> None:
-        """Cut away what an eraser touches."""
+        """Remove from all strokes the area that an eraser covers."""
         left = erase(self.drawing.strokes, eraser)
         if left != self.drawing.strokes:
             self._push(replace(self.drawing, strokes=left))
@@ -97,7 +97,7 @@ class Session:
         self._push(Drawing(classes, strokes))
 
     def replace(self, drawing: Drawing) -> None:
-        """Put another drawing, such as a loaded one, in place of this one."""
+        """Replace the drawing by another, such as a loaded one."""
         if drawing != self.drawing:
             self._push(drawing)
 

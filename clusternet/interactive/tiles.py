@@ -1,7 +1,7 @@
-"""Pictures of a raster for the map, in pixel coordinates, by rio-tiler.
+"""Image tiles of a raster for the map, in pixel coordinates, by rio-tiler.
 
-rio-tiler reads the raster through the same library as `clusternet.raster` does; this module is
-the only other one that comes near it.
+rio-tiler opens the raster with rasterio. This is the only module outside of `clusternet.raster`
+that uses rasterio in this indirect way.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ class Look:
     bands: tuple[int, int, int] = (1, 2, 3)
     """Numbers of the bands shown as red, green and blue, from 1."""
     percentiles: tuple[float, float] = (0.0, 100.0)
-    """Values below the first are black, above the second full."""
+    """Values below the first percentile are 0, values above the second are 255."""
 
 
 class _Reader(ImageReader):  # type: ignore[misc]
-    """Takes a raster without overviews as it is."""
+    """A reader that does not warn of a raster without overviews."""
 
     def __attrs_post_init__(self) -> None:
-        # The last step warns of them; where another thread has turned warnings into errors for a
-        # moment (`clusternet.network.weight_files.load_weights`), that is an exception.
+        # rio-tiler warns in the last step of its initialisation. While another thread has turned
+        # warnings into errors (`clusternet.network.weight_files.load_weights`), it raises instead.
         with suppress(NoOverviewWarning):
             super().__attrs_post_init__()
 
 
 class ImageTiles:
-    """Tiles of one raster; every thread opens it for itself."""
+    """Tiles of one raster; each thread opens it anew, as rasterio datasets are not thread-safe."""
 
     def __init__(self, path: Path, nodata: NodataChoice | Number | None = None) -> None:
-        """Open a raster, and measure its bands on a picture of at most 1024 pixels."""
+        """Open a raster, and take percentiles of its bands at 1024 pixels a side or less."""
         self._path, self._nodata = path, nodata
         stat = path.stat()
         shown = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, nodata)
         self.key = hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
-        """Part of the tiles' addresses: browsers keep them, another scene must not get them."""
+        """Part of the addresses of tiles, as browsers cache them: it differs between scenes."""
         self._local = threading.local()
         reader, raster = self._reader()
         self.num_bands = reader.dataset.count
@@ -72,8 +72,9 @@ class ImageTiles:
         shape = raster.profile.shape
         pixels, valid = raster.read_coarse(Window(0, 0, *shape), step=-(-max(shape) // 1024))
         steps = np.arange(0, 100.5, 0.5)
-        found = [_quantiles(band, steps) for band in pixels[valid].T]
-        self._quantiles = dict(zip(raster.band_numbers, found, strict=False))  # a palette has more
+        quantiles = [_quantiles(band, steps) for band in pixels[valid].T]
+        # not strict: a palette has one band number, but three bands of colours
+        self._quantiles = dict(zip(raster.band_numbers, quantiles, strict=False))
 
     def first_look(self) -> Look:
         """Return the look to start with: 8-bit images as they are, others stretched."""
@@ -93,19 +94,19 @@ class ImageTiles:
         """Return a tile as PNG; None beyond the raster."""
         reader, raster = self._reader()
         bands = (1,) if self.has_palette else look.bands
-        # averaged where it shrinks; a palette's indices cannot be
+        # averages where tiles show several pixels as one; indexes of a palette have no average
         method = "nearest" if self.has_palette else "average"
         try:
             with quiet_georeferencing():
-                found = reader.tile(
+                image = reader.tile(
                     col, row, zoom, tilesize=TILE, indexes=bands, resampling_method=method
                 )
         except TileOutsideBounds:
             return None
         if self.has_palette:
-            colours = found.apply_colormap(reader.colormap).array.data[:3]
+            colours = image.apply_colormap(reader.colormap).array.data[:3]
         else:
-            colours = self._stretch(found.array.data, look)
+            colours = self._stretch(image.array.data, look)
         alpha = np.where(_visible(raster, row, col, 1 << (self.max_zoom - zoom)), 255, 0)
         return as_png(np.concatenate([colours, alpha[None].astype(np.uint8)]))
 
@@ -118,7 +119,7 @@ class ImageTiles:
         return shown
 
     def _reader(self) -> tuple[ImageReader, Raster]:
-        """Return what gives colours and what tells which pixels have data, for this thread."""
+        """Return this thread's reader of colours, and its raster for the valid mask."""
         if not hasattr(self._local, "readers"):
             # a small raster needs no overviews, a large one gets some (clusternet.raster.pyramid)
             with quiet_georeferencing(), quiet_warnings(NoOverviewWarning):
@@ -131,8 +132,8 @@ class ImageTiles:
 def _visible(raster: Raster, row: int, col: int, step: int) -> BoolArray:
     """Return the pixels of a tile that have data.
 
-    A pixel from afar that reaches beyond the raster's border would have a colour of its own, so
-    it is left out.
+    At small scales, a pixel of the tile may reach beyond the raster's border. Its colour would be
+    an average with nodata, so it is left out.
 
     Args:
         raster: open.
@@ -157,7 +158,7 @@ def _quantiles(values: AnyArray, steps: AnyArray) -> AnyArray:
 
 
 def as_png(colours: UInt8Array) -> bytes:
-    """Encode (4, rows, cols) red, green, blue, alpha quickly rather than tightly."""
+    """Encode red, green, blue and alpha (4, rows, cols) as PNG; fast, with little compression."""
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(np.moveaxis(colours, 0, -1))).save(
         stream, "PNG", compress_level=1
@@ -166,7 +167,7 @@ def as_png(colours: UInt8Array) -> bytes:
 
 
 def as_palette_png(indexes: UInt8Array, table: UInt8Array) -> bytes:
-    """Encode (rows, cols) indexes into a (colours, 4) table, transparency included."""
+    """Encode indexes (rows, cols) into an RGBA table (colours, 4) as a palette PNG."""
     image = Image.fromarray(indexes)
     image.putpalette(table[:, :3].tobytes())
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""One scene being worked on: what all open pages share, safe to call from any thread."""
+"""The state of one scene that all open pages share; safe to use from any thread."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from clusternet.files.outputs import check_apart
 from clusternet.foreign_errors import mistake, reason
 from clusternet.interactive.areas import Areas, count_areas
 from clusternet.interactive.autosave import load_drawing
-from clusternet.interactive.pace import Pace
 from clusternet.interactive.raster_watch import RasterWatch
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
+from clusternet.interactive.tile_requests import TileRequests
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_strokes
 from clusternet.labels.strokes import Drawing
 from clusternet.learning.classifiers import Classifier, Scene
@@ -47,24 +47,27 @@ from clusternet.windows import Window
 logger = logging.getLogger(__name__)
 
 _REFIT_SECONDS = 2.0  # between refits while features are still being computed
-_LOOK_SECONDS = 2.0  # between looks at the raster
-_MOST_REST_SECONDS = 2.0  # that strokes wait to be saved
+_LOOK_SECONDS = 2.0  # between checks of the raster file
+_MOST_SAVE_DELAY = 2.0  # seconds that saving waits for the view to be drawn
 MOST_STROKES = 5000
 """Of a file that is loaded: a fit takes some 0.1 ms for each, and the browser draws all of them."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the features are."""
+    """How many windows of the scene have features."""
 
     done: int
     total: int
     message: str = ""
-    """A mistake that stopped it, empty if all is well."""
+    """The error that stopped the computation; empty if there was none."""
 
 
 class Workspace:
-    """Strokes in, classes out; every change is followed by a new map and saved."""
+    """The strokes of a scene and the class map that is fitted to them.
+
+    After each change of the strokes the map is fitted anew, and the strokes are saved.
+    """
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class Workspace:
         smooth: int = DEFAULT_SMOOTH,
         cache_folder: Path | None = None,
     ) -> None:
-        """Open a scene; features that are missing are computed once `start` is called.
+        """Open a scene; `start` computes the features that are missing.
 
         Raises:
             ClusterNetError: if run and raster do not fit each other, the disk is full, or another
@@ -117,13 +120,13 @@ class Workspace:
         self._exporting = threading.Lock()  # two pages may ask for the same file
         self._changed = threading.Event()
         self._stop = threading.Event()
-        self.pace = Pace()
-        """Tells when a part of the view is being drawn."""
+        self.tile_requests = TileRequests()
+        """Tells whether browsers are fetching tiles."""
         self._threads: list[threading.Thread] = []
         self._fit()
 
     def load_network(self) -> None:
-        """Load the network if features are missing, before other threads are at work.
+        """Load the network if features are missing; call it before `start`.
 
         Raises:
             RunError: if it cannot be read or does not belong to the run.
@@ -132,16 +135,16 @@ class Workspace:
             self._predictor.get()
 
     def start(self) -> None:
-        """Start to compute features, count areas and save, in the background."""
+        """Start the background threads, which compute features, count areas and save."""
         self._threads = [
-            threading.Thread(target=self._work_behind, name="areas", daemon=True),
+            threading.Thread(target=self._work_in_background, name="areas", daemon=True),
             threading.Thread(target=self._fill, name="features", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Stop all work, after what is at hand was saved, and let others have the scene."""
+        """Stop the background threads, save the strokes, and unlock the scene."""
         self._stop.set()
         self._changed.set()
         for thread in self._threads:
@@ -156,34 +159,34 @@ class Workspace:
 
     @property
     def drawing(self) -> Drawing:
-        """The strokes and classes in force."""
+        """The strokes and classes as they are now."""
         return self.session.drawing
 
     def change(self, step: Callable[[Session], object]) -> None:
-        """Change the session by ``step`` and bring the map up to date.
+        """Call ``step(session)`` and update the map.
 
         Raises:
-            ClusterNetError: if ``step`` cannot be done; then nothing has changed.
+            ClusterNetError: by ``step``; then nothing has changed.
         """
-        self.pace.showing()
+        self.tile_requests.note()
         with self._lock:
             before = self.drawing
             step(self.session)
-            # a class that comes later may get the number of one that was hidden and removed
+            # A new class may get the number of a removed one; it must not be hidden like that.
             self.hidden &= {c.number for c in self.drawing.classes}
             if self.drawing.strokes != before.strokes:
                 self._suggested = []
                 self._fit()
             elif self.drawing != before:
-                self._touch(new_map=True)
+                self._mark_changed(new_map=True)
         self._changed.set()
 
     def hide(self, number: int, hidden: bool) -> None:
-        """Show a class on the map, or not."""
+        """Hide a class on the map, or show it again."""
         with self._lock:
             one = frozenset((number,))
             self.hidden = self.hidden | one if hidden else self.hidden - one
-            self._touch(new_map=True)
+            self._mark_changed(new_map=True)
 
     def set_smooth(self, smooth: int) -> None:
         """Change the side of the square that smooths the map; 1 shows each pixel's own class."""
@@ -191,19 +194,23 @@ class Workspace:
             if smooth == self.smooth:
                 return
             self.smooth = smooth
-            self._touch(new_map=True)
+            self._mark_changed(new_map=True)
         self._changed.set()
 
     def suggest(self) -> Window | None:
-        """Return where the next stroke helps most; another place each time, None if none."""
+        """Return the window where the classes are least certain.
+
+        Each call returns another window, until None says that there is no more; then it starts
+        over. A change of the strokes starts over too.
+        """
         with self._lock:
             classifier, skip = self.classifier, list(self._suggested)
         if classifier is None:
             return None
-        found = least_certain(self.cache, classifier, self.drawing.strokes, skip)
+        window = least_certain(self.cache, classifier, self.drawing.strokes, skip)
         with self._lock:
-            self._suggested = [] if found is None else [*self._suggested, found]
-        return found
+            self._suggested = [] if window is None else [*self._suggested, window]
+        return window
 
     def load(
         self, path: Path, *, class_field: str | None = None, layer: str | None = None
@@ -221,7 +228,7 @@ class Workspace:
             write_strokes(path, self.drawing, self.drawing_grid, overwrite=overwrite)
 
     def export(self, export: Export) -> dict[int, int]:
-        """Write the class map of the whole scene, and what else is asked for.
+        """Write the class map of the whole scene, and the other files that ``export`` names.
 
         Returns:
             the pixels of each class.
@@ -242,7 +249,11 @@ class Workspace:
         return counts
 
     def export_legend(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the class of each cluster; errors as of `export`."""
+        """Write the class of each cluster as a legend.
+
+        Raises:
+            ClusterNetError: if there is no map yet, or the file cannot be written.
+        """
         classifier, classes = self._whole_map()
         legend = make_legend(self.cache, classifier, classes, self.run)
         with self._exporting:
@@ -261,13 +272,13 @@ class Workspace:
             raise ClusterNetError("Features are still being computed; export when they are there.")
         return classifier, classes
 
-    def _touch(self, *, new_map: bool = False) -> None:
+    def _mark_changed(self, *, new_map: bool = False) -> None:
         with self._lock:
             self.revision += 1
             self.map_revision += new_map
 
     def _fit(self) -> None:
-        """Fit the rule to the strokes in force."""
+        """Fit the rule to the strokes."""
         with self._lock:
             complete = self.cache.is_complete  # asked first: windows may come while others are read
             samples = collect_samples(self.cache, self.drawing.strokes)
@@ -277,10 +288,10 @@ class Workspace:
             self.classifier = None
             if len(samples.classes):
                 self.classifier = fit_rule(self.rule, samples, self._scene)
-            self._touch(new_map=True)
+            self._mark_changed(new_map=True)
 
     def _fill(self) -> None:
-        """Compute the features that are missing; the map grows with them."""
+        """Compute the features that are missing, and fit the rule again from time to time."""
         if self.cache.is_complete:
             return
         last = time.monotonic()
@@ -289,7 +300,7 @@ class Workspace:
             nonlocal last
             self._check_raster()
             self.progress = Progress(done, total)
-            self._touch()
+            self._mark_changed()
             if done == total or time.monotonic() - last > _REFIT_SECONDS:
                 last = time.monotonic()
                 self._fit()
@@ -298,33 +309,33 @@ class Workspace:
         try:
             fill_cache(self.cache, self.raster_path, self._predictor.get(),
                        stop=self._stop.is_set, progress=progress)  # fmt: skip
-        except Exception as error:  # the page must not wait for ever
+        except Exception as error:  # shown on the page, which would otherwise wait for ever
             line = str(error)
             if not isinstance(error, ClusterNetError):
                 line = f"Features cannot be computed: {reason(error)}"
             logger.error("%s", line, exc_info=mistake(error) is None)
             self.progress = replace(self.progress, message=line)
-        self._touch()
+        self._mark_changed()
 
-    def _work_behind(self) -> None:
-        """After each change: save, estimate the areas, then count them."""
+    def _work_in_background(self) -> None:
+        """After each change, save the strokes, estimate the areas, and then count them."""
         self._changed.set()
         while not self._stop.is_set():
             if not self._changed.wait(_LOOK_SECONDS):
                 self._look_at_raster()
                 continue
-            self.pace.make_way(_MOST_REST_SECONDS, self._stop)
+            self.tile_requests.wait_until_quiet(_MOST_SAVE_DELAY, self._stop)
             self._changed.clear()
             self._save()
             self._look_at_raster()
             try:
                 self._count_areas()
-            except Exception:  # the next change must be saved all the same
+            except Exception:  # this thread must live on to save later changes
                 logger.exception("Areas cannot be counted; please report this.")
 
     def _look_at_raster(self) -> None:
         if self._raster.look():
-            self._touch()
+            self._mark_changed()
 
     def _check_raster(self) -> None:
         self._look_at_raster()
@@ -333,7 +344,7 @@ class Workspace:
 
     def _save(self) -> None:
         if self._saver.save(lambda: self.drawing):
-            self._touch()
+            self._mark_changed()
 
     def _count_areas(self) -> None:
         for areas in count_areas(
@@ -341,9 +352,9 @@ class Workspace:
             is_ending=self._stop.is_set, is_overtaken=self._is_overtaken,
         ):  # fmt: skip
             self.areas = areas
-            self._touch()
+            self._mark_changed()
 
     def _is_overtaken(self) -> bool:
         """Wait while the view is drawn, then tell whether areas need not be counted on."""
-        self.pace.make_way(1.0, self._stop)
+        self.tile_requests.wait_until_quiet(1.0, self._stop)
         return self._changed.is_set() or self._stop.is_set()

@@ -104,7 +104,7 @@ def test_tokens_are_compared_in_a_time_that_says_nothing(
 ) -> None:
     asked = []
     monkeypatch.setattr(secrets, "compare_digest", lambda a, b: bool(asked.append((a, b))))
-    assert not shared.opens(str(shared.token)) and len(asked) == 1
+    assert not shared.accepts(str(shared.token)) and len(asked) == 1
 
 
 @pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example", "/%0d%0aset-cookie: a=b",
