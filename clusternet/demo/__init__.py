@@ -1,1 +1,1 @@
-"""Synthetic scenes, simple methods to compare with, and what the demo shows of them."""
+"""Synthetic scenes with truth, a baseline, and the comparison that the demo prints."""

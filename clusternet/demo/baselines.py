@@ -1,4 +1,4 @@
-"""What one gets without learning: K-Means on the bands, for comparison."""
+"""The baseline of the demo: K-Means on the bands, without a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clusternet.types import FloatArray
 from clusternet.windows import blocks
 
 _BLOCK = (512, 512)
-_SAMPLES_PER_CENTROID = 256
+_SAMPLES_PER_CENTROID = 256  # as in training, so that only the features differ
 
 
 def cluster_bands(
@@ -31,19 +31,19 @@ def cluster_bands(
     seed: int = 1,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write cluster maps made by K-Means on the standardised bands alone.
+    """Write cluster maps by K-Means on the standardised bands.
 
     Args:
         train: the raster that statistics and centroids come from.
         rasters: the rasters to write maps of, with the same bands.
         output_folder: gets ``<raster>_clusters.tif``.
         num_clusters: number of clusters, 255 at most.
-        nodata: nodata value, instead of what the files say.
+        nodata: nodata value; None takes those that the files state.
         seed: fixes the sample and the first centroids.
         overwrite: replace existing maps.
 
     Returns:
-        the maps.
+        the paths of the maps.
     """
     bands, sample = _sample(train, num_clusters * _SAMPLES_PER_CENTROID, nodata, seed)
     codebook = cluster(sample, num_clusters, seed=seed).codebook
@@ -62,6 +62,7 @@ def _sample(
     rng = np.random.default_rng(seed)
     with open_raster(path, nodata) as raster:
         profile = raster.profile
+        # 10 % more than needed, since the number of pixels drawn in this way varies
         share = min(1.0, 1.1 * num_samples / (profile.shape[0] * profile.shape[1]))
         moments, kept = BandMoments(profile.num_bands), []
         for window in blocks(profile.shape, _BLOCK):
@@ -69,7 +70,7 @@ def _sample(
             pixels, valid = raster.read(window)
             moments.add(pixels, valid)
             kept.append(pixels[valid & (rng.random(valid.shape) < share)])
-    std = tuple(deviation or 1.0 for deviation in moments.std)
+    std = tuple(deviation or 1.0 for deviation in moments.std)  # a constant band becomes 0
     bands = Bands(
         profile.num_bands, profile.dtype, profile.nodata, moments.mean, std, profile.shape
     )

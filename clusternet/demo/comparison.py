@@ -1,4 +1,4 @@
-"""What `make demo` shows beside the commands: scores side by side, and one picture a scene."""
+"""What `make demo` shows at its end: scores beside those of a baseline, and pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clusternet.windows import Window
 
 _PICTURE = Kind(
     "picture",
-    # those of earlier versions are not signed, but lie in a demo
+    # Earlier versions did not sign their pictures; those are known by the folder they lie in.
     lambda path: (
         is_our_png(path) or (path.parent.name == "pictures" and DEMO.owns(path.parents[1]))
     ),
@@ -31,10 +31,11 @@ _PICTURE = Kind(
 
 @dataclass(frozen=True)
 class DemoScore:
-    """How well the clusters of one scene, named by a tenth of its blocks, fit the truth."""
+    """Scores of the clusters of one scene, named by the truth in a tenth of its blocks."""
 
     scene: str
     features: str
+    """What was clustered."""
     accuracy: float
     mean_iou: float
 
@@ -42,14 +43,15 @@ class DemoScore:
 def compare_with_bands(
     scene: Path, maps: Path, work: Path, num_clusters: int, *, overwrite: bool = False
 ) -> list[DemoScore]:
-    """Score cluster maps of the demo's scenes beside those of K-Means on the bands.
+    """Score cluster maps of the demo's scenes, and maps of K-Means on the bands beside them.
 
     Args:
         scene: folder with ``images`` and ``masks``, as `clusternet.demo.scene.write_scenes`
             leaves it.
         maps: folder of the cluster maps.
-        work: where the maps of the bands go.
-        num_clusters: clusters for the bands, the same as in the maps for a fair comparison.
+        work: folder for the maps of K-Means on the bands.
+        num_clusters: number of clusters of K-Means; take that of the maps, to compare like with
+            like.
         overwrite: replace the maps of an earlier call.
     """
     images = sorted((scene / "images").glob("*.tif"))
@@ -58,7 +60,7 @@ def compare_with_bands(
     scores = []
     for image in images:
         labels = scene / "masks" / image.name
-        with _labels_told_once():
+        with _label_messages_once():
             for name, folder in (("K-Means on the bands", work), ("ClusterNet", maps)):
                 report = evaluate(folder / f"{image.stem}_clusters.tif", labels, clusters=True)
                 if report.draws is None:
@@ -69,21 +71,21 @@ def compare_with_bands(
 
 
 @contextmanager
-def _labels_told_once() -> Iterator[None]:
-    """Log only once what several evaluations say of the same labels."""
-    told: set[str] = set()
+def _label_messages_once() -> Iterator[None]:
+    """Log each message about labels once, although several evaluations read the same labels."""
+    logged: set[str] = set()
 
     def is_new(record: logging.LogRecord) -> bool:
-        is_told = record.getMessage() in told
-        told.add(record.getMessage())
-        return not is_told
+        is_known = record.getMessage() in logged
+        logged.add(record.getMessage())
+        return not is_known
 
-    of_labels = logging.getLogger("clusternet.legend.inventory")
-    of_labels.addFilter(is_new)
+    label_logger = logging.getLogger("clusternet.legend.inventory")
+    label_logger.addFilter(is_new)
     try:
         yield
     finally:
-        of_labels.removeFilter(is_new)
+        label_logger.removeFilter(is_new)
 
 
 def draw_scenes(

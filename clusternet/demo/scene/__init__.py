@@ -1,9 +1,9 @@
-"""Synthetic overhead scenes with known truth, for trying things out and for tests.
+"""Synthetic overhead scenes with known truth, for the demo, the tutorial and tests.
 
-Every part is there to make two classes hard to tell apart by colour, or easy by texture and
-surroundings (crop rows, crowns and their shadows, banks, roofs of many colours). Of plainer
-scenes a K-Means over the bands would make as good a map, and the demo would show nothing. Here
-it falls as far behind as on real images (docs/results.md).
+Classes share colours and differ in texture and surroundings: crop rows, crowns and their shadows,
+banks, roofs of many colours. On simpler scenes K-Means on the bands makes an equally good map, so
+that the demo would show nothing. On these scenes it falls as far behind as on real images
+(docs/results.md).
 """
 
 from clusternet.demo.scene.making import CLASS_NAMES, Scene, make_scene

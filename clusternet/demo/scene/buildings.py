@@ -1,4 +1,4 @@
-"""Houses and halls: where they stand, their roofs' colour and height."""
+"""Houses and halls: their positions, and the colour and height of their roofs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Building:
     kind: RoofKind
     """Two slopes, four slopes, or none."""
     colour: tuple[int, int, int]
-    """RGB of a part that lies flat."""
+    """RGB of a horizontal surface."""
     eaves: float
     """Height of the walls."""
 
@@ -66,7 +66,7 @@ class Building:
 
 
 def place_buildings(rng: Generator, layout: Layout) -> list[Building]:
-    """Put houses along the streets and halls beside the main roads, none over another."""
+    """Place houses along the streets and halls beside the main roads, without overlap."""
     shape = layout.lakes.shape[0], layout.lakes.shape[1]
     taken = within(layout.water, 10) | within(layout.asphalt, 5)
     placed: list[Building] = []
@@ -77,22 +77,22 @@ def place_buildings(rng: Generator, layout: Layout) -> list[Building]:
         window = building.window(8)
         if window.inside(shape) != window:
             continue
-        place = window.slices()
-        if not (taken[place] & building.footprint(window, 3)).any():
-            taken[place] |= building.footprint(window, rng.uniform(3, 8))
+        inside = window.slices()
+        if not (taken[inside] & building.footprint(window, 3)).any():
+            taken[inside] |= building.footprint(window, rng.uniform(3, 8))
             placed.append(building)
     return placed
 
 
 def _beside(curve: Curve, index: int, away: float) -> tuple[float, float, float]:
-    """Return (row, col, angle) of a place ``away`` pixels beside a point of a curve."""
+    """Return (row, col, angle) of a point ``away`` pixels beside a point of a curve."""
     angle = curve.direction(index)
     row, col = curve.points[index]
     return row + away * math.cos(angle), col - away * math.sin(angle), angle
 
 
 def _houses(rng: Generator, street: Curve) -> list[Building]:
-    """Return candidates close together: those that would touch an earlier one are left out."""
+    """Return more houses than have room; `place_buildings` drops those that overlap others."""
     houses, sheds = [], []
     for side in (-1, 1):
         for position in np.arange(rng.uniform(6, 20), len(street.points), 8):
@@ -114,7 +114,7 @@ def _houses(rng: Generator, street: Curve) -> list[Building]:
 
 
 def _halls(rng: Generator, main: Curve, shape: Shape) -> list[Building]:
-    """Return halls of a farm or a workshop near one end of a road's visible part."""
+    """Return groups of halls near both ends of the road within the scene."""
     inside = np.nonzero(((main.points >= 0) & (main.points < shape)).all(axis=1))[0]
     halls = []
     for first, side in ((0.1, 1), (0.16, -1), (0.68, 1), (0.74, -1)):
@@ -136,10 +136,10 @@ def _halls(rng: Generator, main: Curve, shape: Shape) -> list[Building]:
 def paint_roof(
     rng: Generator, building: Building, window: Window, sun: tuple[float, float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Return a roof's colour (rows, cols, 3) and height (rows, cols), meaningful on it alone.
+    """Return colour (rows, cols, 3) and height (rows, cols) of a roof, to be used on it only.
 
     Args:
-        rng: for stains, and for what stands on flat roofs.
+        rng: for stains, and for boxes on flat roofs.
         building: the building.
         window: the pixels to return.
         sun: unit vector (rows, cols, up) that points to the sun.
@@ -156,6 +156,7 @@ def paint_roof(
     across_sun = sun[0] * cos - sun[1] * sin
     along_sun = sun[1] * cos + sun[0] * sin
     facing = np.where(on_end, np.sign(along) * along_sun, np.sign(across) * across_sun)
+    # Lambert: the cosine between the roof's normal and the sun, over that of level ground
     light = (slope * facing + sun[2]) / math.hypot(slope, 1) / sun[2]
     rows_of_tiles = 1 + 0.05 * np.sin(2 * np.pi * np.where(on_end, along, across) / 3.2)
     ridge = 1 + 0.12 * ((to_side > building.width / 2 - 1.2) & ~on_end)

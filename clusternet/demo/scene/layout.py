@@ -1,4 +1,4 @@
-"""Where things lie in a synthetic scene: roads, water, villages, forests. No colours yet."""
+"""The plan of a synthetic scene: where roads, water, villages, fields and forests lie."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clusternet.demo.scene.shapes import (
     cut_parcels,
     distance_to_curve,
     fractal_noise,
-    holds,
+    lies_on,
     smooth_noise,
     wandering_curve,
     within,
@@ -54,9 +54,9 @@ class Layout:
     rivers: list[Strip]
     """From edge to edge."""
     roads: list[Strip]
-    """Country roads first, then village streets; the earlier lies on top."""
+    """Country roads, then village streets; where they cross, the first is on top."""
     streets: list[Curve]
-    """The lines that houses stand along."""
+    """Curves along which houses stand."""
     lakes: BoolArray
     """(rows, cols)."""
     gardens: BoolArray
@@ -76,7 +76,7 @@ class Layout:
 
 
 def union(areas: list[BoolArray]) -> BoolArray:
-    """Return True where any of the areas (rows, cols) holds."""
+    """Return the union of areas (rows, cols)."""
     covered: BoolArray = np.logical_or.reduce(areas)
     return covered
 
@@ -140,7 +140,7 @@ def _rivers(rng: Generator, shape: Shape, heading: float) -> list[Curve]:
 
 
 def _middle(main: Curve, shape: Shape) -> Curve:
-    """Return the part of a main road that runs through its village."""
+    """Return the section of a main road that runs through its village."""
     inside = ((main.points >= 0) & (main.points < shape)).all(axis=1)
     points = main.points[inside]
     reach = min(190, len(points) // 4)
@@ -149,17 +149,17 @@ def _middle(main: Curve, shape: Shape) -> Curve:
 
 
 def _village(rng: Generator, main: Curve, kept_free: BoolArray) -> list[Curve]:
-    """Return the streets that leave a main road in its village; rivers and roads end them."""
+    """Return the streets that leave a main road in its village; they end at rivers and roads."""
     shape = kept_free.shape[0], kept_free.shape[1]
     stem = _middle(main, shape)
     streets = []
-    for part, side in ((0.12, 1), (0.42, -1), (0.64, 1), (0.92, -1)):
-        index = int(len(stem.points) * part)
+    for fraction, side in ((0.12, 1), (0.42, -1), (0.64, 1), (0.92, -1)):
+        index = int(len(stem.points) * fraction)
         angle = stem.direction(index) + side * (math.pi / 2 + rng.uniform(-0.2, 0.2))
         start = float(stem.points[index, 0]), float(stem.points[index, 1])
         length = min(rng.uniform(160, 220), shape[0] / 4)
         street = wandering_curve(rng, start, angle, length, 5.5, sway=7, wavelength=200)
-        stops = np.flatnonzero(holds(kept_free, street.points))
+        stops = np.flatnonzero(lies_on(kept_free, street.points))
         points = street.points[: stops[0]] if len(stops) else street.points
         if len(points) > _SHORTEST_STREET:
             streets.append(Curve(points, street.half_width))
@@ -202,18 +202,18 @@ def _lakes(rng: Generator, taken: BoolArray) -> BoolArray:
 
 
 def _to_border(shape: Shape) -> FloatArray:
-    """Return how far (rows, cols) a pixel is from the scene's border."""
+    """Return the distance (rows, cols) in pixels to the scene's border."""
     down, right = (np.minimum(np.arange(size), np.arange(size)[::-1]) for size in shape)
     return np.minimum(down[:, None], right).astype(np.float32)
 
 
 def _forest(rng: Generator, parcels: Parcels, blocked: BoolArray) -> BoolArray:
-    """Choose wooded land: free shapes, and some whole parcels."""
+    """Choose a quarter of the scene as forest: irregular areas, and some whole parcels."""
     shape = blocked.shape[0], blocked.shape[1]
-    wildness = fractal_noise(rng, shape, 210, 5)
+    suitability = fractal_noise(rng, shape, 210, 5)
     planted = rng.uniform(0, 1, int(parcels.number.max()) + 1) > 0.86
-    wildness += 1.5 * planted[parcels.number]
-    wildness[blocked] = -100
-    limit = max(float(np.quantile(wildness, 1 - _FOREST_SHARE)), -50.0)
-    forest: BoolArray = ndimage.binary_opening(wildness > limit, iterations=3)
+    suitability += 1.5 * planted[parcels.number]
+    suitability[blocked] = -100
+    limit = max(float(np.quantile(suitability, 1 - _FOREST_SHARE)), -50.0)
+    forest: BoolArray = ndimage.binary_opening(suitability > limit, iterations=3)
     return forest

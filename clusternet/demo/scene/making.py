@@ -31,7 +31,8 @@ FIELD, FOREST, ROAD, ROOF, WATER = range(5)
 
 _SMALLEST = 128
 _SUN_AZIMUTH, _SUN_HEIGHT = math.radians(235), math.radians(46)
-# Unit vector (rows, cols, up) to the sun: the upper left, where the eye expects it.
+# Unit vector (rows, cols, up) to the sun. It stands at the upper left: with light from below,
+# people see heights as hollows.
 _SUN = (
     math.cos(_SUN_HEIGHT) * math.sin(_SUN_AZIMUTH),
     math.cos(_SUN_HEIGHT) * math.cos(_SUN_AZIMUTH),
@@ -42,7 +43,7 @@ _SHADOW = np.array([0.46, 0.50, 0.58], np.float32)  # skylight is bluer than sun
 
 @dataclass(frozen=True)
 class Scene:
-    """An overhead image and what each of its pixels shows."""
+    """An overhead image and its truth."""
 
     pixels: UInt8Array
     """(rows, cols, 3), RGB; no pixel is 0 in any band."""
@@ -55,11 +56,11 @@ class Scene:
 def make_scene(seed: int, shape: Shape = (1024, 1024)) -> Scene:
     """Make a scene of farmland, forest, roads, buildings and water, seen at 0.5 m a pixel.
 
-    Colours overlap between classes, as in real images, so that texture and surroundings count.
+    Colours overlap between classes, as in real images, so that texture and surroundings matter.
 
     Args:
         seed: fixes the whole scene.
-        shape: (rows, cols); at least 128 each. From 512 on every class is there.
+        shape: (rows, cols); at least 128 each. From 512 x 512 on every class occurs.
 
     Raises:
         SettingsError: if the shape is too small.
@@ -87,21 +88,21 @@ def make_scene(seed: int, shape: Shape = (1024, 1024)) -> Scene:
 def _raise_roofs(
     rng: Generator, buildings: list[Building], image: FloatArray
 ) -> tuple[BoolArray, FloatArray]:
-    """Paint the roofs; return where they are (rows, cols) and how high (rows, cols)."""
+    """Paint the roofs; return their mask (rows, cols) and their height (rows, cols) in pixels."""
     height = np.zeros(image.shape[:2], np.float32)
     for building in buildings:
         window = building.window()
         colour, top = paint_roof(rng, building, window, _SUN)
-        on, place = building.footprint(window), window.slices()
-        image[place][on] = colour[on]
-        height[place][on] = top[on]
+        on_roof, inside = building.footprint(window), window.slices()
+        image[inside][on_roof] = colour[on_roof]
+        height[inside][on_roof] = top[on_roof]
     return height > 0, height
 
 
 def _plant_trees(
     rng: Generator, layout: Layout, roofs: BoolArray, image: FloatArray, height: FloatArray
 ) -> BoolArray:
-    """Paint the crowns and add their height; return where there is forest (rows, cols)."""
+    """Paint the crowns and add their height; return the mask (rows, cols) of the forest."""
     colour, canopy = paint_trees(rng, *place_trees(rng, layout, roofs), layout.forest)
     crowns = (canopy > 0) & ~layout.asphalt & ~roofs
     slope_rows, slope_cols = np.gradient(ndimage.gaussian_filter(canopy, 0.7))
@@ -109,13 +110,17 @@ def _plant_trees(
     light = facing / np.sqrt(1 + slope_rows**2 + slope_cols**2) / _SUN[2]
     image[crowns] = (colour * np.clip(0.28 + 0.74 * light, 0.3, 1.45)[..., None])[crowns]
     height[crowns] = canopy[crowns]
-    # Gaps between the crowns of a wood belong to it.
+    # Gaps between crowns count as forest, as in land cover maps.
     forest: BoolArray = ndimage.binary_closing(crowns, iterations=3) | layout.forest
     return forest
 
 
 def _shadows(height: FloatArray) -> BoolArray:
-    """Return True (rows, cols) where something that stands up hides the sun."""
+    """Return True (rows, cols) where a roof or a crown casts its shadow.
+
+    From each pixel the ray to the sun is followed in steps of one pixel. It is blocked where the
+    surface is higher than the ray.
+    """
     flat = math.hypot(_SUN[0], _SUN[1])
     drop = _SUN[2] / flat
     hidden = np.zeros(height.shape, bool)
@@ -130,11 +135,12 @@ def _shadows(height: FloatArray) -> BoolArray:
 
 
 def _photograph(rng: Generator, image: FloatArray) -> UInt8Array:
-    """Add what air, lens and sensor add: uneven light, haze, blur and noise."""
+    """Add the effects of air, lens and sensor: uneven light, haze, blur and noise."""
     shape = image.shape[0], image.shape[1]
     light = 1 + 0.035 * smooth_noise(rng, shape, 420) + 0.02 * fractal_noise(rng, shape, 90, 2)
     hazy = 1.06 * image * light[..., None] + np.array([7, 8, 11], np.float32)
     sharp = ndimage.gaussian_filter(hazy, (0.65, 0.65, 0))
     noise = rng.normal(0, 1, image.shape) * 2.2 + rng.normal(0, 1, (*shape, 1)) * 2.2
+    # from 1, since 0 is the nodata value of the images
     pixels: UInt8Array = np.clip(np.rint(sharp + noise), 1, 255).astype(np.uint8)
     return pixels

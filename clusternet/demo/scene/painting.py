@@ -1,8 +1,8 @@
 """The colours of a synthetic scene: fields, water, roads and tree crowns, seen from above.
 
 Colours are RGB as float32, 0 to 255, before noise and blur. They overlap between classes on
-purpose (meadows and forest, forest shadows and water, roofs and roads, roofs and bare soil):
-texture and surroundings tell what colour alone does not.
+purpose (meadows and forest, forest shadows and water, roofs and roads, roofs and bare soil), so
+that texture and surroundings are needed to tell classes apart.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from clusternet.demo.scene.shapes import (
     Points,
     fractal_noise,
     grain,
-    holds,
+    lies_on,
     scattered,
     smooth_noise,
     within,
 )
 from clusternet.types import BoolArray, FloatArray
 
-# colour; strength of the crop rows, of the wheel tracks, of the mottling; how common
+# RGB; contrast of the crop rows, of the wheel tracks, of the mottling; relative frequency
 _CROPS = (
     ((70, 94, 50), 0.13, 0.10, 0.05, 5),  # maize
     ((88, 112, 58), 0.05, 0.12, 0.05, 4),  # young cereal
@@ -64,7 +64,7 @@ def _paint_fields(rng: Generator, parcels: Parcels) -> FloatArray:
     strength = np.array([_CROPS[i][1:4] for i in crop], np.float32)
     number = parcels.number
 
-    # Rows and wheel tracks follow one or the other side of the field.
+    # Rows and wheel tracks run along either the longer or the shorter side of a field.
     sideways = rng.random(count)[number] < 0.4
     position = np.where(sideways, parcels.along, parcels.across)
     shape = number.shape[0], number.shape[1]
@@ -75,7 +75,7 @@ def _paint_fields(rng: Generator, parcels: Parcels) -> FloatArray:
     tracks = np.abs(np.abs((position % tram) - tram / 2) - 3.2) < 1.0
     mottle = fractal_noise(rng, shape, 70, 5)
 
-    # A gentle slope of light across each field, and headlands worked the other way round.
+    # A gradient of brightness across each field.
     tilt = rng.normal(0, 1, (2, count)).astype(np.float32)[:, number]
     gradient = tilt[0] * np.sin(parcels.along / 190) + tilt[1] * np.sin(parcels.across / 190)
     light = 1 + strength[number, 0] * rows - strength[number, 1] * tracks
@@ -100,7 +100,7 @@ def paint_water(rng: Generator, layout: Layout, image: FloatArray) -> None:
 
 
 def paint_roads(rng: Generator, layout: Layout, image: FloatArray) -> None:
-    """Paint roads with verges, wheel tracks and markings; the first roads come out on top."""
+    """Paint roads with verges, wheel tracks and markings; the first roads lie on top."""
     shape = image.shape[0], image.shape[1]
     wear = 3.5 * smooth_noise(rng, shape, 45) + 2.5 * grain(rng, shape, 1.0)
     on_land = ~layout.water
@@ -118,7 +118,7 @@ def paint_roads(rng: Generator, layout: Layout, image: FloatArray) -> None:
 
 
 def _markings(strip: Strip) -> BoolArray:
-    """Return True (rows, cols) on the paint: dashes in the middle, lines at the sides."""
+    """Return the mask (rows, cols) of the markings: a dashed centre line, lines at the edges."""
     away, width = strip.distance, strip.curve.half_width
     if width < 6:
         return np.zeros(away.shape, bool)
@@ -128,7 +128,7 @@ def _markings(strip: Strip) -> BoolArray:
 
 
 def paint_cars(rng: Generator, layout: Layout, image: FloatArray) -> None:
-    """Put cars on the country roads."""
+    """Paint cars on the country roads, about one for 95 pixels of a road."""
     colours = np.array(
         [[222, 222, 220], [58, 60, 66], [150, 42, 40], [70, 92, 140], [182, 184, 186]]
     )
@@ -162,7 +162,7 @@ def place_trees(rng: Generator, layout: Layout, roofs: BoolArray) -> tuple[Point
     dense = scattered(rng, layout.forest, 11.5)
     garden = scattered(rng, layout.gardens & free, 21)
     garden = garden[rng.random(len(garden)) < 0.3]
-    # Some field edges carry a hedgerow, and most river banks trees.
+    # Trees stand in hedgerows along some edges of fields, and on most river banks.
     patchy = smooth_noise(rng, shape, 130)
     hedge = within(layout.parcels.edges() & (patchy > 0.75), 2) & ~layout.gardens
     banks = within(layout.water, 9) & (patchy < 0.35)
@@ -183,17 +183,18 @@ def place_trees(rng: Generator, layout: Layout, roofs: BoolArray) -> tuple[Point
 def paint_trees(
     rng: Generator, points: Points, radius: FloatArray, forest: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return crowns: colour (rows, cols, 3) before shading, and height (rows, cols), 0 beside."""
+    """Return colour (rows, cols, 3) before shading and height (rows, cols) of crowns, else 0."""
     shape = forest.shape[0], forest.shape[1]
     colour, height = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32)
     marked = np.zeros(shape, bool)
     cells = np.round(points).astype(int)
-    cells = cells[holds(np.ones(shape, bool), points)]
+    cells = cells[lies_on(np.ones(shape, bool), points)]
     marked[cells[:, 0], cells[:, 1]] = True
     near = np.nonzero(within(marked, float(radius.max(initial=0)) + 3))
     if not len(near[0]):
         return colour, height
-    # Crowns are no circles: pixels are moved a little before they look for their tree.
+    # Each pixel belongs to the tree whose dome is highest there. Pixels are moved a little before
+    # that, since crowns are not circular.
     moved = np.stack(near, axis=1) + np.stack(
         [1.1 * grain(rng, shape, 1.7)[near], 1.1 * grain(rng, shape, 1.7)[near]], axis=1
     )
@@ -204,7 +205,7 @@ def paint_trees(
     best = dome.argmax(axis=1)
     pick = np.arange(len(best))
     height[near] = dome[pick, best]
-    # Broadleaved stands and darker conifers, and no two trees quite alike.
+    # Stands of broadleaved trees and of darker conifers; each tree has a colour of its own.
     conifer = np.clip(0.5 + 0.9 * smooth_noise(rng, shape, 150), 0, 1)[..., None]
     broad, dark = np.array([91, 114, 60], np.float32), np.array([62, 88, 52], np.float32)
     stand = broad * (1 - conifer) + dark * conifer

@@ -1,4 +1,4 @@
-"""Noise, curves and parcels: the geometry that a synthetic scene is made of. Units are pixels."""
+"""Noise, curves and parcels, from which a synthetic scene is made. Units are pixels."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def grain(rng: Generator, shape: Shape, sigma: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class Curve:
-    """A road or a river: its centre line and width."""
+    """A road or a river: its centre line and half its width."""
 
     points: Points
     """About one point a pixel, in order."""
@@ -89,7 +89,7 @@ def wandering_curve(
 
 
 def distance_to_curve(curve: Curve, shape: Shape, reach: float) -> tuple[FloatArray, IntArray]:
-    """Measure the way from each pixel to a curve.
+    """Return the distance from each pixel to a curve.
 
     Returns:
         distance (rows, cols) in pixels, infinite beyond ``reach``, and the index (rows, cols)
@@ -97,7 +97,8 @@ def distance_to_curve(curve: Curve, shape: Shape, reach: float) -> tuple[FloatAr
     """
     distance = np.full(shape, np.inf, np.float32)
     index = np.zeros(shape, np.int32)
-    # A coarse distance from drawn points first: the exact one is needed near the curve only.
+    # A distance transform of the drawn curve is fast but rounded to pixels. It selects the pixels
+    # near the curve, whose exact distance the tree then gives.
     margin = math.ceil(reach) + 2
     drawn = np.ones((shape[0] + 2 * margin, shape[1] + 2 * margin), bool)
     cells = np.round(curve.points).astype(int) + margin
@@ -115,7 +116,7 @@ def distance_to_curve(curve: Curve, shape: Shape, reach: float) -> tuple[FloatAr
 
 @dataclass(frozen=True)
 class Parcels:
-    """Land cut into fields."""
+    """Farmland divided into fields."""
 
     number: IntArray
     """(rows, cols), which parcel a pixel belongs to."""
@@ -156,7 +157,11 @@ def cut_parcels(rng: Generator, regions: IntArray, angle: float) -> Parcels:
 
 
 def _leaves(rng: Generator, half: float) -> list[tuple[float, float, float, float]]:
-    """Halve a square again and again, until its parts are the size of fields."""
+    """Cut a square again and again until the rectangles have the size of fields.
+
+    Returns:
+        (left, top, right, bottom) of each rectangle.
+    """
     waiting, leaves = [(-half, -half, half, half)], []
     while waiting:
         left, top, right, bottom = waiting.pop()
@@ -165,37 +170,37 @@ def _leaves(rng: Generator, half: float) -> list[tuple[float, float, float, floa
         if max(width, height) <= limit:
             leaves.append((left, top, right, bottom))
             continue
-        part = rng.uniform(0.36, 0.64)
+        fraction = rng.uniform(0.36, 0.64)
         if width > height * rng.uniform(0.75, 1.3):
-            cut = left + part * width
+            cut = left + fraction * width
             waiting += [(left, top, cut, bottom), (cut, top, right, bottom)]
         else:
-            cut = top + part * height
+            cut = top + fraction * height
             waiting += [(left, top, right, cut), (left, cut, right, bottom)]
     return leaves
 
 
 def scattered(rng: Generator, area: BoolArray, spacing: float) -> Points:
-    """Return jittered points (points, 2), about ``spacing`` pixels apart, where ``area`` holds."""
+    """Return jittered points (points, 2), about ``spacing`` pixels apart, on ``area``."""
     rows, cols = np.meshgrid(*(np.arange(0.0, size, spacing) for size in area.shape), indexing="ij")
     cols[1::2] += spacing / 2
     points = np.stack([rows.ravel(), cols.ravel()], axis=1)
     points += rng.uniform(-0.38 * spacing, 0.38 * spacing, points.shape)
-    kept: Points = points[holds(area, points)]
+    kept: Points = points[lies_on(area, points)]
     return kept
 
 
-def holds(area: BoolArray, points: Points) -> NDArray[Any]:
-    """Return True (points,) where a point lies on ``area``."""
+def lies_on(area: BoolArray, points: Points) -> NDArray[Any]:
+    """Return True (points,) for the points inside ``area`` (rows, cols)."""
     cells = np.round(points).astype(int)
     inside = ((cells >= 0) & (cells < area.shape)).all(axis=1)
-    found = np.zeros(len(points), bool)
-    found[inside] = area[cells[inside, 0], cells[inside, 1]]
-    return found
+    on_area = np.zeros(len(points), bool)
+    on_area[inside] = area[cells[inside, 0], cells[inside, 1]]
+    return on_area
 
 
 def within(area: BoolArray, distance: float) -> BoolArray:
-    """Return ``area`` grown by ``distance`` pixels on every side."""
+    """Return ``area`` (rows, cols) dilated by ``distance`` pixels."""
     if not area.any():
         return area.copy()
     near: BoolArray = ndimage.distance_transform_edt(~area) <= distance

@@ -1,4 +1,4 @@
-"""Write synthetic scenes as the rasters that a user would bring."""
+"""Write synthetic scenes as GeoTIFFs with truth, classes and label polygons."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _IMAGE_NODATA, _TRUTH_NODATA = 0, 255
 _SCENES = "train", "unseen"
 _FILES = {
     "classes.json", "labels.gpkg",
-    *(f"{place}/{name}.tif" for place in ("images", "masks") for name in _SCENES),
+    *(f"{subfolder}/{name}.tif" for subfolder in ("images", "masks") for name in _SCENES),
     *(f"masks/{name}{ending}" for name in _SCENES for ending in (".qml", ".tif.aux.xml")),
 }  # fmt: skip
 
@@ -49,24 +49,24 @@ SCENES = Kind(
         (folder / "classes.json").read_text(encoding="utf-8") == _class_list()
         and all((folder / "images" / f"{name}.tif").is_file() for name in _SCENES)
     ),
-    lambda _folder: lambda place: place in _FILES,
+    lambda _folder: lambda relative_path: relative_path in _FILES,
 )
 
 DEMO = Kind("demo", lambda folder: SCENES.owns(folder / "scene"), lambda _: lambda _: False)
-"""What tools/demo.py writes around its scenes; never replaced as a whole."""
+"""The folder that tools/demo.py fills; it is never replaced as a whole."""
 
 
 @interrupts.listening()
 def write_scenes(
     folder: Path, *, seed: int = 1, shape: Shape = (768, 1024), overwrite: bool = False
 ) -> list[Path]:
-    """Write a scene to train on and one never seen, with their truth.
+    """Write a scene for training and one for testing, with their truth.
 
     The folder then holds ``images/train.tif`` and ``images/unseen.tif`` (RGB, nodata 0),
     ``masks/train.tif`` and ``masks/unseen.tif`` (class values, nodata 255), ``classes.json``
     (value -> name), and ``labels.gpkg``, twenty small polygons drawn on the first scene. All
-    lie in EPSG:32631 with pixels of half a metre. The scenes have one
-    slanted corner without data each, as images have that were warped onto a map.
+    are in EPSG:32631 with pixels of half a metre. Each scene has one slanted corner of nodata, as
+    orthorectified images have.
 
     Args:
         folder: the folder to create.
@@ -81,19 +81,19 @@ def write_scenes(
         SettingsError: if the shape is too small.
         OutputError: if the folder exists, or cannot be written.
     """
-    with claimed(folder), new_folder(folder, kind=SCENES, overwrite=overwrite) as part:
+    with claimed(folder), new_folder(folder, kind=SCENES, overwrite=overwrite) as hidden_folder:
         for number, name in enumerate(Progress(_SCENES, desc="scenes", unit="scene")):
-            # no two seeds share a scene
+            # 2 * seed and 2 * seed + 1: no two seeds share a scene
             scene = run_aside(partial(make_scene, 2 * seed + number, shape))
             missing = _slanted_corner(shape, lower=number == 0)
             east = _ORIGIN[0] + number * (shape[1] + 200) * _PIXEL_SIZE
-            _write_scene(part, name, scene, missing, (east, _ORIGIN[1]))
-        (part / "classes.json").write_text(_class_list(), encoding="utf-8")
+            _write_scene(hidden_folder, name, scene, missing, (east, _ORIGIN[1]))
+        (hidden_folder / "classes.json").write_text(_class_list(), encoding="utf-8")
     return [folder / "images" / f"{name}.tif" for name in _SCENES]
 
 
 def _slanted_corner(shape: Shape, *, lower: bool) -> BoolArray:
-    """Return True (rows, cols) in a triangle at the lower right, or else at the upper left."""
+    """Return True (rows, cols) in a triangle at the lower right or the upper left corner."""
     down, right = (np.arange(size) / size for size in shape)
     corner: BoolArray = down[:, None] / 0.34 + right / 0.17 < 1
     return corner[::-1, ::-1] if lower else corner
