@@ -78,6 +78,15 @@ def test_a_script_shows_how_it_is_called(script: Path) -> None:
     assert calls and set(calls) == {script.relative_to(ROOT).as_posix()}
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_a_named_module_exists(path: Path) -> None:
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.py)?)`", path.read_text(encoding="utf-8"))
+    roots = (ROOT, ROOT / "clusternet")
+    folders = {each.name for root in roots for each in root.iterdir() if each.is_dir()}
+    ours = [name for name in named if name.split("/")[0] in folders]
+    assert [name for name in ours if not any((root / name).exists() for root in roots)] == []
+
+
 def test_the_readme_shows_every_script() -> None:
     text = README.read_text(encoding="utf-8")
     names = [path.relative_to(ROOT).as_posix() for path in flag_table.script_paths()]
