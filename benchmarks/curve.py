@@ -5,12 +5,12 @@ python benchmarks/curve.py DATA --changes sinkhorn zoom
 
 DATA is a folder as for quality.py, whose docstring explains the scores. Each configuration is a
 file of settings as ``main.py --config`` takes them; without any, the default settings are trained.
-With ``--changes`` the first of them is also trained with each of these changes of the method, one
-at a time. At the epochs asked for training halts, whole scenes are predicted and their clusters
-scored; 100 clusters, whatever number was trained with.
+With ``--changes`` the first configuration is also trained with each of these changes of the method,
+one at a time. Training stops at each of ``--epochs``. Then whole scenes are predicted and their
+clusters are scored; always 100 clusters, also if training had another number.
 
-Writes results.json, results.csv, tables.md and curve.png. What is measured again replaces what the
-output folder had of it.
+Writes results.json, results.csv, tables.md and curve.png. New rows replace rows of the same
+configuration in the output folder.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def parse() -> argparse.Namespace:
     add("--configs", nargs="+", type=Path, default=[], metavar="FILE.yaml")
     add("--changes", nargs="+", choices=sorted(CHANGES), default=[])
     add("--epochs", nargs="+", type=epoch_number, default=[0, 1, 2, 4, 6, 8, 10])
-    parser.set_defaults(shown=1)  # no maps are kept
+    parser.set_defaults(shown=1)  # no pictures of maps are made
     return parser.parse_args()
 
 
@@ -76,9 +76,9 @@ def plans_to_compare(args: argparse.Namespace) -> dict[str, Plan]:
 
 
 def curve_rows(bench: Benchmark, name: str, settings: TrainingSettings) -> Iterator[list[Row]]:
-    """Train from scratch, and score what there is at each epoch asked for.
+    """Train from scratch, and score the clusters at each of the epochs.
 
-    Of other than 100 clusters as many are found anew, in the space of the last clustering.
+    If training had another number of clusters, 100 new ones are computed in the same space.
     """
     run = bench.work / f"{name}_{settings.seed}"
     for place, epoch in enumerate(sorted(set(bench.args.epochs))):
@@ -121,7 +121,7 @@ def measure(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Compare settings, and write what is found at each epoch as it comes."""
+    """Compare settings, and write the scores of each epoch as soon as they are known."""
     args = parse()
     run_command(lambda: measure(args))
 

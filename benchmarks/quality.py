@@ -1,9 +1,9 @@
-"""Score maps of labelled scenes that were learned without the labels, beside other methods.
+"""Score clusters that were learned without labels on labelled scenes, beside other methods.
 
 python benchmarks/quality.py DATA [--hold_out tile7 tile8] [--methods ...] [--output_folder quality]
 
 DATA holds ``images/``, ``masks/`` of the same names with one class number a pixel (255: no
-label), and ``classes.json``. Training sees the images alone. Each method describes every pixel by
+label), and ``classes.json``. Training reads the images only. Each method describes every pixel by
 a vector; vectors are clustered; and then
 
   a  100 clusters are named by the majority of a share of the blocks of 128 x 128 pixels; the other
@@ -54,7 +54,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the methods asked for, and write what was found after each."""
+    """Run the methods, and write the results after each."""
     args = parse()
     run_command(lambda: measure(args))
 

@@ -2,7 +2,7 @@
 
 python benchmarks/speed.py --output_folder speed
 python benchmarks/speed.py --output_folder speed --sizes 256 --precisions mixed_bfloat16
-python benchmarks/speed.py --output_folder speed --tiny     (seconds: does it still run?)
+python benchmarks/speed.py --output_folder speed --tiny     (seconds: tests that it runs)
 
 Prints the tables, and writes them with results.json and growth.png. See benchmarks/README.md.
 """
@@ -37,7 +37,7 @@ PARTS = ("start", "limit", "epoch", "prediction", "growth")
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is."""
+    """The sizes of patches, rasters and runs to measure."""
 
     configurations: tuple[str, ...] = ("official", "default")
     """Settings whose epochs are timed."""
@@ -108,7 +108,7 @@ def _cases(
         for name in scale.configurations:
             for precision in precisions:
                 settings = configuration(name, precision=precision, **changes)
-                # few patches are timed, in steps as a longer epoch has them
+                # few patches are timed, with the batch size of a longer epoch
                 batch = settings.batch_size((size, size), EPOCH_PATCHES)
                 yield name, size, precision, replace(settings, train_batch_size=batch)
 
@@ -141,7 +141,7 @@ def measure_growth(scale: Scale, folder: Path) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, print, write."""
+    """Measure the parts, and print and write the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         scale = replace(scale, patches=args.patches)
     try:
         with claimed(args.output_folder):
-            check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
+            check_new(args.output_folder, kind=RESULTS, overwrite=True)  # rows are added to it
             _measure_all(args, scale, args.sizes or ([208] if args.tiny else [256, 512]))
     except OutputError as error:
         parser.error(str(error))

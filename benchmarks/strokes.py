@@ -1,9 +1,9 @@
-"""Compare the rules that turn strokes into classes, by a user who is simulated.
+"""Compare the rules that turn strokes into classes, with a simulated user.
 
 python benchmarks/strokes.py RUN RASTER TRUTH [--strokes 40] [--repeats 3] [--goal 0.6]
 
-The user first draws one stroke on the largest patch of each class, then always in the largest
-region that is wrong: along its middle, at most 60 pixels long and 5 wide. After each stroke the
+The user first draws one stroke on the largest region of each class, then always in the largest
+wrong region: along its middle, at most 60 pixels long and 5 wide. After each stroke the
 map is scored against the truth. Prints, for each rule, the mIoU after so many strokes, the strokes
 until the goal, and the seconds that an update of a view of 1024 x 1024 pixels takes.
 """
@@ -55,16 +55,16 @@ def draw_inside(region: BoolArray, rng: np.random.Generator) -> list[list[float]
 
 
 def largest_region(mask: BoolArray) -> BoolArray:
-    """Return the largest connected region of a mask, thin places not counted."""
+    """Return the largest connected region of a mask after erosion, which drops thin ones."""
     opened = ndimage.binary_opening(mask, iterations=2)
     labels, count = ndimage.label(opened if opened.any() else mask)
     sizes = np.bincount(labels.ravel())[1:]
     return np.asarray(labels == sizes.argmax() + 1) if count else mask
 
 
-def next_stroke(truth: IntArray, found: IntArray, rng: np.random.Generator) -> Stroke | None:
+def next_stroke(truth: IntArray, class_map: IntArray, rng: np.random.Generator) -> Stroke | None:
     """Return a stroke in the largest wrong region; None if nothing is wrong."""
-    wrong = (truth != NO_CLASS) & (truth != found)
+    wrong = (truth != NO_CLASS) & (truth != class_map)
     best, size, number = None, 0, 0
     for value in np.unique(truth[wrong]):
         region = largest_region(wrong & (truth == value))
@@ -92,15 +92,15 @@ def simulate(
         classifier = fit_rule(rule, collect_samples(cache, strokes), scene)
         fitted = time.perf_counter() - start
         start = time.perf_counter()
-        found = classify(cache, classifier, whole, smooth=smooth)
+        class_map = classify(cache, classifier, whole, smooth=smooth)
         pixels = cache.shape[0] * cache.shape[1]
         seconds = fitted + (time.perf_counter() - start) * 1024**2 / pixels
         confusion = confusion_matrix(
-            np.searchsorted(numbers, truth), np.searchsorted(numbers, found), len(numbers),
-            (truth != NO_CLASS) & (found != NO_CLASS),
+            np.searchsorted(numbers, truth), np.searchsorted(numbers, class_map), len(numbers),
+            (truth != NO_CLASS) & (class_map != NO_CLASS),
         )  # fmt: skip
         yield len(strokes), Scores.from_confusion(confusion).mean_iou, seconds
-        stroke = next_stroke(truth, found, rng)
+        stroke = next_stroke(truth, class_map, rng)
         if stroke is None:
             return
         strokes.append(stroke)

@@ -2,12 +2,12 @@
 
 python benchmarks/view.py RUN RASTER [--strokes 30] [--rules perceptron ...] [--cache_folder DIR]
 
-Needs no truth: strokes are drawn at random, and the class of each is made from the cluster under
+Needs no truth: strokes are drawn at random, and the class of each is derived from the cluster at
 its middle. Prints the pixels a second at which features are computed (if they are not there yet)
 and their room on the disk; for each rule the seconds from a stroke to all class tiles that a view
 of 1024 x 1024 pixels shows, computed in two threads as the page's server does, for a view on tile
-borders and for one between them, and for the whole scene seen from afar; the seconds of one tile
-while a person pans; and the seconds of the map of the whole scene.
+borders and for one between them, and for the whole scene at its smallest scale; the seconds of one
+tile while panning; and the seconds of the map of the whole scene.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Timer:
     """Seconds of an update, over many strokes."""
 
     def __init__(self, workspace: Workspace, max_zoom: int) -> None:
-        """Draw on a workspace whose features are there."""
+        """Draw on a workspace whose features are complete."""
         self.workspace, self.max_zoom = workspace, max_zoom
         self.pool = ThreadPoolExecutor(2)
 
@@ -89,7 +89,7 @@ class Timer:
         rng = np.random.default_rng(0)
         times = [self.update(random_stroke(self.workspace, rng), places) for _ in range(count)][
             CLASSES:
-        ]  # the first ones find few classes
+        ]  # the first updates have few classes
         fits, wholes = np.array(times).T
         return (
             f"{len(places):3d} tiles: update median {np.median(wholes):.3f} s, "
@@ -99,7 +99,7 @@ class Timer:
 
 
 def measure_features(workspace: Workspace, raster: Path, run: Path) -> None:
-    """Compute the features that are missing and say how fast."""
+    """Compute the features that are missing and report the speed."""
     missing = int((~workspace.cache.done).sum())
     if missing:
         predictor = LazyPredictor(run).get()
@@ -114,7 +114,7 @@ def measure_features(workspace: Workspace, raster: Path, run: Path) -> None:
 
 
 def measure_panning(workspace: Workspace, images: ImageTiles) -> None:
-    """Say how long single tiles take that are asked for at random, at every zoom."""
+    """Report how long single tiles at random positions take, at every zoom."""
     rng = np.random.default_rng(1)
     rows, cols = workspace.cache.shape
     for name in ("image", "class"):
@@ -147,7 +147,7 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Measure and print what ``args`` ask for."""
+    """Measure and print what ``args`` select."""
     threadpool_limits(1)  # as the page does
     workspace = Workspace(args.run, args.raster, cache_folder=args.cache_folder)
     try:

@@ -176,7 +176,7 @@ def test_every_change_finds_the_parts_that_it_replaces() -> None:
         "from changes import CHANGES\n"
         "from clusternet.settings import TrainingSettings\n"
         "for change in CHANGES.values():\n"
-        "    assert change.settings or change.parts\n"
+        "    assert change.settings or change.replacements\n"
         "    change.settings_from(TrainingSettings())\n"
         "    with change.in_force():\n"
         "        pass\n"

@@ -16,14 +16,15 @@ from clusternet.training.learner import IGNORE, Learner
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Shape
 
-_ENTROPY = 0.02  # of the mean gap between a pixel's best score and its mean score
-_ROUNDS = 3  # of balancing
+# The temperature, as a share of the mean gap between a pixel's best score and its mean score.
+_ENTROPY = 0.02
+_ROUNDS = 3  # of Sinkhorn balancing
 _SEGMENT = 41  # pixels of a superpixel
-_AVERAGE = 0.98  # what a step leaves of the teacher
+_AVERAGE = 0.98  # weight of the old average in each step
 
 
 class ScoredLabels(Learner):
-    """Knows how near every centroid is, not only which is nearest."""
+    """Computes the scores of all centroids, not only the nearest one."""
 
     def __init__(
         self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
@@ -43,7 +44,7 @@ class ScoredLabels(Learner):
 
 
 class BalancedLabels(ScoredLabels):
-    """Gives every cluster as many pixels of a batch (Asano et al. 2020, Caron et al. 2020)."""
+    """Gives every cluster equally many pixels of a batch (Asano et al. 2020, Caron et al. 2020)."""
 
     def label(self, batch: Batch) -> IntArray:
         """See `Learner.label`."""
@@ -110,9 +111,9 @@ class SuperpixelLabels(Learner):
 
 
 class MeanTeacher(Learner):
-    """Labels by the moving average of weights that train on (Tarvainen and Valpola 2017).
+    """Labels with the moving average of the trained weights (Tarvainen and Valpola 2017).
 
-    ``network`` is the average, so that it is what is clustered and saved.
+    ``network`` has the averaged weights, so these are clustered and saved.
     """
 
     def __init__(
@@ -128,14 +129,14 @@ class MeanTeacher(Learner):
         self._trainer.optimizer.build(self._trainer.trainable_variables)
 
     def fit(self, pixels: FloatArray, labels: IntArray) -> float:
-        """See `Learner.fit`; then move the average."""
+        """See `Learner.fit`; then update the average."""
         loss = super().fit(pixels, labels)
         pairs = zip(self.network.get_weights(), self._trainer.get_weights(), strict=True)
         self.network.set_weights([_AVERAGE * old + (1 - _AVERAGE) * new for old, new in pairs])
         return loss
 
     def state(self) -> dict[str, AnyArray]:
-        """See `Learner.state`; the weights that train on are kept, too."""
+        """See `Learner.state`; it also holds the trained weights."""
         weights = self._trainer.get_weights()
         return super().state() | {f"student_{i:04d}": value for i, value in enumerate(weights)}
 

@@ -1,4 +1,4 @@
-"""Other features, and another network."""
+"""Changes of the features and of the network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clusternet.windows import Shape
 
 layers = keras.layers
 _GROUPS = 8
-_SQUARE = 5  # pixels, whose features are averaged
+_SQUARE = 5  # side in pixels of the squares in which features are averaged
 
 
 def unit_features(network: Any, filters_from: Shape | None = None, uncovered: int = 0) -> Any:
@@ -25,7 +25,7 @@ def averaged_features(network: Any, filters_from: Shape | None = None, uncovered
 
 
 class _Changed:
-    """A network whose features went through one more layer."""
+    """A network whose features pass through one more layer."""
 
     def __init__(self, network: Any, layer: Any) -> None:
         self.input = network.input

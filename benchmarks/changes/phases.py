@@ -1,4 +1,4 @@
-"""Other things done before, after or between the clusterings."""
+"""Changes of what happens before and between the clusterings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from clusternet.types import BoolArray
 from clusternet.windows import Shape
 
 _STEPS = 100
-_BLOCK = 16  # pixels on a side of what is hidden
-_HIDDEN = 0.25  # of a patch
+_BLOCK = 16  # side of a hidden block in pixels
+_HIDDEN = 0.25  # share of a patch that is hidden
 
 
 class FreshHead(Learner):
@@ -32,7 +32,7 @@ class FreshHead(Learner):
         self._seeds = np.random.default_rng(settings.seed)
 
     def freeze(self, codebook: Codebook) -> None:
-        """See `Learner.freeze`; then forget the head."""
+        """See `Learner.freeze`; then initialise the head anew."""
         super().freeze(codebook)
         head = self.network.get_layer("logits")
         kernel, bias = head.get_weights()
@@ -43,7 +43,7 @@ class FreshHead(Learner):
 def inpainting_first(
     learner: Learner, data: TrainingData, observer: Observer, epochs_done: int
 ) -> None:
-    """Learn to fill in what is hidden of a patch, and then do as `alternate` does."""
+    """Train on inpainting hidden blocks of patches, then run `alternate`."""
     rng = np.random.default_rng((data.settings.seed, _STEPS))
     head = keras.layers.Conv2D(data.loader.patches.num_bands, 1, dtype="float32")
     network = learner.network
@@ -63,9 +63,9 @@ def _blocks(shape: tuple[int, ...], rng: np.random.Generator) -> BoolArray:
     return np.asarray(coarse.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)[:, :rows, :cols])
 
 
-def _hidden_error(truth: Any, found: Any) -> Any:
-    """Mean squared error where ``truth`` is a number."""
+def _hidden_error(truth: Any, predicted: Any) -> Any:
+    """Return the mean squared error where ``truth`` is not NaN."""
     ops = keras.ops
     wanted = ops.logical_not(ops.isnan(truth))
-    squares = ops.square(found - ops.where(wanted, truth, found))
+    squares = ops.square(predicted - ops.where(wanted, truth, predicted))
     return ops.sum(squares) / ops.maximum(ops.sum(ops.cast(wanted, squares.dtype)), 1.0)

@@ -1,4 +1,4 @@
-"""Other views of a patch than the method trains on; each stands in for `augment`."""
+"""Other augmentations. Each function replaces `augment`, but for `same_light`."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _ZOOM = 1.4  # times larger or smaller, at most
 
 
 def same_light(view: FloatArray, rng: Generator) -> FloatArray:
-    """Leave colours as they are; stands in for what changes them."""
+    """Leave colours as they are; replaces the change of brightness and colours."""
     return view
 
 
 def light_only(
     pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
 ) -> tuple[FloatArray, IntArray]:
-    """Neither flip nor turn."""
+    """Change brightness and colours, but neither flip nor rotate."""
     return augment(pixels, labels, rng, turn=False)
 
 
 def blurred(
     pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
 ) -> tuple[FloatArray, IntArray]:
-    """Blur every second view, too."""
+    """Also blur half of the views."""
     views, kept = augment(pixels, labels, rng, turn=turn)
     for view in views:
         if rng.random() < 0.5:
@@ -40,7 +40,7 @@ def blurred(
 def zoomed(
     pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
 ) -> tuple[FloatArray, IntArray]:
-    """Show a patch larger or smaller, too; beyond its border it is mirrored."""
+    """Also zoom in or out; beyond its border a patch is mirrored."""
     views, kept = augment(pixels, labels, rng, turn=turn)
     for view, label in zip(views, kept, strict=True):
         step = np.exp(rng.uniform(-np.log(_ZOOM), np.log(_ZOOM)))
@@ -58,7 +58,7 @@ def zoomed(
 def band_hidden(
     pixels: FloatArray, labels: IntArray, rng: Generator, *, turn: bool
 ) -> tuple[FloatArray, IntArray]:
-    """Set one band of every third view to its mean, too."""
+    """Also set one band to its mean in a third of the views."""
     views, kept = augment(pixels, labels, rng, turn=turn)
     for view in views:
         if rng.random() < 1 / 3:

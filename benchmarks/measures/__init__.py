@@ -1,1 +1,1 @@
-"""What speed.py measures, one thing a module; each runs in a fresh process."""
+"""The measurements of speed.py, one in each module; each runs in a fresh process."""

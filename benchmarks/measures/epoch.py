@@ -59,7 +59,7 @@ def measure_epoch(folder: Path, size: int, settings: TrainingSettings, started: 
 def _figures(
     clocks: dict[str, Clock], settings: TrainingSettings, batch: int, patches: int, labelled: int
 ) -> Figures:
-    """Reckon seconds a patch, of an epoch of 200 patches or of whole groups."""
+    """Compute seconds a patch, for an epoch of 200 patches or for whole groups."""
     sampled = min(settings.sample_patches, EPOCH_PATCHES) / EPOCH_PATCHES
     grouped = settings.cluster_scope == "batch"
     wall, busy = (_phases(clocks, kind, batch, patches, sampled, grouped) for kind in (0, 1))

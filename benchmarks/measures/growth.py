@@ -37,7 +37,7 @@ def measure_main(count: int, size: int, *flags: str) -> Figures:
 
 
 def measure_kmeans(num_clusters: int) -> Figures:
-    """Cluster a sample of the default size for so many clusters."""
+    """Time the clustering of a sample of the default size for this number of clusters."""
     from clusternet.clustering.kmeans import cluster
 
     rng = np.random.default_rng(1)

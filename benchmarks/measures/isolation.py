@@ -1,4 +1,4 @@
-"""Fresh processes and clocks: no measurement sees what another one left behind."""
+"""Fresh processes and clocks, so that measurements do not influence each other."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def gib(max_rss: int) -> float:
 
 @dataclass
 class Clock:
-    """Times every call of a kind of work.
+    """Times every call of one kind of work.
 
     ``wall`` is what a user waits for. ``busy`` is processor time over the number of cores: what
     the wait would be on an otherwise idle machine if all cores worked all the time. Other

@@ -1,4 +1,4 @@
-"""What the machine can do: the convolutions of the network one by one, and nothing else."""
+"""The speed limit of the machine: the convolutions of the network, timed one by one."""
 
 from __future__ import annotations
 

@@ -45,6 +45,6 @@ def write_raster(path: Path, side: int) -> Path:
     )  # fmt: skip
     with rasterio.open(path, "w", **profile) as raster:
         for _, window in raster.block_windows(1):
-            part = block[: window.height, : window.width]
-            raster.write(np.moveaxis(part, -1, 0), window=window)
+            cropped = block[: window.height, : window.width]
+            raster.write(np.moveaxis(cropped, -1, 0), window=window)
     return path

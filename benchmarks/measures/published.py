@@ -1,4 +1,4 @@
-"""The published scheme's order of work, written plainly, to compare with.
+"""The published scheme, implemented plainly, to compare with.
 
 For each group of 32 patches: features of all pixels (predict), K-Means over all of them with 20
 iterations, a Python list of pixels for each cluster, one-hot targets, compile again, one pass
@@ -22,10 +22,10 @@ PHASES = ("read", "embed", "K-Means", "lists and one-hot", "compile and trace", 
 
 
 def measure_published(folder: Path, size: int, settings: TrainingSettings) -> Figures:
-    """Time the patches of ``folder``; reckon what a patch of a whole group takes.
+    """Time the patches of ``folder``; extrapolate to a patch of a whole group.
 
-    All phases grow with the patches but one: the first training step, which traces anew. The
-    tracing of the first prediction is left out, as it happens once a run.
+    All phases grow with the number of patches, except the first training step, which traces anew.
+    The tracing of the first prediction is left out, as it happens once a run.
     """
     from clusternet.network.backend import keras, resolve_precision
     from clusternet.network.unet import build_network, features_tensor
@@ -47,14 +47,14 @@ def measure_published(folder: Path, size: int, settings: TrainingSettings) -> Fi
         pixels = np.stack([np.asarray(Image.open(file), np.float32) for file in files])
         pixels = (pixels - pixels.mean((0, 1, 2))) / pixels.std((0, 1, 2))
     with clocks["embed"].running():
-        found = embedder.predict(pixels, batch_size=batch, verbose=0)
-        features = np.ascontiguousarray(found.reshape(-1, found.shape[-1]), np.float32)
+        embedded = embedder.predict(pixels, batch_size=batch, verbose=0)
+        features = np.ascontiguousarray(embedded.reshape(-1, embedded.shape[-1]), np.float32)
     with clocks["K-Means"].running():
         assignment = _cluster(features, clusters)
     with clocks["lists and one-hot"].running():
         lists: list[list[int]] = [[] for _ in range(clusters)]
-        for place, cluster in enumerate(assignment):
-            lists[cluster[0]].append(place)
+        for pixel, cluster in enumerate(assignment):
+            lists[cluster[0]].append(pixel)
         labels = np.zeros(len(features), np.int64)
         for cluster, places in enumerate(lists):
             labels[places] = cluster
@@ -99,12 +99,12 @@ def _cluster(features: Any, clusters: int) -> Any:
 
 def _figures(clocks: dict[str, Clock], patches: int, batch: int, labelled: int) -> Figures:
     wall, busy = ({}, {})
-    for kind, found in enumerate((wall, busy)):
+    for kind, seconds in enumerate((wall, busy)):
         for name, clock in clocks.items():
-            found[name] = sum((clock.wall, clock.busy)[kind]) / patches
+            seconds[name] = sum((clock.wall, clock.busy)[kind]) / patches
         steps = (clocks["train"].wall, clocks["train"].busy)[kind]
         compiled = sum((clocks["compile and trace"].wall, clocks["compile and trace"].busy)[kind])
-        found["train"] = clocks["train"].total()[kind] / patches
-        traced = steps[0] - found["train"] * batch
-        found["compile and trace"] = (compiled + traced) / GROUP
+        seconds["train"] = clocks["train"].total()[kind] / patches
+        traced = steps[0] - seconds["train"] * batch
+        seconds["compile and trace"] = (compiled + traced) / GROUP
     return epoch_figures(wall, busy, patches, labelled)

@@ -18,7 +18,7 @@ Row = tuple[str, ...]
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine by what matters to speed, and the libraries."""
+    """Describe the processor, memory and libraries, which determine the speed."""
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -36,7 +36,7 @@ def machine() -> dict[str, Any]:
 
 
 def tables(results: dict[str, Any]) -> str:
-    """Return all results that there are as Markdown."""
+    """Return all results as Markdown tables."""
     parts = [
         ("Limit: the network's convolutions one by one", "limit", _limits),
         ("Epoch: milliseconds a patch, busy and by the clock", "epoch", _epochs),
@@ -60,7 +60,7 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def merge(before: Any, now: Any) -> Any:
-    """Return new results with those rows of the old ones that are of other patch sizes."""
+    """Return the new results, and the old rows of other patch sizes."""
     if not isinstance(before, list) or not all("size" in row for row in [*before, *now]):
         return now
     sizes = {row["size"] for row in now}
@@ -214,13 +214,13 @@ RESULTS = Kind("folder of results", _has_results, lambda _: lambda _: False)
 def save(results: dict[str, Any], folder: Path) -> None:
     """Write results.json, tables.md and growth.png."""
     text = json.dumps(results, indent=1)
-    with new_file(folder / "results.json", overwrite=True) as part:
-        part.write_text(text + "\n", encoding="utf-8")
-    with new_file(folder / "tables.md", overwrite=True) as part:
-        part.write_text(tables(results), encoding="utf-8")
+    with new_file(folder / "results.json", overwrite=True) as hidden_path:
+        hidden_path.write_text(text + "\n", encoding="utf-8")
+    with new_file(folder / "tables.md", overwrite=True) as hidden_path:
+        hidden_path.write_text(tables(results), encoding="utf-8")
     if "growth" in results:
-        with new_file(folder / "growth.png", overwrite=True) as part:
-            _plot(results, part)
+        with new_file(folder / "growth.png", overwrite=True) as hidden_path:
+            _plot(results, hidden_path)
 
 
 def _plot(results: dict[str, Any], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How long a command takes to say anything."""
+"""How long a command takes until it prints its help."""
 
 from __future__ import annotations
 

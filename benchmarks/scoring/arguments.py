@@ -1,4 +1,4 @@
-"""What the benchmarks on labelled scenes have in common on the command line."""
+"""Command-line options that the benchmarks on labelled scenes share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RESULTS = Kind("folder of results", _has_options, lambda _: lambda _: False)
 
 
 def number(text: str) -> int:
-    """Return a whole number above 0, as most of these scripts' are."""
+    """Return a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text}")
     return int(text)
@@ -82,7 +82,7 @@ def prepare(args: argparse.Namespace, script: str) -> Iterator[Benchmark]:
     """
     check_apart((args.output_folder,), (args.data, *getattr(args, "configs", ())))
     with claimed(args.output_folder):
-        check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
+        check_new(args.output_folder, kind=RESULTS, overwrite=True)  # rows are added to it
         classes = read_classes(args.data)
         options = _common_options(args, script)
         scenes = find_scenes(
@@ -91,7 +91,7 @@ def prepare(args: argparse.Namespace, script: str) -> Iterator[Benchmark]:
         )  # fmt: skip
         bench = Benchmark(args, scenes, list(classes.names.values()))
         bench.check_labels()
-        # from here on there is work to keep
+        # from here on there are results to keep
         with new_file(args.output_folder / _OPTIONS, overwrite=True) as part:
             part.write_text(options, encoding="utf-8")
         yield bench
@@ -117,7 +117,7 @@ def _common_options(args: argparse.Namespace, script: str) -> str:
 
 
 def facts(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what one has to know of the rows: options, machine, date, backend, versions."""
+    """Return the conditions of the measurement: options, machine, date, backend, versions."""
     return {
         "options": {name: str(value) for name, value in vars(args).items()},
         "date": time.strftime("%Y-%m-%d"),

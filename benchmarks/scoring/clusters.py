@@ -29,7 +29,7 @@ _FOREST_SAMPLES = 20_000
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of the pixels on every ``step``-th row and column of the scenes."""
+    """The labels of the pixels on every ``step``-th row and column of the scenes."""
 
     truth: list[IntArray]
     """For each scene (rows, cols), -1 without label."""
@@ -63,7 +63,7 @@ class Labels:
 
 
 def sample_vectors(vectors: Sequence[FloatArray], count: int, seed: int) -> FloatArray:
-    """Return some ``count`` vectors of pixels with data, uniformly; (samples, depth)."""
+    """Draw about ``count`` vectors (samples, depth) uniformly from the valid pixels."""
     rng = np.random.default_rng(seed)
     usable = [np.flatnonzero(~np.isnan(each[..., 0].ravel())) for each in vectors]
     share = min(1.0, count / sum(map(len, usable)))
@@ -76,7 +76,7 @@ def sample_vectors(vectors: Sequence[FloatArray], count: int, seed: int) -> Floa
 
 
 def sample_differences(vectors: Sequence[FloatArray], distance: int) -> FloatArray:
-    """Return what vectors differ by ``distance`` rows or columns apart; (pairs, depth)."""
+    """Return differences (pairs, depth) of vectors ``distance`` rows or columns apart."""
     found = []
     for each in vectors:
         for pair in (
@@ -152,7 +152,7 @@ def score_forest(
 
 
 def make_forest(seed: int) -> RandomForestClassifier:
-    """Return a forest as pixel classifiers of this field use it."""
+    """Return a random forest with the settings that pixel classifiers commonly use."""
     return RandomForestClassifier(100, min_samples_leaf=2, n_jobs=-1, random_state=seed)
 
 
@@ -162,7 +162,7 @@ def predict_forest(forest: RandomForestClassifier, vectors: FloatArray) -> IntAr
 
 
 def forest_shares(forest: RandomForestClassifier, vectors: FloatArray) -> FloatArray:
-    """Return how likely each class is; some at a time, which keeps memory small."""
+    """Return the probability of each class; in chunks, to save memory."""
     parts = np.array_split(vectors, max(1, len(vectors) // 500_000))
     found = [forest.predict_proba(part) for part in parts if len(part)]
     return np.concatenate(found).astype(np.float32)

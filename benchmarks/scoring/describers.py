@@ -1,6 +1,6 @@
-"""What is said of a pixel before anything is clustered: bands, fixed filters, a network's features.
+"""Features of pixels for clustering: bands, fixed filters, or the features of a network.
 
-All give the same: for every scene an array of vectors on every ``step``-th row and column.
+Each function gives an array of vectors on every ``step``-th row and column of every scene.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Describer = Callable[[Scene, int], FloatArray]
 
 
 def measure_bands(scenes: Sequence[Scene]) -> Bands:
-    """Return the mean and deviation of the bands over the scenes that may be learned from.
+    """Return the mean and deviation of the bands over the training scenes.
 
     Raises:
         LabelError: if there is no such scene, or no pixel with data in them.
@@ -101,7 +101,7 @@ def train_run(
 ) -> Path:
     """Cut images into patches, train on them, and return the run folder.
 
-    A run that was cut off goes on, one that is complete is taken as it is, unless ``overwrite``.
+    An interrupted run is continued and a complete run is used again, unless ``overwrite``.
     """
     patches = run.with_name(f"patches_{patch_size}")
     if not patches.exists():

@@ -28,9 +28,9 @@ def save_rows(
     """Write results.json, results.csv and tables.md, each whole or not at all.
 
     Args:
-        folder: that they go to.
+        folder: output folder.
         rows: the scores.
-        facts: what one has to know of them.
+        facts: the conditions of the measurement.
         keys: see `format_tables`.
 
     Raises:
@@ -55,7 +55,7 @@ def load_rows(folder: Path) -> list[Row]:
     """Return the rows that an earlier call saved.
 
     Raises:
-        OutputError: if there is a file of their name that holds something else.
+        OutputError: if the file holds something else.
     """
     path = folder / "results.json"
     if not path.exists():
@@ -74,7 +74,7 @@ def format_tables(rows: Sequence[Row], keys: Sequence[str] = ("method",)) -> str
 
     Args:
         rows: the scores.
-        keys: rows that have these in common are a line of a table.
+        keys: rows with equal values of these form a line of a table.
     """
     text = ""
     for scenes in dict.fromkeys(row["scenes"] for row in rows):

@@ -71,7 +71,7 @@ GOALS = (0.5, 0.6, 0.7)
 
 @dataclass
 class Benchmark:
-    """The scenes, their truth, and what is common to all methods."""
+    """The scenes, their truth, and the options that all methods share."""
 
     args: argparse.Namespace
     scenes: list[Scene]
@@ -81,7 +81,7 @@ class Benchmark:
 
     @cached_property
     def bands(self) -> Bands:
-        """Statistics of the bands of the scenes that may be learned from."""
+        """Statistics of the bands of the training scenes."""
         return measure_bands(self.scenes)
 
     @cached_property
@@ -98,17 +98,17 @@ class Benchmark:
 
     @property
     def work(self) -> Path:
-        """Where patches and runs go."""
+        """Folder for patches and runs."""
         return Path(self.args.output_folder) / "work"
 
     @property
     def training(self) -> list[int]:
-        """Indexes of the scenes that may be learned from."""
+        """Indexes of the training scenes."""
         return [i for i, scene in enumerate(self.scenes) if not scene.held_out]
 
     @property
     def sets(self) -> dict[str, list[int]]:
-        """The sets of scenes that are scored apart."""
+        """The sets of scenes that are scored separately."""
         held_out = [i for i, scene in enumerate(self.scenes) if scene.held_out]
         return {"all": list(range(len(self.scenes)))} | ({"held out": held_out} if held_out else {})
 
@@ -174,14 +174,14 @@ def score_clusters(
 def cluster_again(
     bench: Benchmark, vectors: list[FloatArray], like: Codebook, count: int, seed: int
 ) -> Codebook:
-    """Find another number of clusters in the space of a codebook."""
+    """Compute another number of clusters in the feature space of a codebook."""
     samples = like.transform(_sample(bench, vectors, seed))
     centroids = cluster(samples, count, seed=seed).codebook.centroids
     return dataclasses.replace(like, centroids=centroids)
 
 
 def prepare_canvases(bench: Benchmark, describer: Describer) -> list[Canvas]:
-    """Return the squares of a few scenes that strokes are drawn on; none of a single class."""
+    """Return squares of a few scenes to draw strokes on; each has two classes or more."""
     canvases = []
     for scene in (bench.scenes[index] for index in bench.shown):
         truth = scene.truth(len(bench.classes))
@@ -213,7 +213,7 @@ def score_strokes(canvases: Sequence[Canvas], rule: Rule, rounds: int, seed: int
 
 
 def _busiest(truth: IntArray, side: int) -> tuple[slice, slice]:
-    """Return the square of a scene that has labels of most classes, evenly."""
+    """Return the square of a scene with the most classes in the most even proportions."""
     best, place = -1.0, (slice(0, side), slice(0, side))
     for row in range(0, max(1, truth.shape[0] - side + 1), max(1, side // 2)):
         for col in range(0, max(1, truth.shape[1] - side + 1), max(1, side // 2)):
@@ -238,7 +238,7 @@ def _named(prefix: str, scores: dict[str, float]) -> Row:
 def forest_rows(bench: Benchmark) -> list[Row]:
     """Train a random forest on the fixed filters, on the labels of each draw and on strokes.
 
-    A seed is another user who draws; labels are drawn by chance several times anyway.
+    A seed is another simulated user. The labels of (a) are drawn several times for each anyway.
     """
     first, *others = bench.args.seeds
     describer = filters_describer(bench.bands)
@@ -260,7 +260,7 @@ def forest_rows(bench: Benchmark) -> list[Row]:
 
 
 def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
-    """Cluster what needs no training: bands and filters."""
+    """Cluster bands and filters, which need no training."""
     describer = (
         bands_describer(bench.bands)
         if method == "bands"

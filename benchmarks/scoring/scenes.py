@@ -27,7 +27,7 @@ from clusternet.windows import Shape, Window
 
 @dataclass(frozen=True)
 class Scene:
-    """One image and its truth. Training is given the path of the image and nothing else."""
+    """One image and its truth. Training gets the path of the image only."""
 
     name: str
     image: Path
@@ -92,15 +92,15 @@ def find_scenes(
     hold_out: Sequence[str] = (),
     every: int = 1,
 ) -> list[Scene]:
-    """Return the scenes of a data folder, copied smaller if asked for.
+    """Return the scenes of a data folder, or smaller copies of them.
 
     Args:
         data: the folder.
-        work: where smaller copies go.
-        classes: that masks may hold; they meet by name where masks state names.
+        work: folder for smaller copies.
+        classes: that masks may hold; they are matched by name if masks state names.
         downscale: pixels of an original on a side of one pixel; labels take the nearest.
         hold_out: beginnings of names of scenes that are kept from training.
-        every: take every so many-th scene only.
+        every: take every n-th scene only.
 
     Raises:
         LabelError: if a folder, an image or a mask is missing, they differ in size, or are too
@@ -146,7 +146,7 @@ def find_scenes(
 
 
 def _rasters(folder: Path) -> list[Path]:
-    """Return the rasters of a folder, and none of the files that GIS programs lay beside them."""
+    """Return the rasters of a folder, without the side files that GIS programs write."""
     return sorted(
         path for path in folder.iterdir()
         if path.suffix.lower() in RASTER_SUFFIXES and not path.name.startswith(".")
@@ -159,16 +159,16 @@ def _shape(path: Path) -> Shape:
 
 
 def gather_training_images(scenes: Sequence[Scene], folder: Path) -> Path:
-    """Copy the images that may be learned from into a folder of their own.
+    """Copy the training images into a folder of their own.
 
     Raises:
         OutputError: if they cannot be copied.
     """
     kind = Kind("folder of images", lambda _: True, lambda _: lambda _: True)
-    with new_folder(folder, kind=kind, overwrite=True) as part:  # in the folder of results
+    with new_folder(folder, kind=kind, overwrite=True) as hidden_folder:  # in the folder of results
         for scene in scenes:
             if not scene.held_out:
-                shutil.copy(scene.image, part / scene.image.name)
+                shutil.copy(scene.image, hidden_folder / scene.image.name)
     return folder
 
 
@@ -180,8 +180,8 @@ def _shrink(source: Path, target: Path, factor: int, method: Resampling) -> None
             nodata, colours = dataset.nodata, dataset.colorinterp
     except RasterioIOError as error:
         raise LabelError(f"{source}: cannot be read as a raster ({error}).") from error
-    with new_file(target, overwrite=True) as part, rasterio.open(
-        part, "w", driver="GTiff", height=shape[0], width=shape[1], count=len(pixels),
+    with new_file(target, overwrite=True) as hidden_path, rasterio.open(
+        hidden_path, "w", driver="GTiff", height=shape[0], width=shape[1], count=len(pixels),
         dtype=pixels.dtype, nodata=nodata,
     ) as copy:  # fmt: skip
         copy.write(pixels)

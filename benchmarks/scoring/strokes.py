@@ -27,7 +27,7 @@ each class that was drawn is, in the order of their numbers; (pixels, classes)."
 def forest_rule(
     vectors: FloatArray, classes: IntArray, strokes: int, scene: FloatArray
 ) -> FloatArray:
-    """Random forest, as ilastik trains it on what is drawn."""
+    """Classify by a random forest on the strokes, as ilastik does."""
     return forest_shares(make_forest(1).fit(vectors, classes), scene)
 
 
@@ -61,7 +61,7 @@ def interactive_rule(projection: FloatArray | None) -> Rule:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A square that is drawn on."""
+    """A square of a scene on which strokes are drawn."""
 
     vectors: FloatArray
     """(rows, cols, depth)"""
@@ -72,12 +72,12 @@ class Canvas:
 
     @property
     def num_classes(self) -> int:
-        """Classes that occur."""
+        """The number of classes that occur."""
         return len(np.unique(self.truth[self.truth >= 0]))
 
 
 def make_guide(pixels: AnyArray, valid: BoolArray) -> FloatArray:
-    """Return what `tools/interactive.py` takes edges from; (rows, cols, bands), (rows, cols)."""
+    """Return the guide of the edge-aware smoothing (rows, cols, bands), and valid (rows, cols)."""
     if not valid.any():
         valid = np.ones_like(valid)
         pixels = np.zeros_like(pixels)
@@ -119,12 +119,12 @@ def simulate(
             drawn.append(np.flatnonzero(stroke))
             classes.append(np.full(len(drawn[-1]), number, np.int32))
             strokes += 1
-        places = np.concatenate(drawn)
-        shares = rule(flat[places], np.concatenate(classes), strokes, flat).T
-        found = _as_map(shares.reshape(-1, *truth.shape), numbers, canvas.guide, smooth)
+        pixels_drawn = np.concatenate(drawn)
+        shares = rule(flat[pixels_drawn], np.concatenate(classes), strokes, flat).T
+        class_map = _as_map(shares.reshape(-1, *truth.shape), numbers, canvas.guide, smooth)
         confusion = confusion_matrix(
             np.searchsorted(numbers, np.maximum(truth, numbers[0])),
-            np.searchsorted(numbers, found), len(numbers), truth >= 0,
+            np.searchsorted(numbers, class_map), len(numbers), truth >= 0,
         )  # fmt: skip
         curve.append((strokes, Scores.from_confusion(confusion).mean_iou))
     return curve
@@ -148,7 +148,7 @@ def strokes_until(curve: Sequence[tuple[int, float]], goal: float) -> int | None
 
 
 def largest_region(mask: BoolArray) -> BoolArray:
-    """Return the largest connected region, thin places not counted."""
+    """Return the largest connected region after erosion, which drops thin ones."""
     opened = ndimage.binary_opening(mask, iterations=2)
     labels, _ = ndimage.label(opened if opened.any() else mask)
     sizes = np.bincount(labels.ravel())[1:]
@@ -156,7 +156,7 @@ def largest_region(mask: BoolArray) -> BoolArray:
 
 
 def draw_stroke(region: BoolArray, rng: np.random.Generator) -> BoolArray:
-    """Return the pixels of a stroke through the deepest place of a region, inside of it."""
+    """Return the pixels of a stroke inside a region, through its pixel farthest from the border."""
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     deepest = np.argwhere(depth >= depth.max() * 0.9)
     row, col = deepest[rng.integers(len(deepest))]

@@ -1,4 +1,4 @@
-"""The ceiling: the same network trained on labels."""
+"""An upper bound: the same network trained on labels."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def supervised_maps(
         steps: training steps.
         patch_size: side of a training patch; each lies over a labelled block, and pixels beside
             labelled blocks have no label.
-        step: every how many pixels the maps have one.
+        step: distance of the pixels of the maps, in pixels of the scene.
     """
     rng = np.random.default_rng(settings.seed)
     images, truths = [], []
@@ -77,7 +77,7 @@ def _only_labelled(truth: IntArray, corners: IntArray) -> IntArray:
 def _crop(
     image: FloatArray, truth: IntArray, row: int, col: int, size: int, rng: np.random.Generator
 ) -> tuple[FloatArray, IntArray]:
-    """Return a patch somewhere over a block, filled up with nothing beyond the image."""
+    """Return a random patch over a block, padded with nodata beyond the image."""
     row, col = (int(rng.integers(min(at, at + BLOCK - size), max(at, at + BLOCK - size) + 1))
                 for at in (row, col))  # fmt: skip
     row = int(np.clip(row, 0, max(len(image) - size, 0)))
