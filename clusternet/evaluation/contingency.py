@@ -215,6 +215,7 @@ class _Counter:
         self.contingency.pixels += valid.size
         self.contingency.mapped += int(valid.sum())
         if usable.any():
+            # The largest values are known only after the last window, so the table grows.
             self._inventory.add_used(truth[usable])
             shape = _table_shape(self.contingency.label_path, values, truth, usable)
             self.contingency.table = added(

@@ -199,7 +199,9 @@ def _tabulate_all(
         the tables of the files that have labels, and the tables (draws, map values, classes) of
         the labelled blocks of each draw, over all files.
     """
+    # files for thumbnails, evenly spread over all of them
     pictured = set(np.linspace(0, len(pairs) - 1, _NUM_PICTURES).round().astype(int).tolist())
+    # the blocks of all files are numbered one after the other, so a draw mixes files
     ends = np.cumsum([header.num_blocks for header in headers])
     file_tables, overlapping = [], False
     draw_tables = np.zeros((len(drawn), 1, 1), np.int64)

@@ -25,6 +25,7 @@ _LONGEST_NAME = 30  # characters beside a matrix
 def confusion_png(report: EvaluationReport) -> bytes:
     """Draw the confusion matrix; each row is divided by the pixels of its true class."""
     counts = report.pooled.confusion
+    # only classes that occur in the labels or the maps
     rows = np.flatnonzero(counts.sum(axis=1) + counts[:, :-1].sum(axis=0))
     cols = np.append(rows, len(counts)) if counts[:, -1].any() else rows
     names = [_shortened(name) for name in (*report.class_names, "no class")]

@@ -236,6 +236,7 @@ def _epoch_rows(epochs: Sequence[EpochScores]) -> list[list[Any]]:
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+    # spreadsheets would run a class name such as "=1+1" as a formula
     cells = [[as_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-    with path.open("w", newline="", encoding="utf-8") as text:
+    with path.open("w", newline="", encoding="utf-8") as text:  # csv writes line ends
         csv.writer(text).writerows(cells)

@@ -24,7 +24,7 @@ def render_page(report: EvaluationReport | None, epochs: Sequence[EpochScores] =
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("clusternet.evaluation", ""),
         autoescape=True,  # names of files and classes come from outside
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,  # a misspelt name raises instead of showing nothing
         trim_blocks=True,
         keep_trailing_newline=True,
     )

@@ -104,7 +104,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = {
+        headers = {  # ASGI passes bytes; HTTP/1.1 headers are Latin-1
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         access = self._access

@@ -276,6 +276,7 @@ class Panel:
             ):
                 ui.color_picker(on_pick=lambda e: self._recolour(number, e.color))
             field = ui.input(value=land_class.name).props("dense borderless")
+            # "change" comes once when typing ends; on_change would come with each letter
             field.on("change", lambda e, f=field: self._rename(number, str(f.value)))
             field.on("keydown.enter", js_handler="(e) => e.target.blur()")
             self._sizes[number] = ui.html("", sanitize=False).classes("class-size")
@@ -286,7 +287,7 @@ class Panel:
 
     def _icon(self, icon: str, text: str, action: Any) -> None:
         button = ui.button(icon=icon, color=None).props("flat dense round size=sm").tooltip(text)
-        button.on("click.stop", action)
+        button.on("click.stop", action)  # .stop: the row below would be chosen as well
 
     async def _rename(self, number: int, name: str) -> None:
         if not await self._page.change(lambda s: s.change_class(number, name=name)):
@@ -294,7 +295,7 @@ class Panel:
             self.refresh()
 
     async def _recolour(self, number: int, text: str) -> None:
-        colour = from_hex(text[:7])
+        colour = from_hex(text[:7])  # the picker may append the opacity
         if colour is not None:
             await self._page.change(lambda s: s.change_class(number, colour=colour))
 

@@ -35,6 +35,7 @@ export default {
     for (const [name, order] of [["classes", 250], ["doubt", 260], ["strokes", 450]]) {
       this.map.createPane(name).style.zIndex = order;
     }
+    // or the strokes would catch the pointer, and the pen would not reach the map
     this.map.getPane("strokes").style.pointerEvents = "none";
     this.ink = L.canvas({ pane: "strokes", padding: 0.3 });
     this.drawn = L.layerGroup().addTo(this.map);
@@ -198,6 +199,7 @@ export default {
     // --- the pen ------------------------------------------------------------------------------
     listen() {
       const canvas = this.$refs.map;
+      // in the capture phase: before Leaflet, which would drag the map
       canvas.addEventListener("pointerdown", (event) => this.penDown(event), true);
       window.addEventListener("pointermove", (event) => this.penMove(event));
       window.addEventListener("pointerup", (event) => this.penLift(event));
@@ -267,6 +269,7 @@ export default {
       this.showBrush(inside ? event : null);
       if (inside) this.showPosition(this.mapPoint(event));
       if (!this.points || event.pointerId !== this.pen) return;
+      // browsers join pointer positions between two frames into one event
       for (const each of event.getCoalescedEvents?.() ?? [event]) {
         this.points.push(this.mapPoint(each));
       }

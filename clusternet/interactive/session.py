@@ -10,7 +10,7 @@ from clusternet.labels.strokes import Drawing, Stroke, erase
 from clusternet.legend.land_classes import MAX_CLASS, LandClass
 from clusternet.legend.names import clean_name
 
-_MOST_STEPS = 200
+_MOST_STEPS = 200  # drawings that are kept for undo
 
 
 class Session:

@@ -96,7 +96,7 @@ class Workspace:
         try:
             self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
             self.session = Session(load_drawing(self.folder, self.drawing_grid))
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the lock would outlive this object
             self.lock.release()
             raise
         if reason:
@@ -116,6 +116,7 @@ class Workspace:
         self._fitted_to_all = False
         """False if the last fit may have missed features that were not computed yet."""
         self._suggested: list[Window] = []
+        # re-entrant, since `change` holds it and calls `_fit`, which takes it too
         self._lock = threading.RLock()
         self._exporting = threading.Lock()  # two pages may ask for the same file
         self._changed = threading.Event()
