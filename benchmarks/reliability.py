@@ -1,10 +1,10 @@
-"""Try what happens to runs and files when commands are killed, interrupted, starved or lied to.
+"""Test what happens to runs and files when commands are killed, interrupted or lack resources.
 
 python benchmarks/reliability.py --output_folder reliability
 python benchmarks/reliability.py --output_folder reliability --parts signals --signals 200
 python benchmarks/reliability.py --output_folder reliability --page docs/reliability.md
 
-Prints what did not hold, and writes results.json and reliability.md. See benchmarks/README.md.
+Prints the trials that failed, and writes results.json and reliability.md. See benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Try, print, write; exit status 1 if something did not hold."""
+    """Run the trials, print and write the results; exit status 1 if a trial failed."""
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
         with claimed(args.output_folder):
-            check_new(args.output_folder, kind=RESULTS, overwrite=True)  # which are added to
+            check_new(args.output_folder, kind=RESULTS, overwrite=True)  # rows are added to it
             parts = _try_all(args)
     except OutputError as error:
         parser.error(str(error))

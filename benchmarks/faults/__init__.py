@@ -1,1 +1,1 @@
-"""Faults on purpose: kills, signals, full disks, little memory, damaged files (reliability.py)."""
+"""The trials of reliability.py: kills, signals, full disks, little memory, damaged files."""

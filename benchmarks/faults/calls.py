@@ -1,4 +1,4 @@
-"""Commands called in this process as from a command line, and what they said."""
+"""Call commands in this process as from a command line, and keep what they print."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outcome:
     err: str
 
     def fault(self, *allowed: int) -> str:
-        """Say what is wrong with the way that it ended; nothing if it ended well.
+        """Return what is wrong with the end of a command; empty if nothing is.
 
         Args:
             allowed: the exit statuses that are right.
@@ -40,7 +40,7 @@ class Outcome:
         return self.told_wrong()
 
     def told_wrong(self) -> str:
-        """Say what is wrong with its lines: a traceback, other programs' lines, long ones."""
+        """Return what is wrong with the printed lines: a traceback, foreign lines, long lines."""
         lines = self.err.splitlines()
         foreign = [line for line in lines if not line.startswith(_OUR_LINES)]
         if foreign:
@@ -77,7 +77,7 @@ def call(name: str, *words: object) -> Outcome:
 
 
 def caught(function: Any) -> Outcome:
-    """Run a function as a command runs; an exception that escapes is part of what is said."""
+    """Run a function as a command runs; an escaping exception is added to the printed text."""
     status = 0
     with _streams() as (out, err):
         try:
@@ -100,7 +100,7 @@ def _content(stream: Any) -> str:
 
 @contextmanager
 def _streams() -> Iterator[tuple[Any, Any]]:
-    """Catch both streams, of libraries written in C too."""
+    """Capture stdout and stderr, also of libraries written in C."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
@@ -125,7 +125,7 @@ def _streams() -> Iterator[tuple[Any, Any]]:
 
 
 def warm_up() -> None:
-    """Load what commands load, and let networks be built once and come back as new."""
+    """Import what commands import; build each network once and reset its weights when reused."""
     from clusternet.command_line.command import load_network_library
     from clusternet.process_setup import prepare_process
 

@@ -138,7 +138,7 @@ def canary(path: Path) -> bytes:
 
 
 def damage_arrays(content: bytes, rng: random.Random, trap: bytes) -> bytes:
-    """Change one array of an npz file: its shape, its type, its numbers; or pickle it."""
+    """Change the shape, type or numbers of one array of an npz file, or pickle it."""
     with np.load(BytesIO(content), allow_pickle=False) as values:
         arrays = dict(values)
     name = rng.choice(sorted(arrays))

@@ -1,4 +1,4 @@
-"""Damaged files: each is refused in one line, or read; nothing hangs, grows or is executed."""
+"""Damage files and test that each is read or refused in one line, without a hang or code run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RUNNING = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Po
 
 
 class Damager:
-    """Damages files and has them read, one after the other."""
+    """Damages files one by one, and reads them."""
 
     def __init__(self, given: Path, work: Path, seed: int, *, with_network: bool = True) -> None:
         """Make the sound files; the network library is loaded already."""
@@ -48,7 +48,7 @@ class Damager:
         """Damage the file of a number and read it.
 
         Returns:
-            how it was damaged, what did not hold, and whether it was accepted.
+            the damage, what failed, and whether the file was read.
         """
         victim: Victim = self.victims[number % len(self.victims)]
         rng = random.Random(f"{self._seed}/{number}")  # noqa: S311
@@ -88,12 +88,12 @@ def memory_now(*, reset: bool = False) -> int:
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         return int(status.split("VmHWM:")[1].split()[0]) << 10
-    except (OSError, IndexError, ValueError):  # not Linux: nothing is watched
+    except (OSError, IndexError, ValueError):  # not Linux: memory is not monitored
         return 0
 
 
 def fuzz(given: Path, work: Path, seed: int, files: int, workers: int = 2) -> Part:
-    """Damage so many files, in worker processes that are watched."""
+    """Damage this number of files, in monitored worker processes."""
     part = Part("fuzz")
     watchers = [
         _Watcher(given, work / str(n), seed, range(n, files, workers)) for n in range(workers)
@@ -105,7 +105,7 @@ def fuzz(given: Path, work: Path, seed: int, files: int, workers: int = 2) -> Pa
 
 
 class _Watcher:
-    """Gives numbers to a worker, and a new worker if one hangs or ends."""
+    """Sends numbers to a worker, and starts a new worker if it hangs or ends."""
 
     def __init__(self, given: Path, work: Path, seed: int, numbers: range) -> None:
         self._given, self._work, self._seed = given, work, seed
@@ -128,7 +128,7 @@ class _Watcher:
         self._name, self._since = "", time.monotonic() + _STARTING_SECONDS
 
     def look(self, part: Part) -> None:
-        """Take one report, or find out that there will be none."""
+        """Receive one report of the worker, or notice that it hangs or has ended."""
         if self.is_done:
             return
         try:

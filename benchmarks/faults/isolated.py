@@ -1,4 +1,4 @@
-"""Work in processes that start afresh, since what is tried here leaves its traces in a process."""
+"""Run trials in fresh processes, since they leave hooks and settings in a process."""
 
 from __future__ import annotations
 

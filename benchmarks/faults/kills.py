@@ -1,4 +1,4 @@
-"""Kill points: what each write of a command would leave if it were the last one."""
+"""Kill points: the state that a kill before each write of a command leaves."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def try_commands(given: Path, work: Path, seconds: float, seed: int) -> dict[str
 
 
 class Trial:
-    """Where commands are tried."""
+    """The folder in which commands are tried."""
 
     def __init__(self, work: Path, recorder: Recorder, rng: random.Random) -> None:
         """Use a folder; ``out`` is where commands write."""
@@ -110,7 +110,7 @@ def _counts(recording: Recording, trees: list[Tree]) -> str:
 
 
 def wrong(out: Path, wanted: dict[str, object]) -> str:
-    """Say in what a result differs from what it should be, or what was left beside it."""
+    """Return how a result differs from the expected one, or which other files were left."""
     found = essence(out)
     left = [name for name in found if is_hidden(name)]
     if left:

@@ -1,4 +1,4 @@
-"""Tiny inputs of everything that commands read."""
+"""Tiny inputs of all kinds that commands read."""
 
 from __future__ import annotations
 

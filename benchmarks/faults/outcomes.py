@@ -1,4 +1,4 @@
-"""What came of trying something: counts for the page, and the cases that did not hold."""
+"""The results of trials: counts for the page, and the cases that failed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Part:
         return self.rows[-1]
 
     def judge(self, what: str, fault: str, case: str = "") -> None:
-        """Count one trial; it held if nothing is said against it."""
+        """Count one trial; it passed if no fault is given."""
         self.row(what).count(not fault)
         if fault:
             self.faults.append(f"{what}{f', {case}' if case else ''}: {fault}")

@@ -1,4 +1,4 @@
-"""The page that says what is promised, how it is tried, and what came of it."""
+"""Write docs/reliability.md: the promises, how they are tested, and the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of docs/reliability.md; its figures come from the trials."""
+"""The text of docs/reliability.md; the figures come from the trials."""
 
 from __future__ import annotations
 

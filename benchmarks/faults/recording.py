@@ -63,8 +63,8 @@ def _key(tree: Tree) -> tuple[tuple[str, str], ...]:
 class Recorder:
     """Watches one folder by Python's hooks, which are called before each such call.
 
-    The audit hook hears of files that are created, renamed and removed; the profiler of each
-    write to an open file. What libraries write by themselves shows in the next point.
+    The audit hook reports files that are created, renamed and removed; the profiler reports each
+    write to an open file. Writes by libraries in C are noticed at the next point.
     """
 
     def __init__(self, on_change: Callable[[str], None] | None = None) -> None:

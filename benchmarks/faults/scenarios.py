@@ -1,4 +1,4 @@
-"""Commands that are killed at each of their writes, what must be there then, and what mends it."""
+"""Commands that are killed at each write, the files that must then exist, and the next call."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Store:
         return digest
 
     def bring_back(self, tree: Tree, root: Path) -> None:
-        """Fill a new folder with a tree, as what a process left that is gone."""
+        """Write a tree into a new folder, as if its process had ended."""
         root.mkdir(parents=True)
         mine, gone = _tokens()
         for name, kept in tree.items():
@@ -112,7 +112,7 @@ def _tokens() -> tuple[str, str]:
 
 
 def essence(root: Path) -> dict[str, object]:
-    """Return what two equal results have in common, file by file: all but times of the clock."""
+    """Return the content of each file without its times, to compare results."""
     found: dict[str, object] = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()

@@ -1,4 +1,4 @@
-"""The kinds of files that are damaged, and how each is read: as the command reads it."""
+"""The kinds of files that are damaged, each with the function that its command reads it by."""
 
 from __future__ import annotations
 
