@@ -64,10 +64,7 @@ class Progress:
 
 
 class Workspace:
-    """The strokes of a scene and the class map that is fitted to them.
-
-    After each change of the strokes the map is fitted anew, and the strokes are saved.
-    """
+    """The strokes of a scene and its class map, which is fitted anew after each change."""
 
     def __init__(
         self,
@@ -116,8 +113,7 @@ class Workspace:
         self._fitted_to_all = False
         """False if the last fit may have missed features that were not computed yet."""
         self._suggested: list[Window] = []
-        # re-entrant, since `change` holds it and calls `_fit`, which takes it too
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # re-entrant: `change` holds it and calls `_fit`
         self._exporting = threading.Lock()  # two pages may ask for the same file
         self._changed = threading.Event()
         self._stop = threading.Event()
@@ -199,11 +195,7 @@ class Workspace:
         self._changed.set()
 
     def suggest(self) -> Window | None:
-        """Return the window where the classes are least certain.
-
-        Each call returns another window, until None says that there is no more; then it starts
-        over. A change of the strokes starts over too.
-        """
+        """Return the window where the classes are least certain; a new one each time, or None."""
         with self._lock:
             classifier, skip = self.classifier, list(self._suggested)
         if classifier is None:
@@ -250,11 +242,7 @@ class Workspace:
         return counts
 
     def export_legend(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the class of each cluster as a legend.
-
-        Raises:
-            ClusterNetError: if there is no map yet, or the file cannot be written.
-        """
+        """Write the class of each cluster as a legend; errors as of `export`."""
         classifier, classes = self._whole_map()
         legend = make_legend(self.cache, classifier, classes, self.run)
         with self._exporting:
