@@ -11,7 +11,12 @@ from scipy import ndimage
 from clusternet.learning.classifiers import Samples
 from clusternet.learning.classifiers import Scene as FitScene
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
-from clusternet.learning.smoothing import GRID, Sketch, smooth_classes, smoothing_radius
+from clusternet.learning.smoothing import (
+    GRID,
+    CoarseProbabilities,
+    smooth_classes,
+    smoothing_radius,
+)
 from clusternet.metrics import Scores, confusion_matrix
 from clusternet.prediction.guide import edge_axes
 from clusternet.types import NO_CLASS, AnyArray, BoolArray, FloatArray, IntArray
@@ -138,8 +143,10 @@ def _as_map(shares: FloatArray, numbers: IntArray, guide: FloatArray, smooth: in
     everywhere = np.ones(shares.shape[1:], bool)
     few = slice(None, None, GRID)
     own = np.full(everywhere.shape, NO_CLASS, np.int32)
-    sketch = Sketch(shares[:, few, few], everywhere[few, few], guide, own, everywhere, GRID)
-    return smooth_classes(sketch, numbers.astype(np.int32), radius)
+    coarse = CoarseProbabilities(
+        shares[:, few, few], everywhere[few, few], guide, own, everywhere, GRID
+    )
+    return smooth_classes(coarse, numbers.astype(np.int32), radius)
 
 
 def strokes_until(curve: Sequence[tuple[int, float]], goal: float) -> int | None:

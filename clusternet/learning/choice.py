@@ -1,10 +1,10 @@
 """Choose among methods by cross-validation over spatial blocks of the labels.
 
 The score is the mean IoU of the confusion of all held-back blocks together. What is below the best
-by less than `ERRORS` standard errors of the difference is taken for as good. Of that, the method
-that comes first in the order of the methods is taken, which states what does well where labels
-cannot tell. One standard error, as for trees (Breiman et al. 1984), would not do: the best of a
-dozen methods is above the first by more than that as often as not where all are equal.
+by less than `ERRORS` standard errors of the difference is taken for as good. Of the methods that
+are as good, the first in their order is taken; the order is measured, see docs/experiments.md. One
+standard error, as for trees (Breiman et al. 1984), is too little: where a dozen methods are equal,
+the best score is above the first by more than that in half of the cases.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Choice:
         return next((each for each in self.scores if each.name == self.method.name), None)
 
     def summary(self, classes: Mapping[int, LandClass]) -> str:
-        """Return what was chosen, with the score, and what to label next, in a line."""
+        """Return one line: the method, its score, and the class to label next."""
         name, score, wanted = self.method.name, self.score, classes[self.next_class].name
         if score is None:
             few = f"{self.blocks.min()} block(s) of '{wanted}'"
@@ -172,14 +172,15 @@ def _cross_validate(
     numbers: IntArray,
     bar: Progress,
 ) -> MethodScore:
-    samples, found = pixels.samples, np.full(len(pixels.blocks), NO_CLASS, np.int32)
+    samples, predicted = pixels.samples, np.full(len(pixels.blocks), NO_CLASS, np.int32)
     for known, unknown in parts:
-        classifier = method.fit(pixels.part(known))
-        found[unknown] = classifier.classify(samples.features[unknown], samples.clusters[unknown])
+        classifier = method.fit(pixels.subset(known))
+        features, clusters = samples.features[unknown], samples.clusters[unknown]
+        predicted[unknown] = classifier.classify(features, clusters)
         bar.update()
-    used = found != NO_CLASS
-    blocks, place = np.unique(pixels.blocks[used], return_inverse=True)
+    used = predicted != NO_CLASS
+    blocks, block_index = np.unique(pixels.blocks[used], return_inverse=True)
     confusions = np.zeros((len(blocks), len(numbers), len(numbers)))
-    columns = (np.searchsorted(numbers, each[used]) for each in (samples.classes, found))
-    np.add.at(confusions, (place, *columns), pixels.weights[used])
+    columns = (np.searchsorted(numbers, each[used]) for each in (samples.classes, predicted))
+    np.add.at(confusions, (block_index, *columns), pixels.weights[used])
     return MethodScore(method.name, confusions)

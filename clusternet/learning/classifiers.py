@@ -1,7 +1,9 @@
-"""From labelled pixels to the class of every pixel: rules that can stand for each other.
+"""Rules that are fitted to labelled pixels and give every pixel a class.
 
-All but the forest come down to one or two small matrix products and an argmax, which is what lets
-a map follow each stroke at once. benchmarks/strokes.py compares them, benchmarks/view.py times
+They have one interface, `Classifier`.
+
+All but the forest need one or two small matrix products and an argmax, so a map can be updated
+after each stroke. benchmarks/strokes.py compares them, benchmarks/view.py times
 what a page shows of them.
 """
 
@@ -26,7 +28,7 @@ _AT_ONCE = 4096  # pixels; as float32 their features stay in the processor's cac
 
 
 class Standardised:
-    """Features whose mean and deviation are wanted again and again."""
+    """Features whose mean and standard deviation are computed once."""
 
     features: UInt8Array
 
@@ -39,14 +41,14 @@ class Standardised:
         return values.mean(axis=0), scale.astype(np.float32)
 
 
-Space = tuple[FloatArray, FloatArray]
-"""(depth,) mean that is subtracted from features, (depth, dimensions) projection from the right."""
+LinearTransform = tuple[FloatArray, FloatArray]
+"""(depth,) mean that is subtracted from features, (depth, dimensions) matrix from the right."""
 
 
-def make_space(values: Standardised, projection: FloatArray | None) -> Space:
-    """Return a projection scaled so that the mean variance of ``values`` is 1.
+def make_transform(values: Standardised, projection: FloatArray | None) -> LinearTransform:
+    """Return a transform with which the mean variance of ``values`` is 1.
 
-    Without one every feature is standardised by itself.
+    Without a projection every feature is standardised by itself.
     """
     mean, scale = values.standard
     if projection is None:
@@ -115,9 +117,9 @@ class LinearClassifier:
 
     def shares(self, values: FloatArray) -> FloatArray:
         """Return how likely each class is, of each of a few pixels; (pixels, classes)."""
-        # classes first: maxima and sums over a last axis of a few are slow
+        # Classes come first, because NumPy is slow at maxima and sums over a short last axis.
         scores = np.ascontiguousarray(self._scores(values).T)
-        scores -= scores.max(axis=0)
+        scores -= scores.max(axis=0)  # so that exp cannot overflow
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=0)
         return scores.T
@@ -131,6 +133,7 @@ class LinearClassifier:
     def certainty(self, values: FloatArray) -> FloatArray:
         """Return the confidence of each of a few pixels; (pixels, depth) float32."""
         if self.squared:
+            # |f - c|^2 = |f|^2 - 2 (f . c - |c|^2 / 2), and the score is the bracket
             scores = self._scores(values)
             squares = np.einsum("ij,ij->i", values, values)[:, None] - 2 * scores
             near = np.sqrt(np.maximum(np.partition(squares, 1, axis=1)[:, :2], 0))
@@ -152,17 +155,17 @@ def in_parts(features: AnyArray, step: Callable[[FloatArray], AnyArray]) -> AnyA
         step: (few pixels, depth) float32 -> (few pixels,).
     """
     values = np.empty((min(_AT_ONCE, len(features)), features.shape[1]), np.float32)
-    found = []
+    results = []
     for first in range(0, max(1, len(features)), _AT_ONCE):
-        part = features[first : first + _AT_ONCE]
-        np.copyto(values[: len(part)], part)
-        found.append(step(values[: len(part)]))
-    return np.concatenate(found)
+        few = features[first : first + _AT_ONCE]
+        np.copyto(values[: len(few)], few)
+        results.append(step(values[: len(few)]))
+    return np.concatenate(results)
 
 
 @dataclass(frozen=True)
 class ForestClassifier:
-    """A random forest; slower than the others by an order, so it does not follow the pen."""
+    """A random forest; ten times slower than the others, too slow to update a map while drawing."""
 
     numbers: IntArray
     forest: Any
@@ -185,7 +188,7 @@ class ForestClassifier:
 
 @dataclass(frozen=True)
 class Scene(Standardised):
-    """What a rule may want to know of the scene beside the strokes."""
+    """An even sample of the scene, and the centroids and projection of the run."""
 
     features: UInt8Array
     """(pixels, depth) an even sample of the scene."""
@@ -194,23 +197,23 @@ class Scene(Standardised):
     centroids: FloatArray
     """(clusters, depth) of the run, in stored units."""
     projection: FloatArray | None = None
-    """(depth, dimensions) from stored units to the space of K-Means; None if it has none."""
+    """(depth, dimensions) from stored units to those of K-Means; None if it has none."""
 
     @cached_property
-    def space(self) -> Space | None:
-        """The space of K-Means, None if there are no pixels yet to fit its mean and scale to."""
-        return make_space(self, self.projection) if len(self.features) else None
+    def transform(self) -> LinearTransform | None:
+        """From stored features to those of K-Means; None without pixels to fit the mean to."""
+        return make_transform(self, self.projection) if len(self.features) else None
 
 
 def estimate_shares(probabilities: FloatArray, before: NDArray[np.float64]) -> NDArray[np.float64]:
     """Estimate how common classes are on a scene that a classifier has not seen.
 
-    By expectation maximisation: take the classes for as common as their probabilities say, correct
-    the probabilities by that, and again (Saerens, Latinne and Decaestecker 2002).
+    By expectation maximisation (Saerens, Latinne and Decaestecker 2002): each round takes the mean
+    probabilities as the shares, and corrects the probabilities by the new shares.
 
     Args:
         probabilities: (pixels, classes) of pixels of the scene.
-        before: (classes,) shares that the classifier takes for granted.
+        before: (classes,) shares of the classes that the classifier was fitted with.
 
     Returns:
         (classes,) shares, 1 in sum.
@@ -265,7 +268,7 @@ def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
 
 
 def odds_of_both(weights: AnyArray, bias: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """Give both of two classes a row, of which scikit-learn fits the odds of the second alone.
+    """Give each of two classes a row; scikit-learn fits only the log-odds of the second.
 
     Args:
         weights: (1, depth) of the second class.
@@ -279,7 +282,7 @@ def odds_of_both(weights: AnyArray, bias: AnyArray) -> tuple[AnyArray, AnyArray]
 
 @contextmanager
 def unconverged_is_fine() -> Iterator[None]:
-    """Silence the remark that more iterations would fit the strokes even more closely."""
+    """Silence the warning that a fit stopped early; one that converges overfits the strokes."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

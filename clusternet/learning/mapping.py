@@ -1,4 +1,4 @@
-"""Classes, confidence, areas and doubtful places of a scene whose features are cached."""
+"""Classes, confidence, areas and uncertain regions of a scene whose features are cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clusternet.learning.classifiers import Classifier, Samples, Scene
 from clusternet.learning.smoothing import (
     GRID,
     border,
-    draw_sketch,
+    classify_coarsely,
     smooth_classes,
     smoothing_radius,
 )
@@ -78,21 +78,21 @@ def classify(
     few = GRID * step
     wide = window.grown(border(radius, few)).aligned(few).inside(cache.shape)
     features, clusters, valid = cache.read(wide, step)
-    sketch = draw_sketch(classifier, features, clusters, valid, guide, GRID)
+    coarse = classify_coarsely(classifier, features, clusters, valid, guide, GRID)
     rows, cols = (window.row - wide.row) // step, (window.col - wide.col) // step
     # windows may begin between two pixels that are classified
     first = rows // GRID * GRID, cols // GRID * GRID
     height, width = _size(window, step)
     inside = Window(*first, rows - first[0] + height, cols - first[1] + width)
-    found = smooth_classes(sketch, classifier.numbers, radius, inside)
-    return found[rows - first[0] :, cols - first[1] :]
+    smoothed = smooth_classes(coarse, classifier.numbers, radius, inside)
+    return smoothed[rows - first[0] :, cols - first[1] :]
 
 
 def _classify(cache: FeatureCache, classifier: Classifier, window: Window, step: int) -> IntArray:
     result = np.full(_size(window, step), NO_CLASS, np.int32)
-    for place, features, clusters, valid in _strips(cache, window, step):
-        found = classifier.classify(features, clusters).reshape(valid.shape)
-        result[place] = np.where(valid, found, NO_CLASS)
+    for strip, features, clusters, valid in _strips(cache, window, step):
+        classes = classifier.classify(features, clusters).reshape(valid.shape)
+        result[strip] = np.where(valid, classes, NO_CLASS)
     return result
 
 
@@ -101,9 +101,9 @@ def confidence(
 ) -> FloatArray:
     """Return how certain the class of every ``step``-th pixel is, 0 to 1; NaN without data."""
     result = np.full(_size(window, step), np.nan, np.float32)
-    for place, features, clusters, valid in _strips(cache, window, step):
-        found = classifier.confidence(features, clusters).reshape(valid.shape)
-        result[place] = np.where(valid, found, np.nan)
+    for strip, features, clusters, valid in _strips(cache, window, step):
+        certain = classifier.confidence(features, clusters).reshape(valid.shape)
+        result[strip] = np.where(valid, certain, np.nan)
     return result
 
 
@@ -152,8 +152,8 @@ def count_pixels(
 
 def add_counts(counts: dict[int, int], classes: IntArray, weight: int = 1) -> None:
     """Add the pixels of a window to the counts of each class."""
-    found, sizes = np.unique(classes[classes != NO_CLASS], return_counts=True)
-    for number, size in zip(found.tolist(), sizes.tolist(), strict=True):
+    numbers, sizes = np.unique(classes[classes != NO_CLASS], return_counts=True)
+    for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
         counts[number] = counts.get(number, 0) + size * weight
 
 
@@ -169,8 +169,7 @@ def count_clusters(
     numbers = classifier.numbers if len(classifier.numbers) else np.zeros(0, np.int32)
     numbers = np.unique(numbers)
     counts = np.zeros((len(cache.quantiser.centroids), len(numbers)), np.int64)
-    for place, features, clusters, valid in _strips(cache, Window(0, 0, *cache.shape), step):
-        del place
+    for _, features, clusters, valid in _strips(cache, Window(0, 0, *cache.shape), step):
         columns = np.searchsorted(numbers, classifier.classify(features, clusters))
         inside = valid.ravel()
         counts += contingency_table(clusters[inside], columns[inside], *counts.shape)
@@ -200,12 +199,12 @@ def least_certain(
     squares = [w for w in blocks(cache.shape, (side, side)) if w not in skip]
     best, doubt = None, -1.0
     for window in _untouched(squares, strokes):
-        part = certain[
+        inside = certain[
             window.row // step : -(-(window.row + window.height) // step),
             window.col // step : -(-(window.col + window.width) // step),
         ]
-        known = part[~np.isnan(part)]
-        if known.size < part.size / 2 or not known.size:
+        known = inside[~np.isnan(inside)]
+        if known.size < inside.size / 2 or not known.size:
             continue
         value = float(1 - known.mean())
         if value > doubt:

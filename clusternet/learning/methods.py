@@ -1,4 +1,4 @@
-"""The ways from labelled pixels to classes that may be chosen: a rule, and what it looks at."""
+"""The methods that are compared: a rule, and the features that it is fitted to."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def views_of(run: Run, quantiser: Quantiser) -> Views:
     if not run.settings.fixed_filters:
         return {"learned features": every}
     bands = ~learned & (quantiser.kept < run.settings.num_features + run.bands.num_bands)
-    found = {
+    views = {
         "filters and learned features": every,
         "filters": every[~learned],
         "learned features": every[learned],
         "bands": every[bands],
     }
-    return {name: columns for name, columns in found.items() if len(columns)}
+    return {name: columns for name, columns in views.items() if len(columns)}
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ViewClassifier:
 
 @dataclass(frozen=True)
 class ClusterShares:
-    """Each cluster has the classes of the labelled pixels in it, in their shares."""
+    """Gives each cluster the class probabilities of the labelled pixels in it."""
 
     numbers: IntArray
     """(classes,) class numbers."""
@@ -112,13 +112,14 @@ def _shares(
 ) -> tuple[IntArray, FloatArray]:
     """Return the class numbers, and their shares in each cluster.
 
-    A cluster that no label touches has those of the nearest one that some do.
+    A cluster without labels gets the shares of the nearest cluster with labels.
     """
     numbers, columns = np.unique(pixels.samples.classes, return_inverse=True)
     votes = np.zeros((len(centroids), len(numbers)))
     np.add.at(votes, (clusters, columns), pixels.weights)
     touched = votes.sum(axis=1) > 0
     known = centroids[touched]
+    # the largest f . c - |c|^2 / 2 is the smallest |f - c|^2
     scores = centroids @ known.T - (known**2).sum(axis=1) / 2
     votes[~touched] = votes[touched][scores.argmax(axis=1)][~touched]
     shares = votes / votes.sum(axis=1, keepdims=True)
@@ -134,21 +135,21 @@ def fit_clusters(pixels: LabelledPixels) -> Classifier:
 
 
 def cluster_method(name: str, columns: IntArray, scene: Scene, num_clusters: int) -> Method | None:
-    """Return majority of clusters that are found on the spot, in some of the features.
+    """Return the majority of new clusters, made by K-Means on some of the features of the scene.
 
-    None if these are the same everywhere, so that there is nothing to find.
+    None if these features are the same everywhere, because K-Means needs two distinct points.
     """
     values = scene.features[:, columns].astype(np.float32)
     distinct = len(np.unique(values, axis=0))
     if distinct < 2:
         return None
     transform = fit_feature_transform(values, "standardise")
-    found = cluster(values, min(num_clusters, distinct), transform=transform).codebook
+    codebook = cluster(values, min(num_clusters, distinct), transform=transform).codebook
 
     def fit(pixels: LabelledPixels) -> Classifier:
-        clusters = found.assign(pixels.samples.features[:, columns].astype(np.float32))
-        numbers, shares = _shares(clusters, pixels, found.centroids)
-        return ViewClassifier(columns, ClusterShares(numbers, shares, found))
+        clusters = codebook.assign(pixels.samples.features[:, columns].astype(np.float32))
+        numbers, shares = _shares(clusters, pixels, codebook.centroids)
+        return ViewClassifier(columns, ClusterShares(numbers, shares, codebook))
 
     return Method(name, fit)
 
@@ -179,11 +180,11 @@ def methods_for(run: Run, scene: Scene, *, clusters: bool) -> list[Method]:
         clusters: naming clusters is one of them.
     """
     views = views_of(run, Quantiser.of_run(run))
-    found = [rule_method(rule, name, views[name]) for rule in _RULES for name in views]
+    methods = [rule_method(rule, name, views[name]) for rule in _RULES for name in views]
     if clusters:
-        found.append(Method(CLUSTERS, fit_clusters))
+        methods.append(Method(CLUSTERS, fit_clusters))
         if "bands" in views:
             count = run.settings.num_clusters
             on_bands = cluster_method("clusters of bands", views["bands"], scene, count)
-            found += [on_bands] if on_bands else []
-    return found
+            methods += [on_bands] if on_bands else []
+    return methods

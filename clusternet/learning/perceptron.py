@@ -14,7 +14,7 @@ from clusternet.learning.classifiers import (
     Scene,
     estimate_shares,
     in_parts,
-    make_space,
+    make_transform,
     odds_of_both,
     one_class,
     unconverged_is_fine,
@@ -26,7 +26,7 @@ UNITS = 16
 _ITERATIONS = 45  # of L-BFGS; more fit the strokes even more closely, and the scene no better
 _DECAY = 10.0  # of the squared weights, over the number of samples (docs/experiments.md)
 _SEED = 1
-_UNSURE = 2  # strokes a class with which nothing is known yet of how common classes are
+_UNSURE = 2  # strokes a class, up to which the shares of classes cannot be estimated
 _SHARE_PIXELS = 4000
 _LEAST_SHARE = 1e-3
 
@@ -38,8 +38,8 @@ Layers = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 class PerceptronClassifier:
     """Scores of a network with one small hidden layer: ``max(f @ w, floor) @ w' + b'``.
 
-    That is ``max(f @ w + b, 0)`` with ``floor = -b``, and what ``b`` adds moved into ``b'``: one
-    pass over the units less, and they are most of what a pixel costs beside the product.
+    This equals ``max(f @ w + b, 0)`` with ``floor = -b`` and the constant ``b @ w'`` moved into
+    ``b'``. It saves one pass over the hidden units, which take most of the time after the product.
     """
 
     numbers: IntArray
@@ -53,18 +53,18 @@ class PerceptronClassifier:
 
     def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
         """See `clusternet.learning.classifiers.Classifier`."""
-        found = in_parts(features, lambda values: self.output.best(self._units(values)))
-        return np.asarray(found, np.int32)
+        classes = in_parts(features, lambda values: self.output.best(self._units(values)))
+        return np.asarray(classes, np.int32)
 
     def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `clusternet.learning.classifiers.Classifier`."""
-        found = in_parts(features, lambda values: self.output.shares(self._units(values)))
-        return np.asarray(found, np.float32)
+        shares = in_parts(features, lambda values: self.output.shares(self._units(values)))
+        return np.asarray(shares, np.float32)
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `clusternet.learning.classifiers.Classifier`."""
-        found = in_parts(features, lambda values: self.output.certainty(self._units(values)))
-        return np.asarray(found, np.float32)
+        certain = in_parts(features, lambda values: self.output.certainty(self._units(values)))
+        return np.asarray(certain, np.float32)
 
     def _units(self, values: FloatArray) -> FloatArray:
         units = values @ self.hidden
@@ -74,29 +74,30 @@ class PerceptronClassifier:
 def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
     """Train the network on features as K-Means compares them.
 
-    There what differs between neighbouring pixels, and so tells little of land cover, is small:
-    squared weights, which the fit keeps small, are then spent on the rest.
+    The projection of K-Means makes directions small in which neighbouring pixels differ, because
+    these say little about land cover. The penalty on squared weights keeps the network from using
+    directions that are small.
     """
     numbers, columns = np.unique(samples.classes, return_inverse=True)
     if len(numbers) == 1:
         return one_class(numbers, samples)
-    mean, projection = scene.space or make_space(samples, scene.projection)
+    mean, projection = scene.transform or make_transform(samples, scene.projection)
     values = (samples.features - mean) @ projection
     hidden, hidden_bias, weights, bias = _train(values.astype(np.float32), columns, len(numbers))
     hidden = projection @ hidden  # folded in, so that stored features need no preparation
     floor = mean @ hidden - hidden_bias
     folded = (bias - floor @ weights).astype(np.float32)
     output = LinearClassifier(numbers.astype(np.int32), weights, folded)
-    found = PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
-    shift = _shift(found, samples, scene)
-    return replace(found, output=replace(output, bias=folded + shift))
+    fitted = PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
+    shift = _shift(fitted, samples, scene)
+    return replace(fitted, output=replace(output, bias=folded + shift))
 
 
 def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> FloatArray:
     """Return what is added to the scores, because classes are not as common as their strokes.
 
-    With few strokes the shares that a fit gives mean little. So they begin to count with the third
-    stroke a class, and then more and more.
+    The shares are estimated on the scene. With few strokes the estimate is poor, so it counts from
+    the third stroke a class on, with a weight that grows to 1.
     """
     count = len(fitted.numbers)
     strokes = samples.num_strokes / count

@@ -1,10 +1,9 @@
-"""What matters to the user, as an offset of each class's log-probability.
+"""Offsets of log-probabilities that serve what matters to the user.
 
-A class that covers a few percent of the pixels is given to hardly any pixel by a classifier that
-takes classes to be as common as they are, and to too many by one that takes all for equally common.
-Offsets shift that. They are chosen on labels that were held back, by the F-score of a class
-(van Rijsbergen 1979): with beta 1 it grows with the IoU, with beta 2 recall counts more, with beta
-1/2 precision does.
+A classifier that knows how rare a class is gives it to hardly any pixel. One that takes all classes
+for equally common gives it to too many. Offsets move the balance. They are chosen on labels that
+were held back, by the F-score of a class (van Rijsbergen 1979). With beta 1 it grows with the IoU.
+With beta 2 recall counts more, with beta 1/2 precision does.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Arr
 
 _BETA = {"recall": 2.0, "precision": 0.5, "iou": 1.0}
 _OFFSETS = np.arange(-5, 5.01, 0.25)
-_ROUNDS = 2  # over all classes: what one gains another may lose
+_ROUNDS = 2  # over all classes, because the offset of one changes the best offset of others
 _LEAST = 1e-6  # of a probability
 
 
@@ -47,9 +46,9 @@ class OffsetClassifier:
 
     def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `clusternet.learning.classifiers.Classifier`."""
-        found = np.maximum(self.classifier.probabilities(features, clusters), _LEAST)
-        found = found * np.exp(self.offsets)
-        return np.asarray(found / found.sum(axis=1, keepdims=True), np.float32)
+        shares = np.maximum(self.classifier.probabilities(features, clusters), _LEAST)
+        shares = shares * np.exp(self.offsets)
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `clusternet.learning.classifiers.Classifier`."""
@@ -61,7 +60,7 @@ class OffsetClassifier:
 
 @dataclass(frozen=True)
 class HeldBack:
-    """What a method says of labelled pixels that it was not fitted to."""
+    """Probabilities of labelled pixels, each from a fit that left the pixel out."""
 
     numbers: IntArray
     """(classes,)"""
@@ -89,15 +88,15 @@ def hold_back(method: Method, pixels: LabelledPixels, seed: int) -> HeldBack | N
     if len(numbers) < 2 or blocks.min() < LEAST_BLOCKS:
         return None
     samples = pixels.samples
-    found = np.zeros((len(samples.classes), len(numbers)))
-    tested: BoolArray = np.zeros(len(found), bool)
+    shares = np.zeros((len(samples.classes), len(numbers)))
+    tested: BoolArray = np.zeros(len(shares), bool)
     for known, unknown in folds_of(pixels, min(FOLDS, int(blocks.min())), seed):
-        classifier = method.fit(pixels.part(known))
+        classifier = method.fit(pixels.subset(known))
         columns = np.searchsorted(numbers, classifier.numbers)
-        shares = classifier.probabilities(samples.features[unknown], samples.clusters[unknown])
-        found[np.ix_(unknown, columns)] = shares
+        features, clusters = samples.features[unknown], samples.clusters[unknown]
+        shares[np.ix_(unknown, columns)] = classifier.probabilities(features, clusters)
         tested |= unknown
-    logs = np.log(np.maximum(found[tested], _LEAST))
+    logs = np.log(np.maximum(shares[tested], _LEAST))
     truth = np.searchsorted(numbers, samples.classes[tested]).astype(np.int32)
     return HeldBack(numbers, logs, truth, pixels.weights[tested])
 

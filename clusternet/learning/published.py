@@ -18,7 +18,7 @@ from clusternet.metrics import contingency_table, majority_mapping
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 SPLIT_SHARE = 0.3
-"""Least share of the touched pixels of a cluster that makes a class a part of it."""
+"""Share of a cluster's pixels under strokes from which on a class counts in it."""
 _ITERATIONS = 10
 
 
@@ -84,7 +84,7 @@ def fit_published(samples: Samples, scene: Scene) -> ClusterClassifier:
 
 
 def _shared(votes: AnyArray) -> AnyArray:
-    """Return which classes have a part of each cluster; (clusters, classes) bool."""
+    """Return which classes have `SPLIT_SHARE` of each cluster or more; (clusters, classes)."""
     total = np.maximum(votes.sum(axis=1, keepdims=True), 1)
     return np.asarray(votes / total >= SPLIT_SHARE)
 
@@ -99,10 +99,10 @@ def _split(
     others = scene.features[scene.clusters == cluster_number]
     pixels = np.concatenate([samples.features[inside], others]).astype(np.float32)
     start = np.append(drawn.max(axis=1), np.full(len(others), -1))
-    if (pixels == pixels[0]).all():  # K-Means refuses what it cannot tell apart
+    if (pixels == pixels[0]).all():  # K-Means refuses pixels that are all equal
         return nearest(classes, pixels[:1].repeat(len(classes), axis=0))
-    found = cluster(pixels, len(classes), iterations=_ITERATIONS, initial_labels=start).codebook
-    return nearest(classes, found.centroids + found.offset)
+    codebook = cluster(pixels, len(classes), iterations=_ITERATIONS, initial_labels=start).codebook
+    return nearest(classes, codebook.centroids + codebook.offset)
 
 
 def _nearest_index(rule: LinearClassifier, values: FloatArray) -> AnyArray:

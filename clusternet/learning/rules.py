@@ -30,6 +30,6 @@ DEFAULT_RULE = "perceptron"
 
 def fit_rule(rule: str, samples: Samples, scene: Scene) -> Classifier:
     """Fit a rule to the pixels under strokes."""
-    # These fits are small: threads that wait for each other take longer than one that works.
+    # These fits are so small that waiting for other threads takes longer than one thread alone.
     with threadpool_limits(1):
         return RULES[rule](samples, scene)

@@ -1,4 +1,4 @@
-"""Labelled pixels of the rasters of a run: what rules from labels to classes are fitted to."""
+"""Labelled pixels of the rasters of a run, to which methods are fitted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PER_CLASS = 4000
 """Pixels that a class gives in all, at most."""
 _SCENE_SAMPLE = 20_000
 _LEAST_WINDOWS = 12
-"""Windows that tell what rasters look like, where fewer have labels."""
+"""Least number of windows whose features are computed, so that the sample shows the rasters."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class LabelledPixels:
     scene: Scene
     """An even sample of the rasters, labelled or not."""
 
-    def part(self, chosen: BoolArray) -> LabelledPixels:
-        """Return some of the pixels."""
+    def subset(self, chosen: BoolArray) -> LabelledPixels:
+        """Return the chosen pixels; (samples,) bool."""
         samples = self.samples
         few = Samples(
             samples.features[chosen], samples.clusters[chosen], samples.classes[chosen],
@@ -113,14 +113,14 @@ def draw_labelled(
     draw = _Draw(Quantiser.of_run(predictor.run), rng, sum(len(s.wanted) for s in sources))
     with Progress(total=draw.num_windows, desc="features of labels", unit="window") as bar:
         for source, block_of_cell in zip(sources, numbers, strict=True):
-            for part, labels in _predicted(source, predictor, rules):
-                draw.add(part, labels, block_of_cell[_cells(part.window)])
+            for predicted, labels in _predicted(source, predictor, rules):
+                draw.add(predicted, labels, block_of_cell[_cells(predicted.window)])
                 bar.update()
     return draw.finish(pairs[0][0])
 
 
 def _source(raster: Path, labels: Path | None, predictor: Predictor, rules: LabelRules) -> _Source:
-    """Find out where a raster has labels."""
+    """Read which cells of a raster hold labels."""
     with open_raster(raster, predictor.run.bands.nodata_choice) as opened:
         profile = opened.profile
     predictor.run.check_fits(profile)
@@ -160,14 +160,14 @@ def _predicted(
 
     with (
         open_raster(source.raster, predictor.run.bands.nodata_choice) as raster,
-        closing(predictor.windows(raster, features=True, only=is_wanted)) as parts,
+        closing(predictor.windows(raster, features=True, only=is_wanted)) as windows,
     ):
         if source.labels is None or not source.cells.any():
-            yield from ((part, None) for part in parts)
+            yield from ((predicted, None) for predicted in windows)
             return
         with open_labels_onto(source.labels, source.profile, rules) as labels:
-            for part in parts:
-                yield part, _read(labels, part.window, source)
+            for predicted in windows:
+                yield predicted, _read(labels, predicted.window, source)
 
 
 def _read(labels: Labels, window: Window, source: _Source) -> tuple[IntArray, BoolArray] | None:
@@ -175,7 +175,7 @@ def _read(labels: Labels, window: Window, source: _Source) -> tuple[IntArray, Bo
 
 
 class _Draw:
-    """Collects pixels, as many of a class as are allowed."""
+    """Collects pixels, at most `PER_BLOCK` and `PER_CLASS` of a class."""
 
     def __init__(self, quantiser: Quantiser, rng: np.random.Generator, num_windows: int) -> None:
         self.num_windows = num_windows
@@ -186,25 +186,29 @@ class _Draw:
         self._drawn: list[tuple[AnyArray, ...]] = []
 
     def add(
-        self, part: Prediction, labels: tuple[IntArray, BoolArray] | None, cell_blocks: IntArray
+        self,
+        predicted: Prediction,
+        labels: tuple[IntArray, BoolArray] | None,
+        cell_blocks: IntArray,
     ) -> None:
-        """Add a window: what the network says, the labels, and the block of each cell."""
-        if part.features is None:
+        """Add a window: its prediction, its labels, and the block of each of its cells."""
+        if predicted.features is None:
             return
         few = (slice(None, None, self._step),) * 2
-        known = part.valid[few]
+        known = predicted.valid[few]
         self._scene.append(
-            (self._quantiser.quantise(part.features[few][known]), part.labels[few][known])
+            (self._quantiser.quantise(predicted.features[few][known]), predicted.labels[few][known])
         )
         if labels is None:
             return
-        rows, cols = np.nonzero(labels[1] & part.valid)
+        rows, cols = np.nonzero(labels[1] & predicted.valid)
         classes, owner = labels[0][rows, cols], cell_blocks[rows // CELL, cols // CELL]
+        # one number for each pair of class and block; `GAP` is -1
         keys = classes.astype(np.int64) * (int(owner.max(initial=0)) + 2) + owner + 1
         chosen, weights = _few_of_each(keys, PER_BLOCK, self._rng)
         rows, cols = rows[chosen], cols[chosen]
         self._drawn.append(
-            (self._quantiser.quantise(part.features[rows, cols]), part.labels[rows, cols],
+            (self._quantiser.quantise(predicted.features[rows, cols]), predicted.labels[rows, cols],
              classes[chosen], owner[chosen], weights)
         )  # fmt: skip
 

@@ -1,10 +1,10 @@
 """Class maps smoothed along the edges of the image: the guided filter (He, Sun and Tang 2013).
 
-In the square around a pixel the share of a class is taken for a linear function of the bands,
-fitted by least squares; what all squares that hold a pixel say of it is averaged. So single
-pixels follow their surroundings, and classes end where the image has an edge. It is fitted to
-every second pixel and read off at all of them (the fast guided filter, He and Sun 2015), so that
-only a quarter of the pixels has to be classified.
+In the square around a pixel the share of a class is fitted as a linear function of the bands
+by least squares. The share of a pixel is the mean over all squares that hold it. So single pixels
+follow their surroundings, and classes end where the image has an edge. The fit uses every second
+pixel and is evaluated at all of them (fast guided filter, He and Sun 2015). So only a quarter of
+the pixels is classified.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from clusternet.types import NO_CLASS, AnyArray, BoolArray, FloatArray, IntArray
 from clusternet.windows import Shape, Window
 
 GRID = 2
-"""Every how many pixels of a map are classified before all of them are smoothed."""
-_FAINT = 5.0  # levels of a byte: what bands differ by less than this is hardly an edge
+"""Every ``GRID``-th pixel of a map, in rows and columns, is classified before smoothing."""
+_FAINT = 5.0  # levels of a byte; its square is the epsilon of the guided filter
 
 
 @dataclass(frozen=True)
-class Sketch:
-    """What is known of a window before it is smoothed."""
+class CoarseProbabilities:
+    """Class probabilities of every ``factor``-th pixel of a window, and what smooths them."""
 
     shares: FloatArray
     """(classes, rows / factor, cols / factor) how likely each class is, 0 where nothing is known;
@@ -36,43 +36,45 @@ class Sketch:
     guide: FloatArray
     """(channels, rows, cols) the bands whose edges count, in levels of a byte; perhaps none."""
     own: IntArray
-    """(rows, cols) class number of pixels with data whose neighbourhood may have none known."""
+    """(rows, cols) class number of valid pixels whose coarse pixel is not known."""
     valid: BoolArray
     """(rows, cols) where there are data."""
     factor: int
 
-    def part(self, rows: slice, cols: slice) -> Sketch:
-        """Return a part; slices start at multiples of the factor."""
+    def cropped(self, rows: slice, cols: slice) -> CoarseProbabilities:
+        """Return the crop of a window; slices start at multiples of the factor."""
         few = tuple(
             slice(each.start // self.factor, -(-each.stop // self.factor)) for each in (rows, cols)
         )
-        return Sketch(
+        return CoarseProbabilities(
             self.shares[:, *few], self.known[few], self.guide[:, rows, cols],
             self.own[rows, cols], self.valid[rows, cols], self.factor,
         )  # fmt: skip
 
     @staticmethod
-    def join(parts: list[Sketch], axis: int) -> Sketch:
-        """Put sketches below (axis 0) or beside (axis 1) each other."""
+    def join(windows: list[CoarseProbabilities], axis: int) -> CoarseProbabilities:
+        """Join windows below (axis 0) or beside (axis 1) each other."""
 
         def joined(name: str) -> AnyArray:
-            return np.concatenate([getattr(part, name) for part in parts], axis=axis - 2)
+            return np.concatenate([getattr(window, name) for window in windows], axis=axis - 2)
 
-        return Sketch(
+        return CoarseProbabilities(
             joined("shares"), joined("known"), joined("guide"), joined("own"), joined("valid"),
-            parts[0].factor,
+            windows[0].factor,
         )  # fmt: skip
 
 
-def draw_sketch(
+def classify_coarsely(
     classifier: Classifier,
     features: UInt8Array,
     clusters: IntArray,
     valid: BoolArray,
     guide: FloatArray | None,
     factor: int,
-) -> Sketch:
-    """Classify what smoothing has to know of a window.
+) -> CoarseProbabilities:
+    """Return the class probabilities of every ``factor``-th pixel of a window.
+
+    Valid pixels whose coarse pixel has no data are classified by themselves.
 
     Args:
         classifier: fitted to strokes.
@@ -80,7 +82,7 @@ def draw_sketch(
         clusters: (rows, cols).
         valid: (rows, cols).
         guide: see `clusternet.prediction.feature_cache.Quantiser.guide`.
-        factor: every how many pixels to classify.
+        factor: every ``factor``-th row and column is classified.
     """
     few = slice(None, None, factor)
     known = valid[few, few]
@@ -88,17 +90,17 @@ def draw_sketch(
     own = np.full(valid.shape, NO_CLASS, np.int32)
     if known.all():
         flat = features[few, few].reshape(known.size, -1)
-        found = classifier.probabilities(flat, clusters[few, few].ravel())
-        shares[:] = found.T.reshape(shares.shape)
-        return Sketch(shares, known, _channels(features, guide), own, valid, factor)
+        flat_shares = classifier.probabilities(flat, clusters[few, few].ravel())
+        shares[:] = flat_shares.T.reshape(shares.shape)
+        return CoarseProbabilities(shares, known, _channels(features, guide), own, valid, factor)
     if known.any():
         inside = clusters[few, few][known]
         shares[:, known] = classifier.probabilities(features[few, few][known], inside).T
     near = known.repeat(factor, axis=0).repeat(factor, axis=1)
-    lonely = valid & ~near[: valid.shape[0], : valid.shape[1]]
-    if lonely.any():
-        own[lonely] = classifier.classify(features[lonely], clusters[lonely])
-    return Sketch(shares, known, _channels(features, guide), own, valid, factor)
+    isolated = valid & ~near[: valid.shape[0], : valid.shape[1]]
+    if isolated.any():
+        own[isolated] = classifier.classify(features[isolated], clusters[isolated])
+    return CoarseProbabilities(shares, known, _channels(features, guide), own, valid, factor)
 
 
 def _channels(features: UInt8Array, guide: FloatArray | None) -> FloatArray:
@@ -106,7 +108,8 @@ def _channels(features: UInt8Array, guide: FloatArray | None) -> FloatArray:
     if guide is None:
         return np.zeros((0, *features.shape[:2]), np.float32)
     used = np.flatnonzero(guide.any(axis=1))
-    bands = np.take(features, used, axis=2)  # one pass over what is spread out in memory
+    # one copy of the used bands, because each band alone is strided in memory
+    bands = np.take(features, used, axis=2)
     channels = np.zeros((guide.shape[1], *features.shape[:2]), np.float32)
     for weights, band in zip(guide[used], np.moveaxis(bands, 2, 0), strict=True):
         for channel in np.flatnonzero(weights):
@@ -115,26 +118,26 @@ def _channels(features: UInt8Array, guide: FloatArray | None) -> FloatArray:
 
 
 def smooth_classes(
-    sketch: Sketch, numbers: IntArray, radius: int, inside: Window | None = None
+    coarse: CoarseProbabilities, numbers: IntArray, radius: int, inside: Window | None = None
 ) -> IntArray:
     """Return the class number of every pixel; (rows, cols), NO_CLASS without data.
 
     Args:
-        sketch: of a window; its outer `border` pixels are smoothed wrongly, but where the scene
-            ends.
+        coarse: of a window. Its outer `border` pixels are smoothed wrongly, except at the edge
+            of the scene.
         numbers: (classes,) the class number of each share.
         radius: of the squares, in pixels that are classified.
-        inside: the part of the sketch that is wanted, from multiples of its factor; None for all.
+        inside: the window of the result, from multiples of the factor; None for all.
     """
-    inside = inside or Window(0, 0, *sketch.valid.shape)
-    place, factor, shape = inside.slices(), sketch.factor, inside.shape
-    lines, is_near = _fit(sketch, radius)
-    few = tuple(slice(each.start // factor, -(-each.stop // factor) + 1) for each in place)
-    guide = sketch.guide[:, *place]
+    inside = inside or Window(0, 0, *coarse.valid.shape)
+    crop, factor, shape = inside.slices(), coarse.factor, inside.shape
+    lines, is_near = _fit(coarse, radius)
+    few = tuple(slice(each.start // factor, -(-each.stop // factor) + 1) for each in crop)
+    guide = coarse.guide[:, *crop]
     best = np.full(shape, -np.inf, np.float32)
     classes = np.full(shape, NO_CLASS, np.int32)
     rest = np.ones(shape, np.float32)
-    if not is_near.all():  # beside what nothing is known of all scores are smaller
+    if not is_near.all():  # near pixels without data the scores sum to less than 1
         rest = _enlarge(is_near[None, *few].astype(np.float32), factor, shape)[0]
     for index, number in enumerate(numbers.tolist()):
         score = rest  # shares are 1 in sum
@@ -148,20 +151,20 @@ def smooth_classes(
         np.maximum(best, score, out=best)
     if not is_near.all():
         near = is_near[few].repeat(factor, axis=0).repeat(factor, axis=1)
-        classes = np.where(near[: shape[0], : shape[1]], classes, sketch.own[place])
-    if not sketch.valid.all():
-        classes[~sketch.valid[place]] = NO_CLASS
+        classes = np.where(near[: shape[0], : shape[1]], classes, coarse.own[crop])
+    if not coarse.valid.all():
+        classes[~coarse.valid[crop]] = NO_CLASS
     return classes
 
 
 def smoothing_radius(smooth: int, step: int, *, follows_edges: bool) -> int:
     """Return the radius of the squares in pixels that are classified; 0 for none.
 
-    Without bands to follow it is half: means of squares then reach across every border.
+    Without bands it is half, because means over squares then blur every border.
 
     Args:
         smooth: side of the squares in pixels.
-        step: every how many pixels a map has one.
+        step: the map shows every ``step``-th pixel.
         follows_edges: whether there are bands.
     """
     reach = smooth // 2 if follows_edges else smooth // 4
@@ -173,19 +176,19 @@ def border(radius: int, factor: int) -> int:
     return (2 * radius + 1) * factor
 
 
-def _fit(sketch: Sketch, radius: int) -> tuple[FloatArray, BoolArray]:
-    """Fit shares by the guide in every square, and average over the squares that hold a pixel.
+def _fit(coarse: CoarseProbabilities, radius: int) -> tuple[FloatArray, BoolArray]:
+    """Fit shares to the guide in every square, and average over the squares that hold a pixel.
 
     With covariances C of the channels and c of channels and share, slopes are c / (C + e) and
     the offset is what makes the means agree (He, Sun and Tang 2013, equations 14 and 15).
 
     Returns:
         offset and slopes (classes but the last, 1 + channels, rows, cols), and where any square
-        knows something (rows, cols).
+        holds a known pixel (rows, cols).
     """
-    few = slice(None, None, sketch.factor)
-    guide, shares = np.ascontiguousarray(sketch.guide[:, few, few]), sketch.shares[:-1]
-    mean, is_near = _squares(sketch.known, radius)
+    few = slice(None, None, coarse.factor)
+    guide, shares = np.ascontiguousarray(coarse.guide[:, few, few]), coarse.shares[:-1]
+    mean, is_near = _squares(coarse.known, radius)
     guide_mean, share_mean = mean(guide), mean(shares)
     size = len(guide)
     spread = np.empty((size, size, *is_near.shape), np.float32)
@@ -205,7 +208,7 @@ def _fit(sketch: Sketch, radius: int) -> tuple[FloatArray, BoolArray]:
 
 
 def _squares(known: BoolArray, radius: int) -> tuple[Callable[[FloatArray], FloatArray], BoolArray]:
-    """Return what averages the known pixels of the square around each, and where there are any."""
+    """Return a function that averages known pixels over squares, and where a square holds any."""
     weight = known.astype(np.float32)
     count = _box(weight, radius)
     inverse = 1 / np.where(count > 0, count, 1)
@@ -220,7 +223,7 @@ def _squares(known: BoolArray, radius: int) -> tuple[Callable[[FloatArray], Floa
 
 
 def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
-    """Solve a small positive definite system in every pixel, in place, by elimination.
+    """Solve a small positive definite system in every pixel by elimination; overwrites both.
 
     `numpy.linalg.solve` calls LAPACK once a pixel, which takes over ten times as long.
 
@@ -229,6 +232,7 @@ def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
         right: (n, m, rows, cols).
     """
     size = len(matrix)
+    # no pivoting: a positive definite matrix keeps its pivots positive
     for i in range(size):
         for j in range(i + 1, size):
             ratio = matrix[j, i] / matrix[i, i]
@@ -244,7 +248,7 @@ def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
 def _box(values: FloatArray, radius: int) -> FloatArray:
     """Sum the square around each pixel, over its size; (..., rows, cols), 0 beyond the border.
 
-    The running sums are of float64, which holds those of a row of float32 as good as exactly. So
+    The running sums are of float64, which holds the sums of a row of float32 almost exactly. So
     a pixel has the same class in every window, wherever the sums begin.
     """
     side = 2 * radius + 1
@@ -254,7 +258,7 @@ def _box(values: FloatArray, radius: int) -> FloatArray:
 def _enlarge(values: FloatArray, factor: int, shape: Shape) -> FloatArray:
     """Interpolate between every ``factor``-th pixel; (planes, few rows, few cols) -> ``shape``.
 
-    Beyond the last there is what it says. `scipy.ndimage.zoom` takes over ten times as long.
+    Pixels beyond the last sample take its value. `scipy.ndimage.zoom` takes over ten times as long.
     """
     for axis, size in ((2, shape[1]), (1, shape[0])):
         count = -(-size // factor)
@@ -263,10 +267,10 @@ def _enlarge(values: FloatArray, factor: int, shape: Shape) -> FloatArray:
         here, after = (values[:, :, i : i + count] if axis == 2 else values[:, i : i + count]
                        for i in (0, 1))  # fmt: skip
         wide = np.empty((*here.shape[:axis], count, factor, *here.shape[axis + 1 :]), np.float32)
-        for place in range(factor):
-            share = np.float32(place / factor)
-            index = (slice(None),) * (axis + 1) + (place,)
-            wide[index] = here + share * (after - here) if place else here
+        for step in range(factor):
+            share = np.float32(step / factor)
+            index = (slice(None),) * (axis + 1) + (step,)
+            wide[index] = here + share * (after - here) if step else here
         flat = wide.reshape(*here.shape[:axis], count * factor, *here.shape[axis + 1 :])
         values = flat[:, :, :size] if axis == 2 else flat[:, :size]
     return values

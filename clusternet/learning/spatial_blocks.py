@@ -4,8 +4,8 @@ Neighbouring pixels are nearly equal. A score on pixels beside those of the fit 
 fit remembers, not how well it does elsewhere (Roberts et al. 2017). So pixels of two blocks are
 never neighbours: there are at least `CELL` pixels between them.
 
-A block is a polygon, or whatever labelled pixels lie together; what is wider than `SIDE` pixels is
-cut by a grid, with a gap along the cuts.
+A block is a connected group of labelled pixels, for example a polygon. A group that is wider than
+`SIDE` pixels is cut by a grid, with a gap along the cuts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from clusternet.raster.crs import moved_points
 from clusternet.types import BoolArray, IntArray
 
 CELL = 16
-"""Side in pixels of the cells that are looked at as a whole, and the least distance of blocks."""
+"""Side in pixels of the cells that blocks are made of, and the least distance of blocks."""
 SIDE = 256
-"""Side in pixels of the grid that cuts what is wider, a multiple of `CELL`."""
+"""Side in pixels of the grid that cuts wide groups, a multiple of `CELL`."""
 GAP = -1
-"""In place of the block of cells between blocks."""
+"""The number of cells that belong to no block."""
 
 
 def cells_of(labelled: BoolArray) -> BoolArray:
@@ -51,28 +51,28 @@ def find_blocks(rasters: Sequence[tuple[RasterProfile, BoolArray]]) -> list[IntA
         in cells without labels and in those between blocks. Blocks of two rasters that lie on or
         beside each other on the ground are one.
     """
-    found, first = [], 0
+    numbered, first = [], 0
     for _, cells in rasters:
         blocks = _cut(cells)
-        found.append(np.where(blocks == GAP, GAP, blocks + first).astype(np.int32))
+        numbered.append(np.where(blocks == GAP, GAP, blocks + first).astype(np.int32))
         first += int(blocks.max(initial=GAP)) + 1
-    joined = _joined([profile for profile, _ in rasters], found, first)
-    return [np.append(joined, GAP)[blocks].astype(np.int32) for blocks in found]  # GAP is -1
+    joined = _joined([profile for profile, _ in rasters], numbered, first)
+    return [np.append(joined, GAP)[blocks].astype(np.int32) for blocks in numbered]  # GAP is -1
 
 
 def _cut(cells: BoolArray) -> IntArray:
     """Return the blocks of one raster, from 0."""
-    parts, _ = ndimage.label(cells, structure=np.ones((3, 3)))
+    groups, _ = ndimage.label(cells, structure=np.ones((3, 3)))
     side = SIDE // CELL
     rows, cols = (np.arange(size) for size in cells.shape)
     border = (rows % side == 0)[:, None] | (cols % side == 0)
     square = rows[:, None] // side * len(cols) + cols // side
-    key = np.stack([parts, np.zeros(cells.shape, np.int64)])
-    for number, place in enumerate(ndimage.find_objects(parts), 1):
-        if max(each.stop - each.start for each in place) > side:
-            inside = parts[place] == number
-            key[0][place][inside & border[place]] = 0
-            key[1][place][inside] = square[place][inside]
+    key = np.stack([groups, np.zeros(cells.shape, np.int64)])
+    for number, extent in enumerate(ndimage.find_objects(groups), 1):
+        if max(each.stop - each.start for each in extent) > side:
+            inside = groups[extent] == number
+            key[0][extent][inside & border[extent]] = 0
+            key[1][extent][inside] = square[extent][inside]
     used = key[0] > 0
     blocks = np.full(cells.shape, GAP, np.int32)
     if used.any():
@@ -84,10 +84,11 @@ def _joined(profiles: Sequence[RasterProfile], blocks: Sequence[IntArray], count
     """Return the common number of each block, the same for blocks of rasters that meet."""
     placed = [each for each in zip(profiles, blocks, strict=True) if each[0].is_georeferenced]
     boxes, owners, numbers = [], [], []
-    for owner, (profile, found) in enumerate(placed):
-        for index, place in enumerate(ndimage.find_objects(found + 1)):
-            if place is not None:
-                boxes.append(_box(profile, placed[0][0], place))
+    for owner, (profile, numbered) in enumerate(placed):
+        # find_objects takes labels from 1, and blocks count from 0
+        for index, extent in enumerate(ndimage.find_objects(numbered + 1)):
+            if extent is not None:
+                boxes.append(_box(profile, placed[0][0], extent))
                 owners.append(owner)
                 numbers.append(index)
     if len(placed) < 2 or not boxes:
@@ -100,11 +101,12 @@ def _joined(profiles: Sequence[RasterProfile], blocks: Sequence[IntArray], count
 
 
 def _box(
-    profile: RasterProfile, common: RasterProfile, place: tuple[slice, slice]
+    profile: RasterProfile, common: RasterProfile, extent: tuple[slice, slice]
 ) -> shapely.Polygon:
     """Return the area of a block, and half a cell around it, in the CRS of a common raster."""
-    top, bottom = (place[0].start - 0.49) * CELL, (place[0].stop + 0.49) * CELL
-    left, right = (place[1].start - 0.49) * CELL, (place[1].stop + 0.49) * CELL
+    # 0.49 and not 0.5, so that boxes with one cell between them do not touch
+    top, bottom = (extent[0].start - 0.49) * CELL, (extent[0].stop + 0.49) * CELL
+    left, right = (extent[1].start - 0.49) * CELL, (extent[1].stop + 0.49) * CELL
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     points = np.array([profile.transform * corner for corner in corners])
     if profile.crs is not None and common.crs is not None:

@@ -12,9 +12,9 @@ from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import classify
 from clusternet.learning.smoothing import (
     GRID,
-    Sketch,
+    CoarseProbabilities,
     border,
-    draw_sketch,
+    classify_coarsely,
     smooth_classes,
     smoothing_radius,
 )
@@ -60,37 +60,46 @@ def streamed_windows(
     """
     radius = smoothing_radius(smooth, 1, follows_edges=quantiser.guide is not None)
     with closing(predictor.windows(raster, features=True)) as predictions:
-        parts = ((part, _stored(part, quantiser)) for part in predictions)
+        pairs = ((predicted, _stored(predicted, quantiser)) for predicted in predictions)
         if radius:
-            sketches = (
-                (part.window,
-                 draw_sketch(classifier, stored, part.labels, part.valid, quantiser.guide, GRID))
-                for part, stored in parts
-            )  # fmt: skip
-            yield from smoothed_strips(sketches, raster.profile.shape, classifier.numbers, radius)
+            windows = (
+                (
+                    predicted.window,
+                    classify_coarsely(
+                        classifier, stored, predicted.labels, predicted.valid, quantiser.guide, GRID
+                    ),
+                )
+                for predicted, stored in pairs
+            )
+            yield from smoothed_strips(windows, raster.profile.shape, classifier.numbers, radius)
             return
-        for part, stored in parts:
-            classes = np.full(part.window.shape, NO_CLASS, np.int32)
-            if part.valid.any():
-                found = classifier.classify(stored[part.valid], part.labels[part.valid])
-                classes[part.valid] = found
-            yield part.window, classes
+        for predicted, stored in pairs:
+            classes = np.full(predicted.window.shape, NO_CLASS, np.int32)
+            valid = predicted.valid
+            if valid.any():
+                classes[valid] = classifier.classify(stored[valid], predicted.labels[valid])
+            yield predicted.window, classes
 
 
-def _stored(part: Prediction, quantiser: Quantiser) -> UInt8Array:
+def _stored(predicted: Prediction, quantiser: Quantiser) -> UInt8Array:
     """Return features as bytes, 0 where there are no data; (rows, cols, depth)."""
-    if part.features is None:
-        return np.zeros((*part.window.shape, len(quantiser.kept)), np.uint8)
-    return quantiser.quantise(np.where(part.valid[..., None], part.features, np.float32(0)))
+    if predicted.features is None:
+        return np.zeros((*predicted.window.shape, len(quantiser.kept)), np.uint8)
+    return quantiser.quantise(
+        np.where(predicted.valid[..., None], predicted.features, np.float32(0))
+    )
 
 
 def smoothed_strips(
-    sketches: Iterable[tuple[Window, Sketch]], shape: Shape, numbers: IntArray, radius: int
+    windows: Iterable[tuple[Window, CoarseProbabilities]],
+    shape: Shape,
+    numbers: IntArray,
+    radius: int,
 ) -> Iterator[tuple[Window, IntArray]]:
-    """Smooth sketches that cover a raster without overlap, row by row.
+    """Smooth coarse probabilities that cover a raster without overlap, row by row.
 
     Args:
-        sketches: of windows that begin at multiples of the sketches' factor.
+        windows: windows that begin at multiples of the factor, each with its probabilities.
         shape: of the raster.
         numbers: the class number of each share.
         radius: see `smooth_classes`.
@@ -99,26 +108,26 @@ def smoothed_strips(
         strips across the raster, downwards. A row of windows is held at a time.
     """
     top = done = 0  # first row that is held, first row that was not yielded yet
-    held: Sketch | None = None
-    for _, group in groupby(sketches, key=lambda pair: pair[0].row):
-        row = Sketch.join([sketch for _, sketch in group], axis=1)
-        held = row if held is None else Sketch.join([held, row], axis=0)
+    held: CoarseProbabilities | None = None
+    for _, group in groupby(windows, key=lambda pair: pair[0].row):
+        row = CoarseProbabilities.join([coarse for _, coarse in group], axis=1)
+        held = row if held is None else CoarseProbabilities.join([held, row], axis=0)
         del row
         margin, factor = border(radius, held.factor), held.factor
         below = top + len(held.valid)
         ready = below if below == shape[0] else max((below - margin) // factor * factor, done)
         if ready > done:
-            found = np.empty((ready - done, shape[1]), np.int32)
-            for part in blocks((below - top, shape[1]), (below - top, WINDOW)):
-                # bounds what is computed at once
-                wide = part.grown(margin).aligned(factor).inside(held.valid.shape)
-                wanted = Window(done - top, part.col - wide.col, ready - done, part.width)
-                found[:, part.slices()[1]] = smooth_classes(
-                    held.part(*wide.slices()), numbers, radius, wanted
+            classes = np.empty((ready - done, shape[1]), np.int32)
+            for block in blocks((below - top, shape[1]), (below - top, WINDOW)):
+                # a block of columns at a time bounds memory
+                wide = block.grown(margin).aligned(factor).inside(held.valid.shape)
+                wanted = Window(done - top, block.col - wide.col, ready - done, block.width)
+                classes[:, block.slices()[1]] = smooth_classes(
+                    held.cropped(*wide.slices()), numbers, radius, wanted
                 )
-            yield Window(done, 0, ready - done, shape[1]), found
+            yield Window(done, 0, ready - done, shape[1]), classes
         kept = max(top, (ready - margin) // factor * factor)
-        rest = held.part(slice(kept - top, below - top), slice(0, shape[1]))
-        held = Sketch.join([rest], axis=0)  # a copy: the whole row of windows can go
+        rest = held.cropped(slice(kept - top, below - top), slice(0, shape[1]))
+        held = CoarseProbabilities.join([rest], axis=0)  # a copy, which frees the row of windows
         del rest
         top, done = kept, ready

@@ -64,7 +64,7 @@ def test_what_is_preferred_grows() -> None:
 
 def test_too_few_blocks_tell_nothing() -> None:
     pixels = scene(0)
-    assert hold_back(PERCEPTRON, pixels.part(pixels.blocks < 2), 1) is None
+    assert hold_back(PERCEPTRON, pixels.subset(pixels.blocks < 2), 1) is None
 
 
 @pytest.mark.parametrize("text", ["", "speed", "recall:", "recall: ", ":roof", "recal:roof"])

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from clusternet.errors import LabelError
 from clusternet.interactive.session import Session
 from clusternet.labels.strokes import Stroke, erase, make_line, sample_pixels
-from clusternet.learning.classifiers import Samples, Scene, estimate_shares, make_space
+from clusternet.learning.classifiers import Samples, Scene, estimate_shares, make_transform
 from clusternet.learning.mapping import (
     classify,
     collect_samples,
@@ -232,11 +232,11 @@ def test_the_size_of_a_space_does_not_matter_to_the_perceptron():
 
 def test_a_space_is_scaled_to_the_mean_variance_of_the_scene():
     others, _ = noisy_features(1000, seed=2)
-    mean, projection = make_space(Samples(others, others[:, 0], others[:, 0]), np.eye(40) * 7)
+    mean, projection = make_transform(Samples(others, others[:, 0], others[:, 0]), np.eye(40) * 7)
     values = (others - mean) @ projection
     assert values.var(axis=0).mean() == pytest.approx(1, rel=1e-3)
     assert np.ptp(values.var(axis=0)) > 0.1  # and not each by itself
-    mean, projection = make_space(Samples(others, others[:, 0], others[:, 0]), None)
+    mean, projection = make_transform(Samples(others, others[:, 0], others[:, 0]), None)
     np.testing.assert_allclose(((others - mean) @ projection).var(axis=0), 1, rtol=1e-3)
 
 
