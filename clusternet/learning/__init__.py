@@ -1,1 +1,1 @@
-"""What learns from labels: classifiers of pixel features, shares of classes, smooth maps."""
+"""Learning from labels: classifiers of pixel features, their comparison, and smoothed maps."""

@@ -15,7 +15,7 @@ AIMS: tuple[Aim, ...] = get_args(Aim)
 
 @dataclass(frozen=True)
 class Preference:
-    """What matters, and of which class."""
+    """The measure that matters to the user, and its class."""
 
     aim: Aim
     class_name: str | None = None
@@ -38,7 +38,7 @@ class Preference:
         )
 
     def numbers(self, classes: Mapping[str, int]) -> list[int]:
-        """Return the class numbers that it is about.
+        """Return the numbers of the classes that matter.
 
         Raises:
             SettingsError: if there is no such class.

@@ -28,31 +28,31 @@ FOLDS = 5
 ERRORS = 2.0
 """Standard errors by which the best must be above another one to be taken for better."""
 LEAST_BLOCKS = 3
-"""Blocks of a class with which its score begins to mean something."""
+"""Least number of blocks of every class with which methods are compared."""
 
 
 @dataclass(frozen=True)
 class MethodScore:
-    """What cross-validation says of a method."""
+    """The result of cross-validation of one method."""
 
     name: str
-    """Of the method."""
+    """Name of the method."""
     confusions: NDArray[np.float64]
-    """(blocks, classes, classes) labelled pixels by true and given class, when held back."""
+    """(blocks, classes, classes) held-back labelled pixels by true class and predicted class."""
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """(classes,) of all blocks together."""
+        """(classes,) IoU over all blocks together."""
         return _iou(self.confusions.sum(axis=0))
 
     @property
     def mean_iou(self) -> float:
-        """Of all blocks together."""
+        """Mean IoU over all blocks together."""
         return float(np.nanmean(self.iou))
 
     @cached_property
     def without_each(self) -> NDArray[np.float64]:
-        """(blocks,) the mean IoU of all blocks but one."""
+        """(blocks,) the mean IoU when one block is left out; the values of the jackknife."""
         return np.asarray(np.nanmean(_iou(self.confusions.sum(axis=0) - self.confusions), axis=-1))
 
     @property
@@ -62,14 +62,14 @@ class MethodScore:
 
 
 def _iou(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the IoU of each class, NaN where it is neither true nor given; (..., classes)."""
+    """Return the IoU of each class, NaN where it is neither true nor predicted; (..., classes)."""
     right = np.diagonal(confusions, axis1=-2, axis2=-1)
     either = confusions.sum(axis=-1) + confusions.sum(axis=-2) - right
     return np.where(either > 0, right / np.maximum(either, 1), np.nan)
 
 
 def _jackknife(values: NDArray[np.float64]) -> float:
-    """Return the standard error of what was computed without each block once (Tukey 1958)."""
+    """Return the standard error from values that each leave out one block (Tukey 1958)."""
     count = len(values)
     return float(((count - 1) / count * ((values - values.mean()) ** 2).sum()) ** 0.5)
 
@@ -80,7 +80,7 @@ class Choice:
 
     method: Method
     scores: tuple[MethodScore, ...]
-    """Of all methods in their order; empty if there were too few labels to compare them."""
+    """Scores of all methods in their order; empty if there were too few labels to compare them."""
     numbers: IntArray
     """(classes,) the classes with labels."""
     blocks: IntArray
@@ -88,7 +88,7 @@ class Choice:
 
     @property
     def score(self) -> MethodScore | None:
-        """Of the method chosen."""
+        """The score of the chosen method, None if methods were not compared."""
         return next((each for each in self.scores if each.name == self.method.name), None)
 
     def summary(self, classes: Mapping[int, LandClass]) -> str:
@@ -115,9 +115,9 @@ def choose(methods: Sequence[Method], pixels: LabelledPixels, *, seed: int = 1) 
     """Choose a method.
 
     Args:
-        methods: in the order in which they are preferred where labels do not tell.
+        methods: in the order of preference among methods that are as good.
         pixels: with labels.
-        seed: fixes the folds.
+        seed: of the folds.
     """
     numbers, blocks = blocks_of_classes(pixels)
     if len(numbers) < 2 or len(methods) < 2 or blocks.min() < LEAST_BLOCKS:

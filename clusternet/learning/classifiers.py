@@ -82,10 +82,10 @@ class Classifier(Protocol):
         """Return the class number of pixels; (pixels, depth), (pixels,) -> (pixels,)."""
 
     def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """Return how likely each class is, 1 in sum; (pixels, classes)."""
+        """Return the probability of each class; (pixels, classes), each row sums to 1."""
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """Return from 0 (two classes as likely) to 1 (certain); (pixels,)."""
+        """Return the confidence, from 0 (two classes equally likely) to 1 (certain); (pixels,)."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class LinearClassifier:
         return np.asarray(in_parts(features, self.shares), np.float32)
 
     def shares(self, values: FloatArray) -> FloatArray:
-        """Return how likely each class is, of each of a few pixels; (pixels, classes)."""
+        """Return the class probabilities of a few pixels; (pixels, depth) -> (pixels, classes)."""
         # Classes come first, because NumPy is slow at maxima and sums over a short last axis.
         scores = np.ascontiguousarray(self._scores(values).T)
         scores -= scores.max(axis=0)  # so that exp cannot overflow
@@ -245,7 +245,7 @@ def nearest(numbers: AnyArray, centroids: FloatArray) -> LinearClassifier:
 def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
     """Multinomial logistic regression on features that are standardised over the scene.
 
-    Every class weighs as much as any other, however much was drawn of it.
+    All classes have the same total weight, however many of their pixels are labelled.
     """
     from sklearn.linear_model import LogisticRegression  # here: it takes a second to load
 
@@ -259,7 +259,7 @@ def fit_logistic(samples: Samples, scene: Scene) -> Classifier:
     weights, bias = model.coef_, model.intercept_
     if len(numbers) == 2:
         weights, bias = odds_of_both(weights, bias)
-    weights = weights * scale  # folded in, so that stored features need no preparation
+    weights = weights * scale  # so that stored features need no standardisation
     return LinearClassifier(
         numbers.astype(np.int32),
         weights.T.astype(np.float32),

@@ -28,14 +28,14 @@ DEFAULT_SMOOTH = 17
 PER_STROKE = 300
 """Pixels that one stroke gives to the fit, at most."""
 IN_ALL = 3000
-"""Pixels that all strokes give, at most: the fit takes as long as there are pixels."""
+"""Pixels that all strokes give, at most, because the time of a fit grows with them."""
 _ROWS_AT_ONCE = 64  # of a classified window, so that scores stay in the processor's cache
 _SCENE_SAMPLE = 20_000
 _QUICK_PIXELS = 1_100_000
 
 
 def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
-    """Return the stored pixels under strokes; those without features (yet) are left out."""
+    """Return the stored pixels under strokes, without those that have no features yet."""
     raster = shapely.box(0, 0, cache.shape[1], cache.shape[0])
     # pieces that an eraser left beside the raster are not read from a file, so they never count
     lines = np.array([stroke.geometry for stroke in strokes], object)
@@ -68,8 +68,8 @@ def classify(
         window: on the scene, from a multiple of ``step``.
         step: a power of two.
         smooth: side in pixels of the squares that smooth the map along edges of the image
-            (`clusternet.learning.smoothing`); 1 gives each pixel its own class. From afar,
-            squares smaller than four steps do nothing.
+            (`clusternet.learning.smoothing`); 1 gives each pixel its own class. Squares of fewer
+            than four steps do nothing, unless ``step`` is 1.
     """
     guide = cache.quantiser.guide
     radius = smoothing_radius(smooth, step, follows_edges=guide is not None)
@@ -186,7 +186,7 @@ def least_certain(
 
     Args:
         cache: features of the scene.
-        classifier: in force.
+        classifier: fitted to the strokes.
         strokes: drawn so far; regions that they touch are left out.
         skip: regions suggested before.
 

@@ -20,11 +20,11 @@ CLUSTERS = "clusters"
 """Majority of the run's clusters: the published way."""
 
 Views = dict[str, IntArray]
-"""What a method may look at: the columns of the stored features that belong to it."""
+"""Groups of features by name: the columns of the stored features of each."""
 
 
 def views_of(run: Run, quantiser: Quantiser) -> Views:
-    """Return the groups of features that a run has, by name, the most promising first."""
+    """Return the groups of features that a run has, by name, the first to be preferred."""
     every = np.arange(len(quantiser.kept), dtype=np.int32)
     learned = quantiser.kept < run.settings.num_features
     if not run.settings.fixed_filters:
@@ -44,7 +44,7 @@ class Method:
     """A way from labelled pixels to a classifier."""
 
     name: str
-    """For people."""
+    """Shown to the user."""
     fit: Callable[[LabelledPixels], Classifier]
 
     @property
@@ -85,7 +85,7 @@ class ClusterShares:
     numbers: IntArray
     """(classes,) class numbers."""
     shares: FloatArray
-    """(clusters, classes)"""
+    """(clusters, classes) probabilities; each row sums to 1."""
     codebook: Codebook | None = None
     """Of the clusters, in stored units; None for the clusters of the run."""
 
@@ -177,7 +177,7 @@ def methods_for(run: Run, scene: Scene, *, clusters: bool) -> list[Method]:
     Args:
         run: the run.
         scene: an even sample of its rasters.
-        clusters: naming clusters is one of them.
+        clusters: True to include the methods that name clusters.
     """
     views = views_of(run, Quantiser.of_run(run))
     methods = [rule_method(rule, name, views[name]) for rule in _RULES for name in views]

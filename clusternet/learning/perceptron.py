@@ -22,8 +22,8 @@ from clusternet.learning.classifiers import (
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
 UNITS = 16
-"""Of the hidden layer; with 32 a view takes half as long again, for a score as good."""
-_ITERATIONS = 45  # of L-BFGS; more fit the strokes even more closely, and the scene no better
+"""Units of the hidden layer; with 32 the score is the same and a view takes 1.5 times as long."""
+_ITERATIONS = 45  # of L-BFGS; more improve the fit to the strokes, but not the map of the scene
 _DECAY = 10.0  # of the squared weights, over the number of samples (docs/experiments.md)
 _SEED = 1
 _UNSURE = 2  # strokes a class, up to which the shares of classes cannot be estimated
@@ -84,7 +84,7 @@ def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
     mean, projection = scene.transform or make_transform(samples, scene.projection)
     values = (samples.features - mean) @ projection
     hidden, hidden_bias, weights, bias = _train(values.astype(np.float32), columns, len(numbers))
-    hidden = projection @ hidden  # folded in, so that stored features need no preparation
+    hidden = projection @ hidden  # so that stored features need no projection
     floor = mean @ hidden - hidden_bias
     folded = (bias - floor @ weights).astype(np.float32)
     output = LinearClassifier(numbers.astype(np.int32), weights, folded)
@@ -105,7 +105,7 @@ def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> Floa
         return np.zeros(count, np.float32)
     pixels = scene.features[:: max(1, len(scene.features) // _SHARE_PIXELS)]
     shares = fitted.probabilities(pixels, np.zeros(len(pixels), np.int32))
-    before = np.full(count, 1 / count)  # as the fit has it
+    before = np.full(count, 1 / count)  # the fit gives all classes the same weight
     after = np.maximum(estimate_shares(shares, before), _LEAST_SHARE)
     return np.asarray((1 - _UNSURE / strokes) * np.log(after / before), np.float32)
 
@@ -113,7 +113,7 @@ def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> Floa
 def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
     """Fit the network to samples.
 
-    Every class weighs as much as any other, however much was drawn of it.
+    All classes have the same total weight, however many of their pixels are labelled.
 
     Args:
         values: (samples, depth) float32, standardised.

@@ -24,7 +24,7 @@ from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Arr
 _BETA = {"recall": 2.0, "precision": 0.5, "iou": 1.0}
 _OFFSETS = np.arange(-5, 5.01, 0.25)
 _ROUNDS = 2  # over all classes, because the offset of one changes the best offset of others
-_LEAST = 1e-6  # of a probability
+_LEAST = 1e-6  # least probability, so that its logarithm is finite
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class HeldBack:
     """Probabilities of labelled pixels, each from a fit that left the pixel out."""
 
     numbers: IntArray
-    """(classes,)"""
+    """(classes,) class numbers."""
     logs: NDArray[np.float64]
     """(samples, classes) logarithms of probabilities."""
     truth: IntArray
@@ -83,7 +83,7 @@ class HeldBack:
 
 
 def hold_back(method: Method, pixels: LabelledPixels, seed: int) -> HeldBack | None:
-    """Fit a method to all folds but one in turn; None if there are too few blocks for that."""
+    """Return cross-validated probabilities; None if a class has labels in too few blocks."""
     numbers, blocks = blocks_of_classes(pixels)
     if len(numbers) < 2 or blocks.min() < LEAST_BLOCKS:
         return None
@@ -105,8 +105,8 @@ def choose_offsets(held_back: HeldBack, aim: Aim, wanted: Sequence[int]) -> Floa
     """Return the offset of each class that serves the aim best; (classes,).
 
     Args:
-        held_back: what a method says of labels that were held back.
-        aim: of the wanted classes; the mean over them counts.
+        held_back: probabilities of labelled pixels that were held back.
+        aim: fixes beta of the F-score, whose mean over the wanted classes is maximised.
         wanted: class numbers.
     """
     columns = np.searchsorted(held_back.numbers, np.asarray(wanted))

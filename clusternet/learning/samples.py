@@ -26,9 +26,9 @@ from clusternet.windows import Window, blocks
 logger = logging.getLogger(__name__)
 
 PER_BLOCK = 300
-"""Pixels that a class gives in one block and window, at most."""
+"""Most pixels that are drawn of a class in one block and window."""
 PER_CLASS = 4000
-"""Pixels that a class gives in all, at most."""
+"""Most pixels that are drawn of a class in all."""
 _SCENE_SAMPLE = 20_000
 _LEAST_WINDOWS = 12
 """Least number of windows whose features are computed, so that the sample shows the rasters."""
@@ -67,7 +67,7 @@ class _Source:
     cells: BoolArray
     """(rows, cols) of cells that hold labels."""
     wanted: set[tuple[int, int]] = field(default_factory=set)
-    """First row and column of the windows that features are computed of."""
+    """First row and column of each window whose features are computed."""
 
     def windows(self) -> list[Window]:
         """Return the windows that the predictor computes at once."""
@@ -134,7 +134,7 @@ def _source(raster: Path, labels: Path | None, predictor: Predictor, rules: Labe
 
 
 def _choose_windows(sources: Sequence[_Source], rng: np.random.Generator) -> None:
-    """Take the windows that have labels, and some others if these are few."""
+    """Choose the windows with labels, and random others up to `_LEAST_WINDOWS`."""
     others = []
     for source in sources:
         for window in source.windows():

@@ -29,7 +29,7 @@ class CoarseProbabilities:
     """Class probabilities of every ``factor``-th pixel of a window, and what smooths them."""
 
     shares: FloatArray
-    """(classes, rows / factor, cols / factor) how likely each class is, 0 where nothing is known;
+    """(classes, rows / factor, cols / factor) probability of each class, 0 where it is not known;
     the first pixel of each ``factor`` x ``factor`` stands for all."""
     known: BoolArray
     """(rows / factor, cols / factor)"""
@@ -172,7 +172,7 @@ def smoothing_radius(smooth: int, step: int, *, follows_edges: bool) -> int:
 
 
 def border(radius: int, factor: int) -> int:
-    """Return how far a pixel's class depends on others, in pixels."""
+    """Return the distance, in pixels, within which other pixels influence the class of a pixel."""
     return (2 * radius + 1) * factor
 
 

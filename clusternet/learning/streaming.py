@@ -107,7 +107,7 @@ def smoothed_strips(
     Yields:
         strips across the raster, downwards. A row of windows is held at a time.
     """
-    top = done = 0  # first row that is held, first row that was not yielded yet
+    top = done = 0  # first row in memory, first row still to be yielded
     held: CoarseProbabilities | None = None
     for _, group in groupby(windows, key=lambda pair: pair[0].row):
         row = CoarseProbabilities.join([coarse for _, coarse in group], axis=1)
