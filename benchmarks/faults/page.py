@@ -19,7 +19,7 @@ def page(results: dict[str, Any]) -> str:
         if name in parts:
             sections.append(_figures(parts[name]))
         elif name:
-            sections.append("Not tried in this run.")
+            sections.append("Not tested in this run.")
     return "\n\n".join([*sections, FOOT.strip()]) + "\n"
 
 
@@ -32,7 +32,7 @@ def _made_with(results: dict[str, Any], parts: list[Part]) -> str:
     processor = sum(times) / 60 if all(times) else 0.0
     commands = ", ".join(f"`python {line}`" for line in dict.fromkeys(results["commands"]))
     return (
-        f"The figures are of {machine['date']}: {held:,} of {tried:,} trials held, on "
+        f"The figures are of {machine['date']}: {held:,} of {tried:,} trials passed, on "
         f"{machine['cores']} cores, Python {machine['python']}, {libraries}.{_all(processor)} "
         f"Made by {commands}. Loads are given where a part was tried: on two cores more than two "
         "means that other work shared them, or that the part itself does."
@@ -44,16 +44,16 @@ def _all(minutes: float) -> str:
 
 
 def _figures(part: Part) -> str:
-    lines = ["| tried | times | held | |", "|---|---|---|---|"]
+    lines = ["| tested | times | passed | |", "|---|---|---|---|"]
     lines += [_line(row) for row in part.rows]
     text = "\n".join(lines)
     if part.skipped:
-        text += "\n\nNot tried here: " + "; ".join(part.skipped) + "."
+        text += "\n\nNot tested here: " + "; ".join(part.skipped) + "."
     if part.faults:
         shown = [f"- {' '.join(fault.split())[:200]}" for fault in part.faults[:_SHOWN]]
         more = len(part.faults) - len(shown)
         text += (
-            "\n\nDid not hold:\n\n" + "\n".join(shown) + (f"\n- and {more} more" if more else "")
+            "\n\nDid not pass:\n\n" + "\n".join(shown) + (f"\n- and {more} more" if more else "")
         )
     return f"{text}\n\nThis took {_time(part)}."
 
