@@ -73,7 +73,8 @@ outputs that are links; a second command while the first one works, and after it
         "Damaged files",
         """
 *Promised:* a damaged file is refused in one line with exit status 2, or is read. No command ends in
-a traceback, hangs, takes memory that the file does not need, or executes code from a file. A run that loads gives no NaN.
+a traceback, hangs, takes memory that the file does not need, or executes code from a file. A run
+that loads gives no NaN.
 
 *Tested:* a valid file of each kind is damaged at random, and read as its command reads it, in a
 monitored process. Damages are flipped bits, truncation, sections swapped, repeated, zeroed or
