@@ -9,6 +9,7 @@ from pathlib import Path
 from clusternet.classes.naming import Rule
 from clusternet.errors import RasterError, SettingsError
 from clusternet.prediction.cluster_maps import ClusterMap
+from clusternet.prediction.map_states import is_another_raster
 from clusternet.raster import check_same_grid, open_raster
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,11 @@ def find_sources(
     for cluster_map, path in zip(cluster_maps, raster_paths, strict=True):
         with open_raster(path) as raster:
             check_same_grid(cluster_map.profile, raster.profile)
+        if is_another_raster(path, cluster_map.tags):
+            logger.warning(
+                "%s: has another name or size than the raster that %s was made from; check "
+                "--rasters if it is another image.", path, cluster_map.path,
+            )  # fmt: skip
     return raster_paths, ""
 
 

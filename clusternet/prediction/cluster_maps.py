@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,8 @@ class ClusterMap:
     """Number of clusters of that run; None where the map does not state it."""
     raster: Path | None = None
     """The raster that it was made from; None where the map does not state it, or it is gone."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the file states of itself."""
 
     @property
     def num_pixels(self) -> int:
@@ -71,7 +73,7 @@ def read_cluster_map(path: Path) -> ClusterMap:
         )
     count = tags.get(COUNT_TAG, "")
     num_clusters = int(count) if count.isdecimal() else None
-    return ClusterMap(path, profile, tags.get(RUN_TAG), num_clusters, raster_of(path, tags))
+    return ClusterMap(path, profile, tags.get(RUN_TAG), num_clusters, raster_of(path, tags), tags)
 
 
 def read_clusters(raster: Raster, window: Window) -> tuple[IntArray, BoolArray]:

@@ -28,9 +28,21 @@ def made_from(source: Path, run: str, assign: str) -> dict[str, str]:
         run: identity of the codebook.
         assign: ``codebook`` or ``head``.
     """
-    status = source.stat()
-    raster = f"{source.name}, {status.st_size} bytes, changed at {status.st_mtime_ns} ns"
+    raster = f"{_name_and_size(source)}, changed at {source.stat().st_mtime_ns} ns"
     return {RUN_TAG: run, _ASSIGN_TAG: assign, _RASTER_TAG: raster}
+
+
+def _name_and_size(source: Path) -> str:
+    return f"{source.name}, {source.stat().st_size} bytes"
+
+
+def is_another_raster(source: Path, tags: Mapping[str, str]) -> bool:
+    """Return whether a map states that it was made from a file of another name or size.
+
+    The time of the last change may differ: copies get a new one.
+    """
+    stated = tags.get(_RASTER_TAG)
+    return stated is not None and not stated.startswith(_name_and_size(source) + ",")
 
 
 def found_at(source: Path, output: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from functools import partial
 from pathlib import Path
 
 import geopandas
@@ -16,8 +17,10 @@ from random_run import CLUSTERS, make_run
 from rasterio.transform import from_origin
 
 from clusternet.classes.assign import assign_classes
+from clusternet.classes.sources import find_sources
 from clusternet.errors import ClusterNetError, GridMismatchError, RasterError, SettingsError
 from clusternet.legend.legend import read_legend
+from clusternet.prediction.cluster_maps import read_cluster_map
 from clusternet.prediction.map_outputs import MapOptions
 from clusternet.prediction.maps import predict_rasters
 from clusternet.prediction.predictor import load
@@ -154,6 +157,19 @@ def test_what_auto_lacks_is_said(work, tmp_path) -> None:
     assert "expected the raster that" in text and "scene.tif" in text
     path = write(tmp_path / "small.tif", np.zeros((3, 20, 20), np.uint8))
     refusal(GridMismatchError, work, tmp_path, run=work / "run", rasters=path)
+
+
+def test_a_raster_that_the_map_was_not_made_from_is_named(work, tmp_path, caplog) -> None:
+    (tmp_path / "copies").mkdir()
+    shutil.copy(work / "rasters" / "scene.tif", tmp_path / "copies")  # with another time of change
+    cluster_maps = [read_cluster_map(path) for path in (work / "maps").glob("*_clusters.tif")]
+    find = partial(find_sources, "auto", work / "run")
+    find(tmp_path / "copies", cluster_maps, work / "maps")
+    assert caplog.text == ""
+    with rasterio.open(tmp_path / "copies" / "scene.tif", "r+") as raster:
+        raster.update_tags(made="otherwise")
+    find(tmp_path / "copies", cluster_maps, work / "maps")
+    assert "has another name or size than the raster that" in caplog.text
 
 
 def test_rasters_beside_a_rule_that_needs_none_are_left_aside(work, tmp_path, caplog) -> None:
