@@ -18,6 +18,7 @@ from clusternet.errors import RasterError
 from clusternet.foreign_errors import is_foreign
 from clusternet.messages import MOST
 from clusternet.raster.profile import RasterProfile
+from clusternet.raster.quiet import quiet_warnings
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def _count_frames(dataset: DatasetReader) -> int:
     if reader is None:
         return 0
     try:
-        with reader(dataset.name) as image:
+        with quiet_warnings(UserWarning), reader(dataset.name) as image:  # of chunks that lie
             return int(image.n_frames)
     except Exception as error:
         if not (is_foreign(error) or isinstance(error, (SyntaxError, ValueError, EOFError))):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -358,3 +360,17 @@ def test_frames_of_an_animation_are_named(
     first.save(path, save_all=True, append_images=others, duration=50)
     find_inputs(path, TilingSettings(patch_shape=(4, 4)))
     assert f"{path} holds 2 more image(s), such as thumbnails or frames" in caplog.text
+
+
+def test_a_chunk_that_claims_no_frames_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(path)
+    content = path.read_bytes()
+    chunk = b"acTL" + struct.pack(">II", 0, 0)
+    header_ends = 33  # the signature and IHDR
+    size, check = struct.pack(">I", 8), struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(content[:header_ends] + size + chunk + check + content[header_ends:])
+    find_inputs(path, TilingSettings(patch_shape=(4, 4)))  # a warning would be an error here
+    assert caplog.text == ""
