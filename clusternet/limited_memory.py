@@ -131,6 +131,8 @@ class _Lines:
 
 def _tell(status: int, lines: _Lines, interrupted: int | None) -> NoReturn:
     if interrupted is not None:
+        if lines.has_error:  # memory ran out just when the signal came: one line is enough
+            raise SystemExit(2)
         sys.stderr.write(lines.last_word or "interrupted.\n")
         raise SystemExit(interrupted)
     if status == 0 or (status in _UNDERSTOOD and lines.has_error):

@@ -83,6 +83,15 @@ def test_a_signal_is_passed_on() -> None:
     assert end(process) == (130, "interrupted.\n")
 
 
+def test_an_error_in_the_moment_of_a_signal_is_the_one_line() -> None:
+    fails = "(print('error: no.', file=sys.stderr, flush=True), os._exit(2))"
+    fails = f"signal.signal(signal.SIGTERM, lambda *_: {fails})"
+    process = start(fails, "print('ready', flush=True)", "time.sleep(30)")
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert end(process) == (2, "error: no.\n")
+
+
 def test_what_heeds_no_signal_is_ended_by_the_second() -> None:
     deaf = "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"
     process = start(f"import threading; {deaf}; threading.main_thread()", "import hashlib",
