@@ -85,7 +85,7 @@ def test_a_signal_is_passed_on() -> None:
 
 def test_an_error_in_the_moment_of_a_signal_is_the_one_line() -> None:
     fails = "(print('error: no.', file=sys.stderr, flush=True), os._exit(2))"
-    fails = f"signal.signal(signal.SIGTERM, lambda *_: {fails})"
+    fails = f"signal.set_wakeup_fd(-1); signal.signal(signal.SIGTERM, lambda *_: {fails})"
     process = start(fails, "print('ready', flush=True)", "time.sleep(30)")
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)

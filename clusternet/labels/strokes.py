@@ -158,9 +158,8 @@ def _thinned(positions: Positions, most: int) -> Positions:
     return positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-@lru_cache(
-    maxsize=10_000
-)  # more than a page takes: each update samples all strokes again, of which only one is new
+# More than a page takes: each update samples all strokes again, of which only one is new.
+@lru_cache(maxsize=10_000)
 def _sample(stroke: Stroke, shape: Shape, most: int, seed: int) -> Positions:
     pixels = stroke.pixels(shape)
     if len(pixels) <= most:
