@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from clusternet.classes.class_maps import ClassOutputs, keep_in_run, write_named
 from clusternet.classes.class_report import ClassReport
-from clusternet.classes.naming import Naming, NamingOptions, name_clusters, read_centroids
+from clusternet.classes.naming import (
+    Naming,
+    NamingOptions,
+    name_clusters,
+    read_centroids,
+    warn_of_lost_classes,
+)
 from clusternet.classes.polygons import PolygonOptions
 from clusternet.classes.sources import LEARNING_RULES, find_sources
 from clusternet.classes.voting import Pair, Votes, count_votes, draw_labels
@@ -196,6 +202,7 @@ class _Work:
         naming = _named(votes, options, self.run, identity)
         classes, choice = naming.legend.classes, None
         if sources is None or self.run is None:
+            warn_of_lost_classes(votes, naming.legend)
             write_named(
                 self.cluster_maps, outputs.targets, naming.legend, overwrite=outputs.overwrite
             )
@@ -239,9 +246,10 @@ class _Work:
 
 
 def _load_learning() -> Callable[..., Learned]:
-    """Load what needs the network, only now: it takes seconds.
+    """Load the network library and what needs it.
 
-    TensorFlow's remarks on the devices that it finds would stand beside our lines.
+    It takes seconds, so it waits until it is needed. It prints remarks on the devices that it
+    finds, which are held back.
     """
     with quiet_stderr():
         from clusternet.classes.learned import learn

@@ -110,7 +110,6 @@ def name_clusters(
         unknown = unknown_class(known)
         known[unknown.number] = unknown
         mapping = np.where(touched, mapping, unknown.number).astype(np.int32)
-    _warn_of_lost_classes(votes, mapping, known)
     return Naming(_legend(votes, mapping, known, run), int((~touched).sum()), became)
 
 
@@ -143,8 +142,13 @@ def _from_nearest(mapping: IntArray, touched: BoolArray, centroids: FloatArray) 
     return result
 
 
-def _warn_of_lost_classes(votes: Votes, mapping: IntArray, classes: dict[int, LandClass]) -> None:
-    for number in sorted(set(votes.numbers) - set(mapping.tolist())):
+def warn_of_lost_classes(votes: Votes, legend: Legend) -> None:
+    """Warn of classes that have labels and no cluster.
+
+    Only where clusters are named: a classifier of features finds such classes nevertheless.
+    """
+    classes = make_classes(set(votes.numbers), votes.names, votes.colours)
+    for number in sorted(set(votes.numbers) - set(legend.lookup().tolist())):
         logger.warning(
             "no cluster stands for the class '%s' (%d labelled pixels): its pixels lie in "
             "clusters that others hold more of.",

@@ -46,10 +46,25 @@ def with_sources(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """
     for path in paths:
         yield path, path
-        left = [*path.rglob("*.vrt")] if path.is_dir() else [path]
+        left = [*_virtual_rasters(path)] if path.is_dir() else [path]
         seen = set(left)
         while left:
             inner = {source for _, source in read_sources(left.pop()) or ()} - seen
             seen |= inner
             left += inner
             yield from ((path, source) for source in inner)
+
+
+def _virtual_rasters(folder: Path) -> Iterator[Path]:
+    """Yield the ``.vrt`` files below a folder; linked folders are followed, each once.
+
+    Files are told by their names alone, since a folder may hold a million patches.
+    """
+    seen: set[tuple[int, int]] = set()
+    for current, inner, names in os.walk(folder, followlinks=True):
+        status = Path(current).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            inner.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        yield from (Path(current, name) for name in names if name.lower().endswith(".vrt"))

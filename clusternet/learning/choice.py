@@ -122,7 +122,8 @@ def choose(methods: Sequence[Method], pixels: LabelledPixels, *, seed: int = 1) 
     numbers, blocks = blocks_of_classes(pixels)
     if len(numbers) < 2 or len(methods) < 2 or blocks.min() < LEAST_BLOCKS:
         return Choice(methods[0], (), numbers, blocks)
-    parts = list(folds_of(pixels, min(FOLDS, int(blocks.min())), seed))
+    folds = folds_of(pixels, min(FOLDS, int(blocks.min())), seed)
+    parts = [(pixels.subset(known), unknown) for known, unknown in folds]
     with Progress(total=len(methods) * len(parts), desc="compare methods", unit="fit") as bar:
         scores = tuple(_cross_validate(method, pixels, parts, numbers, bar) for method in methods)
     best = max(scores, key=lambda each: each.mean_iou)
@@ -168,13 +169,13 @@ def folds_of(
 def _cross_validate(
     method: Method,
     pixels: LabelledPixels,
-    parts: Sequence[tuple[BoolArray, BoolArray]],
+    parts: Sequence[tuple[LabelledPixels, BoolArray]],
     numbers: IntArray,
     bar: Progress,
 ) -> MethodScore:
     samples, predicted = pixels.samples, np.full(len(pixels.blocks), NO_CLASS, np.int32)
     for known, unknown in parts:
-        classifier = method.fit(pixels.subset(known))
+        classifier = method.fit(known)
         features, clusters = samples.features[unknown], samples.clusters[unknown]
         predicted[unknown] = classifier.classify(features, clusters)
         bar.update()

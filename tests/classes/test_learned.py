@@ -103,6 +103,21 @@ def test_with_a_run_and_rasters_methods_are_compared(work, tmp_path) -> None:
     assert (tmp_path / "p.gpkg").exists() and (work / "run" / "legend.csv").exists()
 
 
+@pytest.mark.parametrize("rule", ["clusters", "auto"])
+def test_a_class_without_cluster_is_warned_of_where_clusters_are_named(
+    work, tmp_path, caplog, rule
+) -> None:
+    row, col = squares()[0]
+    corner = box(row + 4, col + 4).bounds
+    frame = geopandas.read_file(work / "labels.gpkg")
+    small = shapely.box(corner[0], corner[3] - 2, corner[0] + 2, corner[3])
+    frame.loc[len(frame)] = {"class": "rare", "geometry": small}
+    frame.to_file(tmp_path / "labels.gpkg")
+    run = None if rule == "clusters" else work / "run"
+    assign_classes(work / "maps", tmp_path / "labels.gpkg", tmp_path / "out", run=run, rule=rule)
+    assert ("no cluster stands for the class 'rare'" in caplog.text) == (rule == "clusters")
+
+
 def test_a_classifier_alone_names_no_clusters(work, tmp_path) -> None:
     report = give(
         work, tmp_path / "out", run=work / "run", rasters=work / "rasters", rule="classifier"

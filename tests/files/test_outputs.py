@@ -227,11 +227,15 @@ def vrt(path: Path, *sources: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("taken", ["a.vrt", "b.vrt", "folder"])
+@pytest.mark.parametrize("taken", ["a.vrt", "b.vrt", "folder", "upper", "linked"])
 def test_what_a_virtual_raster_is_made_of_is_an_input(tmp_path, taken):
     vrt(tmp_path / "a.vrt", "tiles/1.tif", "b.vrt")
     vrt(tmp_path / "b.vrt", "tiles/2.tif", "a.vrt")
     vrt(tmp_path / "folder" / "inner.vrt", "../a.vrt")
+    vrt(tmp_path / "upper" / "INNER.VRT", "../a.vrt")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "link").symlink_to(tmp_path / "upper")
+    (tmp_path / "linked" / "loop").symlink_to(tmp_path / "linked")
     (tmp_path / "tiles").mkdir()
     for name in ("1.tif", "2.tif", "3.tif"):
         (tmp_path / "tiles" / name).touch()
