@@ -62,7 +62,10 @@ def _virtual_rasters(folder: Path) -> Iterator[Path]:
     """
     seen: set[tuple[int, int]] = set()
     for current, inner, names in os.walk(folder, followlinks=True):
-        status = Path(current).stat()
+        try:
+            status = Path(current).stat()
+        except OSError:  # gone meanwhile, or without permission: whoever reads it will say so
+            continue
         if (status.st_dev, status.st_ino) in seen:
             inner.clear()
             continue
