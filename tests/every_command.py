@@ -126,7 +126,7 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
         add_scalar=lambda *_: None, flush=lambda: None, close=lambda: None))  # fmt: skip
     patch.setattr("clusternet.prediction.predictor.load", _Predictor)
     patch.setattr("clusternet.classes.batch.fill_cache", _fill)
-    patch.setattr("clusternet.interactive.workspace.fill_cache", _fill)
+    patch.setattr("clusternet.interactive.filling.fill_cache", _fill)
     patch.setattr("clusternet.classes.batch.LazyPredictor.get", lambda _self: None)
     patch.setattr("clusternet.evaluation.report.render_page", lambda *_: TITLE)
     patch.setattr("clusternet.evaluation.report.confusion_png", lambda *_: b"no picture")
@@ -224,9 +224,11 @@ def _draw_on_the_page(inputs: list[Path], outputs: dict[str, Path], *, overwrite
                 stroke = Stroke(make_line([(2.0, row), (30.0, row)]), number, 3.0)
                 workspace.change(lambda session, stroke=stroke: session.draw(stroke))
             folder = workspace.folder / "exports"
-            workspace.save(folder / "scene_strokes.gpkg", overwrite=True)
-            workspace.export(Export(folder / "scene_classes.tif", folder / "scene_classes.gpkg",
-                                    folder / "scene_legend.csv", overwrite=True))  # fmt: skip
+            workspace.exports.strokes(folder / "scene_strokes.gpkg", overwrite=True)
+            workspace.exports.class_map(
+                Export(folder / "scene_classes.tif", folder / "scene_classes.gpkg",
+                       folder / "scene_legend.csv", overwrite=True)
+            )  # fmt: skip
         finally:
             workspace.stop()
 

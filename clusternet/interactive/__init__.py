@@ -1,5 +1,5 @@
 """The page on which a person draws strokes and sees the class map follow.
 
-`page`, `panel`, `scene_map`, `server` and `tiles` need the packages of the ``interactive`` extra.
-The other modules work without them.
+What shows the page (`page` and what it is built of, `server`, `tiles`) needs the packages of the
+``interactive`` extra. `workspace` and what it is built of work without them.
 """

@@ -94,7 +94,7 @@ def serve(
                 )
             choice = workspace.run.bands.nodata_choice
             images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
-            workspace.load_network()
+            workspace.filling.load_network()
             access = Access.at(options.host, port)
             workspace.lock.tell(access.address)  # a second server names it when it refuses
             opened = f"{access.address}{access.entrance}".removesuffix("/")

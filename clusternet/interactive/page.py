@@ -16,22 +16,16 @@ from clusternet.errors import LabelError
 from clusternet.foreign_errors import mistake
 from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap, shown_parts
-from clusternet.interactive.session import Session
+from clusternet.interactive.shortcuts import Shortcuts
 from clusternet.interactive.tiles import ImageTiles
+from clusternet.interactive.toolbar import Toolbar
 from clusternet.interactive.workspace import Workspace
 from clusternet.labels.strokes import Stroke, make_line
+from clusternet.legend.land_classes import LandClass
 from clusternet.messages import MOST, printable, short
 
 NotifyType = Literal["positive", "warning", "info"]
 _STYLE = Path(__file__).with_name("page.css")
-_TOOLS = {"draw": ("brush", "Draw (D)"), "erase": ("cleaning_services", "Erase (E)"),
-          "pan": ("pan_tool", "Move the map (P, or hold Space)")}  # fmt: skip
-_SHORTCUTS = {
-    "1 ... 9": "choose a class", "N": "new class", "D / E / P": "draw, erase, move",
-    "Space": "hold to move", "wheel": "zoom; right button moves", "[ / ]": "pen width",
-    "Ctrl Z / Y": "undo, redo", "S": "where to draw next", "C": "hide and show classes",
-    "U": "show where it is uncertain", "F": "whole scene", "?": "this list",
-}  # fmt: skip
 
 
 def build_page(workspace: Workspace, images: ImageTiles) -> None:
@@ -56,7 +50,6 @@ class Page:
         )
         self._seen = -1
         self._seen_strokes: object = None
-        self._seen_panel: object = None
 
     def build(self) -> None:
         """Lay out the page."""
@@ -65,16 +58,16 @@ class Page:
         with ui.element("div").classes("workbench"):
             with ui.element("div").classes("stage"):
                 self.map = SceneMap(self._scene())
-                self._toolbar()
+                self.toolbar = Toolbar(self)
                 with ui.element("div").classes("status"):
                     ui.html('<span id="position">&nbsp;</span>', sanitize=False)
                     self.timing = ui.label("").mark("timing")
                 self.hint = ui.label("").classes("hint")
             self.panel = Panel(self)
-        self._help()
+        self.shortcuts = Shortcuts(self)
         self.map.on("ready", self._ready)
         self.map.on("stroke", self._stroke)
-        self.map.on("key", self._key)
+        self.map.on("key", self.shortcuts.press)
         self.map.on("updated", self._updated)
         ui.timer(0.1, self.refresh)  # seconds; changes come from other pages and threads too
 
@@ -88,40 +81,17 @@ class Page:
             "degrees": profile.crs is not None and profile.crs.is_geographic,
         }  # fmt: skip
 
-    def _toolbar(self) -> None:
-        with ui.element("div").classes("toolbar"):
-            self.pen_dot = ui.element("div").classes("dot").style("margin-left: 8px")
-            self.pen_name = ui.label("").classes("pen-class")
-            self.tools = {}
-            for tool, (icon, text) in _TOOLS.items():
-                button = ui.button(icon=icon, color=None, on_click=lambda t=tool: self.use(tool=t))
-                button.props("flat dense").tooltip(text).mark(f"tool-{tool}")
-                self.tools[tool] = button
-            ui.element("div").classes("divider")
-            self.brush_slider = ui.slider(min=3, max=60, value=self.brush).classes("brush")
-            self.brush_slider.on_value_change(lambda e: self.use(brush=int(e.value)))
-            self.brush_slider.tooltip("Pen width ( [ and ] )")
-            ui.element("div").classes("divider")
-            self.undo = self._button("undo", "Undo (Ctrl Z)", lambda: self.change(Session.undo))
-            self.redo = self._button("redo", "Redo (Ctrl Y)", lambda: self.change(Session.redo))
-            self.clear = self._button("delete_sweep", "Remove all strokes (Undo brings them back)",
-                                      lambda: self.change(Session.clear))  # fmt: skip
-            ui.element("div").classes("divider")
-            self._button("my_location", "Where should I draw next? (S)", self.suggest)
-            self._button("fit_screen", "Whole scene (F)", lambda: self.map.run_method("fit"))
-            self._button("help_outline", "Shortcuts (?)", lambda: self.help.open())
+    @property
+    def chosen_class(self) -> LandClass | None:
+        """The class that the pen draws, None if there is no class."""
+        classes = self.workspace.drawing.classes
+        return next((c for c in classes if c.number == self.chosen), None)
 
-    def _button(self, icon: str, text: str, action: Any) -> ui.button:
-        button = ui.button(icon=icon, color=None, on_click=action).props("flat dense").tooltip(text)
-        return button.mark(icon)
-
-    def _help(self) -> None:
-        with ui.dialog() as self.help, ui.card().style("padding: 20px 24px; overflow: visible"):
-            ui.label("Shortcuts").classes("text-h6 q-mb-sm")
-            with ui.element("div").classes("shortcuts"):
-                for key, text in _SHORTCUTS.items():
-                    ui.html(f"<kbd>{key}</kbd>", sanitize=False)
-                    ui.label(text)
+    @property
+    def pen_colour(self) -> str:
+        """The colour of the chosen class, as #rrggbb."""
+        land_class = self.chosen_class
+        return as_hex(land_class.colour) if land_class else "#888888"
 
     # --- actions of the user -----------------------------------------------------------------
     def use(self, *, tool: str | None = None, brush: int | None = None) -> None:
@@ -129,7 +99,6 @@ class Page:
         self.tool = tool or self.tool
         if brush is not None:
             self.brush = min(max(brush, 3), 60)
-            self.brush_slider.value = self.brush
         self._show_tool()
 
     def choose(self, number: int) -> None:
@@ -228,33 +197,6 @@ class Page:
             return
         await self.change(lambda session: session.draw(Stroke(line, number, width)))
 
-    async def _key(self, event: GenericEventArguments) -> None:
-        key, classes = event.args["key"], self.workspace.drawing.classes
-        if event.args["command"]:
-            back = key == "z" and not event.args["shift"]
-            await self.change(Session.undo if back else Session.redo)
-        elif key.isdigit():
-            if 1 <= int(key) <= len(classes):
-                self.choose(classes[int(key) - 1].number)
-        elif key in "dep":
-            self.use(tool={"d": "draw", "e": "erase", "p": "pan"}[key])
-        elif key in "[]":
-            self.use(brush=self.brush + (3 if key == "]" else -3))
-        elif key == "z":
-            await self.change(Session.undo)
-        elif key == "y":
-            await self.change(Session.redo)
-        elif key == "s":
-            await self.suggest()
-        elif key == "n":
-            await self.panel.add_class()
-        elif key == "c":
-            self.panel.classes_switch.value = not self.show_classes
-        elif key == "u":
-            self.panel.doubt_switch.value = not self.show_doubt
-        elif key == "?":
-            self.help.open()
-
     def _updated(self, event: GenericEventArguments) -> None:
         self.timing.text = f"updated in {event.args['ms']} ms"
 
@@ -277,9 +219,6 @@ class Page:
             self._seen_strokes = drawing
             self._show_strokes()
         self._show_tool()
-        self.undo.set_enabled(workspace.session.can_undo)
-        self.redo.set_enabled(workspace.session.can_redo)
-        self.clear.set_enabled(bool(drawing.strokes))
         touched = {s.land_class for s in drawing.strokes}
         self.hint.set_visibility(len(touched) < 2)
         self.hint.text = (
@@ -304,16 +243,8 @@ class Page:
         self.map.run_method("show", "doubt", doubt if self.show_doubt else None, 0.9)
 
     def _show_tool(self) -> None:
-        classes = self.workspace.drawing.classes
-        chosen = next((c for c in classes if c.number == self.chosen), None)
-        colour = as_hex(chosen.colour) if chosen else "#888888"
-        self.pen_dot.style(f"background: {colour}")
-        name = chosen.name if chosen else "no class"
-        self.pen_name.props["title"] = name  # the toolbar cuts off long names
-        self.pen_name.text = name
-        for tool, button in self.tools.items():
-            button.classes(add="chosen") if tool == self.tool else button.classes(remove="chosen")
-        settings = {"tool": self.tool, "brush": self.brush, "colour": colour,
+        self.toolbar.refresh()
+        settings = {"tool": self.tool, "brush": self.brush, "colour": self.pen_colour,
                     "strokesVisible": self.show_strokes}  # fmt: skip
         self.map.run_method("setTool", settings)
 

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clusternet.classes.batch import LazyPredictor, read_profile
-from clusternet.classes.export import (
-    Export,
-    make_legend,
-    write_class_map,
-    write_sides,
-)
+from clusternet.classes.batch import read_profile
 from clusternet.errors import ClusterNetError
 from clusternet.files.outputs import check_apart
-from clusternet.foreign_errors import mistake, reason
 from clusternet.interactive.areas import Areas, count_areas
 from clusternet.interactive.autosave import load_drawing
+from clusternet.interactive.exports import Exports
+from clusternet.interactive.filling import Filling
 from clusternet.interactive.raster_watch import RasterWatch
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
 from clusternet.interactive.tile_requests import TileRequests
-from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_strokes
+from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.labels.strokes import Drawing
 from clusternet.learning.classifiers import Classifier, Scene
 from clusternet.learning.mapping import (
@@ -35,32 +28,19 @@ from clusternet.learning.mapping import (
     sample_scene,
 )
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
-from clusternet.learning.streaming import cached_windows
 from clusternet.legend.land_classes import LandClass
-from clusternet.legend.legend import write_legend
 from clusternet.prediction.feature_cache import scene_folder
-from clusternet.prediction.filling import fill_cache, prepare_cache
+from clusternet.prediction.filling import prepare_cache
 from clusternet.prediction.scene_lock import lock_scene
 from clusternet.training.run import load_run
 from clusternet.windows import Window
 
 logger = logging.getLogger(__name__)
 
-_REFIT_SECONDS = 2.0  # between refits while features are still being computed
 _LOOK_SECONDS = 2.0  # between checks of the raster file
 _MOST_SAVE_DELAY = 2.0  # seconds that saving waits for the view to be drawn
 MOST_STROKES = 5000
 """Of a file that is loaded: a fit takes some 0.1 ms for each, and the browser draws all of them."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How many windows of the scene have features."""
-
-    done: int
-    total: int
-    message: str = ""
-    """The error that stopped the computation; empty if there was none."""
 
 
 class Workspace:
@@ -106,30 +86,21 @@ class Workspace:
         self.map_revision = 0
         """Grows with every change of the class map's pixels or colours."""
         self._saver = Saver(self.folder, self.drawing_grid)
-        done = int(self.cache.done.sum())
-        self.progress = Progress(done, len(self.cache.windows))
-        self._predictor = LazyPredictor(self.run.folder)
+        self.filling = Filling(self.cache, raster_path, self.run.folder)
+        """Computes the features that are missing."""
         self._scene: Scene | None = None
         self._fitted_to_all = False
         """False if the last fit may have missed features that were not computed yet."""
         self._suggested: list[Window] = []
         self._lock = threading.RLock()  # re-entrant: `change` holds it and calls `_fit`
-        self._exporting = threading.Lock()  # two pages may ask for the same file
+        self.exports = Exports(self)
+        """Writes what users ask for."""
         self._changed = threading.Event()
         self._stop = threading.Event()
         self.tile_requests = TileRequests()
         """Tells whether browsers are fetching tiles."""
         self._threads: list[threading.Thread] = []
         self._fit()
-
-    def load_network(self) -> None:
-        """Load the network if features are missing; call it before `start`.
-
-        Raises:
-            RunError: if it cannot be read or does not belong to the run.
-        """
-        if not self.cache.is_complete:
-            self._predictor.get()
 
     def start(self) -> None:
         """Start the background threads, which compute features, count areas and save."""
@@ -215,40 +186,12 @@ class Workspace:
         self.change(lambda session: session.replace(drawing))
         return drawing
 
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the strokes as GeoPackage or GeoJSON."""
-        with self._exporting:
-            write_strokes(path, self.drawing, self.drawing_grid, overwrite=overwrite)
-
-    def export(self, export: Export) -> dict[int, int]:
-        """Write the class map of the whole scene, and the other files that ``export`` names.
-
-        Returns:
-            the pixels of each class.
+    def whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:
+        """Return what gives the map of the whole scene, and its classes by number.
 
         Raises:
-            ClusterNetError: if there is no map yet, or it cannot be written.
+            ClusterNetError: if there is no map yet, or features or the raster are missing.
         """
-        classifier, classes = self._whole_map()
-        windows = cached_windows(self.cache, classifier, self.smooth)
-        with self._exporting:
-            counts = write_class_map(
-                export.output, self.profile, windows, classes, self.run.stored.identity,
-                overwrite=export.overwrite,
-            )  # fmt: skip
-            write_sides(export, None, classes)
-        if export.legend is not None:
-            self.export_legend(export.legend, overwrite=export.overwrite)
-        return counts
-
-    def export_legend(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the class of each cluster as a legend; errors as of `export`."""
-        classifier, classes = self._whole_map()
-        legend = make_legend(self.cache, classifier, classes, self.run)
-        with self._exporting:
-            write_legend(path, legend, overwrite=overwrite)
-
-    def _whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:
         self._check_raster()
         with self._lock:
             if self.cache.is_complete and not self._fitted_to_all:
@@ -281,29 +224,15 @@ class Workspace:
 
     def _fill(self) -> None:
         """Compute the features that are missing, and fit the rule again from time to time."""
-        if self.cache.is_complete:
-            return
-        last = time.monotonic()
 
-        def progress(done: int, total: int) -> None:
-            nonlocal last
+        def came(is_due: bool) -> None:
             self._check_raster()
-            self.progress = Progress(done, total)
             self._mark_changed()
-            if done == total or time.monotonic() - last > _REFIT_SECONDS:
-                last = time.monotonic()
+            if is_due:
                 self._fit()
                 self._changed.set()
 
-        try:
-            fill_cache(self.cache, self.raster_path, self._predictor.get(),
-                       stop=self._stop.is_set, progress=progress)  # fmt: skip
-        except Exception as error:  # shown on the page, which would otherwise wait for ever
-            line = str(error)
-            if not isinstance(error, ClusterNetError):
-                line = f"Features cannot be computed: {reason(error)}"
-            logger.error("%s", line, exc_info=mistake(error) is None)
-            self.progress = replace(self.progress, message=line)
+        self.filling.run(self._stop.is_set, came)
         self._mark_changed()
 
     def _work_in_background(self) -> None:

@@ -97,7 +97,7 @@ def test_page_and_batch_give_the_same_map(tmp_path, scene, strokes):
     workspace.load(strokes)
     from clusternet.classes.export import Export
 
-    workspace.export(Export(tmp_path / "page.tif"))
+    workspace.exports.class_map(Export(tmp_path / "page.tif"))
     workspace.stop()
     call(*scene, "--strokes", strokes, "--output", tmp_path / "batch.tif")
     with rasterio.open(tmp_path / "page.tif") as a, rasterio.open(tmp_path / "batch.tif") as b:
@@ -189,7 +189,7 @@ def test_raster_without_georeference_works_in_pixel_coordinates(tmp_path):
     for number, col in ((1, 30), (2, 200)):
         stroke = Stroke(make_line([(col, 30), (col + 40, 60)]), number, 3)
         workspace.change(lambda session, s=stroke: session.draw(s))
-    workspace.save(tmp_path / "strokes.geojson")
+    workspace.exports.strokes(tmp_path / "strokes.geojson")
     workspace.stop()
     call(run, raster, "--strokes", tmp_path / "strokes.geojson", "--output", tmp_path / "c.tif")
     with quiet_georeferencing(), rasterio.open(tmp_path / "c.tif") as dataset:

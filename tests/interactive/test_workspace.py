@@ -17,7 +17,7 @@ from interactive_scene import fill_cache_with_colours, make_run, make_scene
 from clusternet.classes.batch import BatchOptions, apply_strokes
 from clusternet.classes.export import Export
 from clusternet.errors import ClusterNetError, LabelError, OutputError
-from clusternet.interactive import saving
+from clusternet.interactive import filling, saving
 from clusternet.interactive import workspace as workspace_module
 from clusternet.interactive.areas import count_areas
 from clusternet.interactive.autosave import load_drawing
@@ -73,12 +73,14 @@ def test_any_failure_of_the_features_reaches_the_page(tmp_path, caplog):
         raise MemoryError("too small")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workspace_module.LazyPredictor, "get", fail)
+        patch.setattr(filling.LazyPredictor, "get", fail)
         opened = Workspace(run, raster)
         opened.start()
-        until(lambda: opened.progress.message != "")
+        until(lambda: opened.filling.progress.message != "")
         opened.stop()
-    assert opened.progress.message == "Features cannot be computed: memory ran out: too small"
+    assert (
+        opened.filling.progress.message == "Features cannot be computed: memory ran out: too small"
+    )
 
 
 def test_new_class_is_not_hidden_because_a_removed_one_was(workspace):
@@ -97,7 +99,7 @@ def test_same_smoothing_again_is_no_change(workspace):
 
 
 def test_legend_is_written_without_a_class_map(workspace, tmp_path):
-    workspace.export_legend(tmp_path / "out" / "legend.csv")
+    workspace.exports.legend(tmp_path / "out" / "legend.csv")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["legend.csv"]
     assert read_legend(tmp_path / "out" / "legend.csv").lookup()[:2].tolist() == [1, 2]
 
@@ -108,9 +110,11 @@ def test_exports_asked_for_at_once_all_succeed(workspace, tmp_path):
     def export() -> None:
         try:
             target = tmp_path / "out"
-            workspace.export(Export(target / "c.tif", polygons=target / "c.gpkg", overwrite=True))
-            workspace.save(target / "s.gpkg", overwrite=True)
-            workspace.export_legend(target / "l.csv", overwrite=True)
+            workspace.exports.class_map(
+                Export(target / "c.tif", polygons=target / "c.gpkg", overwrite=True)
+            )
+            workspace.exports.strokes(target / "s.gpkg", overwrite=True)
+            workspace.exports.legend(target / "l.csv", overwrite=True)
         except BaseException as error:
             failures.append(error)
 
@@ -173,7 +177,7 @@ def certainty(workspace: Workspace) -> np.ndarray:
 
 
 def exported(workspace: Workspace, path: Path) -> np.ndarray:
-    workspace.export(Export(path, overwrite=True))
+    workspace.exports.class_map(Export(path, overwrite=True))
     with rasterio.open(path) as dataset:
         return dataset.read(1)
 
@@ -193,7 +197,7 @@ def test_strokes_give_one_map_in_the_first_sitting_in_the_next_and_in_batch(tmp_
         draw(first, 1 + row // 20 % 2, (3, row), (310, row + 7 / 9), width=row / 9)
     fill_cache_with_colours(run, raster)
     found = exported(first, tmp_path / "first.tif")
-    first.save(tmp_path / "strokes.gpkg")
+    first.exports.strokes(tmp_path / "strokes.gpkg")
     first.stop()
 
     second = Workspace(run, raster)
@@ -230,7 +234,7 @@ def test_windows_that_come_during_a_fit_are_in_the_sample_of_the_next(tmp_path, 
 
 
 def test_more_strokes_than_the_page_follows_are_refused(workspace, tmp_path, monkeypatch):
-    workspace.save(tmp_path / "s.gpkg")
+    workspace.exports.strokes(tmp_path / "s.gpkg")
     before = workspace.drawing
     monkeypatch.setattr(workspace_module, "MOST_STROKES", 1)
     with pytest.raises(LabelError, match=r"s\.gpkg: 2 of its strokes lie .* follows 1 at most"):
@@ -254,9 +258,9 @@ def test_raster_that_is_replaced_or_deleted_is_noticed(workspace, tmp_path, monk
     until(lambda: workspace.trouble.startswith(f"scene.tif: {what} since"))
     assert workspace.revision > revision  # the page shows it
     with pytest.raises(ClusterNetError, match=what):
-        workspace.export(Export(tmp_path / "out.tif"))
+        workspace.exports.class_map(Export(tmp_path / "out.tif"))
     assert not (tmp_path / "out.tif").exists()
-    workspace.save(tmp_path / "s.gpkg")  # nothing that was drawn is lost
+    workspace.exports.strokes(tmp_path / "s.gpkg")  # nothing that was drawn is lost
 
 
 def test_features_of_a_raster_that_changes_meanwhile_are_not_computed_on(tmp_path, monkeypatch):
@@ -270,11 +274,11 @@ def test_features_of_a_raster_that_changes_meanwhile_are_not_computed_on(tmp_pat
             seen.append(done)
             raster.write_bytes(b"another")
 
-    monkeypatch.setattr(workspace_module, "fill_cache", fill)
-    monkeypatch.setattr(workspace_module.LazyPredictor, "get", lambda self: None)
+    monkeypatch.setattr(filling, "fill_cache", fill)
+    monkeypatch.setattr(filling.LazyPredictor, "get", lambda self: None)
     opened._fill()
     opened.stop()
-    assert seen == [0] and "scene.tif: has changed" in opened.progress.message
+    assert seen == [0] and "scene.tif: has changed" in opened.filling.progress.message
 
 
 def test_areas_are_not_counted_on_when_the_server_ends(workspace):
