@@ -26,7 +26,7 @@ from scoring.describers import network_describer, train_run
 from scoring.report import Row, format_tables, load_rows, save_curve, save_rows
 from scoring.rows import NUM_CLUSTERS, Benchmark, cluster_again, read_settings, score_clusters
 
-from clusternet.command_line.options import run_command
+from clusternet.command_line.command import run_command
 from clusternet.errors import SettingsError
 from clusternet.network.sizes import check_shape
 from clusternet.settings import TrainingSettings

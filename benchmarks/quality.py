@@ -35,7 +35,7 @@ from scoring.arguments import facts, make_parser, number, prepare
 from scoring.report import format_tables, load_rows, save_picture, save_rows
 from scoring.rows import METHODS, check_patch_size, method_rows
 
-from clusternet.command_line.options import run_command
+from clusternet.command_line.command import run_command
 
 
 def parse() -> argparse.Namespace:

@@ -24,7 +24,7 @@ from measures.isolation import gib
 from threadpoolctl import threadpool_limits
 
 from clusternet.classes.batch import LazyPredictor
-from clusternet.command_line.options import run_command
+from clusternet.command_line.command import run_command
 from clusternet.interactive.server import class_tile
 from clusternet.interactive.session import Session
 from clusternet.interactive.tiles import TILE, ImageTiles

@@ -26,7 +26,7 @@ _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 _START_SECONDS = 60  # of processor time; loading all libraries takes less than ten
 _LOOK_EVERY = 0.1  # seconds
 _OWN_END_SECONDS = 10.0  # in which the child may end by itself after a signal
-_OUR_LINES = ("INFO: ", "WARNING: ", "error: ")
+_OUR_LINES = ("DEBUG: ", "INFO: ", "WARNING: ", "PROGRESS: ", "error: ")
 _UNDERSTOOD = (0, 2)  # exit statuses with which the child itself has explained its end
 
 
@@ -37,6 +37,14 @@ def limit() -> int | None:
     kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
     limits = [soft for soft, _ in map(resource.getrlimit, kinds) if soft != resource.RLIM_INFINITY]
     return min(limits, default=None)
+
+
+def peak_memory() -> int | None:
+    """Return the most memory that this process has used in bytes, None where that is not known."""
+    if resource is None:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(most) if sys.platform == "darwin" else int(most) * 1024  # KiB elsewhere
 
 
 def is_watched() -> bool:

@@ -21,7 +21,7 @@ from example_world import save_weights
 
 from clusternet.classes.export import Export
 from clusternet.clustering.sampling import Sample
-from clusternet.command_line.options import run_command
+from clusternet.command_line.command import run_command
 from clusternet.demo.scene import Scene, write_scenes
 from clusternet.evaluation.report_page import TITLE
 from clusternet.files.outputs import new_file
@@ -118,8 +118,8 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
              "rasterization", "interactive", "demo", "make_scene")  # fmt: skip
     scripts = {name: load_script(ROOT / "tools" / f"{name}.py") for name in names}
     scripts["main"] = load_script(ROOT / "main.py")
-    for name in ("main", "full_prediction"):
-        patch.setattr(scripts[name], "load_network_library", lambda: None)
+    for name in ("train", "predict"):
+        patch.setattr(f"clusternet.commands.{name}.load_network_library", lambda: None)
     patch.setattr("clusternet.training.train.Learner", _Learner)
     patch.setattr("clusternet.training.run.num_weights", lambda *_: 1)
     patch.setattr("clusternet.training.run_writer.Writer", lambda _folder: argparse.Namespace(
@@ -134,8 +134,8 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
     truth = np.repeat(np.arange(128, dtype=np.uint8)[:, None] // 26, 128, axis=1)
     patch.setattr("clusternet.demo.scene.writing.make_scene", lambda *_: Scene(pixels, truth))
     patch.setattr("clusternet.demo.scene.write_scenes", partial(write_scenes, shape=(128, 128)))
-    patch.setattr(scripts["demo"], "step", lambda *_: None)
-    patch.setattr(scripts["demo"], "report", lambda *_, **__: None)
+    patch.setattr("clusternet.commands.demo.step", lambda *_: None)
+    patch.setattr("clusternet.commands.demo.report", lambda *_, **__: None)
     return _commands({name: script.main for name, script in scripts.items()}, patch)
 
 

@@ -32,6 +32,7 @@ ROOMS = (
     "interactive",
     "demo",
     "command_line",
+    "commands",
 )
 # Libraries that one room or module hides from the others
 HOMES = {
@@ -42,7 +43,8 @@ HOMES = {
     "keras": "clusternet.network.backend",
     "jax": "clusternet.network.backend",
     "tqdm": "clusternet.processes.progress",  # whose bar answers signals
-    "configargparse": "clusternet.command_line.options",
+    "configargparse": "clusternet.command_line.parser",
+    "shtab": "clusternet.commands.completion",
 }
 LONGEST_FUNCTION = 60
 LONGEST_MODULE = 350
@@ -51,6 +53,7 @@ HEAVY = ("tensorflow", "keras", "jax", "faiss", "rasterio")
 PACKAGE = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "clusternet").rglob("*.py"))
+    if path.name != "__main__.py"  # a script
 }
 SCRIPTS = [ROOT / "main.py", *sorted((ROOT / "tools").glob("*.py"))]
 
@@ -144,11 +147,12 @@ def test_a_library_has_one_home(library: str, home: str) -> None:
     assert offenders(lambda path: uses(path, library), SCRIPTS) == []
 
 
-def test_only_scripts_use_the_command_line() -> None:
+def test_only_commands_use_the_command_line() -> None:
+    own = {"command_line", "commands"}
     users = [
         name
         for name, path in PACKAGE.items()
-        if room(name) != "command_line" and "command_line" in map(room, imports(path))
+        if room(name) not in own and own & set(map(room, imports(path)))
     ]
     assert users == []
 
@@ -202,7 +206,7 @@ def test_only_scripts_print() -> None:
     def prints(path: Path) -> bool:
         calls = [ast.unparse(call) for call in nodes(path, ast.Call)]
         # command.py is the scripts' own part: results, and errors on standard error
-        own = ("file=sys.stderr", "printable(") if path.stem == "command" else ()
+        own = ("file=sys.stderr", "printable(") if path.stem == "command" else ("shtab",)
         return any(t.startswith("print(") and not any(o in t for o in own) for t in calls)
 
     assert offenders(prints, [*PACKAGE.values()]) == []
@@ -247,6 +251,19 @@ def test_a_script_answers_signals_before_it_imports_more(script: Path) -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_has_its_three_parts(script: Path) -> None:
     body = parsed(script).body
-    functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    assert ast.get_docstring(parsed(script)) and {"build_parser", "main"} <= functions
+    names = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    names |= {
+        a.asname or a.name for node in body if isinstance(node, ast.ImportFrom) for a in node.names
+    }
+    assert ast.get_docstring(parsed(script)) and {"build_parser", "main"} <= names
     assert ast.unparse(body[-1]) == "if __name__ == '__main__':\n    main()"
+
+
+def test_the_program_answers_signals_before_it_imports_more() -> None:
+    path = ROOT / "clusternet" / "__main__.py"
+    *_, run, start = parsed(path).body
+    assert {name for name in imports(path) if name != "__future__.annotations"} == {
+        "__future__", "clusternet.processes.interrupts", "clusternet.commands.program"
+    }  # fmt: skip
+    assert ast.unparse(run.body[1]) == "interrupts.own_process()"
+    assert ast.unparse(start) == "if __name__ == '__main__':\n    run()"

@@ -11,6 +11,8 @@ import pytest
 from conftest import ROOT, load_script
 
 from clusternet.command_line.options import training_settings
+from clusternet.commands import train
+from clusternet.commands.table import SUMMARIES, command_module
 from clusternet.errors import OutputError
 from clusternet.settings import TilingSettings, TrainingSettings
 
@@ -18,7 +20,7 @@ flag_table = load_script(ROOT / "tools" / "flag_table.py")
 README = ROOT / "README.md"
 CLI = ROOT / "docs" / "cli.md"
 TEXTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SCRIPTS = [*flag_table.script_paths(), ROOT / "tools" / "flag_table.py"]
+SCRIPTS = [*flag_table.scripts().values(), ROOT / "tools" / "flag_table.py"]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
@@ -28,7 +30,7 @@ def bash_blocks(text: str) -> Iterator[str]:
 
 
 def script_calls(text: str) -> Iterator[list[str]]:
-    """Yield the words of each call of a script: ``[script, argument, ...]``."""
+    """Yield the words of each call of a script or command: ``[script, argument, ...]``."""
     for line in text.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line.strip().removeprefix("$ "), posix=True, punctuation_chars="&|;<>")
         lexer.whitespace_split = True
@@ -39,6 +41,8 @@ def script_calls(text: str) -> Iterator[list[str]]:
                     words.pop(0)
                 if re.fullmatch(r"(\S*/)?python3? \S+\.py", " ".join(words[:2])):
                     yield words[1:]
+                elif words[:1] == ["clusternet"]:
+                    yield words
                 words = []
             else:
                 words.append(word)
@@ -54,12 +58,21 @@ IN_DOCSTRINGS = [
     pytest.param(words, id=f"{path.name}: {' '.join(words)}")
     for path in SCRIPTS
     for words in script_calls(load_script(path).__doc__ or "")
+] + [
+    pytest.param(words, id=" ".join(words))
+    for name in SUMMARIES
+    for words in script_calls(command_module(name).__doc__ or "")
 ]
 
 
 def parse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # where --config paths start
-    flag_table.script_parser(ROOT / words[0]).parse_args(words[1:])
+    if words[0] == "clusternet":
+        while words[1].startswith("-"):  # -v, which all commands know
+            words = [words[0], *words[2:], words[1]]
+        command_module(words[1]).build_parser().parse_args(words[2:])
+    else:
+        load_script(ROOT / words[0]).build_parser().parse_args(words[1:])
 
 
 @pytest.mark.parametrize("words", DOCUMENTED)
@@ -78,6 +91,12 @@ def test_a_script_shows_how_it_is_called(script: Path) -> None:
     assert calls and set(calls) == {script.relative_to(ROOT).as_posix()}
 
 
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_command_shows_how_it_is_called(name: str) -> None:
+    calls = [words[:2] for words in script_calls(command_module(name).__doc__ or "")]
+    assert calls and all(call == ["clusternet", name] for call in calls)
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
 def test_a_named_module_exists(path: Path) -> None:
     named = re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.py)?)`", path.read_text(encoding="utf-8"))
@@ -87,16 +106,14 @@ def test_a_named_module_exists(path: Path) -> None:
     assert [name for name in ours if not any((root / name).exists() for root in roots)] == []
 
 
-def test_the_readme_shows_every_script() -> None:
+def test_the_readme_shows_every_command() -> None:
     text = README.read_text(encoding="utf-8")
-    names = [path.relative_to(ROOT).as_posix() for path in flag_table.script_paths()]
-    assert [name for name in names if name not in text] == []
+    assert [name for name in SUMMARIES if f"clusternet {name}" not in text] == []
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_a_settings_file_loads(path: Path) -> None:
-    main = load_script(ROOT / "main.py")
-    args = main.build_parser().parse_args(["PATCHES", "--config", str(path)])
+    args = train.build_parser().parse_args(["PATCHES", "--config", str(path)])
     assert training_settings(args) != TrainingSettings()
 
 
@@ -123,10 +140,11 @@ def test_every_flag_stands_in_the_tables_with_its_default() -> None:
     assert any(row.startswith("| `--padding {same,valid}` | same |") for row in rows)
     assert any(row.startswith("| `--[no-]skip_bad_files` | no |") for row in rows)
     assert any(row.startswith("| `PATCHES` | required |") for row in rows)
-    for path in flag_table.script_paths():
-        for action in flag_table.script_parser(path).actions:
+    for name in SUMMARIES:
+        for action in command_module(name).build_parser().actions:
             flag = (action.option_strings or [""])[0].removeprefix("--")
-            assert action.dest == "help" or any(flag in row for row in rows), flag
+            is_shown = action.dest not in ("help", "verbosity")
+            assert not is_shown or any(flag in row for row in rows), flag
 
 
 def test_every_row_has_three_cells() -> None:
@@ -186,6 +204,8 @@ def test_a_missing_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
         ("python tools/a.py A && python tools/b.py B; make demo",
          [["tools/a.py", "A"], ["tools/b.py", "B"]]),
         ("python main.py P > log.txt", [["main.py", "P"]]),
+        ("clusternet train P && clusternet -v predict", [["clusternet", "train", "P"],
+                                                         ["clusternet", "-v", "predict"]]),
         ("pip install -r requirements.txt\npython -m pytest\nmake test", []),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ from clusternet.command_line.options import OPTIONS
 from clusternet.messages import MOST
 
 ROOM_FOR_NAMES = 100  # characters of a message that paths and values may take
+OF_ALL = {"--config", "--help", "--verbose", "--quiet", "--version"}
 FOREIGN_FLAGS = {"--bidx", "--calc", "--colorinterp", "--crs", "--description", "--dst", "--like",
                  "--src", "--xla_gpu_deterministic_ops"}  # fmt: skip
 """Of the commands of rasterio and GDAL that messages tell people to run, and of XLA."""
@@ -84,7 +85,7 @@ def test_no_message_holds_the_definition_of_a_crs() -> None:
 
 
 def test_flags_in_messages_exist() -> None:
-    known = {f"--{option}" for option in OPTIONS} | FOREIGN_FLAGS | {"--config", "--help"}
+    known = {f"--{option}" for option in OPTIONS} | FOREIGN_FLAGS | OF_ALL
     unknown = {
         f"{name}: {flag}"
         for name, path in PACKAGE.items()

@@ -15,7 +15,7 @@ from clusternet.files.arrays import read_arrays, write_arrays
 
 sys.path.append(str(ROOT / "benchmarks"))
 
-from faults.calls import call, load_script
+from faults.calls import call
 from faults.fuzz import Damager
 from faults.kills import Trial, by_what_is_seen, wrong
 from faults.material import make_material
@@ -30,7 +30,7 @@ FILES = 60
 @pytest.fixture(scope="module")
 def patch() -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load_script("full_prediction"), "load_network_library", lambda: None)
+        patch.setattr("clusternet.commands.predict.load_network_library", lambda: None)
         patch.setattr("clusternet.prediction.predictor.load", _Predictor)
         yield patch
 

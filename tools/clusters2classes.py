@@ -11,61 +11,9 @@ from clusternet.processes.interrupts import interrupts
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
 
-from collections.abc import Sequence
-from pathlib import Path
+from clusternet.commands.classes import build_parser, main
 
-from clusternet.command_line.options import Parser, run_command, say
-from clusternet.files.outputs import check_apart
-
-_NAMING = ("unlabelled", "rule", "prefer", "keep_clust_threshold", "gt_fraction", "seed")
-_LABELS = ("class_field", "layer", "background", "ignore_label")
-_POLYGONS = ("polygons", "sieve", "min_area", "simplify")
-
-
-def build_parser() -> Parser:
-    """Declare the command line."""
-    parser = Parser(__doc__ or "")
-    parser.add_argument("maps", type=Path, metavar="MAPS", help="cluster map, or folder of them")
-    parser.add_argument("labels", type=Path, nargs="?", metavar="LABELS",
-                        help="label raster or vector file, or a folder of them")  # fmt: skip
-    parser.add_config()
-    parser.add(("output_folder",), {"output_folder": Path("classes")})
-    parser.add(("legend", "run", "rasters", "classes"))
-    parser.add(_LABELS)
-    parser.add(
-        _NAMING,
-        {"unlabelled": "nearest", "keep_clust_threshold": 0.5,
-         "gt_fraction": 1.0, "seed": 1},
-    )  # fmt: skip
-    parser.add(_POLYGONS, {"sieve": 0, "min_area": 0, "simplify": 0.0})
-    parser.add(("overwrite",))
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse, assign classes, and print what was written."""
-    args = build_parser().parse_args(argv)
-
-    def command() -> None:
-        check_apart((args.polygons,), (args.config,))
-        from clusternet.classes.assign import assign_classes
-        from clusternet.legend.class_list import read_class_list
-
-        report = assign_classes(
-            args.maps,
-            args.labels,
-            args.output_folder,
-            legend=args.legend,
-            run=args.run,
-            rasters=args.rasters,
-            classes=read_class_list(args.classes) if args.classes else None,
-            overwrite=args.overwrite,
-            **{name: getattr(args, name) for name in (*_LABELS, *_NAMING, *_POLYGONS)},
-        )
-        say(report.summary())
-
-    run_command(command)
-
+__all__ = ["build_parser", "main"]
 
 if __name__ == "__main__":
     main()

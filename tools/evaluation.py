@@ -12,61 +12,9 @@ from clusternet.processes.interrupts import interrupts
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
 
-from collections.abc import Sequence
-from pathlib import Path
+from clusternet.commands.evaluate import build_parser, main
 
-from clusternet.command_line.options import Parser, run_command, say
-from clusternet.files.outputs import check_apart
-
-
-def build_parser() -> Parser:
-    """Declare the command line."""
-    parser = Parser(__doc__ or "")
-    parser.add_argument("maps", type=Path, nargs="?", metavar="MAPS",
-                        help="a map, or a folder of them; not needed with --history")  # fmt: skip
-    parser.add_argument("labels", type=Path, metavar="LABELS",
-                        help="label raster or vector file on any grid, or a folder of them "
-                        "(matched by base name)")  # fmt: skip
-    parser.add_config()
-    parser.add(("output_folder", "overwrite", "history", "clusters", "classes"))
-    parser.add(
-        ("class_field", "layer", "ignore_label", "labelled_fraction", "draws", "seed"),
-        {"labelled_fraction": 0.1, "draws": 5, "seed": 1},
-    )
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse, evaluate, and print the scores and where the report is."""
-    parser = build_parser()
-    args = parser.parse_intermixed_args(argv)  # MAPS may be left out, wherever flags stand
-    if args.maps is None and args.history is None:
-        parser.error("expected MAPS and LABELS, or --history RUN and LABELS")
-
-    def command() -> None:
-        check_apart((args.output_folder,), (args.config,))
-        from clusternet.evaluation.report import evaluate_to_folder
-
-        say(
-            evaluate_to_folder(
-                args.maps,
-                args.labels,
-                args.output_folder,
-                history=args.history,
-                classes=args.classes,
-                overwrite=args.overwrite,
-                clusters=args.clusters,
-                class_field=args.class_field,
-                layer=args.layer,
-                ignore_label=args.ignore_label,
-                labelled_fraction=args.labelled_fraction,
-                draws=args.draws,
-                seed=args.seed,
-            )
-        )
-
-    run_command(command)
-
+__all__ = ["build_parser", "main"]
 
 if __name__ == "__main__":
     main()

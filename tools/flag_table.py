@@ -1,4 +1,4 @@
-"""Write the table of flags of all scripts into docs/cli.md, from their parsers.
+"""Write the table of flags of all commands into docs/cli.md, from their parsers.
 
 python tools/flag_table.py
 python tools/flag_table.py --check
@@ -12,43 +12,37 @@ if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
 
 import argparse
-import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from clusternet.command_line.options import Parser, run_command
+from clusternet.command_line.command import run_command
+from clusternet.command_line.parser import Parser
+from clusternet.commands.table import SUMMARIES, command_module
 from clusternet.errors import OutputError
 from clusternet.files.outputs import new_file
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = "<!-- flags:start -->", "<!-- flags:end -->"
-_FIRST = ("patch_generator", "main", "full_prediction", "clusters2classes", "evaluation")
+_CALLS = re.compile(r"^from clusternet\.commands\.(\w+) import build_parser", re.MULTILINE)
+_IN_ALL = ("help", "verbosity")
 _PLACEHOLDERS = {int: "N", float: "X"}
 
 
-def script_paths() -> list[Path]:
-    """Return the scripts that users run, in the order of the pipeline and then by name."""
-    scripts = [ROOT / "main.py", *sorted((ROOT / "tools").glob("*.py"))]
-    order = {name: place for place, name in enumerate(_FIRST)}
-    users = [path for path in scripts if path != Path(__file__).resolve()]
-    return sorted(users, key=lambda path: order.get(path.stem, len(order)))
-
-
-def script_parser(path: Path) -> Any:
-    """Return the parser that a script builds."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.build_parser()
+def scripts() -> dict[str, Path]:
+    """Return the scripts that call a command, by the name of the command."""
+    found = {}
+    for path in (ROOT / "main.py", *sorted((ROOT / "tools").glob("*.py"))):
+        if name := _CALLS.search(path.read_text(encoding="utf-8")):
+            found[name[1]] = path
+    return found
 
 
 def flag_tables() -> str:
-    """Return one Markdown table for each script: flag, default, meaning."""
-    return "\n\n".join("\n".join(_table(path)) for path in script_paths())
+    """Return one Markdown table for each command: flag, default, meaning."""
+    paths = scripts()
+    return "\n\n".join("\n".join(_table(name, paths.get(name))) for name in SUMMARIES)
 
 
 def with_tables(text: str) -> str:
@@ -63,16 +57,18 @@ def with_tables(text: str) -> str:
     return f"{before}{START}\n\n{flag_tables()}\n\n{END}{after}"
 
 
-def _table(path: Path) -> Iterator[str]:
-    actions = script_parser(path).actions
+def _table(name: str, script: Path | None) -> Iterator[str]:
+    actions = command_module(name).build_parser().actions
     paths = [action for action in actions if not action.option_strings]
-    script = path.relative_to(ROOT).as_posix()
-    yield f"## `{' '.join(('python', script, *map(_path, paths)))}`"
+    yield f"## `{' '.join(('clusternet', name, *map(_path, paths)))}`"
     yield ""
+    if script is not None:
+        yield f"`python {script.relative_to(ROOT).as_posix()}` is the same."
+        yield ""
     yield "| flag | default | meaning |"
     yield "|---|---|---|"
     for action in actions:
-        if action.dest != "help":
+        if action.dest not in _IN_ALL:
             yield "| " + " | ".join(_cells(action)) + " |"
 
 

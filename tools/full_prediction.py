@@ -11,57 +11,9 @@ from clusternet.processes.interrupts import interrupts
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
 
-from collections.abc import Sequence
-from pathlib import Path
+from clusternet.commands.predict import build_parser, main
 
-from clusternet.command_line.options import Parser, load_network_library, run_command, say
-
-
-def build_parser() -> Parser:
-    """Declare the command line."""
-    parser = Parser(__doc__ or "")
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
-    parser.add_argument("rasters", type=Path, nargs="+", metavar="RASTERS",
-                        help="rasters, or folders of them")  # fmt: skip
-    parser.add_config()
-    parser.add(("output_folder",), {"output_folder": Path("maps")})
-    parser.add(
-        ("assign", "window_size", "precision", "confidence", "features", "cog"),
-        {"assign": "codebook", "window_size": 768, "precision": "auto", "confidence": False,
-         "features": False, "cog": False},
-    )  # fmt: skip
-    parser.add(("overwrite", "skip_existing"))
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse, predict, and print what was written."""
-    args = build_parser().parse_args(argv)
-
-    def command() -> None:
-        from clusternet.prediction.map_outputs import MapOptions, claim_maps
-
-        options = MapOptions(
-            confidence=args.confidence,
-            features=args.features,
-            cog=args.cog,
-            overwrite=args.overwrite,
-            skip_existing=args.skip_existing,
-        )
-        claim = claim_maps(args.run, args.rasters, args.output_folder, options, args.assign)
-        with claim as wanted:
-            load_network_library()
-            from clusternet.prediction.maps import predict_maps
-            from clusternet.prediction.predictor import load
-
-            predictor = load(
-                args.run, assign=args.assign, precision=args.precision,
-                window_size=args.window_size,
-            )  # fmt: skip
-            say(predict_maps(predictor, wanted, options).summary())
-
-    run_command(command)
-
+__all__ = ["build_parser", "main"]
 
 if __name__ == "__main__":
     main()

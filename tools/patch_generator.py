@@ -15,54 +15,9 @@ from clusternet.processes.interrupts import interrupts
 if __name__ == "__main__":
     interrupts.own_process()  # before the imports below: a signal meanwhile is answered, too
 
-from collections.abc import Sequence
-from dataclasses import fields
-from pathlib import Path
+from clusternet.commands.tile import build_parser, main
 
-from clusternet.command_line.options import Parser, run_command, say
-from clusternet.files.outputs import check_apart
-from clusternet.settings import TilingSettings
-
-SETTINGS = {field.name: field.default for field in fields(TilingSettings)}
-
-
-def build_parser() -> Parser:
-    """Declare the command line."""
-    parser = Parser(__doc__ or "")
-    parser.add_argument("rasters", type=Path, metavar="RASTERS",
-                        help="a raster, or a folder that is searched with all below")  # fmt: skip
-    parser.add_config()
-    parser.add(("output_folder",), required=True)
-    parser.add(("masks_folder", "classes", "ignore_label"))
-    parser.add(tuple(SETTINGS), SETTINGS)
-    parser.add(("workers", "overwrite"))
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse, tile, and print what was written."""
-    args = build_parser().parse_args(argv)
-
-    def command() -> None:
-        check_apart((args.output_folder,), (args.config,))
-        settings = TilingSettings.from_mapping({name: getattr(args, name) for name in SETTINGS})
-        from clusternet.legend.class_list import read_class_list
-        from clusternet.tiling.tile import tile_rasters
-
-        report = tile_rasters(
-            args.rasters,
-            args.output_folder,
-            settings,
-            masks_folder=args.masks_folder,
-            classes=read_class_list(args.classes) if args.classes else None,
-            ignore_label=args.ignore_label,
-            overwrite=args.overwrite,
-            workers=args.workers,
-        )
-        say(f"{args.output_folder}: {report.summary()}")
-
-    run_command(command)
-
+__all__ = ["build_parser", "main"]
 
 if __name__ == "__main__":
     main()

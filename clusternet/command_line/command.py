@@ -5,15 +5,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import platform
 import sys
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from clusternet import __version__
 from clusternet.errors import ClusterNetError, OutputError
 from clusternet.foreign_errors import describe, is_foreign, reason
+from clusternet.limited_memory import peak_memory
 from clusternet.messages import MOST, printable, short
 from clusternet.process_setup import prepare_process, quiet_stderr
 from clusternet.processes.interrupts import STATUS, interrupts
+from clusternet.processes.showing import progress_shown
+
+_LOG = logging.getLogger(__name__)
+_LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
 
 class _OneLine(logging.Formatter):
@@ -25,16 +33,21 @@ class _OneLine(logging.Formatter):
         return super().formatMessage(record)
 
 
-def run_command(command: Callable[[], None]) -> None:
+def run_command(command: Callable[[], None], verbosity: int = 0) -> None:
     """Run a script; a user's mistake becomes one line on stderr and exit status 2.
 
     So does an exception of a library or the system that `clusternet.foreign_errors` lists. Any
     other exception keeps its traceback, with a note that asks for a report.
+
+    Args:
+        command: what to run.
+        verbosity: -1 hides progress and information, 1 adds versions, time and memory.
     """
     prepare_process()
-    _log_to_stderr()
+    _log_to_stderr(verbosity)
     try:
-        command()
+        with progress_shown(verbosity >= 0):
+            _run(command)
         _flush()
         interrupts.ignore()
     except ClusterNetError as error:
@@ -53,6 +66,20 @@ def run_command(command: Callable[[], None]) -> None:
         raise
 
 
+def _run(command: Callable[[], None]) -> None:
+    """Run a command; in the log of ``--verbose`` say with what, how long it took and its memory."""
+    if _LOG.isEnabledFor(logging.DEBUG):
+        system = f"{platform.system()} {platform.machine()}"
+        _LOG.debug("clusternet %s, Python %s, %s", __version__, platform.python_version(), system)
+    begin = time.monotonic()
+    try:
+        command()
+    finally:
+        memory = peak_memory()
+        most = f", {memory >> 20} MB of memory at most" if memory is not None else ""
+        _LOG.debug("%.1f s%s", time.monotonic() - begin, most)
+
+
 def load_network_library() -> None:
     """Load Keras and its backend without the messages that they print while loading."""
     with quiet_stderr():
@@ -61,9 +88,9 @@ def load_network_library() -> None:
         start_runtime()
 
 
-def say(result: object) -> None:
-    """Print the result of a command, as one line on stdout."""
-    print(printable(str(result)))
+def say(result: object, *, now: bool = False) -> None:
+    """Print the result of a command, as one line on stdout; at once if more work follows."""
+    print(printable(str(result)), flush=now)
 
 
 def _flush() -> None:
@@ -99,11 +126,11 @@ def _discard_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(verbosity: int) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("clusternet").setLevel(logging.INFO)
+    logging.getLogger("clusternet").setLevel(_LEVELS[verbosity])
 
 
 def _interrupted(state: str) -> str:

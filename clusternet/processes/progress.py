@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from tqdm import tqdm
 
 from clusternet.processes.interrupts import interrupts
+from clusternet.processes.showing import LINE_START, in_lines, is_hidden
+
+_LINE = f"{LINE_START}{{n}}/{{total}} {{desc}}"
+_SECONDS = 0.5  # between two lines
 
 
 class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs, but not at run time
-    """A bar, silent where there is no terminal; stops its loop when a signal has asked to."""
+    """A bar, silent where there is no terminal; stops its loop when a signal has asked to.
+
+    With CLUSTERNET_PROGRESS=lines it writes lines for other programs instead, also to a pipe.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Take the arguments of tqdm."""
-        super().__init__(*args, disable=None, **options)  # type: ignore[call-overload]
+        disable: bool | None = True if is_hidden() else None
+        if in_lines():
+            disable = False
+            options |= dict(bar_format=_LINE, file=_Lines(), mininterval=_SECONDS)
+        super().__init__(*args, disable=disable, **options)  # type: ignore[call-overload]
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the items.
@@ -35,3 +47,20 @@ class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs, but not
         """
         interrupts.check()
         return super().update(n)
+
+
+class _Lines:
+    """Writes what tqdm draws over each other as lines one below the other."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        start = text.find(LINE_START)  # before it tqdm moves the cursor
+        line = text[start:].strip() if start >= 0 else ""
+        if line and line != self._last:
+            sys.stderr.write(f"{line}\n")
+            self._last = line
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -11,12 +11,8 @@ from typing import Any
 import pytest
 from conftest import ROOT, load_script
 
-from clusternet.command_line.options import (
-    OPTIONS,
-    run_command,
-    training_defaults,
-    training_settings,
-)
+from clusternet.command_line.command import run_command
+from clusternet.command_line.options import OPTIONS, training_defaults, training_settings
 from clusternet.errors import SettingsError
 from clusternet.settings import TilingSettings, TrainingSettings
 

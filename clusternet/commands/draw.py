@@ -1,0 +1,80 @@
+"""Draw a few strokes for each class, and the class map follows at once, in the browser.
+
+clusternet draw RUN RASTER
+clusternet draw RUN RASTER --strokes strokes.gpkg --output classes.tif
+clusternet draw RUN OTHER --strokes strokes.gpkg --drawn_on RASTER --output classes.tif
+
+With --output no browser is needed: the class map is made from strokes that exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.command_line.command import load_network_library, run_command, say
+from clusternet.command_line.parser import Parser
+from clusternet.files.outputs import check_apart
+
+
+def build_parser(prog: str | None = None) -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "", prog)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
+    parser.add_argument("raster", type=Path, metavar="RASTER", help="the scene to draw on")
+    parser.add_config()
+    parser.add(("strokes",))
+    parser.add_argument(
+        "--output", type=Path, metavar="PATH",
+        help="class map to write (.tif) from --strokes, without a browser",
+    )  # fmt: skip
+    parser.add(("stroke_rule", "smooth"), {"stroke_rule": "perceptron", "smooth": 17})
+    parser.add(("drawn_on", "class_field", "layer", "polygons", "overwrite", "cache_folder"))
+    parser.add(("host", "port", "browser"), {"host": "127.0.0.1", "port": 8080, "browser": True})
+    return parser
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Parse, then serve the page, or write a class map and print what is in it."""
+    parser = build_parser(prog)
+    args = parser.parse_args(argv)
+    if args.output is None and (args.drawn_on or args.polygons or args.overwrite):
+        parser.error("--drawn_on, --polygons and --overwrite go with --output")
+    if args.strokes is None and (args.class_field or args.layer):
+        parser.error("--class_field and --layer go with --strokes")
+    if args.smooth < 1:
+        parser.error(f"--smooth: expected at least 1 pixel, found {args.smooth}")
+    if args.output is not None and args.strokes is None:
+        parser.error("--output needs --strokes, the file of strokes to apply")
+
+    def command() -> None:
+        check_apart((args.output, args.polygons), (args.config,))
+        load_network_library()
+        if args.output is None:
+            from clusternet.interactive.app import PageOptions, serve
+
+            page = PageOptions(
+                args.strokes, args.class_field, args.layer, args.stroke_rule, args.smooth,
+                args.cache_folder, args.host, args.port, args.browser,
+            )  # fmt: skip
+            serve(
+                args.run, args.raster, page,
+                announce=lambda address: say(f"{address} (Ctrl-C ends)", now=True),
+            )  # fmt: skip
+            return
+        from clusternet.classes.batch import BatchOptions, apply_strokes
+        from clusternet.classes.export import Export
+
+        export = Export(
+            args.output,
+            polygons=args.polygons,
+            legend=args.output.with_name(f"{args.output.stem}_legend.csv"),
+            overwrite=args.overwrite,
+        )
+        options = BatchOptions(
+            args.stroke_rule, args.smooth, args.drawn_on, args.class_field, args.layer,
+            args.cache_folder,
+        )  # fmt: skip
+        say(apply_strokes(args.run, args.raster, args.strokes, export, options).summary())
+
+    run_command(command, args.verbosity)

@@ -1,0 +1,59 @@
+"""Write whole-raster cluster maps, georeferenced like their rasters.
+
+clusternet predict RUN RASTERS --output_folder MAPS
+clusternet predict RUN RASTERS --output_folder MAPS --confidence --cog
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusternet.command_line.command import load_network_library, run_command, say
+from clusternet.command_line.parser import Parser
+
+
+def build_parser(prog: str | None = None) -> Parser:
+    """Declare the command line."""
+    parser = Parser(__doc__ or "", prog)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
+    parser.add_argument("rasters", type=Path, nargs="+", metavar="RASTERS",
+                        help="rasters, or folders of them")  # fmt: skip
+    parser.add_config()
+    parser.add(("output_folder",), {"output_folder": Path("maps")})
+    parser.add(
+        ("assign", "window_size", "precision", "confidence", "features", "cog"),
+        {"assign": "codebook", "window_size": 768, "precision": "auto", "confidence": False,
+         "features": False, "cog": False},
+    )  # fmt: skip
+    parser.add(("overwrite", "skip_existing"))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Parse, predict, and print what was written."""
+    args = build_parser(prog).parse_args(argv)
+
+    def command() -> None:
+        from clusternet.prediction.map_outputs import MapOptions, claim_maps
+
+        options = MapOptions(
+            confidence=args.confidence,
+            features=args.features,
+            cog=args.cog,
+            overwrite=args.overwrite,
+            skip_existing=args.skip_existing,
+        )
+        claim = claim_maps(args.run, args.rasters, args.output_folder, options, args.assign)
+        with claim as wanted:
+            load_network_library()
+            from clusternet.prediction.maps import predict_maps
+            from clusternet.prediction.predictor import load
+
+            predictor = load(
+                args.run, assign=args.assign, precision=args.precision,
+                window_size=args.window_size,
+            )  # fmt: skip
+            say(predict_maps(predictor, wanted, options).summary())
+
+    run_command(command, args.verbosity)
