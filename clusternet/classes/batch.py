@@ -27,6 +27,7 @@ from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.learning.rules import DEFAULT_RULE, RULES, fit_rule
 from clusternet.learning.streaming import Windows, cached_windows, streamed_windows
+from clusternet.learning.stroke_check import check_strokes
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import LEGEND_FILE
 from clusternet.messages import short
@@ -67,6 +68,7 @@ class BatchReport:
     counts: dict[int, int]
     classes: dict[int, LandClass]
     num_strokes: int
+    """Strokes that the map was made from, without those that are held back as a check."""
     hectares: float | None
     """Of a pixel."""
 
@@ -126,11 +128,13 @@ def _write_all(
     profile = read_profile(raster_path, run)
     drawn_on = options.drawn_on or raster_path
     same = drawn_on.resolve() == raster_path.resolve()
-    grid = DrawingGrid.of(profile if same else read_profile(drawn_on, run))
-    drawing = read_strokes(strokes, grid, class_field=options.class_field, layer=options.layer)
+    drawn_profile = profile if same else read_profile(drawn_on, run)
+    drawing = read_strokes(
+        strokes, DrawingGrid.of(drawn_profile), class_field=options.class_field, layer=options.layer
+    )
     predictor = LazyPredictor(run_folder)
     cache = full_cache(run, drawn_on, predictor, options.cache_folder)
-    classifier = fit_drawing(cache, drawing, options.rule)
+    classifier = fit_drawing(cache, drawn_profile, drawing, options.rule)
     classes = {c.number: c for c in drawing.classes}
     if same:
         windows = cached_windows(cache, classifier, options.smooth)
@@ -146,7 +150,8 @@ def _write_all(
         ):
             counts = _write(export, profile, windows, classes, run)
     write_sides(export, make_legend(cache, classifier, classes, run), classes)
-    return BatchReport(export.output, counts, classes, len(drawing.strokes), profile.pixel_area_ha)
+    num_strokes = sum(not stroke.is_check for stroke in drawing.strokes)
+    return BatchReport(export.output, counts, classes, num_strokes, profile.pixel_area_ha)
 
 
 class LazyPredictor:
@@ -189,22 +194,32 @@ def full_cache(
     return cache
 
 
-def fit_drawing(cache: FeatureCache, drawing: Drawing, rule: str) -> Classifier:
-    """Fit a rule to strokes.
+def fit_drawing(
+    cache: FeatureCache, profile: RasterProfile, drawing: Drawing, rule: str
+) -> Classifier:
+    """Fit a rule to strokes, and report what was used and how good the map is.
 
     Raises:
         LabelError: if no stroke touches a pixel with data.
     """
-    samples = collect_samples(cache, drawing.strokes)
+    samples, scene = collect_samples(cache, drawing.strokes), sample_scene(cache)
     if not len(samples.classes):
-        raise LabelError("The strokes touch no pixel with data; draw some where the raster has it.")
+        held_back = ", or use some that are held back as a check"
+        raise LabelError(
+            "The strokes touch no pixel with data; draw some where the raster has it"
+            f"{held_back if any(stroke.is_check for stroke in drawing.strokes) else ''}."
+        )
     _report(drawing, Counter(samples.classes.tolist()))
-    return fit_rule(rule, samples, sample_scene(cache))
+    found = check_strokes(cache, profile, drawing.strokes, rule, scene)
+    if found is not None:
+        logger.info("%s.", short(found.summary({c.number: c for c in drawing.classes}), 240))
+    return fit_rule(rule, samples, scene)
 
 
 def _report(drawing: Drawing, samples: Mapping[int, int]) -> None:
     """Log the strokes and pixels used of each class, and warn of a class without any."""
-    strokes = Counter(stroke.land_class for stroke in drawing.strokes)
+    strokes = Counter(each.land_class for each in drawing.strokes if not each.is_check)
+    checks = Counter(each.land_class for each in drawing.strokes if each.is_check)
     parts = []
     for land_class in drawing.classes:
         drawn, used = strokes[land_class.number], samples.get(land_class.number, 0)
@@ -214,6 +229,11 @@ def _report(drawing: Drawing, samples: Mapping[int, int]) -> None:
             logger.warning(
                 "class '%s': none of its %d stroke(s) gives a label: the raster has no data there, "
                 "or later strokes lie over them.", land_class.name, drawn,
+            )  # fmt: skip
+        elif checks[land_class.number]:
+            logger.warning(
+                "class '%s': all its %d stroke(s) are held back as a check, so the map lacks it.",
+                land_class.name, checks[land_class.number],
             )  # fmt: skip
     logger.info("labels used: %s.", short(", ".join(parts), 240))
 

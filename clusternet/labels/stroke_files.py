@@ -23,7 +23,7 @@ from clusternet.raster import RasterProfile
 from clusternet.raster.placing import RasterExtent, box_around, shapes_onto
 from clusternet.raster.shapes import Shapes, geopackage_kind, read_shapes
 from clusternet.raster.vector_files import read_layer, write_layer
-from clusternet.types import AnyArray
+from clusternet.types import AnyArray, BoolArray
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,8 @@ def write_strokes(
 ) -> None:
     """Write strokes with their width and the number, name and colour of their class.
 
+    The field ``check`` is 1 for strokes that are held back as a check.
+
     The width is stored in units of the coordinates, so that it is right on other rasters, too.
 
     Args:
@@ -114,6 +116,7 @@ def write_strokes(
             "name": np.array([c.name for c in of_strokes], object),
             "colour": np.array([as_hex(c.colour) for c in of_strokes], object),
             "width": np.array([s.width * grid.pixel_size for s in drawing.strokes], float),
+            "check": np.array([s.is_check for s in drawing.strokes], np.int32),
         },
         geometry=_moved([s.geometry for s in drawing.strokes], grid.transform),
         crs=grid.crs,
@@ -157,12 +160,9 @@ def read_strokes(
     if not grid.is_georeferenced and shapes.bounds[1] + shapes.bounds[3] > 0:
         back = Affine.scale(1, -1) @ back  # their y grows downwards, as the rows of an image
     widths = _in_pixels(details.widths, shapes, onto, grid)
-    strokes = [
-        Stroke(shape, number, width)
-        for shape, number, width in zip(
-            _moved(list(onto.geometries), back), shapes.classes.tolist(), widths, strict=True
-        )
-    ]
+    moved = _moved(list(onto.geometries), back)
+    each = zip(moved, shapes.classes.tolist(), widths, details.checks.tolist(), strict=True)
+    strokes = [Stroke(shape, number, width, check) for shape, number, width, check in each]
     rows, cols = grid.shape
     raster = shapely.box(0, 0, cols, rows)
     inside = tuple(stroke for stroke in strokes if stroke.touches(raster))
@@ -193,11 +193,14 @@ class _Details:
     colours: dict[int, RGB]
     widths: AnyArray
     """(shapes,) in units of the file's CRS; 0 where the file has no width."""
+    checks: BoolArray
+    """(shapes,) True for strokes that are held back as a check."""
 
 
 def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Details:
     """Return names, colours and widths in a stroke file; only names if others wrote it."""
-    details = _Details(dict(shapes.names), {}, np.zeros(len(shapes.classes)))
+    count = len(shapes.classes)
+    details = _Details(dict(shapes.names), {}, np.zeros(count), np.zeros(count, bool))
     frame = read_layer(shapes.path, layer, quiet=True)
     frame = frame.rename(columns=lambda c: c if c == frame.geometry.name else str(c).lower())
     if class_field is not None or not {"class", "name", "colour", "width"} <= set(frame.columns):
@@ -210,8 +213,12 @@ def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Det
             details.names.setdefault(number, name)
         if isinstance(colour, str) and (rgb := from_hex(colour)) is not None:
             details.colours.setdefault(number, rgb)
-    widths = pd.to_numeric(frame["width"], errors="coerce").fillna(0)
-    return replace(details, widths=widths.to_numpy(float))
+    widths, checks = (
+        pd.to_numeric(frame[name], errors="coerce").fillna(0) if name in frame
+        else pd.Series(0, frame.index)
+        for name in ("width", "check")
+    )  # fmt: skip
+    return replace(details, widths=widths.to_numpy(float), checks=checks.to_numpy() == 1)
 
 
 def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, grid: DrawingGrid) -> list[float]:

@@ -38,6 +38,8 @@ class Stroke:
     """Number of its class."""
     width: float = 3.0
     """Width in pixels of lines and points, `MIN_WIDTH` at least; areas have none."""
+    is_check: bool = False
+    """True if it is held back from the fit, to check the map with it."""
 
     def __post_init__(self) -> None:
         """Round coordinates and width."""

@@ -35,15 +35,25 @@ _QUICK_PIXELS = 1_100_000
 
 
 def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
-    """Return the stored pixels under strokes, without those that have no features yet."""
-    raster = shapely.box(0, 0, cache.shape[1], cache.shape[0])
-    # pieces that an eraser left beside the raster are not read from a file, so they never count
-    lines = np.array([stroke.geometry for stroke in strokes], object)
-    counts = shapely.dwithin(lines, raster, [stroke.reach for stroke in strokes])
-    strokes = list(compress(strokes, counts))
+    """Return the stored pixels under strokes, without those that have no features yet.
+
+    Strokes that are held back as a check give none.
+    """
+    strokes = [stroke for stroke in strokes_on(cache, strokes) if not stroke.is_check]
     positions, classes = sample_pixels(strokes, cache.shape, PER_STROKE, IN_ALL)
     features, clusters, valid = cache.at(positions)
     return Samples(features[valid], clusters[valid], classes[valid], len(strokes))
+
+
+def strokes_on(cache: FeatureCache, strokes: Sequence[Stroke]) -> list[Stroke]:
+    """Return the strokes that lie on the scene.
+
+    Pieces that an eraser left beside the scene are not read from a file, so they never count.
+    """
+    raster = shapely.box(0, 0, cache.shape[1], cache.shape[0])
+    lines = np.array([stroke.geometry for stroke in strokes], object)
+    counts = shapely.dwithin(lines, raster, [stroke.reach for stroke in strokes])
+    return list(compress(strokes, counts))
 
 
 def sample_scene(cache: FeatureCache) -> Scene:
@@ -104,6 +114,18 @@ def confidence(
     for strip, features, clusters, valid in _strips(cache, window, step):
         certain = classifier.confidence(features, clusters).reshape(valid.shape)
         result[strip] = np.where(valid, certain, np.nan)
+    return result
+
+
+def _doubt_of(
+    cache: FeatureCache, classifier: Classifier, window: Window, step: int, land_class: int
+) -> FloatArray:
+    """Return how uncertain it is whether pixels are of a class, 0 to 1; NaN without data."""
+    result = np.full(_size(window, step), np.nan, np.float32)
+    column = int(np.searchsorted(classifier.numbers, land_class))
+    for strip, features, clusters, valid in _strips(cache, window, step):
+        share = classifier.probabilities(features, clusters)[:, column].reshape(valid.shape)
+        result[strip] = np.where(valid, 4 * share * (1 - share), np.nan)
     return result
 
 
@@ -181,6 +203,8 @@ def least_certain(
     classifier: Classifier,
     strokes: Sequence[Stroke],
     skip: Sequence[Window] = (),
+    *,
+    land_class: int | None = None,
 ) -> Window | None:
     """Return the region where a stroke would help most: the least certain one without strokes.
 
@@ -189,13 +213,19 @@ def least_certain(
         classifier: fitted to the strokes.
         strokes: drawn so far; regions that they touch are left out.
         skip: regions suggested before.
+        land_class: number of a class; then it is the region where it is least certain whether
+            pixels are of this class.
 
     Returns:
         a square of a 32nd of the scene (64 pixels at least), None if nothing is left.
     """
     side = max(64, max(cache.shape) // 32 // 16 * 16)
     step = max(s for s in STEPS if s <= max(1, side // 16))
-    certain = confidence(cache, classifier, Window(0, 0, *cache.shape), step)
+    scene = Window(0, 0, *cache.shape)
+    certain = (
+        confidence(cache, classifier, scene, step) if land_class is None
+        else 1 - _doubt_of(cache, classifier, scene, step, land_class)
+    )  # fmt: skip
     squares = [w for w in blocks(cache.shape, (side, side)) if w not in skip]
     best, doubt = None, -1.0
     for window in _untouched(squares, strokes):

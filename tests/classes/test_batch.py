@@ -9,6 +9,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pytest
 import random_run
 import rasterio
@@ -240,12 +241,40 @@ def test_what_becomes_of_the_strokes_of_each_class_is_said(tmp_path, scene, capl
     ]
     frame = geopandas.GeoDataFrame({"class": list(ends)}, geometry=lines, crs=32631)
     frame.to_file(tmp_path / "s.gpkg")
-    drawing = read_strokes(tmp_path / "s.gpkg", DrawingGrid.of(read_profile(raster, load_run(run))))
+    profile = read_profile(raster, load_run(run))
+    drawing = read_strokes(tmp_path / "s.gpkg", DrawingGrid.of(profile))
     cache = full_cache(load_run(run), raster, LazyPredictor(run), None)
-    fit_drawing(cache, drawing, "perceptron")
+    fit_drawing(cache, profile, drawing, "perceptron")
     assert "no stroke of the class 'far' lies on" in caplog.text
     assert "class 'bare': none of its 1 stroke(s) gives a label" in caplog.text
     assert "'crop'" not in "".join(r.getMessage() for r in caplog.records if r.levelname != "INFO")
+
+
+def test_strokes_held_back_as_a_check_say_how_good_the_map_is_and_change_nothing(
+    tmp_path, scene, strokes, caplog
+):
+    caplog.set_level("INFO", logger="clusternet")
+    frame = geopandas.read_file(strokes).assign(colour="#010203", width=1.5, check=0)
+    frame["name"] = ["grass", "sand", "water", "roof"]
+    frame.to_file(tmp_path / "strokes_alone.gpkg")
+    call(*scene, "--strokes", tmp_path / "strokes_alone.gpkg", "--output", tmp_path / "without.tif")
+    assert "accuracy: not known yet" in caplog.text  # one stroke a class
+    checks = frame.iloc[[0, 2]].assign(check=1)
+    # a hundred pixels to the right: the first one is still grass, the second one still water
+    checks["geometry"] = checks.geometry.translate(5, -30)
+    pd.concat([frame, checks]).to_file(tmp_path / "checked.gpkg")
+    call(*scene, "--strokes", tmp_path / "checked.gpkg", "--output", tmp_path / "with.tif")
+    assert "accuracy: 1.00 of the pixels, 2 stroke(s) held back as a check" in caplog.text
+    with rasterio.open(tmp_path / "without.tif") as a, rasterio.open(tmp_path / "with.tif") as b:
+        np.testing.assert_array_equal(a.read(), b.read())
+    caplog.clear()
+    frame["check"] = [0, 0, 0, 1]
+    frame.to_file(tmp_path / "lacking.gpkg")
+    call(*scene, "--strokes", tmp_path / "lacking.gpkg", "--output", tmp_path / "lacking.tif")
+    assert "class 'roof': all its 1 stroke(s) are held back as a check" in caplog.text
+    frame.assign(check=1).to_file(tmp_path / "none.gpkg")
+    with pytest.raises(SystemExit):
+        call(*scene, "--strokes", tmp_path / "none.gpkg", "--output", tmp_path / "none.tif")
 
 
 @pytest.mark.parametrize(
