@@ -11,11 +11,15 @@ import numpy as np
 from clusternet.errors import LabelError
 from clusternet.evaluation.contingency import FileContingency
 from clusternet.evaluation.results import Kind
+from clusternet.labels.pairing import Pair
 from clusternet.labels.rules import LabelRules
+from clusternet.legend import familiar
 from clusternet.legend.common_classes import CommonClasses
 from clusternet.messages import short
 from clusternet.metrics import Counts
-from clusternet.types import NO_CLASS, IntArray
+from clusternet.raster.categories import read_categories
+from clusternet.raster.endings import is_vector
+from clusternet.types import NO_CLASS, IntArray, UInt8Array
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,39 @@ def class_names(
     return tuple(
         name if shown.count(name) == 1 else f"{name} ({value})" for value, name in enumerate(shown)
     )
+
+
+def class_colours(
+    names: Sequence[str], table: Counts, pairs: Iterable[Pair], rules: LabelRules, kind: Kind
+) -> UInt8Array:
+    """Return the colours of classes: the user's, else those of the maps or labels, else defaults.
+
+    Args:
+        names: the name of each class.
+        table: (map values, classes) counts of pixels.
+        pairs: maps and their labels.
+        rules: of the labels, with the common classes.
+        kind: whether the maps hold classes, which may have colours.
+
+    Returns:
+        (classes, 3) RGB.
+    """
+    stated = dict(rules.common.classes.colours)
+    occurring = np.flatnonzero(table.any(axis=0)).tolist()
+    if kind == "classes":
+        occurring += np.flatnonzero(table.any(axis=1)).tolist()
+    for map_path, label_path in pairs:
+        of_pair = [(map_path, True)] if kind == "classes" else []
+        for path, is_map in [*of_pair, (label_path, False)]:
+            if not is_vector(path):
+                onto = rules.common.renumbering(path, is_map=is_map)
+                numbers = {number: number for number in occurring} if onto.shares_numbers else {}
+                numbers |= onto.changes
+                for number, colour in read_categories(path)[1].items():
+                    if number in numbers:
+                        stated.setdefault(numbers[number], colour)
+    chosen = familiar.class_colours(dict(enumerate(names)), stated)
+    return np.array(list(chosen.values()), np.uint8).reshape(-1, 3)
 
 
 def _name(common: CommonClasses, value: int) -> str:

@@ -14,7 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.errors import LabelError
-from clusternet.evaluation.classes import class_names, identity, warn_of_unshared_classes
+from clusternet.evaluation.classes import (
+    class_colours,
+    class_names,
+    identity,
+    warn_of_unshared_classes,
+)
 from clusternet.evaluation.contingency import (
     FileContingency,
     MapHeader,
@@ -121,6 +126,7 @@ def _report(
 ) -> EvaluationReport:
     """Score the pooled contingency table (map values, classes), and that of each file."""
     one_to_one = None
+    pairs = [(each.map_path, each.label_path) for each in file_tables]
     if kind == "clusters":
         mapping = majority_mapping(table)
         one_to_one = Scores.from_confusion(mapped_confusion(table, one_to_one_mapping(table)))
@@ -130,7 +136,7 @@ def _report(
     return EvaluationReport(
         kind=kind,
         class_names=names,
-        colours=rules.common.classes.colour_table(len(names)),
+        colours=class_colours(names, table, pairs, rules, kind),
         files=tuple(_file_agreement(each, mapping, len(names), kind) for each in file_tables),
         pooled=_agreement(file_tables, table, mapping, kind),
         one_to_one=one_to_one,

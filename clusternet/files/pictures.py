@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from clusternet.colours import palette
 from clusternet.errors import LabelError, SettingsError
 from clusternet.files.outputs import Kind, new_file
 from clusternet.types import AnyArray, BoolArray, FloatArray, UInt8Array
@@ -22,7 +21,7 @@ _ENOUGH = 128  # an 8-bit image that spans this many of its 256 values is not st
 _MOST_SAMPLES = 500_000  # pixels that percentiles are taken from
 _CAPTION_HEIGHT, _CAPTION_SIZE = 22, 14  # pixels
 _SIGNATURE = "Software", "ClusterNet"
-_COLOURS = palette(2).tobytes()  # a map of two clusters has no more
+_COLOURS = bytes((31, 119, 180, 44, 160, 44))  # the first two of earlier versions
 
 
 def stretch(

@@ -7,8 +7,10 @@ from dataclasses import replace
 from clusternet.colours import RGB, palette
 from clusternet.errors import LabelError
 from clusternet.labels.strokes import Drawing, Stroke, erase
+from clusternet.legend.familiar import class_colours
+from clusternet.legend.familiar_words import kind_of
 from clusternet.legend.land_classes import MAX_CLASS, LandClass
-from clusternet.legend.names import clean_name
+from clusternet.legend.names import clean_name, is_made_up
 
 _MOST_STEPS = 200  # drawings that are kept for undo
 
@@ -84,10 +86,18 @@ class Session:
         name = old.name if name is None else clean_name(name, "this page")
         if not name or any(c.name == name and c.number != number for c in self.drawing.classes):
             raise LabelError(f"'{name}': a class needs a name that no other class has.")
-        new = LandClass(number, name, colour or old.colour)
+        new = LandClass(number, name, colour or self._colour_of(name, old))
         if new != old:
             changed = tuple(new if c.number == number else c for c in self.drawing.classes)
             self._push(replace(self.drawing, classes=changed))
+
+    def _colour_of(self, name: str, old: LandClass) -> RGB:
+        """Return the colour that maps give to a first name; a class keeps one that it has."""
+        taken = {c.number: c.colour for c in self.drawing.classes if c.number != old.number}
+        if name == old.name or not is_made_up(old.number, old.name) or kind_of(name) is None:
+            return old.colour
+        names = {c.number: c.name for c in self.drawing.classes} | {old.number: name}
+        return class_colours(names, taken)[old.number]
 
     def remove_class(self, number: int) -> None:
         """Remove a class and its strokes."""
@@ -111,5 +121,5 @@ def first_classes() -> tuple[LandClass, ...]:
     colours = palette(12).tolist()
     return tuple(
         LandClass(number, f"class {number}", (red, green, blue))
-        for number, (red, green, blue) in ((1, colours[1]), (2, colours[3]))
+        for number, (red, green, blue) in ((1, colours[2]), (2, colours[1]))
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from clusternet.colours import palette
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.files.locks import claimed
 from clusternet.files.outputs import KIND_TAG, check_apart, check_writable
 from clusternet.labels.rules import check_background
 from clusternet.legend.class_list import ClassList
+from clusternet.legend.familiar import class_colours
 from clusternet.legend.inventory import Fate, LabelInventory
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
@@ -144,7 +145,7 @@ def _burn(
     form = MapForm(
         dtype,
         nodata=nodata,
-        colours=colour_table(present, classes),
+        colours=colour_table(present, classes, known),
         names=names if any(names) else None,
         tags={KIND_TAG: "labels"},
     )
@@ -173,14 +174,14 @@ def map_type(highest: int) -> tuple[str, int]:
     return ("uint8", 255) if highest < 255 else ("uint16", 65535)
 
 
-def colour_table(numbers: IntArray, classes: ClassList) -> UInt8Array:
+def colour_table(numbers: IntArray, classes: ClassList, names: Mapping[int, str]) -> UInt8Array:
     """Return the colour of each class number that occurs, from the class list or else a default.
 
     Returns:
         (highest number + 1, 3) uint8 RGB; black for numbers that do not occur.
     """
     table = np.zeros((int(numbers.max()) + 1, 3), np.uint8)
-    table[numbers] = palette(len(numbers))
-    for number in set(numbers.tolist()) & classes.colours.keys():
-        table[number] = classes.colours[number]
+    known = {number: names.get(number, f"class {number}") for number in numbers.tolist()}
+    for number, colour in class_colours(known, classes.colours).items():
+        table[number] = colour
     return table

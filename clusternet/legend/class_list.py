@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from clusternet.colours import RGB, palette
+from clusternet.colours import RGB
 from clusternet.legend.legend import read_class_names, read_legend
 from clusternet.legend.names import clean_name
-from clusternet.types import UInt8Array
 
 _NO_CLASS_NAMES = {"unlabelled", "unlabeled", "unknown", "ignore", "ignored", "nodata", "void"}
 
@@ -39,14 +38,6 @@ class ClassList:
     def name(self, value: int) -> str:
         """Return the name of a class value."""
         return self.names.get(value, f"class {value}")
-
-    def colour_table(self, count: int) -> UInt8Array:
-        """Return the colour of class values 0 to ``count - 1``; (count, 3) uint8."""
-        table = palette(count)
-        for value, colour in self.colours.items():
-            if value < count:
-                table[value] = colour
-        return table
 
     def __str__(self) -> str:
         """Describe the list in a message."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusternet.colours import RGB, palette
+from clusternet.colours import RGB
 from clusternet.errors import LabelError
+from clusternet.legend.familiar import class_colours
 from clusternet.legend.names import clean_name, warn_of_near_twins
 from clusternet.messages import short, short_value
 from clusternet.text_files import read_json
@@ -44,15 +45,14 @@ def make_classes(
     names: Mapping[int, str] | None = None,
     colours: Mapping[int, RGB] | None = None,
 ) -> dict[int, LandClass]:
-    """Return classes by number, with default names and colours where none are given."""
-    ordered = sorted(set(numbers))
-    names, colours = names or {}, colours or {}
-    classes = {}
-    for number, default in zip(ordered, palette(len(ordered)).tolist(), strict=True):
-        red, green, blue = colours.get(number, default)
-        name = names.get(number, f"class {number}")
-        classes[number] = LandClass(number, name, (red, green, blue))
-    return classes
+    """Return classes by number, with default names and colours where none are given.
+
+    See `clusternet.legend.familiar.class_colours` for the colours.
+    """
+    names = names or {}
+    known = {number: names.get(number, f"class {number}") for number in sorted(set(numbers))}
+    chosen = class_colours(known, colours)
+    return {number: LandClass(number, name, chosen[number]) for number, name in known.items()}
 
 
 def unknown_class(classes: Mapping[int, LandClass]) -> LandClass:

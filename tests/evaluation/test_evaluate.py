@@ -322,7 +322,7 @@ def test_class_names_come_from_json_or_a_legend(tmp_path):
     legend = read_class_list(tmp_path / "legend.csv")
     assert from_json.names == legend.names == {0: "building", 1: "road"}
     assert from_json.no_classes == {255: "unlabeled"}
-    assert legend.colour_table(2).tolist() == [[255, 0, 0], [0, 255, 0]]
+    assert legend.colours == {0: (255, 0, 0), 1: (0, 255, 0)}
 
 
 def test_a_class_list_that_is_none_is_refused(tmp_path):
