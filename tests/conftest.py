@@ -17,6 +17,8 @@ from rasterio.transform import from_origin
 
 from clusternet.raster.quiet import quiet_georeferencing
 
+pytest_plugins = ("page_fixtures",)  # one browser for all tests of the page
+
 if TYPE_CHECKING:
     from memory_training import Learners
 

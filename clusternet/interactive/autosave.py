@@ -11,6 +11,7 @@ from typing import Any
 from clusternet.colours import as_hex, from_hex
 from clusternet.errors import ClusterNetError, LabelError
 from clusternet.files.outputs import new_file, readable_os_errors
+from clusternet.interactive.held_back import recognised
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_strokes
 from clusternet.labels.strokes import Drawing
 from clusternet.legend.land_classes import MAX_CLASS, LandClass
@@ -61,7 +62,7 @@ def load_drawing(folder: Path, grid: DrawingGrid) -> Drawing | None:
         _set_aside(folder, str(error))
         return None
     extra = tuple(c for c in drawing.classes if c.number not in names)
-    return Drawing((*classes, *extra), drawing.strokes)
+    return recognised(Drawing((*classes, *extra), drawing.strokes))
 
 
 def _read_classes(path: Path) -> tuple[LandClass, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from clusternet.colours import as_hex, from_hex
+from clusternet.interactive.accuracy import headline
 from clusternet.interactive.session import Session
 from clusternet.legend.land_classes import LandClass
 
@@ -31,6 +32,12 @@ class ClassRows:
             ).classes("q-mt-xs").mark("new-class")
             self._shares = ui.element("div").classes("share-bar")
             self._note = ui.label("").classes("facts q-mt-xs")
+            self._accuracy = (
+                ui.button("", icon="speed", on_click=lambda: page.accuracy.toggle())
+                .props("flat dense no-caps align=left color=grey-4")
+                .classes("wide q-mt-xs")
+            )
+            self._accuracy.mark("accuracy-button")
 
     async def add_class(self) -> None:
         """Add a class and choose it."""
@@ -53,6 +60,8 @@ class ClassRows:
             chosen = number == self._page.chosen
             row.classes(add="chosen") if chosen else row.classes(remove="chosen")
         self._show_areas()
+        known = headline(self._workspace.check)[0]
+        self._accuracy.text = f"Accuracy: {known}. How good is it? (A)"
 
     def _row(self, key: int, land_class: LandClass) -> None:
         number, hidden = land_class.number, land_class.number in self._workspace.hidden

@@ -14,6 +14,7 @@ from nicegui.events import GenericEventArguments
 from clusternet.colours import as_hex
 from clusternet.errors import LabelError
 from clusternet.foreign_errors import mistake
+from clusternet.interactive.accuracy import AccuracyCard
 from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap, shown_parts
 from clusternet.interactive.shortcuts import Shortcuts
@@ -41,7 +42,7 @@ class Page:
         self.workspace, self.images = workspace, images
         self.look = images.first_look()
         self.chosen = workspace.drawing.classes[0].number if workspace.drawing.classes else 0
-        self.tool, self.brush = "draw", 12
+        self.tool, self.brush, self.draws_checks = "draw", 12, False
         self.opacity, self.show_classes, self.show_doubt, self.show_strokes = (
             0.55,
             True,
@@ -63,6 +64,7 @@ class Page:
                     ui.html('<span id="position">&nbsp;</span>', sanitize=False)
                     self.timing = ui.label("").mark("timing")
                 self.hint = ui.label("").classes("hint")
+                self.accuracy = AccuracyCard(self)
             self.panel = Panel(self)
         self.shortcuts = Shortcuts(self)
         self.map.on("ready", self._ready)
@@ -159,9 +161,28 @@ class Page:
         with self.client:
             yield True
 
-    async def suggest(self) -> None:
-        """Move the map to the window where the classes are least certain."""
-        window = await run.io_bound(self.workspace.suggest)
+    def toggle_checks(self) -> None:
+        """Draw strokes that are held back as a check, or those that are learned."""
+        self.draws_checks = not self.draws_checks
+        self.use(tool="draw")
+        self.accuracy.refresh()
+
+    async def draw_weakest(self) -> None:
+        """Go to where more strokes of the class would help that is found worst."""
+        check = self.workspace.check
+        if check is None or check.weakest is None:
+            self.say("Draw strokes of two classes first; then press G again.")
+            return
+        await self.draw_more(check.weakest)
+
+    async def draw_more(self, number: int) -> None:
+        """Choose a class, and move the map to where it is least certain."""
+        self.choose(number)
+        await self.suggest(number)
+
+    async def suggest(self, land_class: int | None = None) -> None:
+        """Move the map to the window where the classes, or one of them, are least certain."""
+        window = await run.io_bound(self.workspace.suggest, land_class)
         if window is None:
             mapped = self.workspace.classifier is not None
             self.say(
@@ -195,7 +216,8 @@ class Page:
         if not self.workspace.drawing.classes:
             self.say("There is no class to draw; add one first (N).", "warning")
             return
-        await self.change(lambda session: session.draw(Stroke(line, number, width)))
+        stroke = Stroke(line, number, width, self.draws_checks)
+        await self.change(lambda session: session.draw(stroke))
 
     def _updated(self, event: GenericEventArguments) -> None:
         self.timing.text = f"updated in {event.args['ms']} ms"
@@ -226,6 +248,7 @@ class Page:
             if not touched else "Now choose another class, and draw a stroke on that"
         )  # fmt: skip
         self.panel.refresh()
+        self.accuracy.refresh()
 
     def show_layers(self) -> None:
         """Show, hide and reload the tile layers as this page has them switched."""
@@ -254,7 +277,7 @@ class Page:
         shown = [
             {"parts": shown_parts(stroke.geometry), "width": stroke.width,
              "area": stroke.geometry.geom_type.endswith("Polygon"),
-             "colour": colours[stroke.land_class]}
+             "colour": colours[stroke.land_class], "check": stroke.is_check}
             for stroke in drawing.strokes
         ]  # fmt: skip
         self.map.run_method("setStrokes", shown)

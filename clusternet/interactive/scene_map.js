@@ -159,8 +159,11 @@ export default {
                 ...common, lineCap: "round", lineJoin: "round", smoothFactor: 0.5 });
           layer.strokeWidth = stroke.area ? null : stroke.width;
           if (!stroke.area) {
-            // A dark rim, since a stroke has the colour of the class map below it.
-            const rim = L.polyline(layer.getLatLngs(), { ...layer.options, color: "#000" });
+            // A dark rim, since a stroke has the colour of the class map below it. Strokes that
+            // are held back as a check are dashed, on white.
+            const rim = L.polyline(layer.getLatLngs(), {
+              ...layer.options, color: stroke.check ? "#fff" : "#000" });
+            if (stroke.check) Object.assign(layer.options, { dashArray: "3 6", lineCap: "butt" });
             Object.assign(rim, { strokeWidth: stroke.width, isRim: true });
             this.drawn.addLayer(rim);
           }

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from clusternet.colours import RGB, palette
 from clusternet.errors import LabelError
+from clusternet.interactive import held_back
 from clusternet.labels.strokes import Drawing, Stroke, erase
 from clusternet.legend.familiar import class_colours
 from clusternet.legend.familiar_words import kind_of
@@ -49,7 +50,7 @@ class Session:
     def draw(self, stroke: Stroke) -> None:
         """Add a stroke of a class that exists."""
         self.drawing.find(stroke.land_class)
-        self._push(replace(self.drawing, strokes=(*self.drawing.strokes, stroke)))
+        self._push(held_back.with_stroke(self.drawing, stroke))
 
     def rub_out(self, eraser: Stroke) -> None:
         """Remove from all strokes the area that an eraser covers."""
@@ -104,7 +105,15 @@ class Session:
         self.drawing.find(number)
         classes = tuple(c for c in self.drawing.classes if c.number != number)
         strokes = tuple(s for s in self.drawing.strokes if s.land_class != number)
-        self._push(Drawing(classes, strokes))
+        self._push(replace(self.drawing, classes=classes, strokes=strokes))
+
+    def hold_back_every_fifth(self) -> None:
+        """Hold back every fifth stroke of each class as a check, also of those to come."""
+        self.replace(held_back.hold_back_every_fifth(self.drawing))
+
+    def hold_back_none(self) -> None:
+        """Learn all strokes."""
+        self.replace(held_back.hold_back_none(self.drawing))
 
     def replace(self, drawing: Drawing) -> None:
         """Replace the drawing by another, such as a loaded one."""

@@ -16,7 +16,9 @@ SHORTCUTS = {
     "1 ... 9": "choose a class", "N": "new class", "D / E / P": "draw, erase, move",
     "Space": "hold to move", "wheel": "zoom; right button moves", "[ / ]": "pen width",
     "Ctrl Z / Y": "undo, redo", "S": "where to draw next", "C": "hide and show classes",
-    "U": "show where it is uncertain", "F": "whole scene", "?": "this list",
+    "U": "show where it is uncertain", "F": "whole scene",
+    "A": "how good is it?", "G": "draw more of the weakest class",
+    "K": "draw strokes that are held back as a check", "?": "this list",
 }  # fmt: skip
 """Keys as a person reads them, and what they do."""
 _TOOLS = {"d": "draw", "e": "erase", "p": "pan"}
@@ -66,5 +68,11 @@ class Shortcuts:
             await page.change(Session.redo)
         elif key == "s":
             await page.suggest()
+        elif key == "a":
+            page.accuracy.toggle()
+        elif key == "g":
+            await page.draw_weakest()
+        elif key == "k":
+            page.toggle_checks()
         elif key == "n":
             await page.panel.classes.add_class()

@@ -39,7 +39,7 @@ class Toolbar:
             self._clear = self._button("delete_sweep", "Remove all strokes (Undo brings them back)",
                                       lambda: page.change(Session.clear))  # fmt: skip
             ui.element("div").classes("divider")
-            self._button("my_location", "Where should I draw next? (S)", page.suggest)
+            self._button("my_location", "Where should I draw next? (S)", lambda: page.suggest())
             self._button("fit_screen", "Whole scene (F)", lambda: page.map.run_method("fit"))
             self._button("help_outline", "Shortcuts (?)", lambda: page.shortcuts.help.open())
 
@@ -54,6 +54,7 @@ class Toolbar:
         land_class = page.chosen_class
         self._dot.style(f"background: {page.pen_colour}")
         name = land_class.name if land_class else "no class"
+        name = f"check: {name}" if page.draws_checks else name
         self._name.props["title"] = name  # the toolbar cuts off long names
         self._name.text = name
         for tool, button in self._tools.items():

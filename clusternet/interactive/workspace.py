@@ -19,7 +19,7 @@ from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
 from clusternet.interactive.tile_requests import TileRequests
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes
-from clusternet.labels.strokes import Drawing
+from clusternet.labels.strokes import Drawing, Stroke
 from clusternet.learning.classifiers import Classifier, Scene
 from clusternet.learning.mapping import (
     DEFAULT_SMOOTH,
@@ -28,6 +28,7 @@ from clusternet.learning.mapping import (
     sample_scene,
 )
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
+from clusternet.learning.stroke_check import StrokeCheck, check_strokes
 from clusternet.legend.land_classes import LandClass
 from clusternet.prediction.feature_cache import scene_folder
 from clusternet.prediction.filling import prepare_cache
@@ -81,6 +82,10 @@ class Workspace:
         self.hidden: frozenset[int] = frozenset()
         self.classifier: Classifier | None = None
         self.areas = Areas({}, True)
+        self.check: StrokeCheck | None = None
+        """How good the map is; None until it is known for the first time."""
+        self.checked: tuple[Stroke, ...] = ()
+        """The strokes that ``check`` is of."""
         self.revision = 0
         """Grows with every change that a page shows."""
         self.map_revision = 0
@@ -165,13 +170,19 @@ class Workspace:
             self._mark_changed(new_map=True)
         self._changed.set()
 
-    def suggest(self) -> Window | None:
-        """Return the window where the classes are least certain; a new one each time, or None."""
+    def suggest(self, land_class: int | None = None) -> Window | None:
+        """Return the window where the classes are least certain; a new one each time, or None.
+
+        Args:
+            land_class: number of a class; then the window where it is least certain whether
+                pixels are of this class.
+        """
         with self._lock:
             classifier, skip = self.classifier, list(self._suggested)
         if classifier is None:
             return None
-        window = least_certain(self.cache, classifier, self.drawing.strokes, skip)
+        known = land_class if land_class in classifier.numbers else None
+        window = least_certain(self.cache, classifier, self.drawing.strokes, skip, land_class=known)
         with self._lock:
             self._suggested = [] if window is None else [*self._suggested, window]
         return window
@@ -270,6 +281,18 @@ class Workspace:
             is_ending=self._stop.is_set, is_overtaken=self._is_overtaken,
         ):  # fmt: skip
             self.areas = areas
+            self._mark_changed()
+            self._check_strokes()  # before the exact count, which may take seconds
+
+    def _check_strokes(self) -> None:
+        strokes, scene = self.drawing.strokes, self._scene
+        if scene is None or (strokes is self.checked and self._fitted_to_all):
+            return
+        found = check_strokes(
+            self.cache, self.profile, strokes, self.rule, scene, stop=self._is_overtaken
+        )
+        if found is not None:
+            self.check, self.checked = found, strokes
             self._mark_changed()
 
     def _is_overtaken(self) -> bool:

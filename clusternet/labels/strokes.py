@@ -76,6 +76,8 @@ class Drawing:
 
     classes: tuple[LandClass, ...] = ()
     strokes: tuple[Stroke, ...] = ()
+    every_fifth: bool = False
+    """True if every fifth stroke of each class that is drawn is held back as a check."""
 
     def find(self, number: int) -> LandClass:
         """Return a class by its number."""

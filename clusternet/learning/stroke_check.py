@@ -34,7 +34,7 @@ LEAST_PLACES = 2
 _SEED = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StrokeCheck:
     """Pixels under strokes by the class that was drawn and the class that the others give them."""
 

@@ -1,0 +1,49 @@
+"""Which strokes of a drawing are held back as a check."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from clusternet.labels.strokes import Drawing, Stroke
+
+_LEARNED = 4
+"""Strokes of a class that are learned before one of it is held back."""
+
+
+def hold_back_every_fifth(drawing: Drawing) -> Drawing:
+    """Hold back every fifth stroke of each class, in the order in which they were drawn."""
+    return replace(drawing, strokes=_every_fifth(drawing), every_fifth=True)
+
+
+def hold_back_none(drawing: Drawing) -> Drawing:
+    """Learn all strokes."""
+    learned = tuple(replace(stroke, is_check=False) for stroke in drawing.strokes)
+    return replace(drawing, strokes=learned, every_fifth=False)
+
+
+def with_stroke(drawing: Drawing, stroke: Stroke) -> Drawing:
+    """Add a stroke, which is held back if it is the fifth one of its class and these are."""
+    if drawing.every_fifth:
+        same = [each for each in drawing.strokes if each.land_class == stroke.land_class]
+        last = same[-_LEARNED:]
+        is_fifth = len(last) == _LEARNED and not any(each.is_check for each in last)
+        stroke = replace(stroke, is_check=stroke.is_check or is_fifth)
+    return replace(drawing, strokes=(*drawing.strokes, stroke))
+
+
+def recognised(drawing: Drawing) -> Drawing:
+    """Return a drawing that was read from a file, which does not say why strokes are held back."""
+    checks = any(stroke.is_check for stroke in drawing.strokes)
+    return replace(drawing, every_fifth=checks and _every_fifth(drawing) == drawing.strokes)
+
+
+def _every_fifth(drawing: Drawing) -> tuple[Stroke, ...]:
+    count: dict[int, int] = defaultdict(int)
+    marked = []
+    for stroke in drawing.strokes:
+        count[stroke.land_class] += 1
+        is_fifth = count[stroke.land_class] % (_LEARNED + 1) == 0
+        same = stroke.is_check == is_fifth
+        marked.append(stroke if same else replace(stroke, is_check=is_fifth))
+    return tuple(marked)
