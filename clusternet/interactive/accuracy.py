@@ -111,7 +111,7 @@ class AccuracyCard:
                 ui.label("How good is it?")
                 ui.button(icon="close", color=None, on_click=self.toggle).props(
                     "flat dense round size=sm"
-                ).tooltip("Close (A)")
+                ).tooltip("Close (Q)")
             self._accuracy = ui.label("").classes("accuracy-number").mark("accuracy-number")
             self._basis = ui.label("").classes("facts")
             self._more = self._button("", "add_location_alt", self._draw_weakest)
@@ -164,7 +164,7 @@ class AccuracyCard:
         weakest = self._weakest()
         self._more.set_visibility(weakest is not None)
         if weakest is not None:
-            self._more.text = f"Draw more of '{weakest.name}' here (G)"
+            self._more.text = f"Draw more of '{weakest.name}' here (J)"
         self._fifth.set_enabled(not drawing.every_fifth)
         self._none.set_enabled(drawing.every_fifth or any(s.is_check for s in drawing.strokes))
         self._pen.props(f"color={'primary' if self._page.draws_checks else 'grey-4'}")

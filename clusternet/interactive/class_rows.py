@@ -61,7 +61,7 @@ class ClassRows:
             row.classes(add="chosen") if chosen else row.classes(remove="chosen")
         self._show_areas()
         known = headline(self._workspace.check)[0]
-        self._accuracy.text = f"Accuracy: {known}. How good is it? (A)"
+        self._accuracy.text = f"Accuracy: {known}. How good is it? (Q)"
 
     def _row(self, key: int, land_class: LandClass) -> None:
         number, hidden = land_class.number, land_class.number in self._workspace.hidden

@@ -171,7 +171,7 @@ class Page:
         """Go to where more strokes of the class would help that is found worst."""
         check = self.workspace.check
         if check is None or check.weakest is None:
-            self.say("Draw strokes of two classes first; then press G again.")
+            self.say("Draw strokes of two classes first; then press J again.")
             return
         await self.draw_more(check.weakest)
 

@@ -17,7 +17,7 @@ SHORTCUTS = {
     "Space": "hold to move", "wheel": "zoom; right button moves", "[ / ]": "pen width",
     "Ctrl Z / Y": "undo, redo", "S": "where to draw next", "C": "hide and show classes",
     "U": "show where it is uncertain", "F": "whole scene",
-    "A": "how good is it?", "G": "draw more of the weakest class",
+    "Q": "how good is it?", "J": "draw more of the weakest class",
     "K": "draw strokes that are held back as a check", "?": "this list",
 }  # fmt: skip
 """Keys as a person reads them, and what they do."""
@@ -68,9 +68,9 @@ class Shortcuts:
             await page.change(Session.redo)
         elif key == "s":
             await page.suggest()
-        elif key == "a":
+        elif key == "q":
             page.accuracy.toggle()
-        elif key == "g":
+        elif key == "j":
             await page.draw_weakest()
         elif key == "k":
             page.toggle_checks()

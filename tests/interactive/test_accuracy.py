@@ -53,7 +53,7 @@ def test_accuracy_is_shown_while_one_draws_and_the_keys_lead_to_the_weakest_clas
     page: Page,
 ) -> None:
     draw_two_classes(page)
-    page.key("a")
+    page.key("q")
     page.until(lambda: "How good is it?" in page.text() and "two places or more" in page.text())
     card, toolbar = page.box(".accuracy"), page.box(".toolbar")
     assert card["top"] >= toolbar["bottom"] and card["right"] < page.box(".panel")["left"]
@@ -62,7 +62,7 @@ def test_accuracy_is_shown_while_one_draws_and_the_keys_lead_to_the_weakest_clas
     page.key("1")
     page.draw((170, 180), (200, 210))
     page.until(lambda: "places, each held back once" in page.text())
-    page.key("g")
+    page.key("j")
     page.until(lambda: page.script("return !!document.querySelector('.suggestion')"))
 
     page.key("k")
@@ -75,5 +75,5 @@ def test_accuracy_is_shown_while_one_draws_and_the_keys_lead_to_the_weakest_clas
     page.until(lambda: "1 stroke is held back as a check" in page.text())
     page.key("k")
     page.until(lambda: not page.script(name).startswith("check: "))
-    page.key("a")
+    page.key("q")
     page.until(lambda: "Learn all strokes" not in page.text())
