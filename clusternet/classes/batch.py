@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from clusternet.classes.class_table import CLASS_TABLE, write_class_table
 from clusternet.classes.export import (
     Export,
     make_legend,
+    write_certainty,
     write_class_map,
     write_sides,
 )
@@ -26,7 +28,14 @@ from clusternet.labels.strokes import Drawing
 from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.learning.rules import DEFAULT_RULE, RULES, fit_rule
-from clusternet.learning.streaming import Windows, cached_windows, streamed_windows
+from clusternet.learning.streaming import (
+    Certainties,
+    Windows,
+    cached_certainty,
+    cached_windows,
+    streamed_certainty,
+    streamed_windows,
+)
 from clusternet.learning.stroke_check import check_strokes
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import LEGEND_FILE
@@ -111,12 +120,12 @@ def _apply(
         )
     folder = scene_folder(run_folder, options.drawn_on or raster_path, options.cache_folder)
     rasters = (raster_path, options.drawn_on)
-    check_apart((export.output, export.polygons, export.legend), (run_folder, strokes, *rasters))
+    check_apart(export.paths, (run_folder, strokes, *rasters))
     # The folder of cached features may lie in the run and may hold the strokes, so it is
     # compared with the rasters alone.
     check_apart((folder,), rasters)
-    check_distinct((export.output, export.polygons, export.legend), (folder,))
-    with claimed(export.output, export.polygons):
+    check_distinct(export.paths, (folder,))
+    with claimed(*export.paths):
         _check_outputs(export)
         return _write_all(run_folder, raster_path, strokes, export, options)
 
@@ -136,22 +145,40 @@ def _write_all(
     cache = full_cache(run, drawn_on, predictor, options.cache_folder)
     classifier = fit_drawing(cache, drawn_profile, drawing, options.rule)
     classes = {c.number: c for c in drawing.classes}
-    if same:
-        windows = cached_windows(cache, classifier, options.smooth)
+    with ExitStack() as stack:
+        windows, certainty = (
+            (cached_windows(cache, classifier, options.smooth), cached_certainty(cache, classifier))
+            if same
+            else _streamed(stack, raster_path, cache, classifier, predictor.get(), options.smooth)
+        )
         counts = _write(export, profile, windows, classes, run)
-    else:
-        with (
-            open_raster(raster_path, run.bands.nodata_choice) as raster,
-            closing(
-                streamed_windows(
-                    predictor.get(), raster, cache.quantiser, classifier, options.smooth
-                )
-            ) as windows,
-        ):
-            counts = _write(export, profile, windows, classes, run)
+        if export.certainty is not None:
+            write_certainty(
+                export.certainty, profile, certainty, run.stored.identity,
+                overwrite=export.overwrite,
+            )  # fmt: skip
     write_sides(export, make_legend(cache, classifier, classes, run), classes)
+    if export.table is not None:
+        pixel_ha = profile.pixel_area_ha
+        write_class_table(export.table, drawing, counts, pixel_ha, overwrite=export.overwrite)
     num_strokes = sum(not stroke.is_check for stroke in drawing.strokes)
     return BatchReport(export.output, counts, classes, num_strokes, profile.pixel_area_ha)
+
+
+def _streamed(
+    stack: ExitStack,
+    raster_path: Path,
+    cache: FeatureCache,
+    classifier: Classifier,
+    predictor: Predictor,
+    smooth: int,
+) -> tuple[Windows, Certainties]:
+    """Return the classes and their certainty of a raster that was not drawn on."""
+    raster = stack.enter_context(open_raster(raster_path, predictor.run.bands.nodata_choice))
+    quantiser = cache.quantiser
+    windows = streamed_windows(predictor, raster, quantiser, classifier, smooth)
+    certainty = streamed_certainty(predictor, raster, quantiser, classifier)
+    return stack.enter_context(closing(windows)), stack.enter_context(closing(certainty))
 
 
 class LazyPredictor:
@@ -252,15 +279,18 @@ def _write(
 
 
 def _check_outputs(export: Export) -> None:
-    if export.output.suffix.lower() not in (".tif", ".tiff"):
-        raise OutputError(f"{export.output}: class maps are written as GeoTIFF; name it *.tif.")
+    for path in (export.output, export.certainty):
+        if path is not None and path.suffix.lower() not in (".tif", ".tiff"):
+            raise OutputError(f"{path}: maps are written as GeoTIFF; name it *.tif.")
     if export.polygons is not None and export.polygons.suffix.lower() != ".gpkg":
         raise OutputError(f"{export.polygons}: polygons are written as GeoPackage; name it *.gpkg.")
     check_new_map(export.output, "classes", overwrite=export.overwrite)
+    if export.certainty is not None:
+        check_new_map(export.certainty, "certainty", overwrite=export.overwrite)
     if export.polygons is not None:
         check_new_polygons(export.polygons, overwrite=export.overwrite)
-    if export.legend is not None:
-        check_new(export.legend, kind=LEGEND_FILE, overwrite=export.overwrite)
-    for path in (export.output, export.polygons, export.legend):
+    for path, kind in ((export.legend, LEGEND_FILE), (export.table, CLASS_TABLE)):
         if path is not None:
-            check_writable(path)
+            check_new(path, kind=kind, overwrite=export.overwrite)
+    for path in export.paths:
+        check_writable(path)

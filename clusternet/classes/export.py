@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,18 @@ from clusternet.files.outputs import KIND_TAG
 from clusternet.labels.rasterization import map_type
 from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import count_clusters
-from clusternet.learning.streaming import Windows
+from clusternet.learning.streaming import Certainties, Windows
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import Legend, LegendRow, write_legend
-from clusternet.prediction.feature_cache import FeatureCache
+from clusternet.prediction.feature_cache import LEVELS, FeatureCache
 from clusternet.prediction.map_states import RUN_TAG
 from clusternet.processes.progress import Progress
 from clusternet.raster import MapForm, RasterProfile, create_map
 from clusternet.training.run import Run
 from clusternet.types import NO_CLASS
+
+NO_LEVEL = LEVELS + 1
+"""Nodata in maps of certainty."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,19 @@ class Export:
     """A GeoPackage."""
     legend: Path | None = None
     """The class of each cluster, as tools/clusters2classes.py --legend takes it."""
+    certainty: Path | None = None
+    """How certain the class of each pixel is, a GeoTIFF."""
+    table: Path | None = None
+    """Strokes, pixels and area of each class, as CSV."""
+    polygon_options: PolygonOptions = field(default_factory=PolygonOptions)
+    """How polygons are cleaned."""
     overwrite: bool = False
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that are written."""
+        wanted = (self.output, self.polygons, self.legend, self.certainty, self.table)
+        return tuple(path for path in wanted if path is not None)
 
 
 def write_class_map(
@@ -66,6 +81,30 @@ def write_class_map(
     return {number: int(counts[number]) for number in classes}
 
 
+def write_certainty(
+    path: Path,
+    grid: RasterProfile,
+    windows: Certainties,
+    run: str,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write how certain the class of each pixel is, on the grid of its raster.
+
+    0 is undecided between two classes, 254 is certain, 255 is nodata. As on the page, it is that
+    of each pixel by itself, before the map is smoothed.
+    """
+    rows, cols = grid.shape
+    tags = {KIND_TAG: "certainty", RUN_TAG: run}
+    form = MapForm(nodata=NO_LEVEL, tags=tags, overview_method="average")
+    with create_map(path, grid, form, overwrite=overwrite) as writer:
+        with Progress(total=rows * cols, desc="certainty", unit="px") as bar:
+            for window, values in windows:
+                levels = np.rint(np.nan_to_num(values) * LEVELS)
+                writer.write(window, np.where(np.isnan(values), NO_LEVEL, levels).astype(np.uint8))
+                bar.update(values.size)
+
+
 def make_legend(cache: FeatureCache, classifier: Classifier, classes: Mapping[int, LandClass],
                 run: Run) -> Legend:  # fmt: skip
     """Return the class that most pixels of each cluster have, for clusters that occur."""
@@ -83,7 +122,8 @@ def write_sides(export: Export, legend: Legend | None, classes: Mapping[int, Lan
     """Write the polygons and the legend that were asked for; the class map must exist."""
     if export.polygons is not None:
         write_class_polygons(
-            export.polygons, [export.output], classes, PolygonOptions(), overwrite=export.overwrite
-        )
+            export.polygons, [export.output], classes, export.polygon_options,
+            overwrite=export.overwrite,
+        )  # fmt: skip
     if export.legend is not None and legend is not None:
         write_legend(export.legend, legend, overwrite=export.overwrite)

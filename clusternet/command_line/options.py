@@ -106,6 +106,9 @@ _OTHERS: dict[str, dict[str, Any]] = {
     # draw
     "strokes": _PATH | dict(help="strokes drawn before (.gpkg, .geojson), or any points, lines and "
         "areas with a class"),
+    "certainty": _PATH | dict(help="also write how certain the class of each pixel is (.tif): 0 "
+        "is undecided between two classes, 254 is certain"),
+    "class_table": _PATH | dict(help="also write strokes, pixels and area of each class (.csv)"),
     "drawn_on": _PATH | dict(help="raster that the strokes were drawn on, if it is another one "
         "of the same run"),
     "stroke_rule": dict(choices=("perceptron", "logistic", "centroids", "clusters", "forest"),

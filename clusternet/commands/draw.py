@@ -16,6 +16,8 @@ from clusternet.command_line.command import load_network_library, run_command, s
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
+_OUTPUTS = ("polygons", "sieve", "min_area", "simplify", "certainty", "class_table")
+
 
 def build_parser(prog: str | None = None) -> Parser:
     """Declare the command line."""
@@ -29,7 +31,9 @@ def build_parser(prog: str | None = None) -> Parser:
         help="class map to write (.tif) from --strokes, without a browser",
     )  # fmt: skip
     parser.add(("stroke_rule", "smooth"), {"stroke_rule": "perceptron", "smooth": 17})
-    parser.add(("drawn_on", "class_field", "layer", "polygons", "overwrite", "cache_folder"))
+    parser.add(("drawn_on", "class_field", "layer"))
+    parser.add(_OUTPUTS, {"sieve": 0, "min_area": 0, "simplify": 0.0})
+    parser.add(("overwrite", "cache_folder"))
     parser.add(("host", "port", "browser"), {"host": "127.0.0.1", "port": 8080, "browser": True})
     return parser
 
@@ -38,8 +42,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Parse, then serve the page, or write a class map and print what is in it."""
     parser = build_parser(prog)
     args = parser.parse_args(argv)
-    if args.output is None and (args.drawn_on or args.polygons or args.overwrite):
-        parser.error("--drawn_on, --polygons and --overwrite go with --output")
+    if args.output is None:
+        given = [name for name in ("drawn_on", *_OUTPUTS, "overwrite") if getattr(args, name)]
+        if given:
+            parser.error(f"--{given[0]} goes with --output")
     if args.strokes is None and (args.class_field or args.layer):
         parser.error("--class_field and --layer go with --strokes")
     if args.smooth < 1:
@@ -48,7 +54,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         parser.error("--output needs --strokes, the file of strokes to apply")
 
     def command() -> None:
-        check_apart((args.output, args.polygons), (args.config,))
+        outputs = (args.output, args.polygons, args.certainty, args.class_table)
+        check_apart(outputs, (args.config,))
         load_network_library()
         if args.output is None:
             from clusternet.interactive.app import PageOptions, serve
@@ -64,11 +71,15 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             return
         from clusternet.classes.batch import BatchOptions, apply_strokes
         from clusternet.classes.export import Export
+        from clusternet.classes.polygons import PolygonOptions
 
         export = Export(
             args.output,
             polygons=args.polygons,
             legend=args.output.with_name(f"{args.output.stem}_legend.csv"),
+            certainty=args.certainty,
+            table=args.class_table,
+            polygon_options=PolygonOptions(args.sieve, args.min_area, args.simplify),
             overwrite=args.overwrite,
         )
         options = BatchOptions(

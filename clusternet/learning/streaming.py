@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from clusternet.learning.classifiers import Classifier
-from clusternet.learning.mapping import classify
+from clusternet.learning.mapping import classify, confidence
 from clusternet.learning.smoothing import (
     GRID,
     CoarseProbabilities,
@@ -22,10 +22,11 @@ from clusternet.prediction.feature_cache import WINDOW, FeatureCache, Quantiser
 from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.prefetch import prefetch
 from clusternet.raster import Raster
-from clusternet.types import NO_CLASS, IntArray, UInt8Array
+from clusternet.types import NO_CLASS, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
 
 Windows = Iterable[tuple[Window, IntArray]]
+Certainties = Iterable[tuple[Window, FloatArray]]
 _WORKERS = 2  # threads that compute windows; a third writes
 
 
@@ -38,6 +39,31 @@ def cached_windows(
         return window, classify(cache, classifier, window, smooth=smooth)
 
     yield from prefetch(one, blocks(cache.shape, (WINDOW, WINDOW)), workers=_WORKERS)
+
+
+def cached_certainty(
+    cache: FeatureCache, classifier: Classifier
+) -> Iterator[tuple[Window, FloatArray]]:
+    """Yield how certain the classes of a scene are, 0 to 1, NaN without data, window by window."""
+
+    def one(window: Window) -> tuple[Window, FloatArray]:
+        return window, confidence(cache, classifier, window)
+
+    yield from prefetch(one, blocks(cache.shape, (WINDOW, WINDOW)), workers=_WORKERS)
+
+
+def streamed_certainty(
+    predictor: Predictor, raster: Raster, quantiser: Quantiser, classifier: Classifier
+) -> Generator[tuple[Window, FloatArray], None, None]:
+    """Yield the same of another scene of the run; see `streamed_windows`."""
+    with closing(predictor.windows(raster, features=True)) as predictions:
+        for predicted in predictions:
+            certain = np.full(predicted.window.shape, np.nan, np.float32)
+            valid = predicted.valid
+            if valid.any():
+                stored = _stored(predicted, quantiser)[valid]
+                certain[valid] = classifier.confidence(stored, predicted.labels[valid])
+            yield predicted.window, certain
 
 
 def streamed_windows(

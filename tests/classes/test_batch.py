@@ -250,6 +250,30 @@ def test_what_becomes_of_the_strokes_of_each_class_is_said(tmp_path, scene, capl
     assert "'crop'" not in "".join(r.getMessage() for r in caplog.records if r.levelname != "INFO")
 
 
+def test_certainty_class_table_and_clean_polygons_are_written_beside_the_map(
+    tmp_path, scene, strokes
+):
+    names = {"certainty": "certain.tif", "class_table": "table.csv", "polygons": "p.gpkg"}
+    wanted = [part for flag, name in names.items() for part in (f"--{flag}", tmp_path / name)]
+    call(*scene, "--strokes", strokes, "--output", tmp_path / "c.tif", *wanted, "--smooth", 1)
+    with rasterio.open(tmp_path / "certain.tif") as found, rasterio.open(scene[1]) as source:
+        assert (found.crs, found.transform, found.nodata) == (source.crs, source.transform, 255)
+        levels = found.read(1)
+    assert (levels[-10:] == 255).all() and levels[:-10].max() <= 254
+    assert levels[:100].mean() > 127  # the quarters are easily told apart
+    table = pd.read_csv(tmp_path / "table.csv")
+    with rasterio.open(tmp_path / "c.tif") as dataset:
+        pixels = np.bincount(dataset.read(1).ravel())[:4].tolist()
+    assert table["pixels"].tolist() == pixels and table["strokes"].tolist() == [1, 1, 1, 1]
+    assert table["area_ha"].tolist() == pytest.approx([n * 0.25e-4 for n in pixels], abs=1e-4)
+    assert table["share"].sum() == pytest.approx(1, abs=1e-3)
+
+    assert len(geopandas.read_file(tmp_path / "p.gpkg")) == 4
+    call(*scene, "--strokes", strokes, "--output", tmp_path / "c.tif", *wanted, "--smooth", 1,
+         "--min_area", 18_500, "--sieve", 9, "--simplify", 2, "--overwrite")  # fmt: skip
+    assert len(geopandas.read_file(tmp_path / "p.gpkg")) == 2  # without the quarters with nodata
+
+
 def test_strokes_held_back_as_a_check_say_how_good_the_map_is_and_change_nothing(
     tmp_path, scene, strokes, caplog
 ):
@@ -280,7 +304,12 @@ def test_strokes_held_back_as_a_check_say_how_good_the_map_is_and_change_nothing
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [(("--output", "o.tif"), "--output needs --strokes"),
-     (("--overwrite",), "go with --output"),
+     (("--overwrite",), "--overwrite goes with --output"),
+     (("--certainty", "c.tif"), "--certainty goes with --output"),
+     (("--sieve", "4"), "--sieve goes with --output"),
+     (("--strokes", "{strokes}", "--output", "o.tif", "--certainty", "c.png"), "GeoTIFF"),
+     (("--strokes", "{strokes}", "--output", "o.tif", "--sieve", "-1"), "--sieve: expected"),
+     (("--strokes", "{strokes}", "--output", "o.tif", "--class_table", "o.tif"), "o.tif"),
      (("--layer", "a"), "go with --strokes"),
      (("--smooth", "0"), "--smooth: expected at least 1"),
      (("--strokes", "{strokes}", "--output", "o.png"), "written as GeoTIFF"),
