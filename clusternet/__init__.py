@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clusternet.areas.accuracy import assess_areas
+    from clusternet.areas.sample import SampleOptions
+    from clusternet.areas.sampling import sample_points
     from clusternet.classes.assign import ClassOptions, assign_classes
     from clusternet.errors import ClusterNetError
     from clusternet.evaluation.evaluate import evaluate
@@ -28,14 +31,17 @@ _HOMES = {
     "ClusterNetError": "errors",
     "MapOptions": "prediction.map_outputs",
     "Predictor": "prediction.predictor",
+    "SampleOptions": "areas.sample",
     "TilingSettings": "settings",
     "TrainingSettings": "settings",
+    "assess_areas": "areas.accuracy",
     "assign_classes": "classes.assign",
     "evaluate": "evaluation.evaluate",
     "load": "prediction.predictor",
     "predict_raster": "prediction.maps",
     "predict_rasters": "prediction.maps",
     "rasterize_labels": "labels.rasterization",
+    "sample_points": "areas.sampling",
     "tile_rasters": "tiling.tile",
     "train": "training.train",
 }
@@ -45,14 +51,17 @@ __all__ = [
     "ClusterNetError",
     "MapOptions",
     "Predictor",
+    "SampleOptions",
     "TilingSettings",
     "TrainingSettings",
+    "assess_areas",
     "assign_classes",
     "evaluate",
     "load",
     "predict_raster",
     "predict_rasters",
     "rasterize_labels",
+    "sample_points",
     "tile_rasters",
     "train",
 ]

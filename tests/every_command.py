@@ -115,7 +115,7 @@ def _fill(cache: Any, *_args: object, **_options: object) -> None:
 def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
     """Put quick parts in place of slow ones; return all commands by name."""
     names = ("patch_generator", "full_prediction", "clusters2classes", "evaluation",
-             "rasterization", "interactive", "demo", "make_scene")  # fmt: skip
+             "rasterization", "interactive", "demo", "make_scene", "sample")  # fmt: skip
     scripts = {name: load_script(ROOT / "tools" / f"{name}.py") for name in names}
     scripts["main"] = load_script(ROOT / "main.py")
     for name in ("train", "predict"):
@@ -190,6 +190,11 @@ def _commands(
             ("classes", "labels"), {"folder": "/"},
             call("evaluation", ["{0}", "{1}"], [], folder),
             ("report",),
+        ),
+        "sample": Command(
+            ("classes",), {"file": ".gpkg"},
+            call("sample", ["{0}"], [], {"file": "--output"}),
+            (),
         ),
         "rasterization": Command(
             ("vectors.gpkg", "images/scene.tif"), {"file": ".tif"},

@@ -3,6 +3,7 @@
 python tools/evaluation.py CLASSES LABELS
 python tools/evaluation.py MAPS LABELS --classes classes.json --labelled_fraction 0.1
 python tools/evaluation.py --history RUN LABELS
+python tools/evaluation.py CLASSES points.gpkg --design stratified
 """
 
 from __future__ import annotations

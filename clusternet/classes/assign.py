@@ -204,8 +204,9 @@ class _Work:
         if sources is None or self.run is None:
             warn_of_lost_classes(votes, naming.legend)
             write_named(
-                self.cluster_maps, outputs.targets, naming.legend, overwrite=outputs.overwrite
-            )
+                self.cluster_maps, outputs.targets, naming.legend,
+                labels=[path for _, path in pairs], overwrite=outputs.overwrite,
+            )  # fmt: skip
         else:
             learn = _load_learning()
 

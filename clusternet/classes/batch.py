@@ -151,7 +151,7 @@ def _write_all(
             if same
             else _streamed(stack, raster_path, cache, classifier, predictor.get(), options.smooth)
         )
-        counts = _write(export, profile, windows, classes, run)
+        counts = _write(export, profile, windows, classes, run, strokes)
         if export.certainty is not None:
             write_certainty(
                 export.certainty, profile, certainty, run.stored.identity,
@@ -271,10 +271,11 @@ def _write(
     windows: Windows,
     classes: dict[int, LandClass],
     run: Run,
+    strokes: Path,
 ) -> dict[int, int]:
     return write_class_map(
         export.output, profile, windows, classes, run.stored.identity,
-        overwrite=export.overwrite,
+        labels=[strokes], overwrite=export.overwrite,
     )  # fmt: skip
 
 

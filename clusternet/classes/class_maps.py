@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from clusternet.files.outputs import (
     check_open_folder,
     check_writable,
 )
+from clusternet.labels.origins import origin_tags
 from clusternet.labels.rasterization import map_type
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import LEGEND_FILE, Legend, write_legend
@@ -126,16 +127,31 @@ def _targets(maps: Sequence[ClusterMap], source: Path, output_folder: Path) -> l
 
 
 def write_named(
-    maps: Sequence[ClusterMap], targets: Sequence[Path], legend: Legend, *, overwrite: bool
+    maps: Sequence[ClusterMap],
+    targets: Sequence[Path],
+    legend: Legend,
+    *,
+    labels: Iterable[Path] = (),
+    overwrite: bool,
 ) -> None:
-    """Write class maps by a legend: every cluster is one class."""
+    """Write class maps by a legend: every cluster is one class.
+
+    Args:
+        maps: the cluster maps.
+        targets: the class map of each.
+        legend: the class of each cluster.
+        labels: the label files that the legend was made from; the maps state them.
+        overwrite: replace class maps that exist.
+    """
     dtype, nodata = map_type(legend.highest_class)
     tags = {KIND_TAG: "classes"} | ({RUN_TAG: legend.run} if legend.run else {})
-    form = MapForm(dtype, nodata=nodata, colours=legend.colours(), names=legend.names(), tags=tags)
+    form = MapForm(dtype, nodata=nodata, colours=legend.colours(), names=legend.names())
+    labels = set(labels)
     lookup = legend.lookup()
     total = sum(cluster_map.num_pixels for cluster_map in maps)
     with Progress(total=total, desc="class maps", unit="px") as bar:
         for cluster_map, target in zip(maps, targets, strict=True):
+            form = replace(form, tags=tags | origin_tags(labels, target))
             with (
                 open_raster(cluster_map.path, codes=True) as raster,
                 create_map(target, cluster_map.profile, form, overwrite=overwrite) as writer,

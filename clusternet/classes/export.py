@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from clusternet.classes.polygons import PolygonOptions, write_class_polygons
 from clusternet.files.outputs import KIND_TAG
+from clusternet.labels.origins import origin_tags
 from clusternet.labels.rasterization import map_type
 from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import count_clusters
@@ -59,9 +60,13 @@ def write_class_map(
     classes: Mapping[int, LandClass],
     run: str,
     *,
+    labels: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> dict[int, int]:
-    """Write a class map on the grid of its raster and return the pixels of each class."""
+    """Write a class map on the grid of its raster and return the pixels of each class.
+
+    The map states its run, and the files of labels that it is made from.
+    """
     dtype, nodata = map_type(max(classes))
     colours = np.zeros((max(classes) + 1, 3), np.uint8)
     for number, land_class in classes.items():
@@ -69,7 +74,7 @@ def write_class_map(
     names = [classes[n].name if n in classes else "" for n in range(max(classes) + 1)]
     counts = np.zeros(max(classes) + 1, np.int64)
     rows, cols = grid.shape
-    tags = {KIND_TAG: "classes", RUN_TAG: run}
+    tags = {KIND_TAG: "classes", RUN_TAG: run, **origin_tags(labels, path)}
     form = MapForm(dtype, nodata=nodata, colours=colours, names=names, tags=tags)
     with create_map(path, grid, form, overwrite=overwrite) as writer:
         with Progress(total=rows * cols, desc="class map", unit="px") as bar:

@@ -60,6 +60,8 @@ class Learned:
     predictor: Predictor
     rasters: tuple[Path, ...]
     """The raster of each cluster map."""
+    labels: tuple[Path, ...]
+    """The label files that the classifier was fitted to."""
 
     def write_maps(
         self,
@@ -93,7 +95,8 @@ class Learned:
                 counted = _counted(windows, clusters, counts, numbers)
                 write_class_map(
                     target, cluster_map.profile, counted, classes,
-                    self.predictor.run.stored.identity, overwrite=overwrite,
+                    self.predictor.run.stored.identity, labels=self.labels,
+                    overwrite=overwrite,
                 )  # fmt: skip
         return _legend(counts, numbers, classes, named)
 
@@ -131,7 +134,8 @@ def learn(
     if preference is not None:
         names = {number: name for name, number in class_numbers.items() if number in wanted}
         classifier = _preferring(classifier, preference, names, choice, pixels, options.seed)
-    return Learned(choice, classifier, predictor, rasters)
+    used = tuple(path for path in labels if path is not None)
+    return Learned(choice, classifier, predictor, rasters, used)
 
 
 def _preferring(

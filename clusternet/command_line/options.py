@@ -66,6 +66,19 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "skip_existing": dict(action="store_true", help="continue an interrupted prediction: keep maps "
         "made from the same raster, run and options; other maps of ClusterNet are replaced"),
     # labels
+    "design": dict(choices=("pixels", "stratified"), help="pixels: score every labelled pixel; "
+        "stratified: LABELS are points of tools/sample.py, and areas and accuracies are estimated "
+        "from them with 95 %% intervals"),
+    "map_field": dict(metavar="FIELD", help="field of points that holds the class of the map"),
+    "area_margin": dict(type=float, metavar="SHARE", help="wanted half width of the interval of "
+        "each class's area, as a share of the area"),
+    "accuracy_margin": dict(type=float, metavar="SHARE", help="wanted half width of the interval "
+        "of the overall accuracy"),
+    "per_class": dict(type=int, metavar="N", help="points in each class"),
+    "min_distance": dict(type=float, metavar="X", help="smallest distance of two points: metres, "
+        "or pixels where the CRS does not tell"),
+    "hide_map_class": _FLAG | dict(help="let QGIS hide the class of the map, so that it does not "
+        "sway who fills in the reference"),
     "class_field": dict(metavar="FIELD", help="field of vector labels that holds the class "
         "(default: class)"),
     "layer": dict(metavar="NAME", help="layer to read of vector files with several layers"),

@@ -3,10 +3,12 @@
 clusternet evaluate CLASSES LABELS
 clusternet evaluate MAPS LABELS --classes classes.json --labelled_fraction 0.1
 clusternet evaluate --history RUN LABELS
+clusternet evaluate CLASSES points.gpkg --design stratified
 """
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +31,10 @@ def build_parser(prog: str | None = None) -> Parser:
         ("class_field", "layer", "ignore_label", "labelled_fraction", "draws", "seed"),
         {"labelled_fraction": 0.1, "draws": 5, "seed": 1},
     )
+    parser.add(
+        ("design", "map_field", "area_margin", "accuracy_margin"),
+        {"design": "pixels", "area_margin": 0.1, "accuracy_margin": 0.02},
+    )
     return parser
 
 
@@ -38,6 +44,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = parser.parse_intermixed_args(argv)  # MAPS may be left out, wherever flags stand
     if args.maps is None and args.history is None:
         parser.error("expected MAPS and LABELS, or --history RUN and LABELS")
+    if args.design == "stratified":
+        _check_stratified(parser, args)
+        run_command(lambda: _assess(args), args.verbosity)
+        return
 
     def command() -> None:
         check_apart((args.output_folder,), (args.config,))
@@ -62,3 +72,30 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         )
 
     run_command(command, args.verbosity)
+
+
+def _check_stratified(parser: Parser, args: Namespace) -> None:
+    """Refuse flags that have no meaning for points."""
+    if args.maps is None:
+        parser.error("expected MAPS and LABELS with --design stratified")
+    for name in ("history", "clusters", "classes", "ignore_label"):
+        if getattr(args, name) is not None:
+            parser.error(f"--{name} does not go with --design stratified; leave one of them out")
+
+
+def _assess(args: Namespace) -> None:
+    check_apart((args.output_folder,), (args.config,))
+    from clusternet.areas.report import Margins, assess_to_folder
+
+    say(
+        assess_to_folder(
+            args.maps,
+            args.labels,
+            args.output_folder,
+            margins=Margins(args.area_margin, args.accuracy_margin),
+            overwrite=args.overwrite,
+            class_field=args.class_field,
+            layer=args.layer,
+            map_field=args.map_field,
+        )
+    )

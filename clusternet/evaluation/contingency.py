@@ -139,7 +139,7 @@ def tabulate_file(
     ):
         contingency = FileContingency(header.path, label_path, overlaps=labels.overlaps)
         counter = _Counter(
-            contingency, _MapValues(raster, header.is_mask, onto), labels, drawn, rules
+            contingency, MapValues(raster, header.is_mask, onto), labels, drawn, rules
         )
         thumbnails = _Thumbnails(header.shape) if with_picture else None
         for window in blocks(header.shape, (_WINDOW, _WINDOW)) if labels.overlaps else ():
@@ -164,7 +164,7 @@ def added(first: Counts, second: Counts) -> Counts:
 
 
 @dataclass(frozen=True)
-class _MapValues:
+class MapValues:
     """The values of a map; those of a class map are translated to the common class numbers."""
 
     raster: Raster
@@ -195,7 +195,7 @@ class _Counter:
     def __init__(
         self,
         contingency: FileContingency,
-        values: _MapValues,
+        values: MapValues,
         labels: Labels,
         drawn: BoolArray,
         rules: LabelRules,

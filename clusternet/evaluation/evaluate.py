@@ -36,6 +36,7 @@ from clusternet.evaluation.results import (
     Kind,
 )
 from clusternet.labels.files import map_statements, mask_values, settle_labels
+from clusternet.labels.origins import digest, read_origins
 from clusternet.labels.pairing import Pair, pair_files
 from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules
 from clusternet.legend.class_list import ClassList
@@ -52,6 +53,7 @@ from clusternet.metrics import (
 from clusternet.nodata import declaring_hint
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
+from clusternet.raster.opening import open_dataset
 from clusternet.types import NO_CLASS, BoolArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -102,7 +104,8 @@ def evaluate(
     headers = [read_header(path) for path, _ in pairs]
     kind = _resolve_kind(clusters, headers)
     if kind == "classes":
-        headers = _settle_masks(headers)
+        _warn_of_own_labels(pairs)
+        headers = settle_masks(headers)
     options = LabelOptions(classes or ClassList(), class_field, layer, ignore_label=ignore_label)
     rules = _settle(headers, pairs, options, kind)
     num_blocks = sum(header.num_blocks for header in headers)
@@ -115,6 +118,25 @@ def evaluate(
         return _report(file_tables, names, table, rules, kind)
     scores = score_draws(draw_tables, table, labelled_fraction, seed)
     return replace(_report(file_tables, names, table, rules, kind), draws=scores)
+
+
+def _warn_of_own_labels(pairs: Sequence[Pair]) -> None:
+    """Warn of class maps that are scored by the labels that they were made from."""
+    digests: dict[Path, str] = {}
+    own = []
+    for map_path, label_path in pairs:
+        with open_dataset(map_path) as dataset:
+            origins = read_origins(dataset.tags())
+        if origins and label_path not in digests:
+            digests[label_path] = digest(label_path)
+        if any(origin.digest == digests[label_path] for origin in origins):
+            own.append(label_path)
+    if own:
+        logger.warning(
+            "%s%s: the map was made from these labels, so its scores are too good; score it by "
+            "other labels, or by points of tools/sample.py.",
+            own[0], f" (and {len(own) - 1} more)" if own[1:] else "",
+        )  # fmt: skip
 
 
 def _report(
@@ -157,7 +179,7 @@ def _resolve_kind(clusters: bool | None, headers: Sequence[MapHeader]) -> Kind:
     return "clusters" if cluster_maps else "classes"
 
 
-def _settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
+def settle_masks(headers: Sequence[MapHeader]) -> list[MapHeader]:
     """Take the maps as masks of two classes if they hold only 0 and 255 and state no nodata.
 
     Otherwise 255 would be taken as nodata, and the class that it stands for would be missing.

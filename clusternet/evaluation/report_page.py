@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from clusternet.evaluation.figures import class_picture_png, confusion_png, epochs_png
 from clusternet.evaluation.results import DrawScores, EpochScores, EvaluationReport
 from clusternet.metrics import Values
+from clusternet.pages.rendering import render, score
 
 TITLE = "<title>ClusterNet evaluation</title>"
 """Stands in every report, so that --overwrite replaces reports and no other page."""
@@ -21,22 +18,10 @@ TITLE = "<title>ClusterNet evaluation</title>"
 
 def render_page(report: EvaluationReport | None, epochs: Sequence[EpochScores] = ()) -> str:
     """Return the page as HTML. Needed are a report, the scores of epochs, or both."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("clusternet.evaluation", ""),
-        autoescape=True,  # names of files and classes come from outside
-        undefined=jinja2.StrictUndefined,  # a misspelt name raises instead of showing nothing
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "score": _score,
-        "integer": "{:,}".format,
-        "percent": "{:.1%}".format,
-        "base64": lambda png: base64.b64encode(png).decode(),
-    }
-    return environment.get_template("report_page.html").render(
+    return render(
+        "evaluation",
+        "report_page.html",
         title=TITLE,
-        version=metadata.version("clusternet"),
         report=report,
         epochs=epochs,
         epochs_plot=epochs_png(epochs) if epochs else None,
@@ -69,13 +54,9 @@ def _draw_tiles(draws: DrawScores) -> list[tuple[str, str, str]]:
         ("accuracy", draws.accuracy), ("mean IoU", draws.mean_iou),
         ("mean Dice", draws.mean_dice), ("Cohen's kappa", draws.kappa),
     )  # fmt: skip
-    return [(name, _score(v.mean()), f"± {_score(spread(v))}") for name, v in columns]
+    return [(name, score(v.mean()), f"± {score(spread(v))}") for name, v in columns]
 
 
 def spread(values: Values) -> float:
     """Return the sample standard deviation; 0 for one value, for which numpy gives NaN."""
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
-
-
-def _score(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:.3f}"

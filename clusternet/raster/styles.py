@@ -78,6 +78,36 @@ def write_polygon_style(path: Path, of: Path, field: str, entries: Iterable[Entr
     _write(root, path, of)
 
 
+def write_form_style(
+    path: Path, of: Path, *, choices: tuple[str, Iterable[str]], hidden: Iterable[str]
+) -> None:
+    """Write the style of points in the file ``of``, with the form in which QGIS edits them.
+
+    Args:
+        path: the style.
+        of: the vector file.
+        choices: a field, and the values that a list offers for it.
+        hidden: fields that the form and the table do not show.
+    """
+    root = Element("qgis", version="3.22.0", styleCategories="Fields|Forms|AttributeTable")
+    fields, hidden = SubElement(root, "fieldConfiguration"), list(hidden)
+    chosen, values = choices
+    widget = SubElement(SubElement(fields, "field", name=chosen), "editWidget", type="ValueMap")
+    options = SubElement(SubElement(widget, "config"), "Option", type="Map")
+    listed = SubElement(options, "Option", name="map", type="List")
+    for value in values:
+        SubElement(SubElement(listed, "Option", type="Map"), "Option", name=value, type="QString",
+                   value=value)  # fmt: skip
+    for field in hidden:
+        widget = SubElement(SubElement(fields, "field", name=field), "editWidget", type="Hidden")
+        SubElement(SubElement(widget, "config"), "Option")
+    table = SubElement(root, "attributetableconfig")
+    columns = SubElement(table, "columns")
+    for field in hidden:
+        SubElement(columns, "column", type="field", name=field, hidden="1", width="-1")
+    _write(root, path, of)
+
+
 def _write(root: Element, path: Path, of: Path) -> None:
     content = tostring(root, encoding="utf-8")
     path.write_bytes(content + _SIGNATURE + f"{signature(of, content)} -->\n".encode())

@@ -1,0 +1,1 @@
+"""Validation samples of class maps, and areas of classes with confidence intervals."""

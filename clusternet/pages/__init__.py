@@ -1,0 +1,1 @@
+"""HTML pages that hold their styles and pictures in themselves."""
