@@ -11,6 +11,7 @@ MOST = 290
 # Unicode categories: control characters, surrogates (bytes that are no UTF-8), line separators
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 _DEFINITION = re.compile(r'\b[A-Z_]{3,}\[(?=")|\{(?= ?")')
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z_]+)")
 _NAME = re.compile(r'(?:"name": ?|\[)"([^"]*)"')
 # Marks of writing direction, which could show a message in another order than it was written.
 _FLOWS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -81,3 +82,21 @@ def _closing(text: str, opening: int) -> int:
         if depth == 0:
             return index + 1
     return len(text)
+
+
+def without_flags(text: str) -> str:
+    """Return a message without the advice that names flags of a command, for other places.
+
+    Of ``a.gpkg: holds several layers (b, c); choose one with --layer.`` the part before the
+    semicolon is left. Commands to type, such as ``rio edit-info --crs``, are advice, too.
+    """
+    text = re.sub(r" ?\([^()]*(?<![\w-])--[a-z][^()]*\)", "", text)
+    kept: list[str] = []
+    for clause in re.split(r"(?<=[;.]) ", text):
+        if not _FLAG.search(clause):
+            kept.append(clause)
+        elif kept:
+            kept[-1] = kept[-1].rstrip(";,.") + "."  # what follows begins a new sentence
+    if not kept:
+        return _FLAG.sub(lambda flag: flag[1].replace("_", " "), text)
+    return " ".join(kept)

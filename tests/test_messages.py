@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from test_architecture import PACKAGE, parsed
 
 from clusternet.command_line.options import OPTIONS
-from clusternet.messages import MOST
+from clusternet.messages import MOST, without_flags
 
 ROOM_FOR_NAMES = 100  # characters of a message that paths and values may take
 OF_ALL = {"--config", "--help", "--verbose", "--quiet", "--version"}
@@ -95,3 +96,20 @@ def test_flags_in_messages_exist() -> None:
         if flag not in known
     }
     assert unknown == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [("a.gpkg: holds several layers (b, c); choose one with --layer.",
+      "a.gpkg: holds several layers (b, c)."),
+     ("a.gpkg: has no field 'class'; name it with --class_field. Fields there: a, b.",
+      "a.gpkg: has no field 'class'. Fields there: a, b."),
+     ("a.gpkg: has no field 'x' (--class_field); fields there: a.",
+      "a.gpkg: has no field 'x'; fields there: a."),
+     ("a.tif: has no CRS; run rio edit-info --crs EPSG:1 a.tif.", "a.tif: has no CRS."),
+     ("memory ran out; free some, or lower --workers, --window_size.", "memory ran out."),
+     ("--prefer: expected recall.", "prefer: expected recall."),
+     ("/a--layer/b.gpkg: is no file.", "/a--layer/b.gpkg: is no file.")],
+)  # fmt: skip
+def test_advice_that_names_flags_can_be_left_out(text, left):
+    assert without_flags(text) == left

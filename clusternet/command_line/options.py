@@ -139,8 +139,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "this run, trained with --test_img_folder; with LABELS but no MAPS, only these"),
     "clusters": _FLAG | dict(help="the maps hold clusters, or classes (default: as their metadata "
         "state, else classes)"),
-    "classes": _PATH | dict(help="classes.json or legend.csv: names of the classes that labels "
-        "may hold"),
+    "classes": _PATH | dict(help="classes.json, legend.csv or another table with the columns "
+        "class and name: the classes that labels may hold"),
     "ignore_label": dict(type=int, metavar="LABEL", help="label value of pixels without a label, "
         "in addition to the file's nodata value (default: 255 in 8-bit rasters)"),
     "labelled_fraction": dict(type=float, metavar="FRACTION", help="for cluster maps: share of "

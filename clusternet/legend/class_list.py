@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusternet.colours import RGB
-from clusternet.legend.legend import read_class_names, read_legend
+from clusternet.legend.legend import read_class_names, read_class_table
 from clusternet.legend.names import clean_name
 
 _NO_CLASS_NAMES = {"unlabelled", "unlabeled", "unknown", "ignore", "ignored", "nodata", "void"}
@@ -45,14 +45,16 @@ class ClassList:
 
 
 def read_class_list(path: Path) -> ClassList:
-    """Read class names from ``classes.json``, or names and colours from a ``legend.csv``.
+    """Read class names from ``classes.json``, or names and colours from a CSV table.
+
+    A table has the columns ``class``, ``name`` and ``colour``, as legends and class lists have.
 
     Raises:
         LabelError: if the file is missing or of another form.
     """
     if path.suffix.lower() != ".csv":
         return replace(make_class_list(read_class_names(path)), source=path)
-    classes = read_legend(path).classes
+    classes = {land_class.number: land_class for land_class in read_class_table(path)}
     class_list = make_class_list(
         {number: land_class.name for number, land_class in classes.items()},
         {number: land_class.colour for number, land_class in classes.items()},

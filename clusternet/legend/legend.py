@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from clusternet.types import NO_CLASS, IntArray, UInt8Array
 
 __all__ = [
     "COLUMNS", "LandClass", "Legend", "LegendRow", "make_classes",
-    "read_class_names", "read_legend", "write_legend",
+    "read_class_names", "read_class_table", "read_legend", "write_legend",
 ]  # fmt: skip
 
 COLUMNS = ("cluster", "class", "name", "colour", "votes", "purity", "run")
@@ -125,19 +125,39 @@ def read_legend(path: Path) -> Legend:
     Raises:
         LabelError: naming the line, if the file is missing or cannot be understood.
     """
+    table = _Table(path)
+    for line, values in _records(path, _REQUIRED):
+        table.add(line, values)
+    return table.finish()
+
+
+def read_class_table(path: Path) -> tuple[LandClass, ...]:
+    """Read the classes of any CSV table with a column ``class``, in their order.
+
+    Columns ``name`` and ``colour`` are read as in a legend; a legend is such a table, too.
+
+    Raises:
+        LabelError: naming the line, if the file is missing or cannot be understood.
+    """
+    table = _Table(path)
+    for index, (line, values) in enumerate(_records(path, ("class",))):
+        table.add(line, values | {"cluster": str(index), "votes": "", "purity": "", "run": ""})
+    return tuple(dict.fromkeys(row.land_class for row in table.finish().rows))
+
+
+def _records(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number of each line below the header, and its cells by column."""
     lines = _filled_lines(path)
     header = [name.strip().lower() for name in next(lines)[1]]
-    for name in _REQUIRED:
+    for name in required:
         if name not in header:
             listed = short_value(", ".join(header))
             raise LabelError(f"{path}: has no column '{name}'; there are {listed}.")
     filled = [name for name in header if name]
     if len(set(filled)) < len(filled):
         raise LabelError(f"{path}: has two columns of the same name; rename or remove one.")
-    table = _Table(path)
     for line, values in lines:
-        table.add(line, dict(zip(header, values, strict=False)))
-    return table.finish()
+        yield line, dict(zip(header, values, strict=False))
 
 
 def _filled_lines(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,13 @@ from clusternet.raster.shape_classes import (
     read_classes,
     report_form,
 )
-from clusternet.raster.vector_files import layer_metadata, list_layers, read_layer, write_layer
+from clusternet.raster.vector_files import (
+    field_names,
+    layer_metadata,
+    list_layers,
+    read_layer,
+    write_layer,
+)
 from clusternet.types import NO_CLASS, AnyArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -144,6 +151,16 @@ def read_statement(
     frame = _read_frame(path, layer, quiet=True)
     fields = frame.drop(columns=frame.geometry.name)
     return read_classes(path, fields, class_field, quiet=True).statement(path)
+
+
+def list_fields(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the names of the fields of each layer of a vector file that labels may be read from.
+
+    Raises:
+        LabelError: if the file cannot be read as vectors.
+    """
+    with _readable(path):
+        return {layer: field_names(path, layer) for layer in _layers(path)}
 
 
 def _class_column(
@@ -279,13 +296,25 @@ def _layer_name(name: str) -> str:
 
 
 def _read_frame(path: Path, layer: str | None, *, quiet: bool = False) -> geopandas.GeoDataFrame:
-    if not path.exists():
-        raise LabelError(f"{path}: no such file.")
-    try:
+    with _readable(path):
         layers = _layers(path)
         _check_layer(path, layer, layers)
         # a million shapes take seconds, in which a signal should be answered
         frame = run_aside(partial(read_layer, path, layer or layers[0], quiet=quiet))
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        raise LabelError(f"{path}: holds a table without geometries; name another layer.")
+    if frame.empty:
+        raise LabelError(f"{path}: holds no shape (layer '{layer or layers[0]}' is empty).")
+    return frame
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise a LabelError if the block cannot read a vector file."""
+    if not path.exists():
+        raise LabelError(f"{path}: no such file.")
+    try:
+        yield
     except Exception as error:
         if not (is_foreign(error) or isinstance(error, ValueError)):
             raise
@@ -293,11 +322,6 @@ def _read_frame(path: Path, layer: str | None, *, quiet: bool = False) -> geopan
             f"{path}: cannot be read as vectors ({reason(error)}); expected a shapefile, "
             "GeoPackage or GeoJSON of points, lines and polygons."
         ) from error
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise LabelError(f"{path}: holds a table without geometries; name another layer.")
-    if frame.empty:
-        raise LabelError(f"{path}: holds no shape (layer '{layer or layers[0]}' is empty).")
-    return frame
 
 
 def _layers(path: Path) -> list[str]:

@@ -56,6 +56,12 @@ def list_layers(path: Path) -> list[tuple[str, str | None]]:
     return [(str(name), None if kind is None else str(kind)) for name, kind in layers]
 
 
+def field_names(path: Path, layer: str) -> tuple[str, ...]:
+    """Return the names of the fields of a layer; errors as of `list_layers`."""
+    with _opened(path) as source:
+        return tuple(map(str, pyogrio.read_info(source, layer=layer)["fields"]))
+
+
 def layer_metadata(path: Path, layer: str) -> Mapping[str, Any]:
     """Return the metadata of a layer; errors as of `list_layers`."""
     with _opened(path) as source:

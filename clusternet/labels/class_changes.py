@@ -1,0 +1,110 @@
+"""Changes of the classes of a drawing: another order, merged classes, classes of other drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+
+from clusternet.errors import LabelError
+from clusternet.labels.strokes import Drawing, Stroke
+from clusternet.legend.familiar import class_colours
+from clusternet.legend.land_classes import MAX_CLASS, LandClass
+from clusternet.legend.names import is_made_up
+
+
+def move_class(drawing: Drawing, number: int, place: int) -> Drawing:
+    """Put a class at another place in the order, from 0; numbers and maps stay as they are."""
+    moved = drawing.find(number)
+    others = [c for c in drawing.classes if c.number != number]
+    others.insert(min(max(place, 0), len(others)), moved)
+    return replace(drawing, classes=tuple(others))
+
+
+def merge_class(drawing: Drawing, number: int, into: int) -> Drawing:
+    """Give the strokes of a class to another one, and remove it.
+
+    Raises:
+        LabelError: if they are one class, or one of them does not exist.
+    """
+    drawing.find(number)
+    if number == into:
+        raise LabelError(f"'{drawing.find(into).name}': choose another class to merge it with.")
+    drawing.find(into)
+    classes = tuple(c for c in drawing.classes if c.number != number)
+    return replace(drawing, classes=classes, strokes=_renumbered(drawing, {number: into}))
+
+
+def add_drawing(drawing: Drawing, other: Drawing) -> Drawing:
+    """Add the strokes of another drawing, such as those of a file.
+
+    A class of it is the one of the same name here. A class without a name of its own, such as
+    ``class 3``, is the one of the same number. Other classes are added; they keep their number
+    if it is free.
+    """
+    numbers: dict[int, int] = {}
+    classes = list(drawing.classes)
+    for new in other.classes:
+        same = _same_class(new, drawing.classes)
+        if same is None:
+            same = _with_free_number(new, classes)
+            classes.append(same)
+        numbers[new.number] = same.number
+    added = _renumbered(other, numbers)
+    return replace(drawing, classes=tuple(classes), strokes=(*drawing.strokes, *added))
+
+
+def use_classes(drawing: Drawing, listed: Sequence[LandClass]) -> Drawing:
+    """Take over a list of classes with their order, numbers, names and colours.
+
+    A class of the drawing is the listed one of the same name, or, without a name of its own, the
+    one of the same number. Other classes of the drawing follow behind the list if they have
+    strokes or a name; they get free numbers where the list needs theirs.
+    """
+    drawn = {stroke.land_class for stroke in drawing.strokes}
+    numbers: dict[int, int] = {}
+    classes = list(listed)
+    for old in drawing.classes:
+        same = _same_class(old, listed)
+        if same is None:
+            if old.number not in drawn and is_made_up(old.number, old.name):
+                continue
+            same = _with_free_number(old, classes)
+            classes.append(same)
+        numbers[old.number] = same.number
+    return replace(drawing, classes=tuple(classes), strokes=_renumbered(drawing, numbers))
+
+
+def _same_class(wanted: LandClass, classes: Sequence[LandClass]) -> LandClass | None:
+    by_name = {c.name: c for c in classes}
+    if wanted.name in by_name:
+        return by_name[wanted.name]
+    if not is_made_up(wanted.number, wanted.name):
+        return None
+    return next((c for c in classes if c.number == wanted.number), None)
+
+
+def _with_free_number(wanted: LandClass, classes: Sequence[LandClass]) -> LandClass:
+    """Return a class with a number and a colour that no other one has, and a name likewise."""
+    taken = {c.number for c in classes}
+    number = wanted.number
+    if number in taken:
+        number = max(taken) + 1
+        if number > MAX_CLASS:
+            number = next(free for free in count(1) if free not in taken)
+    made_up = is_made_up(wanted.number, wanted.name)
+    name = f"class {number}" if made_up else wanted.name
+    colours = {c.number: c.colour for c in classes}
+    if wanted.colour not in colours.values():
+        return LandClass(number, name, wanted.colour)
+    names = {c.number: c.name for c in classes} | {number: name}
+    return LandClass(number, name, class_colours(names, colours)[number])
+
+
+def _renumbered(drawing: Drawing, numbers: dict[int, int]) -> tuple[Stroke, ...]:
+    """Return the strokes with the classes of a table from old to new numbers."""
+    return tuple(
+        stroke if numbers.get(stroke.land_class, stroke.land_class) == stroke.land_class
+        else replace(stroke, land_class=numbers[stroke.land_class])
+        for stroke in drawing.strokes
+    )  # fmt: skip
