@@ -181,6 +181,9 @@ class Page:
         """Press the button with a text."""
         self.driver.find_element("xpath", f"//button[contains(., '{text}')]").click()
 
+    def can_press(self, text: str) -> bool:
+        return self.driver.find_element("xpath", f"//button[contains(., '{text}')]").is_enabled()
+
     def load(self, path: Path) -> None:
         """Hand a file to the Load button."""
         self.driver.find_element("css selector", ".q-uploader input").send_keys(str(path))
@@ -190,7 +193,7 @@ class Page:
         self.script(f"{row}.querySelectorAll('button')[0].click()")
 
 
-GREEN, YELLOW = [44, 160, 44, 255], [255, 187, 40, 255]
+GREEN, YELLOW = [0, 158, 115, 255], [230, 159, 0, 255]
 
 
 def draw_two_classes(page: Page) -> None:

@@ -40,12 +40,11 @@ def server(scene: tuple[Path, Path]) -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, server: Any, scene: tuple[Path, Path]) -> Iterator[Any]:
     """An open page without strokes."""
-    from browser_page import Page, webdriver
+    from browser_page import Page
 
     opened = Page(browser, server, next((scene[0] / "interactive").iterdir()))
     yield opened
-    while opened.strokes():
-        before = opened.strokes()
-        opened.key(webdriver.Keys.CONTROL + "z")
-        opened.until(lambda: opened.strokes() != before)  # noqa: B023  (called at once)
+    if opened.strokes():
+        opened.press("delete_sweep")
+        opened.until(lambda: not opened.strokes())
     browser.get("about:blank")

@@ -42,7 +42,7 @@ class ClassRows:
     async def add_class(self) -> None:
         """Add a class and choose it."""
         if await self._page.change(Session.add_class):
-            self._page.choose(self._workspace.drawing.classes[-1].number)
+            await self._page.choose(self._workspace.drawing.classes[-1].number)
 
     def refresh(self) -> None:
         """Show the classes and areas of the workspace."""

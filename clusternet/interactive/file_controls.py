@@ -92,7 +92,9 @@ class FileControls:
             path = Path(folder) / f"strokes{Path(event.file.name).suffix.lower()}"
             await event.file.save(path)
             with self._waiting(f"Reading {event.file.name} ..."):
-                done = await self._page.attempt(self._workspace.load, path, called=event.file.name)
+                done = await self._page.attempt(
+                    self._workspace.load, path, called=event.file.name, owner=self._page.owner
+                )
         if self._page.client.is_deleted:
             return
         event.sender.reset()

@@ -7,23 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import shapely
 from nicegui import run, ui
 from nicegui.events import GenericEventArguments
 
 from clusternet.colours import as_hex
-from clusternet.errors import LabelError
 from clusternet.foreign_errors import mistake
 from clusternet.interactive.accuracy import AccuracyCard
+from clusternet.interactive.drawing_tools import DrawingTools
 from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap, shown_parts
+from clusternet.interactive.session import Session
 from clusternet.interactive.shortcuts import Shortcuts
 from clusternet.interactive.tiles import ImageTiles
 from clusternet.interactive.toolbar import Toolbar
+from clusternet.interactive.view import View
 from clusternet.interactive.workspace import Workspace
-from clusternet.labels.strokes import Stroke, make_line
 from clusternet.legend.land_classes import LandClass
 from clusternet.messages import MOST, printable, short
+from clusternet.raster.world import pixel_metres
 
 NotifyType = Literal["positive", "warning", "info"]
 _STYLE = Path(__file__).with_name("page.css")
@@ -59,16 +60,18 @@ class Page:
         with ui.element("div").classes("workbench"):
             with ui.element("div").classes("stage"):
                 self.map = SceneMap(self._scene())
+                self.tools = DrawingTools(self)
+                self.view = View(self)
                 self.toolbar = Toolbar(self)
                 with ui.element("div").classes("status"):
                     ui.html('<span id="position">&nbsp;</span>', sanitize=False)
+                    ui.html('<span id="values"></span>', sanitize=False)
                     self.timing = ui.label("").mark("timing")
                 self.hint = ui.label("").classes("hint")
                 self.accuracy = AccuracyCard(self)
             self.panel = Panel(self)
         self.shortcuts = Shortcuts(self)
         self.map.on("ready", self._ready)
-        self.map.on("stroke", self._stroke)
         self.map.on("key", self.shortcuts.press)
         self.map.on("updated", self._updated)
         ui.timer(0.1, self.refresh)  # seconds; changes come from other pages and threads too
@@ -81,6 +84,7 @@ class Page:
             "transform": [t.a, t.b, t.c, t.d, t.e, t.f],
             "georeferenced": profile.is_georeferenced,
             "degrees": profile.crs is not None and profile.crs.is_geographic,
+            "pixel_metres": pixel_metres(profile),
         }  # fmt: skip
 
     @property
@@ -99,22 +103,41 @@ class Page:
     def use(self, *, tool: str | None = None, brush: int | None = None) -> None:
         """Select a tool or a pen width in screen pixels."""
         self.tool = tool or self.tool
+        if self.tool != "pick":
+            self.tools.let_go()
         if brush is not None:
             self.brush = min(max(brush, 3), 60)
         self._show_tool()
 
-    def choose(self, number: int) -> None:
-        """Select the class to draw, by its number, and the pen."""
+    async def choose(self, number: int) -> None:
+        """Select the class to draw, by its number; a stroke that is picked gets this class."""
         self.chosen = number
-        self.use(tool="draw")
+        await self.tools.give_class(number)
+        self._use_drawing_tool()
         self.panel.refresh()
+
+    def _use_drawing_tool(self) -> None:
+        """Select the pen if the tool in use draws nothing."""
+        self.use(tool="draw" if self.tool in ("erase", "pan") else None)
 
     async def change(self, step: Any) -> bool:
         """Change the drawing by ``step(session)`` and show the new map; False if it failed."""
-        if not await self.attempt(self.workspace.change, step):
+        if not await self.attempt(self.workspace.change, step, self.owner):
             return False
         self.refresh()
         return True
+
+    async def undo(self, step: Callable[[Session], object] = Session.undo) -> None:
+        """Take back the last step that was made on this page, or bring it back."""
+        history, before = self.workspace.session.history, self.workspace.drawing
+        can = history.can_undo if step is Session.undo else history.can_redo
+        if can(self.owner) and await self.change(step) and self.workspace.drawing is before:
+            self.say("Another page has changed that since, so it stays.")
+
+    @property
+    def owner(self) -> str:
+        """The name of the browser tab, also after a reload; it can take back its own steps."""
+        return str(self.client.tab_id or self.client.id)
 
     async def attempt(
         self, work: Callable[..., object], *given: object, called: str = "", **more: object
@@ -164,7 +187,7 @@ class Page:
     def toggle_checks(self) -> None:
         """Draw strokes that are held back as a check, or those that are learned."""
         self.draws_checks = not self.draws_checks
-        self.use(tool="draw")
+        self._use_drawing_tool()
         self.accuracy.refresh()
 
     async def draw_weakest(self) -> None:
@@ -177,7 +200,7 @@ class Page:
 
     async def draw_more(self, number: int) -> None:
         """Choose a class, and move the map to where it is least certain."""
-        self.choose(number)
+        await self.choose(number)
         await self.suggest(number)
 
     async def suggest(self, land_class: int | None = None) -> None:
@@ -192,38 +215,12 @@ class Page:
             return
         self.map.run_method("goTo", window.row, window.col, window.height, window.width)
 
-    async def _stroke(self, event: GenericEventArguments) -> None:
-        before = self.workspace.map_revision
-        await self._take_stroke(event)
-        if before == self.workspace.map_revision or not self.show_classes:
-            self.map.run_method("forgetStroke")  # no new map will show how long it took
-            self.timing.text = ""
-
-    async def _take_stroke(self, event: GenericEventArguments) -> None:
-        try:
-            line, width = make_line(event.args["points"]), float(event.args["width"])
-        except LabelError as error:
-            self.say(str(error), "warning")
-            return
-        if event.args["erase"]:
-            await self.change(lambda session: session.rub_out(Stroke(line, 0, width)))
-            return
-        rows, cols = self.workspace.profile.shape
-        if not Stroke(line, self.chosen, width).touches(shapely.box(0, 0, cols, rows)):
-            self.say("That stroke lies outside the scene.", "warning")
-            return
-        number = self.chosen
-        if not self.workspace.drawing.classes:
-            self.say("There is no class to draw; add one first (N).", "warning")
-            return
-        stroke = Stroke(line, number, width, self.draws_checks)
-        await self.change(lambda session: session.draw(stroke))
-
     def _updated(self, event: GenericEventArguments) -> None:
         self.timing.text = f"updated in {event.args['ms']} ms"
 
-    def _ready(self) -> None:
+    def _ready(self, event: GenericEventArguments) -> None:
         self._seen, self._seen_strokes = -1, None
+        self.view.begin(event.args["theme"])
         self.refresh()
 
     # --- what is shown -----------------------------------------------------------------------
@@ -239,7 +236,7 @@ class Page:
         self.show_layers()
         if self._seen_strokes is not drawing:
             self._seen_strokes = drawing
-            self._show_strokes()
+            self.show_strokes_again()
         self._show_tool()
         touched = {s.land_class for s in drawing.strokes}
         self.hint.set_visibility(len(touched) < 2)
@@ -271,7 +268,8 @@ class Page:
                     "strokesVisible": self.show_strokes}  # fmt: skip
         self.map.run_method("setTool", settings)
 
-    def _show_strokes(self) -> None:
+    def show_strokes_again(self) -> None:
+        """Show the strokes, and which of them is picked."""
         drawing = self.workspace.drawing
         colours = {c.number: as_hex(c.colour) for c in drawing.classes}
         shown = [
@@ -280,4 +278,4 @@ class Page:
              "colour": colours[stroke.land_class], "check": stroke.is_check}
             for stroke in drawing.strokes
         ]  # fmt: skip
-        self.map.run_method("setStrokes", shown)
+        self.map.run_method("setStrokes", shown, self.tools.show(drawing.strokes))

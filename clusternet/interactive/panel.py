@@ -9,6 +9,7 @@ from nicegui import ui
 from clusternet.interactive.class_rows import ClassRows
 from clusternet.interactive.file_controls import FileControls
 from clusternet.interactive.layer_controls import LayerControls
+from clusternet.interactive.view_controls import ViewControls
 
 if TYPE_CHECKING:
     from clusternet.interactive.page import Page
@@ -24,6 +25,7 @@ class Panel:
             self._header()
             self.classes = ClassRows(page)
             self.layers = LayerControls(page)
+            self.view = ViewControls(page)
             self.files = FileControls(page)
 
     def _header(self) -> None:

@@ -1,4 +1,4 @@
-"""The map element of the page; scene_map.js is the code that runs in the browser."""
+"""The map element of the page; scene_map.js and map_code are the code that runs in the browser."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from nicegui.elements import leaflet
 _LEAFLET = Path(leaflet.__file__).parent / "dist"
 
 
-class SceneMap(Element, component="scene_map.js"):  # type: ignore[misc,call-arg]
+class SceneMap(  # type: ignore[call-arg]
+    Element,  # type: ignore[misc]
+    component="scene_map.js",
+    esm={"clusternet-map": "map_code"},
+):
     """A Leaflet map in pixel coordinates with a pen.
 
-    It emits the events ``ready``, ``stroke``, ``key`` and ``updated``.
+    It emits the events ``ready``, ``stroke``, ``flood``, ``pick``, ``move``, ``key`` and
+    ``updated``.
     """
 
     def __init__(self, scene: dict[str, Any]) -> None:
-        """Show a scene: rows, cols, max_zoom, transform, georeferenced, degrees."""
+        """Show a scene: rows, cols, max_zoom, transform, georeferenced, degrees, pixel_metres."""
         super().__init__()
         self._props["scene"] = scene
         self.add_resource(_LEAFLET)

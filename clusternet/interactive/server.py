@@ -8,8 +8,9 @@ import socket
 import numpy as np
 from fastapi import FastAPI, Response
 
-from clusternet.errors import SettingsError
+from clusternet.errors import LabelError, SettingsError
 from clusternet.foreign_errors import reason
+from clusternet.interactive.superpixels import View, outlines
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
 from clusternet.interactive.workspace import Workspace
 from clusternet.learning.mapping import classify, confidence
@@ -17,6 +18,7 @@ from clusternet.types import NO_CLASS, IntArray, UInt8Array
 from clusternet.windows import Window
 
 _CACHED = {"Cache-Control": "private, max-age=3600"}  # the address names the content
+_MOST_BANDS = 8  # whose values are shown
 _NOT_CACHED = {"Cache-Control": "no-store"}
 
 
@@ -37,8 +39,50 @@ def add_routes(app: FastAPI, workspace: Workspace, images: ImageTiles) -> None:
         workspace.tile_requests.note()
         return _png(doubt_tile(workspace, images.max_zoom, zoom, col, row), _NOT_CACHED)
 
-    for name, answer in (("image", image), ("classes", classes), ("doubt", doubt)):
+    def backdrop(zoom: int, col: int, row: int) -> Response:
+        tiles = images.backdrop
+        tile = None if tiles is None else tiles.tile(zoom, col, row, tiles.first_look())
+        return _png(tile, _CACHED)
+
+    def values(row: int, col: int) -> dict[str, str]:
+        return {"text": pixel_text(workspace, images, row, col)}
+
+    def superpixels(  # its address names a part of the scene, and how bands are shown
+        row: int, col: int, height: int, width: int, step: int, bands: str, low: float, high: float
+    ) -> Response:
+        look = _look(bands, low, high, images)
+        if look is None:
+            return _png(None, _CACHED)
+        try:
+            view = View.shown(Window(row, col, height, width), step, workspace.cache.shape)
+        except LabelError:
+            return _png(None, _CACHED)
+        return _png(as_png(outlines(images.superpixels(view, look))), _CACHED)
+
+    tiles = {"image": image, "classes": classes, "doubt": doubt, "backdrop": backdrop}
+    for name, answer in tiles.items():
         app.get(f"/{name}/{{zoom}}/{{col}}/{{row}}.png")(answer)
+    app.get("/values/{row}/{col}")(values)
+    app.get("/superpixels/{row}/{col}/{height}/{width}/{step}.png")(superpixels)
+
+
+def pixel_text(workspace: Workspace, images: ImageTiles, row: int, col: int) -> str:
+    """Return the bands of a pixel, its class and how certain that is; empty beyond the scene."""
+    rows, cols = workspace.cache.shape
+    values = images.values(row, col) if 0 <= row < rows and 0 <= col < cols else None
+    if values is None:
+        return ""
+    text = " ".join(f"{value:.4g}" for value in values[:_MOST_BANDS])
+    text += " ..." if len(values) > _MOST_BANDS else ""
+    classifier, window = workspace.classifier, Window(row, col, 1, 1)
+    if classifier is None:
+        return text
+    number = int(classify(workspace.cache, classifier, window, 1, workspace.smooth)[0, 0])
+    names = {c.number: c.name for c in workspace.drawing.classes}
+    if number not in names:
+        return text
+    certain = float(confidence(workspace.cache, classifier, window)[0, 0])
+    return f"{text}  ·  {names[number]} ({certain:.0%} certain)"
 
 
 def class_tile(workspace: Workspace, max_zoom: int, zoom: int, col: int, row: int) -> bytes | None:

@@ -7,45 +7,47 @@ from dataclasses import replace
 from clusternet.colours import RGB, palette
 from clusternet.errors import LabelError
 from clusternet.interactive import held_back
+from clusternet.interactive.history import History
 from clusternet.labels.strokes import Drawing, Stroke, erase
 from clusternet.legend.familiar import class_colours
 from clusternet.legend.familiar_words import kind_of
 from clusternet.legend.land_classes import MAX_CLASS, LandClass
 from clusternet.legend.names import clean_name, is_made_up
 
-_MOST_STEPS = 200  # drawings that are kept for undo
-
 
 class Session:
-    """A drawing whose changes can be undone; at most 200 of them."""
+    """A drawing whose changes can be undone by the page that made them."""
 
     def __init__(self, drawing: Drawing | None = None) -> None:
         """Start from a drawing; None means two classes and no strokes."""
-        self._states = [drawing or Drawing(first_classes())]
-        self._at = 0
+        self._drawing = drawing or Drawing(first_classes())
+        self.history = History()
+        """The steps of each page."""
+        self.owner = ""
+        """The page whose changes follow."""
 
     @property
     def drawing(self) -> Drawing:
         """The drawing as it is now."""
-        return self._states[self._at]
+        return self._drawing
 
     @property
     def can_undo(self) -> bool:
         """True if there is a step to take back."""
-        return self._at > 0
+        return self.history.can_undo(self.owner)
 
     @property
     def can_redo(self) -> bool:
         """True if there is a step to bring back."""
-        return self._at < len(self._states) - 1
+        return self.history.can_redo(self.owner)
 
     def undo(self) -> None:
-        """Take the last step back, if there is one."""
-        self._at = max(self._at - 1, 0)
+        """Take back the last step of this page, if there is one; those of others stay."""
+        self._drawing = self.history.undo(self.owner, self._drawing)
 
     def redo(self) -> None:
-        """Bring back the step that was taken back last, if there is one."""
-        self._at = min(self._at + 1, len(self._states) - 1)
+        """Bring back the step that this page took back last, if there is one."""
+        self._drawing = self.history.redo(self.owner, self._drawing)
 
     def draw(self, stroke: Stroke) -> None:
         """Add a stroke of a class that exists."""
@@ -57,6 +59,35 @@ class Session:
         left = erase(self.drawing.strokes, eraser)
         if left != self.drawing.strokes:
             self._push(replace(self.drawing, strokes=left))
+
+    def change_stroke(self, old: Stroke, new: Stroke | None) -> None:
+        """Put another stroke in the place of one, or remove it.
+
+        Raises:
+            LabelError: if it is not there any more.
+        """
+        strokes = list(self.drawing.strokes)
+        same = [i for i, stroke in enumerate(strokes) if stroke is old]
+        same = same or [i for i, stroke in enumerate(strokes) if stroke == old]
+        if not same:
+            raise LabelError("That stroke is not there any more: another page has changed it.")
+        if new == old:
+            return
+        if new is not None:
+            self.drawing.find(new.land_class)
+        strokes[same[-1] : same[-1] + 1] = [] if new is None else [new]
+        self._push(replace(self.drawing, strokes=tuple(strokes)))
+
+    def use_palette(self) -> None:
+        """Give the classes colours in turn that colour-blind people can tell apart."""
+        old = self.drawing.classes
+        colours = palette(len(old)).tolist()
+        classes = tuple(
+            replace(land_class, colour=(red, green, blue))
+            for land_class, (red, green, blue) in zip(old, colours, strict=True)
+        )
+        if classes != self.drawing.classes:
+            self._push(replace(self.drawing, classes=classes))
 
     def clear(self) -> None:
         """Remove all strokes; classes stay."""
@@ -121,8 +152,8 @@ class Session:
             self._push(drawing)
 
     def _push(self, drawing: Drawing) -> None:
-        self._states = [*self._states[: self._at + 1], drawing][-_MOST_STEPS:]
-        self._at = len(self._states) - 1
+        self.history.note(self.owner, self._drawing, drawing)
+        self._drawing = drawing
 
 
 def first_classes() -> tuple[LandClass, ...]:

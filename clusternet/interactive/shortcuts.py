@@ -8,20 +8,29 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from clusternet.interactive.session import Session
+from clusternet.interactive.toolbar import TOOLS
 
 if TYPE_CHECKING:
     from clusternet.interactive.page import Page
 
 SHORTCUTS = {
-    "1 ... 9": "choose a class", "N": "new class", "D / E / P": "draw, erase, move",
-    "Space": "hold to move", "wheel": "zoom; right button moves", "[ / ]": "pen width",
+    "1 ... 9": "choose a class; a picked stroke gets it", "N": "new class",
+    "D / E / P": "draw, erase, move the map", "O / L / A / R": "point, line, area, rectangle",
+    "X": "fill superpixels", "M": "pick a stroke; drag it, Delete removes it",
+    ", / .": "pick the stroke before, the next one",
+    "Arrows": "move the crosshair, the picked stroke or the map; Shift: finely",
+    "Enter": "pen down or up, next corner; ends a line or an area",
+    "Backspace / Esc": "drop the last corner, drop all",
+    "[ / ]": "pen width", "Space": "hold to move", "wheel, + / -": "zoom; right button moves",
     "Ctrl Z / Y": "undo, redo", "S": "where to draw next", "C": "hide and show classes",
-    "U": "show where it is uncertain", "F": "whole scene",
+    "U": "show where it is uncertain", "W": "divider between image and classes (arrows move it)",
+    "V": "two maps side by side", "G": "go to coordinates", "I": "sharp or smooth pixels",
+    "B": "hide and show the backdrop", "T": "light or dark",
     "Q": "how good is it?", "J": "draw more of the weakest class",
-    "K": "draw strokes that are held back as a check", "?": "this list",
+    "K": "draw strokes that are held back as a check", "F": "whole scene", "?": "this list",
 }  # fmt: skip
 """Keys as a person reads them, and what they do."""
-_TOOLS = {"d": "draw", "e": "erase", "p": "pan"}
+_TOOLS = {key.lower(): tool for tool, (_, key, _) in TOOLS.items()}
 
 
 class Shortcuts:
@@ -30,7 +39,7 @@ class Shortcuts:
     def __init__(self, page: Page) -> None:
         """Build the dialog that lists them."""
         self._page = page
-        with ui.dialog() as self.help, ui.card().style("padding: 20px 24px; overflow: visible"):
+        with ui.dialog() as self.help, ui.card().classes("help"):
             ui.label("Shortcuts").classes("text-h6 q-mb-sm")
             with ui.element("div").classes("shortcuts"):
                 for key, text in SHORTCUTS.items():
@@ -43,10 +52,10 @@ class Shortcuts:
         classes = page.workspace.drawing.classes
         if event.args["command"]:
             back = key == "z" and not event.args["shift"]
-            await page.change(Session.undo if back else Session.redo)
+            await page.undo(Session.undo if back else Session.redo)
         elif key.isdigit():
             if 1 <= int(key) <= len(classes):
-                page.choose(classes[int(key) - 1].number)
+                await page.choose(classes[int(key) - 1].number)
         elif key in _TOOLS:
             page.use(tool=_TOOLS[key])
         elif key in "[]":
@@ -63,9 +72,9 @@ class Shortcuts:
     async def _act(self, key: str) -> None:
         page = self._page
         if key == "z":
-            await page.change(Session.undo)
+            await page.undo()
         elif key == "y":
-            await page.change(Session.redo)
+            await page.undo(Session.redo)
         elif key == "s":
             await page.suggest()
         elif key == "q":
@@ -76,3 +85,9 @@ class Shortcuts:
             page.toggle_checks()
         elif key == "n":
             await page.panel.classes.add_class()
+        elif key in ("delete", "backspace"):
+            await page.tools.delete()
+        elif key in ",.":
+            page.tools.step(1 if key == "." else -1)
+        else:
+            page.view.press(key)

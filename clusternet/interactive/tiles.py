@@ -19,11 +19,12 @@ from rio_tiler.errors import NoOverviewWarning, TileOutsideBounds
 from rio_tiler.io.rasterio import ImageReader
 
 from clusternet.errors import RasterError
+from clusternet.interactive.superpixels import Superpixels, View
 from clusternet.nodata import NodataChoice, Number
 from clusternet.raster import Raster
 from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.quiet import quiet_georeferencing, quiet_warnings
-from clusternet.types import AnyArray, BoolArray, UInt8Array
+from clusternet.types import AnyArray, BoolArray, IntArray, UInt8Array
 from clusternet.windows import Window
 
 TILE = 256
@@ -56,6 +57,10 @@ class ImageTiles:
     def __init__(self, path: Path, nodata: NodataChoice | Number | None = None) -> None:
         """Open a raster, and take percentiles of its bands at 1024 pixels a side or less."""
         self._path, self._nodata = path, nodata
+        self.name = path.name
+        self.backdrop: ImageTiles | None = None
+        """Another raster on the grid of this one, None if there is none."""
+        self._superpixels = Superpixels()
         stat = path.stat()
         shown = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, nodata)
         self.key = hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
@@ -109,6 +114,32 @@ class ImageTiles:
             colours = self._stretch(image.array.data, look)
         alpha = np.where(_visible(raster, row, col, 1 << (self.max_zoom - zoom)), 255, 0)
         return as_png(np.concatenate([colours, alpha[None].astype(np.uint8)]))
+
+    def values(self, row: int, col: int) -> list[float] | None:
+        """Return the bands of a pixel; None without data."""
+        _, raster = self._reader()
+        pixels, valid = raster.read(Window(row, col, 1, 1))
+        found: list[float] = pixels[0, 0].tolist()
+        return found if valid[0, 0] else None
+
+    def superpixels(self, view: View, look: Look) -> IntArray:
+        """Return the superpixel of each pixel of a view, 0 without data; (rows, cols)."""
+
+        def read(window: Window, step: int) -> tuple[UInt8Array, BoolArray]:
+            return self.colours(window, step, look)
+
+        return self._superpixels.labels(view, look, read)
+
+    def colours(self, window: Window, step: int, look: Look) -> tuple[UInt8Array, BoolArray]:
+        """Return the colours (rows, cols, 3) of a window at a step, and which have data."""
+        _, raster = self._reader()
+        pixels, valid = raster.read_coarse(window, step)
+        if self.has_palette:
+            return np.asarray(pixels, np.uint8), valid
+        numbers = raster.band_numbers
+        indexes = [numbers.index(n) if n in numbers else 0 for n in look.bands]
+        bands = np.moveaxis(pixels[..., indexes], -1, 0)
+        return np.moveaxis(self._stretch(bands, look), 0, -1), valid
 
     def _stretch(self, bands: AnyArray, look: Look) -> UInt8Array:
         shown = np.empty(bands.shape, np.uint8)

@@ -135,8 +135,8 @@ class Workspace:
         """The strokes and classes as they are now."""
         return self.session.drawing
 
-    def change(self, step: Callable[[Session], object]) -> None:
-        """Call ``step(session)`` and update the map.
+    def change(self, step: Callable[[Session], object], owner: str = "") -> None:
+        """Call ``step(session)`` and update the map; ``owner`` is the page whose step it is.
 
         Raises:
             ClusterNetError: by ``step``; then nothing has changed.
@@ -144,6 +144,7 @@ class Workspace:
         self.tile_requests.note()
         with self._lock:
             before = self.drawing
+            self.session.owner = owner
             step(self.session)
             # A new class may get the number of a removed one; it must not be hidden like that.
             self.hidden &= {c.number for c in self.drawing.classes}
@@ -152,6 +153,8 @@ class Workspace:
                 self._fit()
             elif self.drawing != before:
                 self._mark_changed(new_map=True)
+            else:
+                self._mark_changed()  # a step that was taken back without an effect is gone
         self._changed.set()
 
     def hide(self, number: int, hidden: bool) -> None:
@@ -188,13 +191,18 @@ class Workspace:
         return window
 
     def load(
-        self, path: Path, *, class_field: str | None = None, layer: str | None = None
+        self,
+        path: Path,
+        *,
+        class_field: str | None = None,
+        layer: str | None = None,
+        owner: str = "",
     ) -> Drawing:
         """Take over the strokes of a file, see `read_strokes`; it can be undone."""
         drawing = read_strokes(
             path, self.drawing_grid, class_field=class_field, layer=layer, most=MOST_STROKES
         )
-        self.change(lambda session: session.replace(drawing))
+        self.change(lambda session: session.replace(drawing), owner)
         return drawing
 
     def whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:

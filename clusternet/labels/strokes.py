@@ -52,6 +52,11 @@ class Stroke:
         """Distance in pixels that it covers to each side of its geometry."""
         return 0.0 if self.geometry.geom_type.endswith("Polygon") else self.width / 2
 
+    def moved(self, rows: float, cols: float) -> Stroke:
+        """Return the stroke moved by so many pixels."""
+        shift = np.array([cols, rows], float)
+        return replace(self, geometry=shapely.transform(self.geometry, lambda xy: xy + shift))
+
     def touches(self, area: shapely.Geometry) -> bool:
         """Tell whether the stroke, with its width, touches an area."""
         # many times faster than to buffer a long scribble and intersect its outline
@@ -93,6 +98,28 @@ def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:
     Raises:
         LabelError: if they are no points; the server also gets requests of other programs.
     """
+    distinct = _distinct(points)
+    if len(distinct) == 1:
+        return shapely.Point(distinct[0])
+    return shapely.LineString(distinct).simplify(0.25)  # pixels: too little to be seen
+
+
+def make_area(points: Sequence[Sequence[float]]) -> shapely.Geometry:
+    """Return the area that (col, row) corners enclose; one whose outline crosses itself has parts.
+
+    Raises:
+        LabelError: if they are no points, or enclose nothing.
+    """
+    corners = _distinct(points)
+    area = shapely.make_valid(shapely.Polygon(corners)) if len(corners) > 2 else shapely.Polygon()
+    parts = [part for part in shapely.get_parts(area) if part.geom_type == "Polygon" and part.area]
+    if not parts:
+        raise LabelError("An area needs three corners that do not lie on one line.")
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def _distinct(points: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
+    """Return points, rounded, without those that repeat the one before."""
     try:
         coordinates = np.asarray(points, float)
     except (TypeError, ValueError):
@@ -100,11 +127,7 @@ def make_line(points: Sequence[Sequence[float]]) -> shapely.Geometry:
     if coordinates.ndim != 2 or coordinates.shape[1] != 2 or not np.isfinite(coordinates).all():
         raise LabelError("Expected a stroke as a list of points (column, row).")
     rounded = [tuple(round(value, _DIGITS) for value in point) for point in points]
-    distinct = [point for last, point in zip([None, *rounded], rounded, strict=False)
-                if point != last]  # fmt: skip
-    if len(distinct) == 1:
-        return shapely.Point(distinct[0])
-    return shapely.LineString(distinct).simplify(0.25)  # pixels: too little to be seen
+    return [point for last, point in zip([None, *rounded], rounded, strict=False) if point != last]
 
 
 def erase(strokes: Sequence[Stroke], eraser: Stroke) -> tuple[Stroke, ...]:

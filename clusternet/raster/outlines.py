@@ -14,6 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import shapes as outlines
 from rasterio.features import sieve as sieve_array
+from shapely import MultiPolygon
 from shapely.geometry import shape as to_geometry
 
 from clusternet.processes.waiting import run_aside
@@ -105,6 +106,12 @@ def _outline(
         # would else be outer edges.
         geometries = shapely.coverage_simplify(geometries, simplify, simplify_boundary=whole)
     return shapely.make_valid(geometries[large]), classes[large]
+
+
+def outline_of(inside: BoolArray) -> MultiPolygon:
+    """Return the outline of the true pixels of (rows, cols), in (col, row) coordinates."""
+    polygons = _outline(inside.astype(np.uint8), inside, 0, 0, 0.0, True)[0]
+    return MultiPolygon(shapely.get_parts(polygons).tolist())
 
 
 def _to_coordinates(geometries: AnyArray, grid: RasterProfile, window: Window) -> AnyArray:

@@ -72,9 +72,20 @@ def test_two_open_pages_show_the_same(page: Page) -> None:
         page.driver.switch_to.window(first)
         page.until(lambda: page.strokes() == 2)
         assert page.colour_at(300, 100) == YELLOW
+        # each tab takes back its own strokes
+        page.draw((20, 150), (80, 200))
+        page.until(lambda: page.strokes() == 3)
+        page.driver.switch_to.window(page.driver.window_handles[1])
+        page.until(lambda: page.strokes() == 3)
+        page.key(webdriver.Keys.CONTROL + "z")
+        page.until(lambda: page.strokes() == 2 and page.colour_at(300, 100) == GREEN)
+        page.driver.switch_to.window(first)
         page.select("Smoothing", "none")
         page.driver.switch_to.window(page.driver.window_handles[1])
-        smoothing = "return [...document.querySelectorAll('.labelled')].at(-1).innerText"
+        smoothing = (
+            "return [...document.querySelectorAll('.labelled')].map(each => each.innerText)"
+            ".find(text => text.startsWith('Smoothing'))"
+        )
         page.until(lambda: "none" in page.script(smoothing))
         page.select("Smoothing", "9 px")
     finally:

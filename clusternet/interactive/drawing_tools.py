@@ -1,0 +1,152 @@
+"""What a page does with the shapes that its tools send: draw, erase, flood, pick, move, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import shapely
+from nicegui import run
+from nicegui.events import GenericEventArguments
+
+from clusternet.errors import LabelError
+from clusternet.interactive.superpixels import View, flood
+from clusternet.labels.strokes import Stroke, make_area, make_line
+from clusternet.windows import Window
+
+if TYPE_CHECKING:
+    from clusternet.interactive.page import Page
+
+_MAKERS = {"line": make_line, "area": make_area}
+
+
+class DrawingTools:
+    """The tools of one page, and the stroke that is picked on it."""
+
+    def __init__(self, page: Page) -> None:
+        """Listen to the map of a page."""
+        self._page, self._workspace = page, page.workspace
+        self._shown: tuple[Stroke, ...] = ()
+        self.picked: Stroke | None = None
+        """The stroke that is picked; None if there is none."""
+        for event, answer in (
+            ("stroke", self._draw), ("flood", self._flood), ("move", self._move),
+        ):  # fmt: skip
+            page.map.on(event, self._timed(answer))
+        page.map.on("pick", self._pick)
+
+    def show(self, strokes: tuple[Stroke, ...]) -> int | None:
+        """Note the strokes that the map shows; returns which of them is picked."""
+        self._shown = strokes
+        numbers = [i for i, stroke in enumerate(strokes) if stroke is self.picked]
+        if not numbers:
+            self.picked = None
+        return numbers[0] if numbers else None
+
+    # --- the stroke that is picked ---------------------------------------------------------------
+    async def give_class(self, number: int) -> None:
+        """Give the picked stroke another class."""
+        if self.picked is not None:
+            await self._put(replace(self.picked, land_class=number))
+
+    async def delete(self) -> None:
+        """Delete the picked stroke."""
+        if self.picked is not None:
+            await self._put(None)
+
+    def step(self, by: int) -> None:
+        """Pick the next stroke, or the one before."""
+        if not self._shown:
+            self._page.say("There is no stroke to pick.")
+            return
+        at = next((i for i, stroke in enumerate(self._shown) if stroke is self.picked), None)
+        number = (at + by) % len(self._shown) if at is not None else min(0, by)
+        self._page.use(tool="pick")
+        self._choose(self._shown[number])
+        self._page.map.run_method("showStroke", number % len(self._shown))
+
+    def let_go(self) -> None:
+        """Pick no stroke any more."""
+        if self.picked is not None:
+            self._choose(None)
+
+    def _choose(self, stroke: Stroke | None) -> None:
+        self.picked = stroke
+        self._page.show_strokes_again()
+
+    async def _put(self, new: Stroke | None) -> None:
+        old, self.picked = self.picked, new
+        if old is None:
+            return
+        if not await self._page.change(lambda session: session.change_stroke(old, new)):
+            self._choose(None)  # another page may have changed it
+
+    # --- events of the map -----------------------------------------------------------------------
+    def _timed(self, answer: Callable[[Any], Any]) -> Callable[[GenericEventArguments], Any]:
+        """Return a handler after which no time is shown if no new map followed."""
+
+        async def handle(event: GenericEventArguments) -> None:
+            page, before = self._page, self._workspace.map_revision
+            try:
+                await answer(event.args)
+            except (LabelError, KeyError, TypeError, ValueError) as error:
+                # the server also gets requests of other programs
+                line = str(error) if isinstance(error, LabelError) else "That was no stroke."
+                page.say(line, "warning")
+            if before == self._workspace.map_revision or not page.show_classes:
+                page.map.run_method("forgetStroke")  # no new map will show how long it took
+                page.timing.text = ""
+
+        return handle
+
+    async def _draw(self, sent: dict[str, Any]) -> None:
+        geometry, width = _MAKERS[sent["shape"]](sent["points"]), float(sent["width"])
+        if sent["erase"]:
+            await self._page.change(lambda session: session.rub_out(Stroke(geometry, 0, width)))
+            return
+        await self._add(Stroke(geometry, self._page.chosen, width, self._page.draws_checks))
+
+    async def _add(self, stroke: Stroke) -> None:
+        if not self._workspace.drawing.classes:
+            self._page.say("There is no class to draw; add one first (N).", "warning")
+        elif self._lies_on_scene(stroke):
+            await self._page.change(lambda session: session.draw(stroke))
+
+    def _lies_on_scene(self, stroke: Stroke) -> bool:
+        rows, cols = self._workspace.profile.shape
+        if stroke.touches(shapely.box(0, 0, cols, rows)):
+            return True
+        self._page.say("That stroke lies outside the scene.", "warning")
+        return False
+
+    async def _flood(self, sent: dict[str, Any]) -> None:
+        page, shape = self._page, self._workspace.profile.shape
+        window = Window(*(int(sent[name]) for name in ("row", "col", "height", "width")))
+        view = View.shown(window, int(sent["step"]), shape)
+        make_line(sent["points"])  # checks them
+
+        def outline() -> shapely.Geometry:
+            labels = page.images.superpixels(view, page.look)
+            return flood(view, labels, sent["points"])
+
+        number, is_check = page.chosen, page.draws_checks
+        area = await run.io_bound(outline)
+        await self._add(Stroke(area, number, is_check=is_check))
+
+    def _pick(self, event: GenericEventArguments) -> None:
+        number = event.args["number"]
+        known = isinstance(number, int) and 0 <= number < len(self._shown)
+        self.picked = self._shown[number] if known else None
+        self._page.toolbar.refresh()
+
+    async def _move(self, sent: dict[str, Any]) -> None:
+        stroke = self._shown[int(sent["number"])] if self._shown else None
+        if stroke is None:
+            return
+        moved = stroke.moved(float(sent["rows"]), float(sent["cols"]))
+        self.picked = stroke
+        if self._lies_on_scene(moved):
+            await self._put(moved)
+        else:
+            self._page.show_strokes_again()
