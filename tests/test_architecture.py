@@ -16,6 +16,7 @@ from conftest import ROOT
 ROOMS = (
     "",
     "processes",
+    "distributed",
     "files",
     "legend",
     "pages",
@@ -47,6 +48,7 @@ HOMES = {
     "tqdm": "clusternet.processes.progress",  # whose bar answers signals
     "configargparse": "clusternet.command_line.parser",
     "shtab": "clusternet.commands.completion",
+    "ray": "clusternet.distributed.ray_library",
 }
 LONGEST_FUNCTION = 60
 LONGEST_MODULE = 350

@@ -43,6 +43,9 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "output": _PATH | dict(help="run folder to write (default: runs/ and the name of PATCHES)"),
     "output_folder": _PATH | dict(help="folder to write to"),
     "overwrite": dict(action="store_true", help="replace an output that ClusterNet wrote"),
+    "ray": dict(metavar="ADDRESS", help="work on a running Ray cluster: auto, or host:port"),
+    "num_workers": dict(type=int, metavar="N", help="Ray workers of one core each; without --ray a "
+        "cluster of this machine, which ends with the command"),
     # tile
     "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
         "named as their rasters or with _mask appended; 255 will mark pixels without a label, "

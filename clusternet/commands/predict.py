@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.command_line.command import load_network_library, run_command, say
+from clusternet.command_line.executor import executor_of
 from clusternet.command_line.parser import Parser
 
 
@@ -26,7 +27,7 @@ def build_parser(prog: str | None = None) -> Parser:
         {"assign": "codebook", "window_size": 768, "precision": "auto", "confidence": False,
          "features": False, "cog": False},
     )  # fmt: skip
-    parser.add(("overwrite", "skip_existing"))
+    parser.add(("overwrite", "skip_existing", "ray", "num_workers"))
     return parser
 
 
@@ -45,15 +46,20 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             skip_existing=args.skip_existing,
         )
         claim = claim_maps(args.run, args.rasters, args.output_folder, options, args.assign)
-        with claim as wanted:
+        paths = (args.run, *args.rasters, args.output_folder)
+        with claim as wanted, executor_of(args, paths) as executor:
             load_network_library()
             from clusternet.prediction.maps import predict_maps
             from clusternet.prediction.predictor import load
+            from clusternet.prediction.remote import RemotePredictor
+            from clusternet.training.run import load_run
 
-            predictor = load(
-                args.run, assign=args.assign, precision=args.precision,
-                window_size=args.window_size,
-            )  # fmt: skip
+            how = {name: getattr(args, name) for name in ("assign", "precision", "window_size")}
+            predictor = (
+                load(args.run, **how)
+                if executor is None
+                else RemotePredictor(load_run(args.run), executor, **how)
+            )
             say(predict_maps(predictor, wanted, options).summary())
 
     run_command(command, args.verbosity)

@@ -15,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
+from clusternet.command_line.executor import executor_of
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 from clusternet.settings import TilingSettings
@@ -31,7 +32,7 @@ def build_parser(prog: str | None = None) -> Parser:
     parser.add(("output_folder",), required=True)
     parser.add(("masks_folder", "classes", "ignore_label"))
     parser.add(tuple(SETTINGS), SETTINGS)
-    parser.add(("workers", "overwrite"))
+    parser.add(("workers", "overwrite", "ray", "num_workers"))
     return parser
 
 
@@ -45,16 +46,18 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         from clusternet.legend.class_list import read_class_list
         from clusternet.tiling.tile import tile_rasters
 
-        report = tile_rasters(
-            args.rasters,
-            args.output_folder,
-            settings,
-            masks_folder=args.masks_folder,
-            classes=read_class_list(args.classes) if args.classes else None,
-            ignore_label=args.ignore_label,
-            overwrite=args.overwrite,
-            workers=args.workers,
-        )
+        with executor_of(args, (args.rasters, args.masks_folder, args.output_folder)) as executor:
+            report = tile_rasters(
+                args.rasters,
+                args.output_folder,
+                settings,
+                masks_folder=args.masks_folder,
+                classes=read_class_list(args.classes) if args.classes else None,
+                ignore_label=args.ignore_label,
+                overwrite=args.overwrite,
+                workers=args.workers,
+                executor=executor,
+            )
         say(f"{args.output_folder}: {report.summary()}")
 
     run_command(command, args.verbosity)

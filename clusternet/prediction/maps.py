@@ -16,6 +16,7 @@ from clusternet.prediction.feature_cache import LEVELS
 from clusternet.prediction.map_outputs import MapOptions, WantedMaps, claim_maps
 from clusternet.prediction.map_states import COUNT_TAG, found_at, made_from, stale_sides
 from clusternet.prediction.predictor import Prediction, Predictor
+from clusternet.prediction.remote import RemotePredictor
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.raster import (
@@ -30,6 +31,8 @@ from clusternet.raster import (
     warn_of_separate_bands,
 )
 from clusternet.types import AnyArray
+
+MapPredictor = Predictor | RemotePredictor
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class PredictionReport:
 
 @interrupts.listening()
 def predict_rasters(
-    predictor: Predictor,
+    predictor: MapPredictor,
     rasters: Sequence[Path],
     output_folder: Path,
     options: MapOptions | None = None,
@@ -67,7 +70,9 @@ def predict_rasters(
 
 
 @interrupts.listening()
-def predict_maps(predictor: Predictor, wanted: WantedMaps, options: MapOptions) -> PredictionReport:
+def predict_maps(
+    predictor: MapPredictor, wanted: WantedMaps, options: MapOptions
+) -> PredictionReport:
     """Write the maps that `clusternet.prediction.map_outputs.claim_maps` returned."""
     warn_of_orientation(source for source, _ in wanted.jobs)
     profiles = _read_profiles([source for source, _ in wanted.jobs])
@@ -91,7 +96,7 @@ def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
 
 @interrupts.listening()
 def predict_raster(
-    predictor: Predictor, source: Path, output: Path, options: MapOptions | None = None
+    predictor: MapPredictor, source: Path, output: Path, options: MapOptions | None = None
 ) -> None:
     """Write the cluster map of one raster on its own grid; memory does not grow with its size.
 
@@ -123,7 +128,7 @@ def predict_raster(
 
 def _create_maps(
     stack: ExitStack,
-    predictor: Predictor,
+    predictor: MapPredictor,
     grid: RasterProfile,
     output: Path,
     options: MapOptions,
@@ -161,7 +166,7 @@ def _create_maps(
     return writers
 
 
-def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: Predictor) -> None:
+def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: MapPredictor) -> None:
     for name, writer in writers.items():
         dtype = np.dtype(writer.dataset.dtypes[0])
         nodata = np.iinfo(dtype).max
@@ -175,7 +180,7 @@ def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: Pre
         writer.write(prediction.window, np.where(valid, values, nodata).astype(dtype))
 
 
-def _values(prediction: Prediction, name: str, predictor: Predictor) -> AnyArray:
+def _values(prediction: Prediction, name: str, predictor: MapPredictor) -> AnyArray:
     """Return the values of a map as whole numbers, before nodata is filled in."""
     if name == "confidence" and prediction.confidence is not None:
         return np.asarray(np.rint(prediction.confidence * LEVELS).clip(0, LEVELS))

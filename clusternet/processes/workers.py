@@ -52,7 +52,7 @@ def map_unordered(
     """
     workers = min(workers, len(items))
     if workers < 2:
-        yield from enumerate(map(partial(_call, work), items))
+        yield from enumerate(map(partial(picklable_call, work), items))
         return
     # "spawn", because forking a process that has loaded TensorFlow or faiss hangs
     context = multiprocessing.get_context("spawn")
@@ -63,7 +63,9 @@ def map_unordered(
     )
     try:
         with _signals_held_back():
-            indexes = {pool.submit(_call, work, item): index for index, item in enumerate(items)}
+            indexes = {
+                pool.submit(picklable_call, work, item): index for index, item in enumerate(items)
+            }
         for future in _as_completed(indexes):
             yield indexes[future], future.result()
     except BrokenProcessPool as error:
@@ -77,7 +79,7 @@ def map_unordered(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _call(work: Callable[[Item], Result], item: Item) -> Result:
+def picklable_call(work: Callable[[Item], Result], item: Item) -> Result:
     """Do the work; raise only exceptions that can be pickled and sent to the parent."""
     try:
         return work(item)

@@ -57,6 +57,11 @@ class Chunk:
     layers: list[Layer]
     settings: TilingSettings
 
+    def __str__(self) -> str:
+        """Name the raster and the first window, for messages."""
+        first = next(iter(self.windows))
+        return f"{self.pair.raster.source}, window at row {first.row}, column {first.col}"
+
 
 @dataclass
 class Outcome:

@@ -22,9 +22,10 @@ from clusternet.patches.manifest import (
     class_list_text,
     write_manifest,
 )
+from clusternet.processes.executors import Executor, LocalProcesses
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
-from clusternet.processes.workers import map_unordered, resolve_workers
+from clusternet.processes.workers import resolve_workers
 from clusternet.settings import TilingSettings
 from clusternet.tiling.chunks import ONLY_NODATA, Chunk, Layer, Outcome, cut_chunk, split_windows
 from clusternet.tiling.inputs import TilingPair, find_inputs
@@ -68,6 +69,7 @@ def tile_rasters(
     ignore_label: int | None = None,
     overwrite: bool = False,
     workers: int | None = None,
+    executor: Executor | None = None,
 ) -> TilingReport:
     """Cut rasters into ``output_folder/<raster>/<row>_<col>.png`` (or ``.tif``).
 
@@ -88,6 +90,7 @@ def tile_rasters(
         ignore_label: label value that means no label; None means 255 in 8-bit rasters.
         overwrite: replace folders that an earlier tiling wrote.
         workers: processes; None takes as many as there are cores.
+        executor: where rasters are cut; None takes ``workers`` processes of this machine.
 
     Raises:
         RasterError: if a raster is missing, damaged, or holds NaN outside its nodata.
@@ -96,7 +99,7 @@ def tile_rasters(
         OutputError: if the output exists, or cannot be written.
     """
     settings = settings or TilingSettings()
-    workers = resolve_workers(workers)
+    executor = executor or LocalProcesses(resolve_workers(workers))
     _warn_of_gaps(settings)
     layers = _layers(output_folder, settings, masks_folder)
     options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
@@ -110,7 +113,7 @@ def tile_rasters(
             hidden = [
                 replace(layer, folder=path) for layer, path in zip(layers, paths, strict=True)
             ]
-            outcomes = _cut_all(pairs, hidden, settings, workers)
+            outcomes = _cut_all(pairs, hidden, settings, executor)
             _warn_of_infinite(pairs, outcomes)
             report = _report(source, outcomes, settings)
             for layer in hidden:
@@ -182,7 +185,7 @@ def _check_outputs(folders: list[Path], overwrite: bool) -> None:
 
 
 def _cut_all(
-    pairs: list[TilingPair], layers: list[Layer], settings: TilingSettings, workers: int
+    pairs: list[TilingPair], layers: list[Layer], settings: TilingSettings, executor: Executor
 ) -> list[Outcome]:
     """Cut all rasters; return the outcome of each."""
     chunks: list[Chunk] = []
@@ -191,15 +194,18 @@ def _cut_all(
     for owner, pair in enumerate(pairs):
         windows = pair.windows(settings)
         outcomes.append(Outcome(skipped=_past_edge(pair, len(windows), settings)))
-        for some in split_windows(windows, pair.raster.path, math.ceil(workers / len(pairs))):
+        for some in split_windows(
+            windows, pair.raster.path, math.ceil(executor.num_workers / len(pairs))
+        ):
             chunks.append(Chunk(pair, some, layers, settings))
             owners.append(owner)
     # Chunks, not rasters, are spread over processes: a single large raster keeps all of them busy.
     num_windows = sum(len(chunk.windows) for chunk in chunks)
-    if num_windows * math.prod(settings.patch_shape) < _SMALL_JOB:
-        workers = 1
+    is_small = num_windows * math.prod(settings.patch_shape) < _SMALL_JOB
+    if is_small and isinstance(executor, LocalProcesses):
+        executor = LocalProcesses(1)
     with Progress(total=num_windows, desc="tiling", unit="patch") as progress:
-        for index, result in map_unordered(cut_chunk, chunks, workers):
+        for index, result in executor.map(cut_chunk, chunks, name=str):
             outcome = outcomes[owners[index]]
             outcome.kept += result.kept
             outcome.skipped += result.skipped

@@ -1,0 +1,77 @@
+"""A Ray cluster to work on: one that runs, or one of this machine that ends with the command."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusternet.distributed.guard import MARK
+from clusternet.errors import SettingsError
+
+if TYPE_CHECKING:
+    from clusternet.distributed.ray_executor import RayExecutor
+
+
+@dataclass(frozen=True)
+class LocalSecrets:
+    """Random words of a cluster that is started on this machine."""
+
+    mark: str = field(default_factory=lambda: secrets.token_hex(16))
+    """Is in the environment of all its processes, by which they are found."""
+    token: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    """Ray's servers listen on all interfaces: they refuse all calls without this token."""
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables of the cluster."""
+        if "ray" in sys.modules:  # it has settled by then how it guards its servers
+            return {MARK: self.mark}
+        return {MARK: self.mark, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+
+
+@contextmanager
+def ray_executor(
+    address: str | None, num_workers: int | None, paths: Sequence[Path] = ()
+) -> Iterator[RayExecutor]:
+    """Connect to a Ray cluster, or start one on this machine, for the time of the block.
+
+    Args:
+        address: of a running cluster (``auto``, ``host:port``); None starts one.
+        num_workers: workers of one core; None takes all cores of the cluster.
+        paths: what all nodes must see: inputs, and outputs or the folders that they go to.
+
+    Raises:
+        SettingsError: if Ray is not installed, the cluster cannot be reached, or has too few cores.
+        ClusterNetError: naming the node, if one cannot do the work.
+    """
+    if num_workers is not None and num_workers < 1:
+        raise SettingsError(f"--num_workers: expected a number above 0, received {num_workers}.")
+    local = LocalSecrets() if address is None else None
+    with ExitStack() as stack:
+        if local is not None:
+            stack.enter_context(_environment(local.environment()))
+        # here, because Ray reads its environment when it is loaded
+        from clusternet.distributed.session import connected_executor
+
+        session = connected_executor(local, address or "", num_workers, paths)
+        yield stack.enter_context(session)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the time of the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

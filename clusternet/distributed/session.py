@@ -1,0 +1,130 @@
+"""The connection to a Ray cluster, and the start and end of one on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from clusternet.distributed.cluster import LocalSecrets
+from clusternet.distributed.guard import clean
+from clusternet.distributed.nodes import check_nodes
+from clusternet.distributed.ray_executor import RayExecutor
+from clusternet.distributed.ray_library import ray
+from clusternet.errors import ClusterNetError, SettingsError
+from clusternet.messages import one_line
+from clusternet.process_setup import quiet_stderr
+from clusternet.processes.interrupts import SIGNALS, interrupts
+
+_LOOPBACK = "127.0.0.1"
+_OBJECT_STORE = 512 * 2**20  # bytes: what is under way, never whole rasters
+_SHORT = "/tmp"  # noqa: S108  # a folder with a random name is made in it
+_LONGEST = 40  # characters of the folder that Ray's sockets lie below
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
+
+
+@contextmanager
+def connected_executor(
+    local: LocalSecrets | None, address: str, num_workers: int | None, paths: Sequence[Path]
+) -> Iterator[RayExecutor]:
+    """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_executor`."""
+    with ExitStack() as stack:
+        if local is not None:
+            stack.enter_context(_local_cluster(local, num_workers or os.cpu_count() or 1))
+        else:
+            stack.enter_context(_connected(address))
+        interrupts.check()
+        cores = _cores()
+        if (num_workers or 1) > cores:
+            raise SettingsError(
+                f"--num_workers {num_workers}: the cluster has {cores} core(s), one for each "
+                f"worker; ask for {cores} or fewer, or add nodes."
+            )
+        check_nodes(paths)
+        executor = RayExecutor(num_workers or cores)
+        stack.callback(executor.close)
+        yield executor
+
+
+def _cores() -> int:
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get("CPU", 0))
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[None]:
+    """Connect to a running cluster, which goes on afterwards."""
+    try:
+        with _signals_kept(), quiet_stderr():
+            ray.init(address=address, **_QUIET)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        raise SettingsError(
+            f"--ray {address}: no Ray cluster answers there ({one_line(str(error))}); start "
+            "one with `ray start --head`, or leave --ray out."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _local_cluster(local: LocalSecrets, cores: int) -> Iterator[None]:
+    """Start a cluster on this machine; nothing of it is left when the block ends."""
+    # Sockets lie in this folder, and their paths must be short: no folder of the user's.
+    folder = tempfile.mkdtemp(prefix="clusternet-ray-", dir=_short_temporary_folder())
+    guard = subprocess.Popen(  # noqa: S603  # our own module, no shell
+        [sys.executable, "-m", "clusternet.distributed.guard", folder, local.mark],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C must not reach it
+    )
+    try:
+        try:
+            with _signals_kept(), quiet_stderr():
+                ray.init(
+                    num_cpus=cores,
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE,
+                    _node_ip_address=_LOOPBACK,
+                    _temp_dir=folder,
+                    **_QUIET,
+                )
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            raise ClusterNetError(
+                f"--num_workers: no Ray cluster could be started on this machine "
+                f"({one_line(str(error))}); leave --num_workers out."
+            ) from error
+        yield
+    finally:
+        ray.shutdown()
+        clean(folder, local.mark, spare=guard.pid)
+        if guard.stdin is not None:
+            guard.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            guard.wait(timeout=10)
+
+
+def _short_temporary_folder() -> str | None:
+    """Return /tmp where there is one: TMPDIR may be too long for the path of a socket."""
+    usual = tempfile.gettempdir()
+    return _SHORT if len(usual) > _LONGEST and Path(_SHORT).is_dir() else usual
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Put our signal handlers back afterwards: Ray would leave the process in its own."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)

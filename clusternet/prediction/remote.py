@@ -1,0 +1,148 @@
+"""Predict rasters by other processes: windows go out, their clusters come back in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+from clusternet.errors import RunError
+from clusternet.prediction.grid import PredictionGrid
+from clusternet.prediction.predictor import Assign, Prediction, Predictor
+from clusternet.processes.executors import Executor
+from clusternet.raster import Raster, open_raster
+from clusternet.raster.band_fit import report_fit
+from clusternet.training.run import Run, load_run
+from clusternet.windows import Window
+
+logger = logging.getLogger(__name__)
+
+_MOST_BYTES = 32 * 2**20  # of the results of one piece of work
+_PIXEL_BYTES = 9  # cluster, validity and confidence of a pixel
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network that a worker loads, and how it is applied."""
+
+    run: Path
+    identity: str
+    assign: Assign
+    precision: str
+    window_size: int
+
+
+@dataclass(frozen=True)
+class WindowTask:
+    """Some windows of a raster, which a worker predicts in one go."""
+
+    network: Network
+    raster: Path
+    windows: tuple[Window, ...]
+    """Windows of the map."""
+    confidence: bool
+    features: bool
+
+    def __str__(self) -> str:
+        """Name the raster and the first window, for messages."""
+        first = self.windows[0]
+        return f"{self.raster}, window at row {first.row}, column {first.col}"
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """What a worker found."""
+
+    predictions: list[Prediction]
+    num_infinite: int
+
+
+class RemotePredictor:
+    """Predicts windows like `Predictor`, in the processes of an executor.
+
+    This process loads no network.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        executor: Executor,
+        *,
+        assign: Assign = "codebook",
+        precision: str = "auto",
+        window_size: int = 768,
+    ) -> None:
+        """Take what `Predictor` takes, and where the work is done."""
+        self.run, self.assign, self.window_size = run, assign, window_size
+        self._executor = executor
+        folder = run.folder.resolve()
+        self._network = Network(folder, run.stored.identity, assign, precision, window_size)
+
+    @property
+    def num_clusters(self) -> int:
+        """Number of clusters."""
+        return self.run.settings.num_clusters
+
+    def windows(
+        self, raster: Raster, *, confidence: bool = False, features: bool = False
+    ) -> Generator[Prediction, None, None]:
+        """Predict a raster window by window; see `Predictor.windows`."""
+        profile, run = raster.profile, self.run
+        arrangement = run.check_fits(profile)
+        report_fit(arrangement, run.bands.identity, profile, f"the run {run.folder}")
+        tasks = self._tasks(profile.path, profile.shape, confidence, features)
+        num_infinite = 0
+        with closing(self._executor.map(predict_windows, tasks, ordered=True)) as results:
+            for _, result in results:
+                num_infinite += result.num_infinite
+                yield from result.predictions
+        if num_infinite:
+            logger.warning("%s: infinite values count as no data", profile.path)
+
+    def _tasks(
+        self, path: Path, shape: tuple[int, int], confidence: bool, features: bool
+    ) -> Iterator[WindowTask]:
+        grid = PredictionGrid.plan(
+            shape, self.run.bands.patch_shape, self.run.settings.padding, self.window_size
+        )
+        depth = len(self.run.stored.codebook.offset) if features else 0
+        size = grid.kept_shape[0] * grid.kept_shape[1] * (_PIXEL_BYTES + 4 * depth)
+        windows = (kept for _, kept in grid.windows(shape))
+        while some := tuple(islice(windows, max(1, _MOST_BYTES // size))):
+            yield WindowTask(self._network, path.resolve(), some, confidence, features)
+
+
+def predict_windows(task: WindowTask) -> WindowResult:
+    """Predict some windows of a raster, with a network that is loaded once."""
+    predictor = _load(task.network)
+    wanted = set(task.windows)
+    with (
+        open_raster(task.raster, predictor.run.bands.nodata_choice) as raster,
+        closing(
+            predictor.windows(
+                raster,
+                confidence=task.confidence,
+                features=task.features,
+                only=wanted.__contains__,
+            )
+        ) as predictions,
+    ):
+        found = list(predictions)
+        return WindowResult(found, raster.num_infinite)
+
+
+@lru_cache(maxsize=1)
+def _load(network: Network) -> Predictor:
+    run = load_run(network.run)
+    if run.stored.identity != network.identity:
+        raise RunError(f"{network.run}: has changed since the command began; call it again.")
+    return Predictor(
+        run,
+        assign=network.assign,
+        precision=network.precision,
+        window_size=network.window_size,
+    )

@@ -1,0 +1,225 @@
+"""A cluster of this machine: the same results, whoever dies, and nothing is left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from clusternet.distributed.guard import MARK
+from clusternet.errors import ClusterNetError, RasterError, SettingsError
+
+if TYPE_CHECKING:
+    from conftest import WriteRaster
+
+    from clusternet.distributed.ray_executor import RayExecutor
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+    # Ray never waits for the processes that it has ended
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[RayExecutor]:
+    """Two workers of a cluster that ends with the module; they find `pieces`."""
+    from clusternet.distributed.cluster import ray_executor
+
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(HERE)
+    try:
+        with ray_executor(None, 2) as started:
+            yield started
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def test_results_are_those_of_the_work_and_come_in_order(executor: RayExecutor) -> None:
+    from pieces import square
+
+    results = list(executor.map(square, range(20), ordered=True))
+
+    assert results == [(number, number * number) for number in range(20)]
+
+
+def test_workers_are_kept_between_calls_with_what_they_have_loaded(executor: RayExecutor) -> None:
+    from pieces import process
+
+    first, second = (set(dict(executor.map(process, range(6))).values()) for _ in range(2))
+
+    assert len(first) == 2
+    assert first == second
+
+
+def test_few_items_are_taken_ahead_of_the_results(executor: RayExecutor) -> None:
+    from pieces import square
+
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    for index, _ in executor.map(square, items(), ordered=True):
+        assert len(taken) - index <= 4
+
+
+def test_the_work_of_a_dead_worker_is_done_by_another(
+    executor: RayExecutor, tmp_path: Path
+) -> None:
+    from pieces import Deadly, die
+
+    items = [Deadly(number, tmp_path, deaths=2 * (number == 4)) for number in range(10)]
+
+    assert list(executor.map(die, items, ordered=True)) == [(n, n) for n in range(10)]
+    assert len(list(tmp_path.iterdir())) == 2  # it did die, twice
+
+
+def test_work_that_ends_three_workers_is_named(executor: RayExecutor, tmp_path: Path) -> None:
+    from pieces import Deadly, die
+
+    items = [Deadly(number, tmp_path, deaths=9 * (number == 1)) for number in range(4)]
+
+    with pytest.raises(
+        ClusterNetError, match=r"^scene_1.tif, window at row 0, .* 3 times"
+    ) as found:
+        list(executor.map(die, items))
+    assert len(str(found.value)) < 300
+
+
+def test_an_error_of_the_work_is_raised_as_it_is(executor: RayExecutor) -> None:
+    from pieces import refuse
+
+    with pytest.raises(RasterError, match=r"^scene.tif: is damaged.$"):
+        list(executor.map(refuse, range(9)))
+
+
+def test_patches_are_those_of_one_process(
+    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    from clusternet import TilingSettings, tile_rasters
+
+    rng = np.random.default_rng(1)
+    (tmp_path / "scenes").mkdir()
+    for name in ("a.tif", "b.tif"):
+        write_raster(f"scenes/{name}", rng.integers(1, 255, (150, 170, 3), np.uint8))
+    settings = TilingSettings((32, 32))
+
+    for folder, where in (("plain", None), ("spread", executor)):
+        tile_rasters(tmp_path / "scenes", tmp_path / folder, settings, workers=1, executor=where)
+
+    assert contents(tmp_path / "plain")
+    assert contents(tmp_path / "plain") == contents(tmp_path / "spread")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return all files by name."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_node_that_does_not_see_the_inputs_is_named(
+    executor: RayExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clusternet.distributed import nodes
+
+    monkeypatch.setattr(nodes, "_existing", lambda path: path)
+
+    with pytest.raises(ClusterNetError, match=r"^Node .*: does not see /none/scenes; put"):
+        nodes.check_nodes([Path("/none/scenes")])
+
+
+def test_a_node_with_another_version_is_named(
+    executor: RayExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clusternet.distributed import nodes
+
+    own = nodes.node_facts([]).versions
+    monkeypatch.setattr(nodes, "_ask", lambda *_: nodes.NodeFacts(own | {"keras": "1.0"}))
+
+    with pytest.raises(ClusterNetError, match=r"^Node .*: has keras 1.0, where this machine has"):
+        nodes.check_nodes([])
+
+
+def test_no_workers_are_refused() -> None:
+    from clusternet.distributed.cluster import ray_executor
+
+    with (
+        pytest.raises(SettingsError, match="--num_workers: expected a number above 0, received 0"),
+        ray_executor(None, 0),
+    ):
+        pass
+
+
+SLEEPER = """
+import time
+from clusternet.command_line.command import run_command
+from clusternet.distributed.cluster import ray_executor
+from clusternet.processes.interrupts import interrupts
+interrupts.own_process()
+
+@interrupts.listening()
+def work():
+    with ray_executor(None, 1) as executor:
+        print("ready", flush=True)
+        list(executor.map(time.sleep, [60] * 4))
+
+run_command(work)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_command_that_is_stopped(number: int) -> None:
+    processes, folders = marked(), cluster_folders()
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        assert cluster_folders() - folders and marked() - processes
+        time.sleep(0.5)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
+    assert errors == ("" if number == signal.SIGKILL else "interrupted.\n")
+    until = time.monotonic() + 30
+    while (cluster_folders() - folders or marked() - processes) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert cluster_folders() - folders == set()
+    assert marked() - processes == set()
+
+
+def cluster_folders() -> set[str]:
+    """Return the folders of local clusters."""
+    return {path.name for path in Path("/tmp").glob("clusternet-ray-*")}
+
+
+def marked() -> set[int]:
+    """Return the processes that belong to local clusters."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}=".encode() in (entry / "environ").read_bytes():
+                found.add(int(entry.name))
+        except OSError:  # it has ended, or is another user's
+            continue
+    return found
