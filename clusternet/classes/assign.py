@@ -85,6 +85,7 @@ def assign_classes(
     rasters: Path | None = None,
     polygons: Path | None = None,
     overwrite: bool = False,
+    executor: Executor | None = None,
     **changes: Any,
 ) -> ClassReport:
     """Turn cluster maps into class maps, by labels or by a legend that exists already.
@@ -105,6 +106,7 @@ def assign_classes(
             features can be compared, see the option ``rule``.
         polygons: also write polygons of all class maps to this GeoPackage, a layer for each.
         overwrite: replace existing outputs.
+        executor: where labelled pixels are counted; None counts them in this process.
         changes: single options by their name, as in ``class_field="use", background=0``.
 
     Raises:
@@ -127,7 +129,7 @@ def assign_classes(
     with claimed(output_folder, polygons):
         outputs.check_new()
         if labels is not None:
-            work = _Work(cluster_maps, maps, outputs, options, run)
+            work = _Work(cluster_maps, maps, outputs, options, run, executor)
             return work.by_labels(labels, rasters)
         return _apply(legend or Path(), cluster_maps, outputs, options)
 
@@ -242,7 +244,10 @@ class _Work:
         for path in undrawn:
             rules.inventory.known.update(classes_in(path, rules))
         left_out = f"{len(undrawn)} label file(s) are left out by --gt_fraction" if undrawn else ""
-        votes = count_votes(drawn, count_clusters(self.cluster_maps), rules, left_out=left_out)
+        votes = count_votes(
+            drawn, count_clusters(self.cluster_maps), rules, left_out=left_out,
+            executor=self.executor,
+        )  # fmt: skip
         return drawn, rules, votes
 
 

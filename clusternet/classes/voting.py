@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from clusternet.colours import RGB
 from clusternet.errors import GridMismatchError, LabelError, SettingsError
 from clusternet.labels.reading import Labels, open_labels_onto
 from clusternet.labels.rules import LabelRules
-from clusternet.legend.inventory import DRAW_LARGER
+from clusternet.legend.inventory import DRAW_LARGER, LabelInventory
 from clusternet.metrics import Counts, contingency_table, majority_mapping
 from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
+from clusternet.processes.executors import Executor
 from clusternet.processes.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.categories import read_categories
@@ -64,6 +65,11 @@ class Votes:
         counts = contingency_table(clusters, columns, self.num_clusters, len(numbers))
         for number, column in zip(numbers.tolist(), counts.T, strict=True):
             self.by_class[number] = self.by_class.get(number, 0) + column
+
+    def merge(self, other: Votes) -> None:
+        """Add the votes of another map; names and colours stay."""
+        for number, counts in other.by_class.items():
+            self.by_class[number] = self.by_class.get(number, 0) + counts
 
     def majority(self) -> IntArray:
         """Return the class of each cluster, see `clusternet.metrics.majority_mapping`."""
@@ -115,7 +121,12 @@ def draw_labels(pairs: Sequence[Pair], fraction: float, seed: int) -> list[Pair]
 
 
 def count_votes(
-    pairs: Sequence[Pair], num_clusters: int, rules: LabelRules, *, left_out: str = ""
+    pairs: Sequence[Pair],
+    num_clusters: int,
+    rules: LabelRules,
+    *,
+    left_out: str = "",
+    executor: Executor | None = None,
 ) -> Votes:
     """Count labelled pixels by cluster and class, window by window.
 
@@ -124,6 +135,7 @@ def count_votes(
         num_clusters: of all maps.
         rules: how labels are read.
         left_out: why label files were left out, if some were.
+        executor: where maps are counted; None counts them in this process.
 
     Raises:
         LabelError: if labels hold unexpected classes, or no pixel is labelled.
@@ -139,13 +151,14 @@ def count_votes(
     )
     overlapping = 0
     with Progress(total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px") as bar:
-        for cluster_map, path in pairs:
-            with open_labels_onto(path, cluster_map.profile, rules) as labels:
-                overlapping += labels.overlaps
-                if labels.overlaps:
-                    _count_map(votes, cluster_map, labels, rules, bar)
-                else:
-                    logger.info("%s does not reach %s.", path, cluster_map.path)
+        if executor is None:
+            tallies = (_count_pair(pair, num_clusters, rules, bar.update) for pair in pairs)
+        else:
+            tallies = _count_elsewhere(pairs, num_clusters, rules, bar.update, executor)
+        for (cluster_map, path), tally in zip(pairs, tallies, strict=True):
+            overlapping += tally.overlaps
+            votes.merge(tally.votes)
+            _log_share(cluster_map, path, tally)
             if not classes.colours and not is_vector(path):
                 _add_colours(votes, path, rules)
     if not overlapping:
@@ -163,10 +176,33 @@ def count_votes(
     return votes
 
 
+@dataclass
+class _Tally:
+    """The votes of one map."""
+
+    votes: Votes
+    overlaps: bool
+
+
+def _count_pair(
+    pair: Pair, num_clusters: int, rules: LabelRules, progress: Callable[[int], object]
+) -> _Tally:
+    cluster_map, path = pair
+    tally = _Tally(Votes(num_clusters), overlaps=False)
+    with open_labels_onto(path, cluster_map.profile, rules) as labels:
+        tally.overlaps = labels.overlaps
+        if labels.overlaps:
+            _count_map(tally.votes, cluster_map, labels, rules, progress)
+    return tally
+
+
 def _count_map(
-    votes: Votes, cluster_map: ClusterMap, labels: Labels, rules: LabelRules, bar: Progress
+    votes: Votes,
+    cluster_map: ClusterMap,
+    labels: Labels,
+    rules: LabelRules,
+    progress: Callable[[int], object],
 ) -> None:
-    labelled = 0
     with open_raster(cluster_map.path, codes=True) as raster:
         for window in cluster_map.windows():
             values, valid = labels.read(window)
@@ -175,12 +211,51 @@ def _count_map(
                 valid &= mapped
                 rules.inventory.add_used(values[valid])
                 votes.add(clusters[valid], values[valid])
-                labelled += int(valid.sum())
-            bar.update(values.size)
+            progress(values.size)
+
+
+def _log_share(cluster_map: ClusterMap, path: Path, tally: _Tally) -> None:
+    if not tally.overlaps:
+        logger.info("%s does not reach %s.", path, cluster_map.path)
+        return
+    labelled, pixels = tally.votes.total, cluster_map.num_pixels
     logger.info(
-        "%s: labels on %d of the %d pixels of %s (%.2f %%).", labels.path, labelled,
-        cluster_map.num_pixels, cluster_map.path, 100 * labelled / cluster_map.num_pixels,
+        "%s: labels on %d of the %d pixels of %s (%.2f %%).",
+        path, labelled, pixels, cluster_map.path, 100 * labelled / pixels,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _VoteTask:
+    """A map to count in another process."""
+
+    pair: Pair
+    num_clusters: int
+    rules: LabelRules
+
+    def __str__(self) -> str:
+        """Name the map, for messages."""
+        return str(self.pair[0].path)
+
+
+def _count_elsewhere(
+    pairs: Sequence[Pair],
+    num_clusters: int,
+    rules: LabelRules,
+    progress: Callable[[int], object],
+    executor: Executor,
+) -> Iterator[_Tally]:
+    tasks = (_VoteTask(pair, num_clusters, rules.of_file(pair[1])) for pair in pairs)
+    results = executor.map(_count_task, tasks, ordered=True)
+    for index, (tally, inventory) in results:
+        rules.inventory.merge(inventory)
+        progress(pairs[index][0].num_pixels)
+        yield tally
+
+
+def _count_task(task: _VoteTask) -> tuple[_Tally, LabelInventory]:
+    tally = _count_pair(task.pair, task.num_clusters, task.rules, lambda _: None)
+    return tally, task.rules.inventory
 
 
 def _add_colours(votes: Votes, path: Path, rules: LabelRules) -> None:

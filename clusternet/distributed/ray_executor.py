@@ -139,10 +139,10 @@ class _Flow:
     def _following(self) -> tuple[int, Any] | None:
         if self._again:
             return self._again.popleft()
-        if self._ordered and self._unfinished:
-            # the oldest result is waited for: no others may pile up behind it
-            if self._num_taken - min(self._unfinished) >= self._most:
-                return None
+        # if ordered, the oldest result is waited for: no others may pile up behind it
+        oldest = min(self._unfinished, default=self._num_taken) if self._ordered else None
+        if oldest is not None and self._num_taken - oldest >= self._most:
+            return None
         following = next(self._items, None)
         if following is not None:
             self._unfinished.add(following[0])

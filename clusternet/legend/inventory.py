@@ -81,9 +81,12 @@ class LabelInventory:
         np.maximum.at(of_map, rows, fates)
         numbers = np.zeros(size, np.int32)
         numbers[rows] = classes
+        self._add_fates(path, numbers, of_map)
+
+    def _add_fates(self, path: Path, numbers: IntArray, fates: NDArray[np.int8]) -> None:
         # several maps may read one label file: a shape that gives labels on any of them is used
         known = self._fates.get(path)
-        self._fates[path] = (numbers, of_map if known is None else np.maximum(of_map, known[1]))
+        self._fates[path] = (numbers, fates if known is None else np.maximum(fates, known[1]))
 
     def add_read(self, values: IntArray) -> None:
         """Add labels as read; (pixels,) classes."""
@@ -94,9 +97,11 @@ class LabelInventory:
         _count(self.used, values)
 
     def merge(self, other: LabelInventory) -> None:
-        """Add the pixels that another process counted."""
+        """Add the pixels and shapes that another process counted."""
         for name in ("read", "used", "undeclared", "lacking"):
             getattr(self, name).update(getattr(other, name))
+        for path, (numbers, fates) in other._fates.items():
+            self._add_fates(path, numbers, fates)
 
     def num_shapes(self, fate: Fate) -> int:
         """Return the number of shapes that had this fate."""
