@@ -35,6 +35,7 @@ from clusternet.prediction.cluster_maps import (
     read_cluster_map,
 )
 from clusternet.process_setup import quiet_stderr
+from clusternet.processes.executors import Executor
 from clusternet.processes.interrupts import interrupts
 from clusternet.types import NO_CLASS
 from clusternet.value_types import check_types
@@ -194,6 +195,7 @@ class _Work:
     outputs: ClassOutputs
     options: ClassOptions
     run: Path | None
+    executor: Executor | None = None
 
     def by_labels(self, labels: Path, rasters: Path | None) -> ClassReport:
         """Name clusters or fit a classifier to features, then write maps, legend and polygons."""

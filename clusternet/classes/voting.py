@@ -152,7 +152,9 @@ def count_votes(
     overlapping = 0
     with Progress(total=sum(m.num_pixels for m, _ in pairs), desc="read labels", unit="px") as bar:
         if executor is None:
-            tallies = (_count_pair(pair, num_clusters, rules, bar.update) for pair in pairs)
+            tallies: Iterator[_Tally] = (
+                _count_pair(pair, num_clusters, rules, bar.update) for pair in pairs
+            )
         else:
             tallies = _count_elsewhere(pairs, num_clusters, rules, bar.update, executor)
         for (cluster_map, path), tally in zip(pairs, tallies, strict=True):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
+from clusternet.command_line.executor import executor_of
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
@@ -34,7 +35,7 @@ def build_parser(prog: str | None = None) -> Parser:
          "gt_fraction": 1.0, "seed": 1},
     )  # fmt: skip
     parser.add(_POLYGONS, {"sieve": 0, "min_area": 0, "simplify": 0.0})
-    parser.add(("overwrite",))
+    parser.add(("overwrite", "ray", "num_workers"))
     return parser
 
 
@@ -47,17 +48,19 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         from clusternet.classes.assign import assign_classes
         from clusternet.legend.class_list import read_class_list
 
-        report = assign_classes(
-            args.maps,
-            args.labels,
-            args.output_folder,
-            legend=args.legend,
-            run=args.run,
-            rasters=args.rasters,
-            classes=read_class_list(args.classes) if args.classes else None,
-            overwrite=args.overwrite,
-            **{name: getattr(args, name) for name in (*_LABELS, *_NAMING, *_POLYGONS)},
-        )
+        with executor_of(args, (args.maps, args.labels)) as executor:
+            report = assign_classes(
+                args.maps,
+                args.labels,
+                args.output_folder,
+                legend=args.legend,
+                run=args.run,
+                rasters=args.rasters,
+                classes=read_class_list(args.classes) if args.classes else None,
+                overwrite=args.overwrite,
+                executor=executor,
+                **{name: getattr(args, name) for name in (*_LABELS, *_NAMING, *_POLYGONS)},
+            )
         say(report.summary())
 
     run_command(command, args.verbosity)

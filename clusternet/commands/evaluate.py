@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
+from clusternet.command_line.executor import executor_of
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
@@ -35,6 +36,7 @@ def build_parser(prog: str | None = None) -> Parser:
         ("design", "map_field", "area_margin", "accuracy_margin"),
         {"design": "pixels", "area_margin": 0.1, "accuracy_margin": 0.02},
     )
+    parser.add(("ray", "num_workers"))
     return parser
 
 
@@ -53,8 +55,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         check_apart((args.output_folder,), (args.config,))
         from clusternet.evaluation.report import evaluate_to_folder
 
-        say(
-            evaluate_to_folder(
+        with executor_of(args, (args.maps, args.labels)) as executor:
+            result = evaluate_to_folder(
                 args.maps,
                 args.labels,
                 args.output_folder,
@@ -68,8 +70,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 labelled_fraction=args.labelled_fraction,
                 draws=args.draws,
                 seed=args.seed,
+                executor=executor,
             )
-        )
+        say(result)
 
     run_command(command, args.verbosity)
 
@@ -78,7 +81,7 @@ def _check_stratified(parser: Parser, args: Namespace) -> None:
     """Refuse flags that have no meaning for points."""
     if args.maps is None:
         parser.error("expected MAPS and LABELS with --design stratified")
-    for name in ("history", "clusters", "classes", "ignore_label"):
+    for name in ("history", "clusters", "classes", "ignore_label", "ray", "num_workers"):
         if getattr(args, name) is not None:
             parser.error(f"--{name} does not go with --design stratified; leave one of them out")
 

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusternet.distributed.guard import MARK
+from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.errors import SettingsError
 
 if TYPE_CHECKING:
     from clusternet.distributed.ray_executor import RayExecutor
-
-
-@dataclass(frozen=True)
-class LocalSecrets:
-    """Random words of a cluster that is started on this machine."""
-
-    mark: str = field(default_factory=lambda: secrets.token_hex(16))
-    """Is in the environment of all its processes, by which they are found."""
-    token: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
-    """Ray's servers listen on all interfaces: they refuse all calls without this token."""
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables of the cluster."""
-        if "ray" in sys.modules:  # it has settled by then how it guards its servers
-            return {MARK: self.mark}
-        return {MARK: self.mark, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from clusternet.distributed.cluster import LocalSecrets
 from clusternet.distributed.guard import clean
+from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.distributed.nodes import check_nodes
 from clusternet.distributed.ray_executor import RayExecutor
 from clusternet.distributed.ray_library import ray

@@ -26,7 +26,6 @@ from clusternet.evaluation.contingency import (
     Picture,
     added,
     read_header,
-    tabulate_file,
 )
 from clusternet.evaluation.draws import check_draw_settings, draw_blocks, score_draws
 from clusternet.evaluation.results import (
@@ -35,6 +34,7 @@ from clusternet.evaluation.results import (
     FileAgreement,
     Kind,
 )
+from clusternet.evaluation.tallies import TallyTask, tally
 from clusternet.labels.files import map_statements, mask_values, settle_labels
 from clusternet.labels.origins import digest, read_origins
 from clusternet.labels.pairing import Pair, pair_files
@@ -51,6 +51,7 @@ from clusternet.metrics import (
     one_to_one_mapping,
 )
 from clusternet.nodata import declaring_hint
+from clusternet.processes.executors import Executor
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.raster.opening import open_dataset
@@ -74,6 +75,7 @@ def evaluate(
     labelled_fraction: float = 0.1,
     draws: int = 5,
     seed: int = 1,
+    executor: Executor | None = None,
 ) -> EvaluationReport:
     """Score maps against labels.
 
@@ -92,6 +94,7 @@ def evaluate(
         labelled_fraction: share of the blocks whose labels name the clusters (cluster maps only).
         draws: number of times that such blocks are drawn (cluster maps only).
         seed: fixes the draws.
+        executor: where maps are counted; None counts them in this process.
 
     Raises:
         LabelError: if no map has labels, or labels hold unexpected values.
@@ -110,7 +113,7 @@ def evaluate(
     rules = _settle(headers, pairs, options, kind)
     num_blocks = sum(header.num_blocks for header in headers)
     drawn = draw_blocks(num_blocks, labelled_fraction, draws if kind == "clusters" else 0, seed)
-    file_tables, draw_tables = _tabulate_all(pairs, headers, drawn, rules, kind)
+    file_tables, draw_tables = _tabulate_all(pairs, headers, drawn, rules, kind, executor)
     names = class_names(file_tables, kind, rules)
     table = _pooled(file_tables, len(names))
     if kind == "classes":
@@ -220,6 +223,7 @@ def _tabulate_all(
     drawn: BoolArray,
     rules: LabelRules,
     kind: Kind,
+    executor: Executor | None,
 ) -> tuple[list[FileContingency], Counts]:
     """Count all files.
 
@@ -234,13 +238,17 @@ def _tabulate_all(
     file_tables, overlapping = [], False
     draw_tables = np.zeros((len(drawn), 1, 1), np.int64)
     total = sum(header.shape[0] * header.shape[1] for header in headers)
+    tasks = [
+        TallyTask(
+            header, label_path, drawn[:, end - header.num_blocks : end], rules,
+            rules.common.renumbering(header.path, is_map=True) if kind == "classes" else None,
+            number in pictured,
+        )
+        for number, (header, (_, label_path), end)
+        in enumerate(zip(headers, pairs, ends.tolist(), strict=True))
+    ]  # fmt: skip
     with Progress(total=total, unit="px", unit_scale=True, desc="evaluating") as bar:
-        for number, (header, (_, label_path)) in enumerate(zip(headers, pairs, strict=True)):
-            onto = rules.common.renumbering(header.path, is_map=True) if kind == "classes" else None
-            file_table, file_draw_tables = tabulate_file(
-                header, label_path, drawn[:, ends[number] - header.num_blocks : ends[number]],
-                rules=rules, onto=onto, with_picture=number in pictured, progress=bar.update,
-            )  # fmt: skip
+        for file_table, file_draw_tables in tally(tasks, rules.inventory, bar.update, executor):
             overlapping |= file_table.overlaps
             if file_table.table.any():
                 file_tables.append(file_table)

@@ -116,11 +116,21 @@ def tile_rasters(
             outcomes = _cut_all(pairs, hidden, settings, executor)
             _warn_of_infinite(pairs, outcomes)
             report = _report(source, outcomes, settings)
-            for layer in hidden:
-                write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
-                if layer.of_labels:
-                    _report_labels(layer, outcomes, rules)
+            _write_manifests(hidden, pairs, outcomes, settings, rules)
     return report
+
+
+def _write_manifests(
+    layers: list[Layer],
+    pairs: list[TilingPair],
+    outcomes: list[Outcome],
+    settings: TilingSettings,
+    rules: LabelRules,
+) -> None:
+    for layer in layers:
+        write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
+        if layer.of_labels:
+            _report_labels(layer, outcomes, rules)
 
 
 def _report_labels(layer: Layer, outcomes: list[Outcome], rules: LabelRules) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from conftest import four_textures
 
 from clusternet.distributed.guard import MARK
 from clusternet.errors import ClusterNetError, RasterError, SettingsError
@@ -223,3 +224,53 @@ def marked() -> set[int]:
         except OSError:  # it has ended, or is another user's
             continue
     return found
+
+
+def test_maps_are_those_of_one_process(
+    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    from random_run import make_run
+
+    from clusternet.prediction.map_outputs import MapOptions
+    from clusternet.prediction.maps import predict_rasters
+    from clusternet.prediction.predictor import load
+    from clusternet.prediction.remote import RemotePredictor
+    from clusternet.training.run import load_run
+
+    run = make_run(tmp_path / "run", "same", fixed_filters=True)
+    pixels = four_textures(150, 170, 3)
+    pixels[40:90, 30:60] = 0
+    raster = write_raster("scene.tif", pixels, nodata=0)
+    how = {"precision": "float32", "window_size": 64}
+    options = MapOptions(confidence=True, features=True)
+
+    predict_rasters(load(run, **how), [raster], tmp_path / "plain", options)
+    remote = RemotePredictor(load_run(run), executor, **how)
+    predict_rasters(remote, [raster], tmp_path / "spread", options)
+
+    assert len(contents(tmp_path / "plain")) >= 3
+    assert contents(tmp_path / "plain") == contents(tmp_path / "spread")
+
+
+def test_classes_and_scores_are_those_of_one_process(
+    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    from clusternet.classes.assign import assign_classes
+    from clusternet.evaluation.report import evaluate_to_folder
+
+    rng = np.random.default_rng(3)
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "labels").mkdir()
+    for name in ("a", "b", "c"):
+        truth = np.kron(rng.integers(0, 3, (4, 5)), np.ones((40, 40), int)).astype(np.uint8)
+        clusters = (2 * truth + rng.integers(0, 2, truth.shape)).astype(np.uint8)
+        write_raster(f"maps/{name}.tif", clusters, nodata=255)
+        write_raster(f"labels/{name}.tif", truth, nodata=255)
+
+    for folder, where in (("plain", None), ("spread", executor)):
+        maps, labels, out = tmp_path / "maps", tmp_path / "labels", tmp_path / folder
+        assign_classes(maps, labels, out / "classes", executor=where)
+        evaluate_to_folder(maps, labels, out / "scores", clusters=True, executor=where)
+
+    assert contents(tmp_path / "plain")
+    assert contents(tmp_path / "plain") == contents(tmp_path / "spread")
