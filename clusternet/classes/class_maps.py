@@ -26,7 +26,7 @@ from clusternet.legend.legend import LEGEND_FILE, Legend, write_legend
 from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
 from clusternet.prediction.map_states import RUN_TAG
 from clusternet.processes.progress import Progress
-from clusternet.raster import MapForm, check_new_map, create_map, open_raster
+from clusternet.raster import MapForm, check_new_map, create_map, inner_paths, open_raster
 from clusternet.training.run_files import LEGEND
 
 logger = logging.getLogger(__name__)
@@ -112,10 +112,9 @@ class ClassOutputs:
 
 def _targets(maps: Sequence[ClusterMap], source: Path, output_folder: Path) -> list[Path]:
     """Return the path of each class map; folders below a folder of maps are kept."""
-    root = source if source.is_dir() else source.parent
+    inner = inner_paths(source, [cluster_map.path for cluster_map in maps])
     targets: dict[Path, Path] = {}
-    for cluster_map in maps:
-        relative = cluster_map.path.relative_to(root)
+    for cluster_map, relative in zip(maps, inner, strict=True):
         name = f"{relative.stem.removesuffix('_clusters')}_classes.tif"
         target = output_folder / relative.with_name(name)
         if target in targets:

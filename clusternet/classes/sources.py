@@ -11,6 +11,7 @@ from clusternet.errors import RasterError, SettingsError
 from clusternet.prediction.cluster_maps import ClusterMap
 from clusternet.prediction.map_states import is_another_raster
 from clusternet.raster import check_same_grid, open_raster
+from clusternet.raster.lists import is_list
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def _rasters(
     if rasters is None:
         stated = tuple(each.raster for each in cluster_maps if each.raster is not None)
         return stated if len(stated) == len(cluster_maps) else None
-    if rasters.is_file() and len(cluster_maps) == 1:
+    if rasters.is_file() and not is_list(rasters) and len(cluster_maps) == 1:
         return (rasters,)
     from clusternet.prediction.map_outputs import map_paths  # here: it loads faiss
 

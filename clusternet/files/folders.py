@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError
+from clusternet.locations import SourcePath
 
 _NAMED = 3  # files that a message names
 
@@ -84,6 +85,9 @@ def same_file_groups(paths: Iterable[Path]) -> list[list[Path]]:
     """Group paths that lead to the same file by hard or symbolic links; links come last."""
     groups: dict[tuple[int, int], list[Path]] = {}
     for path in paths:
+        if isinstance(path, SourcePath):  # no file of this machine
+            groups[len(groups), -1] = [path]
+            continue
         status = path.stat()
         groups.setdefault((status.st_dev, status.st_ino), []).append(path)
     return [sorted(group, key=lambda path: (path.is_symlink(), path)) for group in groups.values()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clusternet.locations import state_of
+
 State = tuple[int, int]
 """Size in bytes and time of change in ns."""
 
@@ -33,7 +35,6 @@ class RasterWatch:
 
 def _state(path: Path) -> State | None:
     try:
-        stat = path.stat()
+        return state_of(path)
     except OSError:
         return None
-    return stat.st_size, stat.st_mtime_ns

@@ -18,12 +18,13 @@ from PIL import Image
 from rio_tiler.errors import NoOverviewWarning, TileOutsideBounds
 from rio_tiler.io.rasterio import ImageReader
 
-from clusternet.errors import RasterError
 from clusternet.interactive.superpixels import Superpixels, View
+from clusternet.locations import state_of
 from clusternet.nodata import NodataChoice, Number
 from clusternet.raster import Raster
-from clusternet.raster.plain_paths import plain_path
+from clusternet.raster.opening import gdal_name
 from clusternet.raster.quiet import quiet_georeferencing, quiet_warnings
+from clusternet.raster.remote import remote_settings
 from clusternet.types import AnyArray, BoolArray, IntArray, UInt8Array
 from clusternet.windows import Window
 
@@ -61,8 +62,7 @@ class ImageTiles:
         self.backdrop: ImageTiles | None = None
         """Another raster on the grid of this one, None if there is none."""
         self._superpixels = Superpixels()
-        stat = path.stat()
-        shown = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, nodata)
+        shown = (str(path.resolve()), *state_of(path), nodata)
         self.key = hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
         """Part of the addresses of tiles, as browsers cache them: it differs between scenes."""
         self._local = threading.local()
@@ -102,7 +102,7 @@ class ImageTiles:
         # averages where tiles show several pixels as one; indexes of a palette have no average
         method = "nearest" if self.has_palette else "average"
         try:
-            with quiet_georeferencing():
+            with quiet_georeferencing(), remote_settings(self._path):
                 image = reader.tile(
                     col, row, zoom, tilesize=TILE, indexes=bands, resampling_method=method
                 )
@@ -153,9 +153,13 @@ class ImageTiles:
         """Return this thread's reader of colours, and its raster for the valid mask."""
         if not hasattr(self._local, "readers"):
             # a small raster needs no overviews, a large one gets some (clusternet.raster.pyramid)
-            with quiet_georeferencing(), quiet_warnings(NoOverviewWarning):
-                reader = _Reader(plain_path(self._path, RasterError))
-            self._local.readers = reader, Raster(reader.dataset, self._nodata)
+            with (
+                quiet_georeferencing(),
+                quiet_warnings(NoOverviewWarning),
+                remote_settings(self._path),
+            ):
+                reader = _Reader(gdal_name(self._path))
+            self._local.readers = reader, Raster(reader.dataset, self._nodata, path=self._path)
         reader, raster = self._local.readers
         return reader, raster
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from clusternet.errors import LabelError
 from clusternet.files.folders import check_readable, first_names, search_folder
-from clusternet.raster import find_rasters, warn_of_orientation
+from clusternet.locations import location
+from clusternet.raster import find_rasters, inner_paths, warn_of_orientation
 from clusternet.raster.endings import LABEL_SUFFIXES
 from clusternet.raster.finding import report_forbidden, report_left_out
+from clusternet.raster.lists import common_folder, is_list
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +48,19 @@ def pair_files(maps: Path, labels: Path) -> list[Pair]:
         LabelError: if there are no labels, none fits, or two fit the same map.
     """
     map_files = find_maps(maps)
-    if labels.is_file():
+    if labels.is_file() and not is_list(labels):
         warn_of_orientation([*map_files, labels])
         return [(path, labels) for path in map_files]
     if labels.resolve() == maps.resolve():
         raise LabelError(f"{labels}: expected labels in another folder than the maps.")
     index = _LabelIndex(labels)
-    root = maps if maps.is_dir() else maps.parent
-    label_of = {path: index.find(path.relative_to(root)) for path in map_files}
+    inner = dict(zip(map_files, inner_paths(maps, map_files), strict=True))
+    label_of = {path: index.find(inner[path]) for path in map_files}
     # Exact base names come first; only then a label file may match a longer map name.
     claimed = {label for label in label_of.values() if label is not None}
     for path, label in label_of.items():
         if label is None:
-            label_of[path] = index.find_longest_start(path.relative_to(root), claimed)
+            label_of[path] = index.find_longest_start(inner[path], claimed)
     pairs = [(path, label) for path, label in label_of.items() if label is not None]
     warn_of_orientation(path for pair in pairs for path in pair)
     _report_unmatched([path for path, label in label_of.items() if label is None], maps, labels)
@@ -77,8 +79,8 @@ def find_maps(maps: Path) -> list[Path]:
     Raises:
         RasterError: if there are none.
     """
-    if maps.is_file():
-        return [maps]
+    if maps.is_file() and not is_list(maps):
+        return [location(maps)]
     rasters = [path for path in find_rasters(maps) if not _NOT_MAPS.search(path.stem)]
     # A picture beside a GeoTIFF of the same name is a preview of it.
     georeferenced = {p.with_suffix("") for p in rasters if p.suffix.lower() in _PREFERRED}
@@ -93,10 +95,16 @@ class _LabelIndex:
     """The label files of a folder by base name."""
 
     def __init__(self, folder: Path) -> None:
+        self._by_base: dict[str, list[Path]] = defaultdict(list)
+        if is_list(folder):
+            listed = find_rasters(folder)
+            self.folder = common_folder(listed)
+            for path in listed:
+                self._by_base[base_name(path)].append(path)
+            return
         if not folder.is_dir():
             raise LabelError(f"{folder}: no such file or folder of labels.")
         self.folder = folder
-        self._by_base: dict[str, list[Path]] = defaultdict(list)
         search = search_folder(folder)
         check_readable(folder, search, LabelError)
         report_forbidden(folder, search)

@@ -31,6 +31,7 @@ import numpy as np
 
 from clusternet.errors import OutputError, RunError
 from clusternet.files.outputs import Kind, check_new, make_parent, new_file, readable_os_errors
+from clusternet.locations import state_of
 from clusternet.prediction.guide import edge_axes
 from clusternet.raster import RasterProfile
 from clusternet.text_files import read_json
@@ -130,9 +131,9 @@ class Identity:
     @classmethod
     def of(cls, profile: RasterProfile, run: Run, depth: int) -> Identity:
         """Return the identity of a raster in its present state and a run."""
-        stat = profile.path.stat()
+        size, changed = state_of(profile.path)
         return cls(
-            str(profile.path.resolve()), stat.st_size, stat.st_mtime_ns, profile.shape,
+            str(profile.path.resolve()), size, changed, profile.shape,
             run.stored.identity, depth,
         )  # fmt: skip
 

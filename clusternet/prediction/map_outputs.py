@@ -14,7 +14,7 @@ from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_apart, check_open_folder
 from clusternet.prediction.map_states import SIDES, made_from, why_not_done
 from clusternet.processes.interrupts import interrupts
-from clusternet.raster import check_new_map, find_scenes
+from clusternet.raster import check_new_map, find_scenes, inner_paths
 from clusternet.training.run import read_codebook
 from clusternet.training.run_files import CODEBOOK
 
@@ -50,9 +50,9 @@ def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:
     """
     outputs: dict[Path, Path] = {}
     for given in rasters:
-        root = given if given.is_dir() else given.parent
-        for source in find_scenes(given):
-            outputs[source] = output_folder / source.relative_to(root)
+        sources = find_scenes(given)
+        for source, inner in zip(sources, inner_paths(given, sources), strict=True):
+            outputs[source] = output_folder / inner
     stems = Counter(path.with_suffix("") for path in outputs.values())
     jobs = []
     for source, path in outputs.items():

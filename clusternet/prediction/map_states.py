@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clusternet.errors import RasterError
 from clusternet.files.outputs import KIND_TAG
+from clusternet.locations import RemotePath, state_of
 from clusternet.raster.category_names import side_file_path
 from clusternet.raster.map_files import map_kind
 from clusternet.raster.opening import open_dataset
@@ -28,12 +29,14 @@ def made_from(source: Path, run: str, assign: str) -> dict[str, str]:
         run: identity of the codebook.
         assign: ``codebook`` or ``head``.
     """
-    raster = f"{_name_and_size(source)}, changed at {source.stat().st_mtime_ns} ns"
+    raster = f"{_name_and_size(source)}, changed at {state_of(source)[1]} ns"
     return {RUN_TAG: run, _ASSIGN_TAG: assign, _RASTER_TAG: raster}
 
 
 def _name_and_size(source: Path) -> str:
-    return f"{source.name}, {source.stat().st_size} bytes"
+    if isinstance(source, RemotePath):
+        return f"{source}, at its address"
+    return f"{source.name}, {state_of(source)[0]} bytes"
 
 
 def is_another_raster(source: Path, tags: Mapping[str, str]) -> bool:
@@ -54,6 +57,8 @@ def found_at(source: Path, output: Path) -> dict[str, str]:
         source: the raster.
         output: the map; the tag holds the way from its folder.
     """
+    if isinstance(source, RemotePath):
+        return {_PLACE_TAG: str(source)}
     try:
         place = os.path.relpath(source.resolve(), output.parent.resolve())
     except ValueError:  # on another drive
@@ -62,7 +67,10 @@ def found_at(source: Path, output: Path) -> dict[str, str]:
 
 
 def raster_of(cluster_map: Path, tags: Mapping[str, str]) -> Path | None:
-    """Return the raster that a map was made from, if the map says where it is and it is there."""
+    """Return the raster that a map was made from, if the map says where it is and it is there.
+
+    An address that a map states is not opened: nobody typed it.
+    """
     if not tags.get(_PLACE_TAG):
         return None
     path = Path(os.path.normpath(cluster_map.parent.resolve() / tags[_PLACE_TAG]))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from clusternet.errors import RunError
+from clusternet.locations import location
 from clusternet.network.backend import resolve_precision
 from clusternet.network.filter_bank import num_filters
 from clusternet.network.sizes import uncovered
@@ -200,8 +201,9 @@ class Predictor:
     def _open(self, source: AnyArray | Any) -> Iterator[Raster]:
         nodata = self.run.bands.nodata_choice
         if isinstance(source, (str, Path)):
-            warn_of_orientation([Path(source)])
-            with open_raster(Path(source), nodata) as raster:
+            path = location(source)
+            warn_of_orientation([path])
+            with open_raster(path, nodata) as raster:
                 yield raster
         elif isinstance(source, np.ndarray):
             with open_array(source, nodata) as raster:

@@ -2,7 +2,7 @@
 
 from clusternet.raster.alignment import check_same_grid
 from clusternet.raster.endings import RASTER_SUFFIXES
-from clusternet.raster.finding import find_rasters, find_scenes
+from clusternet.raster.finding import find_rasters, find_scenes, inner_paths
 from clusternet.raster.lost_georeference import warn_of_lost_georeference
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
@@ -25,6 +25,7 @@ __all__ = [
     "create_map",
     "find_rasters",
     "find_scenes",
+    "inner_paths",
     "make_profile",
     "open_array",
     "open_raster",

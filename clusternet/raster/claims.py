@@ -15,6 +15,7 @@ from rasterio.enums import Interleaving
 from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
+from clusternet.locations import SourcePath
 
 _MOST_BANDS = 4096  # more than any sensor has
 # Bytes. A block that exceeds GDAL's block cache is decoded again for every window.
@@ -25,9 +26,12 @@ _MOST_VALUES = {"JPEG": 2**16, "PNG": 2**14}
 _MOST_SPARSE = 2**18  # in other formats: a block that is missing takes 8 bytes
 
 
-def check_claims(dataset: DatasetReader) -> None:
-    """Raise RasterError if an open file cannot hold what its header claims."""
-    path = Path(dataset.name)  # drops the prefix that `plain_path` adds
+def check_claims(dataset: DatasetReader, path: Path) -> None:
+    """Raise RasterError if an open file cannot hold what its header claims.
+
+    The size of a file at an address is not asked for. It is read in windows, and a block that it
+    does not hold ends the reading.
+    """
     rows, cols = dataset.shape
     if dataset.count > _MOST_BANDS:
         raise RasterError(
@@ -39,7 +43,8 @@ def check_claims(dataset: DatasetReader) -> None:
             f"{path}: claims {rows} x {cols} pixels; expected at least one. Its header seems to be "
             "damaged, or claims more than GDAL can count."
         )
-    if _exceeds(rows * cols * dataset.count, dataset):
+    is_local = not isinstance(path, SourcePath)
+    if is_local and _exceeds(rows * cols * dataset.count, dataset):
         raise RasterError(
             f"{path}: claims {rows} x {cols} pixels of {dataset.count} band(s), more than its "
             f"{_size(dataset)} bytes can hold. Its header seems to be damaged; if it is almost "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clusternet.locations import RemotePath
+
 _PIXELS = (
     "GTiff", "COG", "LIBERTIFF", "PNG", "JPEG", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID",
     "JP2Grok", "JPEGXL", "WEBP", "GIF", "BIGGIF", "BMP", "PNM", "TGA", "HFA", "NITF", "PCIDSK",
@@ -28,5 +30,7 @@ def allowed_drivers(path: Path) -> list[str] | None:
     this machine or to a network address, whose pixels GDAL would read. Only a ``.vrt`` may do so.
     Files with other suffixes are opened by any driver, but only if the user names them.
     """
+    if isinstance(path, RemotePath):  # nobody has looked at what lies there
+        return list(_BY_SUFFIX.get(path.suffix.lower(), LOCAL))
     drivers = _BY_SUFFIX.get(path.suffix.lower())
     return None if drivers is None else list(drivers)

@@ -20,6 +20,7 @@ from clusternet.files.folders import (
     search_folder,
 )
 from clusternet.foreign_errors import is_foreign
+from clusternet.locations import location
 from clusternet.raster.drivers import LOCAL
 from clusternet.raster.endings import (
     ARCHIVES,
@@ -29,6 +30,7 @@ from clusternet.raster.endings import (
     RASTER_SUFFIXES,
 )
 from clusternet.raster.gdal_messages import gdal_complaints
+from clusternet.raster.lists import common_folder, is_list, read_list
 from clusternet.raster.mosaics import repeated_pixels
 from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.quiet import quiet_georeferencing
@@ -41,11 +43,15 @@ _MOST_OPENED = 200  # files of unknown ending that are opened to check whether t
 def find_rasters(source: Path) -> list[Path]:
     """Return ``source`` itself, or all rasters below it, sorted.
 
-    Linked folders are searched like others, each once. Hidden files are left out.
+    Linked folders are searched like others, each once. Hidden files are left out. An address is
+    returned as it is, and a list of rasters (`clusternet.raster.lists`) is read.
 
     Raises:
         RasterError: if there is no such file or folder, or the folder holds no raster.
     """
+    source = location(source)
+    if is_list(source):
+        return list(dict.fromkeys(p for each in read_list(source) for p in find_rasters(each)))
     return _rasters(source, _search(source))
 
 
@@ -59,6 +65,9 @@ def find_scenes(source: Path) -> list[Path]:
     Raises:
         RasterError: as `find_rasters`.
     """
+    source = location(source)
+    if is_list(source):
+        return list(dict.fromkeys(p for each in read_list(source) for p in find_scenes(each)))
     search = _search(source)
     rasters = _rasters(source, search)
     if source.is_file():
@@ -78,6 +87,22 @@ def find_scenes(source: Path) -> list[Path]:
                        source, len(left_out), because, first_names(left_out, source))  # fmt: skip
         kept = [path for path in kept if path not in left_out]
     return kept
+
+
+def inner_paths(source: Path, paths: Sequence[Path]) -> list[Path]:
+    """Return the paths of rasters relative to what the user gave, which outputs are named by.
+
+    Args:
+        source: what the user gave: a raster, a folder, or a list.
+        paths: the rasters that `find_scenes` found there.
+    """
+    source = location(source)
+    if is_list(source):
+        root = common_folder(list(paths))
+    else:
+        root = source if source.is_dir() else source.parent
+    count = len(root.parts)
+    return [Path(*path.parts[count:]) for path in paths]
 
 
 def report_left_out(

@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -142,12 +142,15 @@ def gdal_complaints() -> Iterator[list[Complaint]]:
 
 
 @contextmanager
-def whole_read(message: str, advice: str) -> Iterator[None]:
+def whole_read(
+    message: str, advice: str, explain: Callable[[Sequence[str]], str] | None = None
+) -> Iterator[None]:
     """Raise RasterError if GDAL fails during a block, or reports missing pixels.
 
     Args:
         message: start of the error, without full stop; the reason follows.
         advice: end of the error.
+        explain: returns the reason from all that was said; None takes the first error.
     """
     with _COLLECTOR.listen() as heard:
         try:
@@ -156,10 +159,12 @@ def whole_read(message: str, advice: str) -> Iterator[None]:
             if isinstance(error, ClusterNetError) or not is_foreign(error):
                 raise
             said = next((c.text for c in heard if c.costs_pixels), reason(error))
+            said = said if explain is None else explain([*(c.text for c in heard), said])
             raise RasterError(_unread(message, said, advice)) from error
     lost = next((c for c in heard if c.costs_pixels), None)
     if lost is not None:
-        raise RasterError(_unread(message, lost.text, advice))
+        said = lost.text if explain is None else explain([c.text for c in heard])
+        raise RasterError(_unread(message, said, advice))
 
 
 def _unread(message: str, said: str, advice: str) -> str:

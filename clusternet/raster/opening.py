@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.foreign_errors import is_foreign
+from clusternet.locations import RemotePath, SourcePath, location
 from clusternet.nodata import NodataChoice, Number
 from clusternet.process_setup import quiet_stderr
 from clusternet.raster.claims import check_claims
@@ -29,6 +30,7 @@ from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.profile import has_extent
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
+from clusternet.raster.remote import check_remote_kind, remote_settings, why_unread
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,15 @@ def _quiet_hdf5(path: Path) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def gdal_name(path: Path) -> str:
+    """Return how GDAL calls a raster: a file, or an address that the user typed.
+
+    Raises:
+        RasterError: if it cannot have a name.
+    """
+    return plain_path(path, RasterError)
+
+
 @contextmanager
 def open_dataset(path: Path) -> Iterator[DatasetReader]:
     """Open a file with rasterio, for metadata that `Raster` does not have.
@@ -71,18 +82,26 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
     Raises:
         RasterError: if it is missing or unreadable, or cannot hold what its header claims.
     """
-    name, drivers = plain_path(path, RasterError), allowed_drivers(path)
+    path = location(path)
+    check_remote_kind(path)
+    name, drivers = gdal_name(path), allowed_drivers(path)
     with quiet_georeferencing():
         try:
-            with rasterio.Env(), gdal_complaints() as heard, _quiet_hdf5(path):
+            with (
+                rasterio.Env(),
+                remote_settings(path),
+                gdal_complaints() as heard,
+                _quiet_hdf5(path),
+            ):
                 dataset = _Reader(name, driver=drivers)
         except Exception as error:
             if not is_foreign(error):
                 raise
-            raise RasterError(_why_not(path, error)) from error
+            said = [complaint.text for complaint in heard]
+            raise RasterError(_why_not(path, error, said)) from error
         with dataset:
             # before anything whose time or memory grows with the size that the header claims
-            check_claims(dataset)
+            check_claims(dataset, path)
             _check_bmp(dataset, path)
             if dataset.driver == "VRT":
                 check_nesting(path)
@@ -92,11 +111,11 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
 
 def check_overviews(path: Path, number: int) -> None:
     """Raise RasterError if an overview of a file claims more than the file can hold."""
-    name, drivers = plain_path(path, RasterError), allowed_drivers(path)
+    name, drivers = gdal_name(path), allowed_drivers(path)
     with quiet_georeferencing(), rasterio.Env(), gdal_complaints():
         for level in range(number):
             with DatasetReader(name, driver=drivers, overview_level=level) as overview:
-                check_claims(overview)
+                check_claims(overview, path)
 
 
 @contextmanager
@@ -118,12 +137,12 @@ def open_raster(
     """
     with open_dataset(path) as dataset:
         check_pages(dataset, Path(path))
-        yield Raster(dataset, nodata, codes=codes)
+        yield Raster(dataset, nodata, codes=codes, path=location(path))
 
 
 def _check_bmp(dataset: DatasetReader, path: Path) -> None:
     """Refuse a BMP that may leave out pixels: for those GDAL returns uninitialised memory."""
-    if dataset.driver != "BMP":
+    if dataset.driver != "BMP" or isinstance(path, SourcePath):
         return
     with path.open("rb") as stream:
         head = stream.read(34).ljust(34, b"\0")
@@ -135,8 +154,11 @@ def _check_bmp(dataset: DatasetReader, path: Path) -> None:
         )
 
 
-def _why_not(path: Path, error: Exception) -> str:
+def _why_not(path: Path, error: Exception, heard: Sequence[str]) -> str:
     """Return the message for a file that cannot be opened, with GDAL's reason if it helps."""
+    if isinstance(path, RemotePath):
+        why = why_unread([*heard, str(error)])
+        return f"{path}: cannot be read ({why}); check the address and what it needs to log in."
     if not Path(path).exists():
         return f"{path}: no such file."
     if not os.access(path, os.R_OK):

@@ -70,19 +70,19 @@ def colour_table(dataset: DatasetReader, band: int) -> dict[int, Colour]:
 
 
 def read_palette(
-    dataset: DatasetReader, bands: Sequence[int], nodata: Number | None
+    dataset: DatasetReader, path: Path, bands: Sequence[int], nodata: Number | None
 ) -> Palette | None:
     """Return the colour table of a palette image, None for other images.
 
     Args:
         dataset: an open dataset.
+        path: the name of the raster, for messages.
         bands: numbers of its bands without alpha, from 1.
         nodata: the nodata value that the file states.
 
     Raises:
         RasterError: if one of several bands has a table, or a colour is not from 0 to 255.
     """
-    path = Path(dataset.name)  # drops the prefix that `plain_path` adds
     tables = {band: table for band in bands if (table := colour_table(dataset, band))}
     if not tables:
         return None

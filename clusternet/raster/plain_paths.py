@@ -10,19 +10,22 @@ import os
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError
+from clusternet.locations import RemotePath
 
 
 def plain_path(path: Path, kind: type[ClusterNetError]) -> str:
     """Return the path of a file as text that no library takes for an address.
 
     Args:
-        path: a local file.
+        path: a local file; or an address that the user typed, which becomes GDAL's name of it.
         kind: the error to raise.
 
     Raises:
         ClusterNetError: of ``kind``, if the name is not UTF-8, which the libraries require, or if
             it is a pipe or device, where reading would block.
     """
+    if isinstance(path, RemotePath):
+        return path.gdal_name
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise kind(f"{path}: is no file but a pipe or device; copy what comes from it to a file.")
     try:

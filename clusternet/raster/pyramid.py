@@ -11,8 +11,9 @@ from rasterio.enums import Resampling
 
 from clusternet.errors import OutputError
 from clusternet.foreign_errors import converted
+from clusternet.locations import state_of
 from clusternet.processes.waiting import run_aside
-from clusternet.raster.opening import check_overviews, open_dataset
+from clusternet.raster.opening import check_overviews, gdal_name, open_dataset
 from clusternet.raster.quiet import quiet_georeferencing
 
 _SMALL = 2048  # pixels along a side: smaller rasters are read fast enough without overviews
@@ -42,20 +43,21 @@ def build_pyramid(source: Path, folder: Path) -> Path:
     view = folder / ("view.tif" if copied else "view.vrt")
     # the file that is renamed last: if it exists, the view is complete
     whole = view if copied else view.with_name("view.vrt.ovr")
-    if whole.exists() and whole.stat().st_mtime >= source.stat().st_mtime:
+    if whole.exists() and whole.stat().st_mtime_ns >= state_of(source)[1]:
         return view
     whole.unlink(missing_ok=True)
     factors = [2**power for power in range(1, (largest - 1).bit_length() - 8)]
     hidden_path = view.with_stem("part")
     with converted(OutputError, f"{view}: cannot be written"):
-        run_aside(partial(_build, source.resolve(), hidden_path, copied, factors, labels))
+        name = gdal_name(source.resolve())
+        run_aside(partial(_build, name, hidden_path, copied, factors, labels))
         hidden_path.replace(view)
         if not copied:
             hidden_path.with_name("part.vrt.ovr").replace(whole)
     return view
 
 
-def _build(source: Path, target: Path, copied: bool, factors: list[int], labels: bool) -> None:
+def _build(source: str, target: Path, copied: bool, factors: list[int], labels: bool) -> None:
     with quiet_georeferencing(), rasterio.Env(COMPRESS_OVERVIEW="DEFLATE"):
         if copied:
             rasterio.shutil.copy(

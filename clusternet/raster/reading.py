@@ -9,6 +9,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from clusternet.errors import RasterError
+from clusternet.locations import RemotePath
 from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.raster.band_statements import read_band_identity
@@ -17,6 +18,7 @@ from clusternet.raster.gdal_messages import whole_read
 from clusternet.raster.pages import count_other_images
 from clusternet.raster.palette import Palette, read_palette
 from clusternet.raster.profile import RasterProfile, read_transform
+from clusternet.raster.remote import remote_settings, why_unread
 from clusternet.raster.validity import alpha_bands, count_infinite, find_validity, fitting
 from clusternet.types import PIXEL_TYPES, AnyArray, BoolArray
 from clusternet.windows import Shape, Window
@@ -36,10 +38,15 @@ class Raster:
         nodata: NodataChoice | Number | None = None,
         *,
         codes: bool = False,
+        path: Path | None = None,
     ) -> None:
-        """Wrap an open dataset; see ``open_raster`` for the arguments."""
+        """Wrap an open dataset; see ``open_raster`` for the arguments.
+
+        ``path`` is its name in messages; None takes that of the dataset.
+        """
         choice = NodataChoice.of(nodata)
         self._dataset = dataset
+        self._path = Path(dataset.name) if path is None else path
         alpha = alpha_bands(dataset)
         self._indexes = [i for i in dataset.indexes if i not in alpha]
         dtype = self._check_dtype()
@@ -48,7 +55,7 @@ class Raster:
         self._validity = find_validity(dataset, dtype, choice, shows_palette=shows_palette)
         hides_pixels = self._palette is not None and self._palette.hides_pixels
         self.profile = RasterProfile(
-            path=Path(dataset.name),
+            path=self._path,
             shape=(dataset.height, dataset.width),
             num_bands=3 if shows_palette else len(self._indexes),
             dtype="uint8" if shows_palette else dtype,
@@ -65,7 +72,7 @@ class Raster:
         self._arrangement = AS_STORED
 
     def _check_dtype(self) -> str:
-        path = Path(self._dataset.name)  # drops the prefix that `plain_path` adds
+        path = self._path
         if not self._indexes:
             raise RasterError(f"{path}: holds an alpha band only, expected at least one band.")
         kinds = {self._dataset.dtypes[i - 1] for i in self._indexes}
@@ -85,7 +92,7 @@ class Raster:
     def _read_palette(self, dtype: str, choice: NodataChoice) -> Palette | None:
         is_given = choice.value is not None and choice.overrides
         declared = None if is_given else self._dataset.nodatavals[self._indexes[0] - 1]
-        return read_palette(self._dataset, self._indexes, fitting(declared, dtype))
+        return read_palette(self._dataset, self._path, self._indexes, fitting(declared, dtype))
 
     def arrange(self, arrangement: Arrangement) -> None:
         """Read bands in another order or at another scale from now on; the profile is unchanged."""
@@ -144,8 +151,9 @@ class Raster:
     def _read_inside(
         self, window: Window, shape: Shape | None = None
     ) -> tuple[AnyArray, BoolArray]:
-        failed = f"{self.profile.path}: cannot be read at row {window.row}, column {window.col}"
-        with whole_read(failed, self._advice()):
+        failed = f"{self._path}: cannot be read at row {window.row}, column {window.col}"
+        explain = why_unread if isinstance(self._path, RemotePath) else None
+        with remote_settings(self._path), whole_read(failed, self._advice(), explain):
             bands = self._read_bands(window) if shape is None else self._shrunk(window, shape)
             numbers = bands[0]
             if self._palette is not None:
@@ -167,6 +175,8 @@ class Raster:
             )
 
     def _advice(self) -> str:
+        if isinstance(self._path, RemotePath):
+            return "check the address and the network, then give the same command again."
         if self._dataset.driver == "VRT":
             return "the files that it names seem to be missing, cut off or damaged."
         return "the file seems to be cut off or damaged."

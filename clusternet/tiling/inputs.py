@@ -25,6 +25,7 @@ from clusternet.raster import (
     check_same_grid,
     find_rasters,
     find_scenes,
+    inner_paths,
     open_raster,
     warn_of_lost_georeference,
     warn_of_orientation,
@@ -102,8 +103,7 @@ def find_inputs(
     paths = find_scenes(source)
     if masks_folder is not None and masks_folder.resolve() != source.resolve():
         paths = [path for path in paths if masks_folder.resolve() not in path.resolve().parents]
-    root = source if source.is_dir() else source.parent
-    relative = [path.relative_to(root) for path in paths]
+    relative = inner_paths(source, paths)
     labels = _LabelFolder(masks_folder) if masks_folder is not None else None
     warn_of_orientation([*paths, *(labels.files if labels is not None else ())])
     pairs, order = [], _CommonBands()

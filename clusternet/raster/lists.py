@@ -1,0 +1,76 @@
+"""Text files that list rasters, one path or address a line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from clusternet.errors import RasterError
+from clusternet.locations import SourcePath, location
+from clusternet.text_files import read_text
+
+_SUFFIXES = (".txt", ".lst", ".list")
+_MOST_LINES = 100_000
+_GRID_STARTS = ("ncols", "nrows", "dsaa", "north:")
+"""How rasters that are written as text begin."""
+
+
+def is_list(path: Path) -> bool:
+    """Tell whether a file is a list of rasters: by its ending and its first line."""
+    if isinstance(path, SourcePath) or path.suffix.lower() not in _SUFFIXES or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            words = stream.read(4096).lower().split()
+    except OSError:
+        return False
+    first = words[0].decode("utf-8", "replace") if words else ""
+    return not first.startswith(_GRID_STARTS) and not _is_number(first)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def read_list(path: Path) -> list[Path]:
+    """Return the rasters and folders that a list names, each once.
+
+    Paths are relative to the folder of the list. Empty lines and lines that begin with ``#`` are
+    left out.
+
+    Raises:
+        RasterError: if it names nothing, or a file that does not exist.
+    """
+    lines = read_text(path, RasterError).splitlines()
+    named = [(i, line.strip()) for i, line in enumerate(lines, 1) if line.strip()]
+    named = [(number, text) for number, text in named if not text.startswith("#")]
+    if not named or len(named) > _MOST_LINES:
+        raise RasterError(
+            f"{path}: lists {len(named)} rasters; expected from 1 to {_MOST_LINES}, a path or "
+            "address a line."
+        )
+    return list(dict.fromkeys(_read_line(path, number, text) for number, text in named))
+
+
+def _read_line(path: Path, number: int, text: str) -> Path:
+    try:
+        named = location(text)
+    except RasterError as error:
+        raise RasterError(f"{path}, line {number}: {error}") from error
+    if isinstance(named, SourcePath):
+        return named
+    local = Path(os.path.normpath(path.parent / named.expanduser()))
+    if not local.exists():
+        raise RasterError(f"{path}, line {number}: {local}: no such file or folder.")
+    return local
+
+
+def common_folder(paths: list[Path]) -> Path:
+    """Return the folder above all paths, relative to which their outputs are named."""
+    folders = [path.parent.parts for path in paths]
+    shared = os.path.commonprefix(folders)
+    return Path(*shared)
