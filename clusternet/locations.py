@@ -34,6 +34,7 @@ _FILE_SYSTEMS = (
 """GDAL's file systems that may be named. Others read from memory or run what a text says."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.I)
 _VIRTUAL = re.compile(r"/(vsi[a-z0-9_]+)(?=/|$)")
+_ARCHIVE = re.compile(r"^/vsi(?:zip|tar|gzip|7z|rar)/(?!/?vsi)")
 _COLLAPSED = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\](?![/\\])", re.I)  # by a plain Path
 _SECRET = re.compile(r"(?<=//)[^/@]*@|\?[^/{}]*")
 """The password, and the query, which may hold a signature."""
@@ -53,6 +54,11 @@ class SourcePath(_SystemPath):
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that it is read from, as far as they lie on this machine."""
+        return ()
+
+    @property
+    def addresses(self) -> tuple[RemotePath, ...]:
+        """The addresses that it is read from."""
         return ()
 
     def exists(self, **_options: Any) -> bool:
@@ -81,6 +87,18 @@ class RemotePath(SourcePath):
     def is_source(self) -> bool:
         """True for an address that the user typed."""
         return bool(self._address)
+
+    @property
+    def addresses(self) -> tuple[RemotePath, ...]:
+        """The address itself, unless it names what lies in an archive of this machine."""
+        return () if self.files else (self,)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The archive that it lies in, if that is on this machine."""
+        archive = Path(_ARCHIVE.sub("", self.address))
+        above = (folder for folder in archive.parents if folder.is_file())
+        return tuple(above) if _ARCHIVE.match(self.address) else ()
 
     @property
     def address(self) -> str:

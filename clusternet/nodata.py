@@ -1,12 +1,15 @@
-"""Nodata values, and the rule how many bands must hold them."""
+"""What marks pixels without data: a value, the rule how many bands must hold it, and screens."""
 
 from __future__ import annotations
 
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
+
+from clusternet.scene_rule import EACH_FILE, SceneRule
 
 Number = int | float
 """A pixel value; whole numbers stay int, because a float cannot hold all 64-bit ones."""
@@ -25,11 +28,20 @@ class NodataChoice:
     """See `NodataRule`; None takes `default_rule`."""
     overrides: bool = True
     """True: the value replaces that of the raster. False: it counts only if the raster has none."""
+    scene: SceneRule = EACH_FILE
+    """How scenes are put together from files, and what hides clouds."""
+    aoi: Path | None = None
+    """File of polygons; pixels outside are nodata. None takes all."""
 
     @classmethod
     def of(cls, value: NodataChoice | Number | None) -> NodataChoice:
         """Return a choice unchanged; a number or None becomes the choice of that value."""
         return value if isinstance(value, NodataChoice) else cls(value)
+
+    @property
+    def of_pixels(self) -> NodataChoice:
+        """The choice for pixels that come from no file, such as an array."""
+        return replace(self, scene=EACH_FILE, aoi=None)
 
 
 def default_rule(dtype: str, values: Sequence[Number | None]) -> NodataRule:

@@ -15,15 +15,12 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
-
-import yaml
 
 from clusternet.errors import SettingsError
 from clusternet.messages import short_value
 from clusternet.nodata import NodataChoice, NodataRule, Number
-from clusternet.text_files import read_text, taken_apart
+from clusternet.scene_rule import SceneRule
 from clusternet.value_types import check_types
 from clusternet.windows import Edge, Shape
 
@@ -203,6 +200,21 @@ class TilingSettings:
         "last row and column of patches: shifted back inside the raster, padded with nodata, or "
         "dropped",
     ] = "shift"
+    stack: Annotated[
+        str | None,
+        "bands in separate files, such as B02,B03,B04,B08,B11: the ends of their names, or "
+        "patterns with *; files that share the rest of the name are one scene, on the finest grid",
+        {"metavar": "BANDS"},
+    ] = None
+    mask_band: Annotated[
+        str | None, "quality band, such as SCL; it is no band of the patches", {"metavar": "BAND"}
+    ] = None
+    mask_values: Annotated[
+        str | None,
+        "values of the quality band that become nodata, such as 3,8-10 for clouds of Sentinel-2, "
+        "or bits, such as bit3,bit4 for Landsat",
+        {"metavar": "VALUES"},
+    ] = None
     # Nodata pixels never enter training, so a patch with half of them is still useful. A patch
     # with nothing else is always left out.
     keep_dark_region_ratio: Annotated[
@@ -232,11 +244,17 @@ class TilingSettings:
             _refuse("crop_shape", f"at most the patch_shape {self.patch_shape}", self.crop_shape)
         if not 0 <= self.keep_dark_region_ratio <= 1:
             _refuse("keep_dark_region_ratio", "a share from 0 to 1", self.keep_dark_region_ratio)
+        _ = self.scene_rule
+
+    @property
+    def scene_rule(self) -> SceneRule:
+        """How scenes are put together from files, and what hides clouds."""
+        return SceneRule(self.stack or "", self.mask_band or "", self.mask_values or "")
 
     @property
     def nodata_choice(self) -> NodataChoice:
-        """The nodata value and rule that the user chooses."""
-        return NodataChoice(self.nodata, self.nodata_rule)
+        """What the user chooses to mark pixels without data."""
+        return NodataChoice(self.nodata, self.nodata_rule, scene=self.scene_rule)
 
     @property
     def full_stride(self) -> Shape:
@@ -253,8 +271,6 @@ _MOST = {
     "num_clusters": 65535, "base_filters": 1024, "num_features": 4096, "workers": 1024,
 }  # fmt: skip
 """Largest values: a 16-bit map numbers 65535 clusters; larger networks exceed any memory."""
-
-_LONGEST_YAML, _DEEPEST_YAML = 65536, 8  # characters, nested lists and mappings
 
 
 def _checked(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,47 +302,3 @@ def unknown_key_message(key: str, known: list[str], prefix: str = "") -> str:
     near = difflib.get_close_matches(key, known, 1)
     hint = f" Did you mean {prefix}{near[0]}?" if near else ""
     return f"'{prefix}{key}' is not a setting.{hint}"
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a flat YAML mapping.
-
-    Raises:
-        SettingsError: if the file is missing, not YAML, or not a mapping.
-    """
-    text = read_text(path, SettingsError)
-    # PyYAML raises other errors than its own for impossible values, such as the date 2026-13-45
-    with taken_apart(SettingsError, f"{path}: cannot be read as YAML"):
-        values = _parse_yaml(text)
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise SettingsError(
-            f"{path}: expected 'name: value' lines, found a {type(values).__name__}."
-        )
-    for name in values:
-        if not isinstance(name, str):
-            raise SettingsError(f"{path}: '{short_value(name)}' is not a setting.")
-    return values
-
-
-def _parse_yaml(text: str) -> Any:
-    """Parse YAML, but no long or deeply nested text, for which the parser needs quadratic time.
-
-    Raises:
-        ValueError: if it is too long or nested too deeply.
-    """
-    if len(text) > _LONGEST_YAML:
-        raise ValueError(f"it has {len(text):,} characters")
-    depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST_YAML:
-            raise ValueError("nested too deeply")
-    return yaml.safe_load(text)
-
-
-def write_yaml(path: Path, values: Mapping[str, Any], *, start: str = "") -> None:
-    """Write a flat mapping as YAML, in its own order, after the text ``start``."""
-    path.write_text(start + yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from clusternet.errors import ClusterNetError, LabelError, SettingsError
 from clusternet.patches.bands import Bands
 from clusternet.patches.manifest import MANIFEST_NAME, read_manifest
-from clusternet.settings import read_yaml
 from clusternet.text_files import read_json, read_text, taken_apart
+from clusternet.yaml_files import read_yaml
 
 
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])

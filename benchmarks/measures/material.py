@@ -10,7 +10,8 @@ import rasterio
 from PIL import Image
 
 from clusternet.demo.scene import make_scene
-from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.settings import TrainingSettings
+from clusternet.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,9 +22,10 @@ from clusternet.learning.mapping import DEFAULT_SMOOTH
 from clusternet.metrics import majority_mapping
 from clusternet.network.sizes import nearest_size, output_size
 from clusternet.patches.bands import Bands
-from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.settings import TrainingSettings
 from clusternet.training.run import load_run
 from clusternet.types import FloatArray, IntArray
+from clusternet.yaml_files import read_yaml
 from scoring.clusters import (
     BLOCK,
     SAMPLES_PER_CENTROID,

@@ -37,6 +37,7 @@ from clusternet.prediction.cluster_maps import (
 from clusternet.process_setup import quiet_stderr
 from clusternet.processes.executors import Executor
 from clusternet.processes.interrupts import interrupts
+from clusternet.raster.screens import inside_area
 from clusternet.types import NO_CLASS
 from clusternet.value_types import check_types
 
@@ -84,6 +85,7 @@ def assign_classes(
     legend: Path | None = None,
     run: Path | None = None,
     rasters: Path | None = None,
+    aoi: Path | None = None,
     polygons: Path | None = None,
     overwrite: bool = False,
     executor: Executor | None = None,
@@ -105,6 +107,8 @@ def assign_classes(
         rasters: the raster that the maps come from, or a folder of them named like the maps;
             None looks where the maps say that they came from. With ``run``, methods that look at
             features can be compared, see the option ``rule``.
+        aoi: file of polygons: labels outside do not count, class maps are nodata outside, and
+            maps outside are left out.
         polygons: also write polygons of all class maps to this GeoPackage, a layer for each.
         overwrite: replace existing outputs.
         executor: where labelled pixels are counted; None counts them in this process.
@@ -119,12 +123,12 @@ def assign_classes(
     """
     options = _changed(options or ClassOptions(), changes)
     _check_given(labels, legend, options)
-    cluster_maps = [read_cluster_map(path) for path in find_maps(maps)]
+    cluster_maps = _maps_inside([read_cluster_map(path) for path in find_maps(maps)], aoi)
     outputs = ClassOutputs.of(
         cluster_maps, maps, output_folder, polygons, given=legend, overwrite=overwrite
     )
     # The copy of the legend in the run is not among the outputs; `keep_in_run` writes it.
-    read = (maps, labels, legend, run, rasters, options.classes.source)
+    read = (maps, labels, legend, run, rasters, aoi, options.classes.source)
     known = (path for each in cluster_maps for path in (each.path, each.raster))
     outputs.check_apart((*read, *known))
     with claimed(output_folder, polygons):
@@ -133,6 +137,12 @@ def assign_classes(
             work = _Work(cluster_maps, maps, outputs, options, run, executor)
             return work.by_labels(labels, rasters)
         return _apply(legend or Path(), cluster_maps, outputs, options)
+
+
+def _maps_inside(cluster_maps: Sequence[ClusterMap], aoi: Path | None) -> list[ClusterMap]:
+    inside = inside_area([each.profile for each in cluster_maps], aoi)
+    kept = zip(cluster_maps, inside, strict=True)
+    return [replace(each, aoi=aoi) for each, is_inside in kept if is_inside]
 
 
 def _check_given(labels: Path | None, legend: Path | None, options: ClassOptions) -> None:
@@ -219,7 +229,8 @@ class _Work:
             of_map = {cluster_map.path: path for cluster_map, path in pairs}
             label_files = [of_map.get(each.path) for each in self.cluster_maps]
             numbers = {classes[number].name: number for number in votes.numbers}
-            learned = learn(self.run, sources, label_files, rules, options, numbers)
+            learned = learn(self.run, sources, label_files, rules, options, numbers,
+                            self.cluster_maps[0].aoi)  # fmt: skip
             choice = learned.choice
             legend = learned.write_maps(
                 self.cluster_maps, outputs.targets, classes, naming.legend,
@@ -238,7 +249,8 @@ class _Work:
         """Draw label files, and count their labelled pixels by cluster and class."""
         options = self.options
         by_path = {cluster_map.path: cluster_map for cluster_map in self.cluster_maps}
-        pairs = [(by_path[path], label) for path, label in pair_files(self.maps, labels)]
+        paired = pair_files(self.maps, labels)
+        pairs = [(by_path[path], label) for path, label in paired if path in by_path]
         files = {label for _, label in pairs}
         rules = settle_labels(files, options, advice=_MASK_ADVICE)
         drawn = draw_labels(pairs, options.gt_fraction, options.seed)

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -46,7 +46,7 @@ from clusternet.prediction.predictor import Predictor, load
 from clusternet.prediction.scene_lock import lock_scene
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import RasterProfile, check_new_map, open_raster, warn_of_orientation
-from clusternet.training.run import Run, load_run
+from clusternet.training.run import Run, load_run, scene_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +118,9 @@ def _apply(
         raise SettingsError(
             f"--stroke_rule: expected one of {', '.join(RULES)}, found {options.rule}."
         )
+    raster_path = scene_of_run(run_folder, raster_path)
+    if options.drawn_on is not None:
+        options = replace(options, drawn_on=scene_of_run(run_folder, options.drawn_on))
     folder = scene_folder(run_folder, options.drawn_on or raster_path, options.cache_folder)
     rasters = (raster_path, options.drawn_on)
     check_apart(export.paths, (run_folder, strokes, *rasters))

@@ -26,7 +26,7 @@ from clusternet.legend.legend import LEGEND_FILE, Legend, write_legend
 from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
 from clusternet.prediction.map_states import RUN_TAG
 from clusternet.processes.progress import Progress
-from clusternet.raster import MapForm, check_new_map, create_map, inner_paths, open_raster
+from clusternet.raster import MapForm, check_new_map, create_map, inner_paths
 from clusternet.training.run_files import LEGEND
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def write_named(
         for cluster_map, target in zip(maps, targets, strict=True):
             form = replace(form, tags=tags | origin_tags(labels, target))
             with (
-                open_raster(cluster_map.path, codes=True) as raster,
+                cluster_map.open() as raster,
                 create_map(target, cluster_map.profile, form, overwrite=overwrite) as writer,
             ):
                 for window in cluster_map.windows():

@@ -88,8 +88,8 @@ class Learned:
             cluster_maps, self.rasters, targets, strict=True
         ):
             with (
-                open_raster(raster_path, self.predictor.run.bands.nodata_choice) as raster,
-                open_raster(cluster_map.path, codes=True) as clusters,
+                open_raster(raster_path, self.predictor.choice) as raster,
+                cluster_map.open() as clusters,
                 closing(self._windows(raster)) as windows,
             ):
                 counted = _counted(windows, clusters, counts, numbers)
@@ -112,6 +112,7 @@ def learn(
     rules: LabelRules,
     options: LearningOptions,
     class_numbers: Mapping[str, int],
+    aoi: Path | None = None,
 ) -> Learned:
     """Choose a method and fit it to all labels.
 
@@ -122,10 +123,11 @@ def learn(
         rules: how labels are read.
         options: which methods are compared, what matters, and the seed of what is drawn.
         class_numbers: of the classes by their name.
+        aoi: file of polygons; labels and pixels outside do not count.
     """
     preference = None if options.prefer is None else Preference.parse(options.prefer)
     wanted = [] if preference is None else preference.numbers(class_numbers)
-    predictor = load(run, window_size=WINDOW)
+    predictor = load(run, window_size=WINDOW, aoi=aoi)
     pairs = list(zip(rasters, labels, strict=True))
     pixels = draw_labelled(predictor, pairs, rules, seed=options.seed)
     methods = methods_for(predictor.run, pixels.scene, clusters=options.rule != "classifier")

@@ -9,9 +9,10 @@ from pathlib import Path
 from clusternet.classes.naming import Rule
 from clusternet.errors import RasterError, SettingsError
 from clusternet.prediction.cluster_maps import ClusterMap
-from clusternet.prediction.map_states import is_another_raster
+from clusternet.prediction.map_states import is_another_raster, stack_of
 from clusternet.raster import check_same_grid, open_raster
-from clusternet.raster.lists import is_list
+from clusternet.raster.finding import is_one_raster
+from clusternet.scene_rule import SceneRule
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,11 @@ def find_sources(
         if rasters is not None:
             logger.warning("--rasters is left aside: --rule %s needs the maps alone.", rule)
         return None, ""
-    raster_paths = None if run is None else _rasters(rasters, cluster_maps, maps)
+    raster_paths = None
+    if run is not None:
+        from clusternet.training.run import scene_rule_of  # here: it loads faiss
+
+        raster_paths = _rasters(rasters, cluster_maps, maps, scene_rule_of(run))
     if run is None or raster_paths is None:
         lacking = "--run RUN and --rasters FOLDER" if run is None else "--rasters FOLDER"
         if rule is not None:
@@ -74,18 +79,22 @@ def find_sources(
 
 
 def _rasters(
-    rasters: Path | None, cluster_maps: Sequence[ClusterMap], maps: Path
+    rasters: Path | None, cluster_maps: Sequence[ClusterMap], maps: Path, rule: SceneRule
 ) -> tuple[Path, ...] | None:
     """Return the raster of each map, None if maps do not say where all of them are."""
     if rasters is None:
-        stated = tuple(each.raster for each in cluster_maps if each.raster is not None)
+        if rule.stack:
+            found = (stack_of(each.path, each.tags, rule) for each in cluster_maps)
+        else:
+            found = (each.raster for each in cluster_maps)
+        stated = tuple(path for path in found if path is not None)
         return stated if len(stated) == len(cluster_maps) else None
-    if rasters.is_file() and not is_list(rasters) and len(cluster_maps) == 1:
+    if is_one_raster(rasters) and len(cluster_maps) == 1:
         return (rasters,)
     from clusternet.prediction.map_outputs import map_paths  # here: it loads faiss
 
     root = maps if maps.is_dir() else maps.parent
-    by_map = {output: source for source, output in map_paths([rasters], root)}
+    by_map = {output: source for source, output in map_paths([rasters], root, rule)}
     by_name = {output.name: source for output, source in by_map.items()}
     raster_paths = []
     for cluster_map in cluster_maps:

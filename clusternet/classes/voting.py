@@ -19,7 +19,6 @@ from clusternet.metrics import Counts, contingency_table, majority_mapping
 from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
 from clusternet.processes.executors import Executor
 from clusternet.processes.progress import Progress
-from clusternet.raster import open_raster
 from clusternet.raster.categories import read_categories
 from clusternet.raster.endings import is_vector
 from clusternet.types import IntArray
@@ -205,7 +204,7 @@ def _count_map(
     rules: LabelRules,
     progress: Callable[[int], object],
 ) -> None:
-    with open_raster(cluster_map.path, codes=True) as raster:
+    with cluster_map.open() as raster:
         for window in cluster_map.windows():
             values, valid = labels.read(window)
             if valid.any():  # elsewhere the map need not be read

@@ -8,12 +8,24 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from clusternet.errors import RasterError
+from clusternet.locations import location
 from clusternet.nodata import number
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.windows import Shape
 
+
+def raster_argument(text: str) -> Path:
+    """Return the path of a raster that was typed: a local one, or an address."""
+    try:
+        return location(text)
+    except RasterError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 _SHAPE: dict[str, Any] = dict(nargs=2, type=int, metavar=("ROWS", "COLS"))
 _PATH: dict[str, Any] = dict(type=Path, metavar="PATH")
+_RASTER: dict[str, Any] = dict(type=raster_argument, metavar="PATH")
 _FLAG: dict[str, Any] = dict(action=argparse.BooleanOptionalAction)
 
 
@@ -46,8 +58,10 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "ray": dict(metavar="ADDRESS", help="work on a running Ray cluster: auto, or host:port"),
     "num_workers": dict(type=int, metavar="N", help="Ray workers of one core each; without --ray a "
         "cluster of this machine, which ends with the command"),
+    "aoi": _PATH | dict(help="file of polygons in any CRS (GeoPackage, GeoJSON, shapefile): only "
+        "pixels inside count, all others are nodata"),
     # tile
-    "masks_folder": _PATH | dict(help="folder of label rasters to tile with the same windows, "
+    "masks_folder": _RASTER | dict(help="folder of label rasters to tile with the same windows, "
         "named as their rasters or with _mask appended; 255 will mark pixels without a label, "
         "and classes.json names the classes"),
     # train
@@ -93,7 +107,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "labelled cluster, and to compare methods"),
     "unlabelled": dict(choices=("nearest", "unknown"), help="class of clusters without labelled "
         "pixels: that of the nearest labelled centroid, or unknown"),
-    "rasters": _PATH | dict(help="raster that the maps come from, or folder of them (default: "
+    "rasters": _RASTER | dict(help="raster that the maps come from, or folder of them (default: "
         "where the maps say that they come from)"),
     "rule": dict(choices=("auto", "clusters", "classifier", "majority", "binary"), help="auto "
         "compares naming clusters with classifiers of features, on labels held back; it needs the "
@@ -125,7 +139,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "certainty": _PATH | dict(help="also write how certain the class of each pixel is (.tif): 0 "
         "is undecided between two classes, 254 is certain"),
     "class_table": _PATH | dict(help="also write strokes, pixels and area of each class (.csv)"),
-    "drawn_on": _PATH | dict(help="raster that the strokes were drawn on, if it is another one "
+    "drawn_on": _RASTER | dict(help="raster that the strokes were drawn on, if it is another one "
         "of the same run"),
     "stroke_rule": dict(choices=("perceptron", "logistic", "centroids", "clusters", "forest"),
         help="how strokes become classes; clusters is the published rule"),

@@ -17,14 +17,15 @@ import configargparse
 
 from clusternet.command_line.command import print_error
 from clusternet.command_line.configs import settings_file, shipped_files
-from clusternet.command_line.options import OPTIONS
+from clusternet.command_line.options import OPTIONS, raster_argument
 from clusternet.errors import SettingsError
 from clusternet.foreign_errors import reason
 from clusternet.messages import short_value
 from clusternet.nodata import number
-from clusternet.settings import read_yaml, unknown_key_message
+from clusternet.settings import unknown_key_message
+from clusternet.yaml_files import read_yaml
 
-_PATHS = {name for name, option in OPTIONS.items() if option.get("type") is Path}
+_PATHS = {name for name, option in OPTIONS.items() if option.get("type") in (Path, raster_argument)}
 _NOT_IN_FILES = _PATHS | {
     "overwrite", "resume", "skip_existing", "config", "help", "verbosity",
 }  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
 from clusternet.command_line.executor import executor_of
+from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
@@ -22,12 +23,14 @@ _POLYGONS = ("polygons", "sieve", "min_area", "simplify")
 def build_parser(prog: str | None = None) -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "", prog)
-    parser.add_argument("maps", type=Path, metavar="MAPS", help="cluster map, or folder of them")
-    parser.add_argument("labels", type=Path, nargs="?", metavar="LABELS",
+    parser.add_argument(
+        "maps", type=raster_argument, metavar="MAPS", help="cluster map, or folder of them"
+    )
+    parser.add_argument("labels", type=raster_argument, nargs="?", metavar="LABELS",
                         help="label raster or vector file, or a folder of them")  # fmt: skip
     parser.add_config()
     parser.add(("output_folder",), {"output_folder": Path("classes")})
-    parser.add(("legend", "run", "rasters", "classes"))
+    parser.add(("legend", "run", "rasters", "aoi", "classes"))
     parser.add(_LABELS)
     parser.add(
         _NAMING,
@@ -56,6 +59,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 legend=args.legend,
                 run=args.run,
                 rasters=args.rasters,
+                aoi=args.aoi,
                 classes=read_class_list(args.classes) if args.classes else None,
                 overwrite=args.overwrite,
                 executor=executor,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.command_line.command import load_network_library, run_command, say
+from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
@@ -23,7 +24,9 @@ def build_parser(prog: str | None = None) -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "", prog)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
-    parser.add_argument("raster", type=Path, metavar="RASTER", help="the scene to draw on")
+    parser.add_argument(
+        "raster", type=raster_argument, metavar="RASTER", help="the scene to draw on"
+    )
     parser.add_config()
     parser.add(("strokes",))
     parser.add_argument(

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
 from clusternet.command_line.executor import executor_of
+from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
@@ -21,9 +21,9 @@ from clusternet.files.outputs import check_apart
 def build_parser(prog: str | None = None) -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "", prog)
-    parser.add_argument("maps", type=Path, nargs="?", metavar="MAPS",
+    parser.add_argument("maps", type=raster_argument, nargs="?", metavar="MAPS",
                         help="a map, or a folder of them; not needed with --history")  # fmt: skip
-    parser.add_argument("labels", type=Path, metavar="LABELS",
+    parser.add_argument("labels", type=raster_argument, metavar="LABELS",
                         help="label raster or vector file on any grid, or a folder of them "
                         "(matched by base name)")  # fmt: skip
     parser.add_config()

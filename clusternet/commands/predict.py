@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clusternet.command_line.command import load_network_library, run_command, say
 from clusternet.command_line.executor import executor_of
+from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 
 
@@ -18,8 +19,9 @@ def build_parser(prog: str | None = None) -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "", prog)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
-    parser.add_argument("rasters", type=Path, nargs="+", metavar="RASTERS",
-                        help="rasters, or folders of them")  # fmt: skip
+    parser.add_argument("rasters", type=raster_argument, nargs="+", metavar="RASTERS",
+                        help="rasters, folders, addresses, or text files that list "
+                        "them")  # fmt: skip
     parser.add_config()
     parser.add(("output_folder",), {"output_folder": Path("maps")})
     parser.add(
@@ -27,7 +29,7 @@ def build_parser(prog: str | None = None) -> Parser:
         {"assign": "codebook", "window_size": 768, "precision": "auto", "confidence": False,
          "features": False, "cog": False},
     )  # fmt: skip
-    parser.add(("overwrite", "skip_existing", "ray", "num_workers"))
+    parser.add(("aoi", "overwrite", "skip_existing", "ray", "num_workers"))
     return parser
 
 
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             confidence=args.confidence,
             features=args.features,
             cog=args.cog,
+            aoi=args.aoi,
             overwrite=args.overwrite,
             skip_existing=args.skip_existing,
         )

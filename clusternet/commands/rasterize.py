@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
+from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
@@ -20,7 +21,7 @@ def build_parser(prog: str | None = None) -> Parser:
     parser = Parser(__doc__ or "", prog)
     parser.add_argument("vectors", type=Path, metavar="VECTORS",
                         help="shapefile, GeoPackage or GeoJSON, in any CRS")  # fmt: skip
-    parser.add_argument("reference", type=Path, metavar="REFERENCE_RASTER",
+    parser.add_argument("reference", type=raster_argument, metavar="REFERENCE_RASTER",
                         help="raster whose grid the labels get")  # fmt: skip
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="GeoTIFF to write")
     parser.add_config()

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
 from clusternet.command_line.executor import executor_of
+from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 from clusternet.settings import TilingSettings
@@ -26,11 +26,13 @@ SETTINGS = {field.name: field.default for field in fields(TilingSettings)}
 def build_parser(prog: str | None = None) -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "", prog)
-    parser.add_argument("rasters", type=Path, metavar="RASTERS",
-                        help="a raster, or a folder that is searched with all below")  # fmt: skip
+    parser.add_argument("rasters", type=raster_argument, metavar="RASTERS",
+                        help="a raster, a folder that is searched with all below, an address "
+                        "such as https://host/scene.tif, or a text file that lists any of "
+                        "these")  # fmt: skip
     parser.add_config()
     parser.add(("output_folder",), required=True)
-    parser.add(("masks_folder", "classes", "ignore_label"))
+    parser.add(("aoi", "masks_folder", "classes", "ignore_label"))
     parser.add(tuple(SETTINGS), SETTINGS)
     parser.add(("workers", "overwrite", "ray", "num_workers"))
     return parser
@@ -52,6 +54,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 args.output_folder,
                 settings,
                 masks_folder=args.masks_folder,
+                aoi=args.aoi,
                 classes=read_class_list(args.classes) if args.classes else None,
                 ignore_label=args.ignore_label,
                 overwrite=args.overwrite,

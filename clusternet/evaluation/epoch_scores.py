@@ -27,10 +27,10 @@ from clusternet.metrics import (
 from clusternet.processes.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.raster.endings import is_vector
-from clusternet.settings import read_yaml
 from clusternet.training.run_files import MAPS_FOLDER
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Shape, Window, centre
+from clusternet.yaml_files import read_yaml
 
 _EPOCH = re.compile(r"epoch_(\d+)")
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from clusternet.locations import SourcePath
+
 _PAGE = re.compile(r"^GTIFF_DIR:(off:)?\d+:")  # before the name of a file with several pages
 _MOST_BYTES = 2**27  # of a .vrt; mosaics of 100,000 tiles have less
 
@@ -46,6 +48,9 @@ def with_sources(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """
     for path in paths:
         yield path, path
+        if isinstance(path, SourcePath):
+            yield from ((path, file) for file in path.files)
+            continue
         left = [*_virtual_rasters(path)] if path.is_dir() else [path]
         seen = set(left)
         while left:

@@ -92,8 +92,8 @@ def serve(
                 workspace.load(
                     options.strokes, class_field=options.class_field, layer=options.layer
                 )
-            choice = workspace.run.bands.nodata_choice
-            images = ImageTiles(build_pyramid(raster, workspace.folder), choice)
+            choice = workspace.run.bands.nodata_choice.of_pixels
+            images = ImageTiles(build_pyramid(workspace.raster_path, workspace.folder), choice)
             workspace.filling.load_network()
             access = Access.at(options.host, port)
             workspace.lock.tell(access.address)  # a second server names it when it refuses

@@ -33,6 +33,7 @@ from clusternet.legend.land_classes import LandClass
 from clusternet.prediction.feature_cache import scene_folder
 from clusternet.prediction.filling import prepare_cache
 from clusternet.prediction.scene_lock import lock_scene
+from clusternet.raster import one_scene
 from clusternet.training.run import load_run
 from clusternet.windows import Window
 
@@ -63,6 +64,7 @@ class Workspace:
                 server works on the scene.
         """
         self.run = load_run(run_folder)
+        raster_path = one_scene(raster_path, self.run.bands.scene)
         self.raster_path = raster_path
         self._raster = RasterWatch(raster_path)
         self.profile = read_profile(raster_path, self.run)

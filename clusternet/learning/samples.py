@@ -121,7 +121,7 @@ def draw_labelled(
 
 def _source(raster: Path, labels: Path | None, predictor: Predictor, rules: LabelRules) -> _Source:
     """Read which cells of a raster hold labels."""
-    with open_raster(raster, predictor.run.bands.nodata_choice) as opened:
+    with open_raster(raster, predictor.choice) as opened:
         profile = opened.profile
     predictor.run.check_fits(profile)
     shape = (-(-profile.shape[0] // CELL), -(-profile.shape[1] // CELL))
@@ -159,7 +159,7 @@ def _predicted(
         return (window.row, window.col) in source.wanted
 
     with (
-        open_raster(source.raster, predictor.run.bands.nodata_choice) as raster,
+        open_raster(source.raster, predictor.choice) as raster,
         closing(predictor.windows(raster, features=True, only=is_wanted)) as windows,
     ):
         if source.labels is None or not source.cells.any():

@@ -22,6 +22,7 @@ from clusternet.nodata import (
     encode_number,
 )
 from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
+from clusternet.scene_rule import EACH_FILE, SceneRule
 from clusternet.settings import same_value
 from clusternet.text_files import read_json, taken_apart
 from clusternet.types import PIXEL_TYPES, AnyArray, BoolArray, FloatArray
@@ -52,6 +53,8 @@ class Bands:
     """The user gave the nodata value, so it counts instead of what another raster declares;
     False: only for rasters that declare nothing."""
 
+    scene: SceneRule = EACH_FILE
+    """How the scenes of the run are put together from files, and what hides clouds."""
     identity: BandIdentity = NOTHING_STATED
     """What the training rasters said of their bands; nothing in runs of earlier versions."""
     patches: str = ""
@@ -71,7 +74,7 @@ class Bands:
     @property
     def nodata_choice(self) -> NodataChoice:
         """What the rasters of the run are read with, beside what they say of themselves."""
-        return NodataChoice(self.nodata, self.nodata_rule, self.nodata_overrides)
+        return NodataChoice(self.nodata, self.nodata_rule, self.nodata_overrides, self.scene)
 
     def standardise(self, pixels: AnyArray, valid: BoolArray) -> FloatArray:
         """Return pixels with mean 0 and deviation 1, and 0 (the mean) where not valid.
@@ -105,6 +108,7 @@ class Bands:
         values = asdict(self)
         values["nodata"] = encode_number(self.nodata)
         values["identity"] = self.identity.to_json()
+        values["scene"] = self.scene.to_json()
         path.write_text(json.dumps(values | more, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -127,6 +131,7 @@ class Bands:
                 patch_shape=(index(values["patch_shape"][0]), index(values["patch_shape"][1])),
                 nodata_rule=check_rule(values.get("nodata_rule")),
                 nodata_overrides=bool(values.get("nodata_overrides", True)),
+                scene=SceneRule.from_json(values.get("scene")),
                 identity=BandIdentity.from_json(values.get("identity")),
                 patches=str(values.get("patches", "")),
             )

@@ -32,6 +32,7 @@ from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.raster.category_names import is_our_side_file
 from clusternet.raster.control import Control
 from clusternet.raster.crs import same_crs_text
+from clusternet.scene_rule import SceneRule
 from clusternet.text_files import read_json, taken_apart
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Edge, Shape, Window
@@ -225,7 +226,8 @@ def _as_mapping(entry: PatchEntry | PatchSource | NodataChoice) -> dict[str, Any
         numbers = [window.row, window.col, window.height, window.width]
         return {"file": entry.file, "raster": entry.raster, "window": numbers}
     if isinstance(entry, NodataChoice):
-        return {"nodata": encode_number(entry.value), "nodata_rule": entry.rule}
+        said = {"nodata": encode_number(entry.value), "nodata_rule": entry.rule}
+        return said | ({"scene": entry.scene.to_json()} if entry.scene.is_given else {})
     return _source_values(entry)
 
 
@@ -308,7 +310,11 @@ def _parse_manifest(values: dict[str, Any]) -> Manifest:
 def _parse_given(values: dict[str, Any] | None) -> NodataChoice | None:
     if values is None:
         return None
-    return NodataChoice(decode_number(values["nodata"]), check_rule(values["nodata_rule"]))
+    return NodataChoice(
+        decode_number(values["nodata"]),
+        check_rule(values["nodata_rule"]),
+        scene=SceneRule.from_json(values.get("scene")),
+    )
 
 
 def _parse_source(values: dict[str, Any]) -> PatchSource:

@@ -15,6 +15,7 @@ from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patches.manifest import Manifest
 from clusternet.raster import open_raster
 from clusternet.raster.validity import fitting, valid_pixels
+from clusternet.scene_rule import EACH_FILE
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
@@ -37,14 +38,15 @@ def nodata_choices(
     """
     given = None if manifest is None else manifest.given
     rule = None if given is None else given.rule
+    scene = EACH_FILE if given is None else given.scene
     if nodata is not None or manifest is None:
-        choice = NodataChoice(nodata, rule)
-        return choice, [choice] * len(files)
+        choice = NodataChoice(nodata, rule, scene=scene)
+        return choice, [choice.of_pixels] * len(files)
     own = [manifest.choice_of(file) for file in files]
     if given is not None and given.value is not None:
         return given, own
     shared = own[0].value if len({str(one.value) for one in own}) == 1 else None
-    return NodataChoice(shared, rule, overrides=given is None), own
+    return NodataChoice(shared, rule, overrides=given is None, scene=scene), own
 
 
 def keras_reader(

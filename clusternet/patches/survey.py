@@ -164,6 +164,7 @@ def _bands(patches: PatchFolder, moments: BandMoments, digest: str) -> Bands:
         patch_shape=patches.shape,
         nodata_rule=patches.choice.rule,
         nodata_overrides=patches.choice.overrides,
+        scene=patches.choice.scene,
         identity=patches.identity,
         patches=digest,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from clusternet.errors import LabelError
 from clusternet.files.outputs import KIND_TAG
 from clusternet.legend.legend import MAX_CLUSTER
-from clusternet.nodata import declaring_hint
+from clusternet.nodata import NodataChoice, declaring_hint
 from clusternet.prediction.map_states import COUNT_TAG, RUN_TAG, raster_of
 from clusternet.processes.progress import Progress
 from clusternet.raster import Raster, RasterProfile, open_raster
@@ -39,6 +40,8 @@ class ClusterMap:
     """The raster that it was made from; None where the map does not state it, or it is gone."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """What the file states of itself."""
+    aoi: Path | None = None
+    """File of polygons; pixels outside are read as nodata."""
 
     @property
     def num_pixels(self) -> int:
@@ -48,6 +51,10 @@ class ClusterMap:
     def windows(self) -> Iterator[Window]:
         """Yield windows that cover the map once."""
         return blocks(self.profile.shape, WINDOW)
+
+    def open(self) -> AbstractContextManager[Raster]:
+        """Open the map for reading."""
+        return open_raster(self.path, NodataChoice(aoi=self.aoi), codes=True)
 
 
 def read_cluster_map(path: Path) -> ClusterMap:
@@ -123,7 +130,7 @@ def count_clusters(maps: Sequence[ClusterMap]) -> int:
     highest = max(stated, default=0) - 1
     with Progress(total=sum(m.num_pixels for m in silent), desc="count clusters", unit="px") as bar:
         for cluster_map in silent:
-            with open_raster(cluster_map.path, codes=True) as raster:
+            with cluster_map.open() as raster:
                 for window in cluster_map.windows():
                     clusters, valid = read_clusters(raster, window)
                     highest = max(highest, int(clusters[valid].max(initial=-1)))

@@ -112,7 +112,7 @@ def _missing(
         return (window.row, window.col) in wanted
 
     with (
-        open_raster(raster_path, predictor.run.bands.nodata_choice) as raster,
+        open_raster(raster_path, predictor.choice) as raster,
         closing(predictor.windows(raster, features=True, only=is_wanted)) as predictions,
     ):
         yield from predictions

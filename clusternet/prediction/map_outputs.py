@@ -14,8 +14,11 @@ from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_apart, check_open_folder
 from clusternet.prediction.map_states import SIDES, made_from, why_not_done
 from clusternet.processes.interrupts import interrupts
-from clusternet.raster import check_new_map, find_scenes, inner_paths
-from clusternet.training.run import read_codebook
+from clusternet.raster import check_new_map, find_scenes, inner_paths, open_raster
+from clusternet.raster.finding import is_one_raster
+from clusternet.raster.screens import inside_area
+from clusternet.scene_rule import EACH_FILE, SceneRule
+from clusternet.training.run import read_codebook, scene_rule_of
 from clusternet.training.run_files import CODEBOOK
 
 logger = logging.getLogger(__name__)
@@ -37,20 +40,27 @@ class MapOptions:
     """Write cloud-optimised GeoTIFFs with overviews."""
     overwrite: bool = False
     """Replace existing maps."""
+    aoi: Path | None = None
+    """File of polygons; pixels outside are nodata, and rasters outside get no map."""
     skip_existing: bool = False
     """Continue an interrupted prediction: keep maps that an earlier call made from the same raster,
     run and options. Other maps of ClusterNet are replaced."""
 
 
-def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:
+def map_paths(rasters: Sequence[Path], output_folder: Path, rule: SceneRule = EACH_FILE) -> Jobs:
     """Return (raster, cluster map) for each raster and for all rasters of folders.
+
+    Args:
+        rasters: what the user gave.
+        output_folder: the folder of the maps.
+        rule: how scenes are put together; a raster that is given by itself is one.
 
     Raises:
         RunError: if two rasters would write the same map.
     """
     outputs: dict[Path, Path] = {}
     for given in rasters:
-        sources = find_scenes(given)
+        sources = find_scenes(given, None if is_one_raster(given) else rule)
         for source, inner in zip(sources, inner_paths(given, sources), strict=True):
             outputs[source] = output_folder / inner
     stems = Counter(path.with_suffix("") for path in outputs.values())
@@ -69,6 +79,17 @@ def map_paths(rasters: Sequence[Path], output_folder: Path) -> Jobs:
     return jobs
 
 
+def _inside(jobs: Jobs, aoi: Path | None) -> Jobs:
+    """Return the jobs whose raster the polygons of a file lie on."""
+    profiles = []
+    for source, _ in jobs if aoi is not None else ():
+        interrupts.check()
+        with open_raster(source) as raster:
+            profiles.append(raster.profile)
+    inside = inside_area(profiles, aoi) or [True] * len(jobs)
+    return [job for job, is_inside in zip(jobs, inside, strict=True) if is_inside]
+
+
 def map_files(output: Path, options: MapOptions) -> list[tuple[Path, str]]:
     """Return (path, kind) of the cluster map and of the maps written with it, in this order."""
     name = output.stem.removesuffix("_clusters")
@@ -82,7 +103,7 @@ def _not_done(jobs: Jobs, run: Path, assign: str, options: MapOptions) -> Jobs:
     wanted = []
     for source, output in jobs:
         interrupts.check()
-        tags = made_from(source, identity, assign)
+        tags = made_from(source, identity, assign, options.aoi)
         if why := why_not_done(map_files(output, options), tags, options.cog):
             wanted.append((source, output))
             if output.exists():
@@ -112,9 +133,9 @@ def claim_maps(
     Raises:
         ClusterNetError: naming the raster, or a map that exists, is an input, or cannot be written.
     """
-    jobs = map_paths(rasters, output_folder)
+    jobs = _inside(map_paths(rasters, output_folder, scene_rule_of(run)), options.aoi)
     read = [*rasters, *(source for source, _ in jobs)]
-    check_apart((output for _, output in jobs), (run, *read))
+    check_apart((output for _, output in jobs), (run, options.aoi, *read))
     # Everything is checked for all rasters first, because predicting the first may take hours.
     with claimed(output_folder):
         wanted = _not_done(jobs, run, assign, options) if options.skip_existing else jobs

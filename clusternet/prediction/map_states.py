@@ -9,28 +9,33 @@ from pathlib import Path
 from clusternet.errors import RasterError
 from clusternet.files.outputs import KIND_TAG
 from clusternet.locations import RemotePath, state_of
+from clusternet.raster import one_scene
 from clusternet.raster.category_names import side_file_path
 from clusternet.raster.map_files import map_kind
 from clusternet.raster.opening import open_dataset
 from clusternet.raster.styles import style_path
+from clusternet.scene_rule import SceneRule
 
 RUN_TAG, COUNT_TAG = "CLUSTERNET_RUN", "CLUSTERNET_CLUSTERS"
 _ASSIGN_TAG, _RASTER_TAG = "CLUSTERNET_ASSIGN", "CLUSTERNET_RASTER"
+_AOI_TAG = "CLUSTERNET_AOI"
 _PLACE_TAG = "CLUSTERNET_RASTER_PATH"
 SIDES = ("features", "confidence")
 """Kinds of maps that may be written beside a cluster map."""
 
 
-def made_from(source: Path, run: str, assign: str) -> dict[str, str]:
+def made_from(source: Path, run: str, assign: str, aoi: Path | None = None) -> dict[str, str]:
     """Return the tags that identify the raster, the run and the options of a map.
 
     Args:
         source: the raster; its name, size and modification time identify its content.
         run: identity of the codebook.
         assign: ``codebook`` or ``head``.
+        aoi: the file of polygons outside of which the map is nodata; None if there is none.
     """
     raster = f"{_name_and_size(source)}, changed at {state_of(source)[1]} ns"
-    return {RUN_TAG: run, _ASSIGN_TAG: assign, _RASTER_TAG: raster}
+    area = "" if aoi is None else f"{_name_and_size(aoi)}, changed at {state_of(aoi)[1]} ns"
+    return {RUN_TAG: run, _ASSIGN_TAG: assign, _RASTER_TAG: raster, _AOI_TAG: area}
 
 
 def _name_and_size(source: Path) -> str:
@@ -77,6 +82,19 @@ def raster_of(cluster_map: Path, tags: Mapping[str, str]) -> Path | None:
     return path if path.is_file() else None
 
 
+def stack_of(cluster_map: Path, tags: Mapping[str, str], rule: SceneRule) -> Path | None:
+    """Return the scene of separate files that a map was made from, if its files are there."""
+    if not tags.get(_PLACE_TAG):
+        return None
+    name = Path(os.path.normpath(cluster_map.parent.resolve() / tags[_PLACE_TAG]))
+    if not name.parent.is_dir():  # an address that a map states is not opened
+        return None
+    try:
+        return one_scene(name, rule)
+    except RasterError:
+        return None
+
+
 def why_not_done(files: Iterable[tuple[Path, str]], tags: Mapping[str, str], cog: bool) -> str:
     """Return the reason why a map must be written again; empty if it need not be.
 
@@ -95,7 +113,7 @@ def why_not_done(files: Iterable[tuple[Path, str]], tags: Mapping[str, str], cog
         except RasterError:
             return f"{path.name} cannot be read"
         for name, value in {KIND_TAG: kind, **tags}.items():
-            if stored.get(name) != value:
+            if stored.get(name, "") != value:
                 return f"{path.name} {_OTHERS.get(name, 'is something else')}"
         if cog and layout != "COG":
             return f"{path.name} is not cloud-optimised"
@@ -107,6 +125,7 @@ def why_not_done(files: Iterable[tuple[Path, str]], tags: Mapping[str, str], cog
 _OTHERS = {
     RUN_TAG: "is of another run",
     _ASSIGN_TAG: "was assigned otherwise",
+    _AOI_TAG: "is of another --aoi",
     _RASTER_TAG: "is of another raster, or of an earlier state of it",
 }
 

@@ -108,8 +108,9 @@ def predict_raster(
     options = options or MapOptions()
     check_apart((output,), (predictor.run.folder, source))
     with ExitStack() as stack:
-        raster = stack.enter_context(open_raster(source, predictor.run.bands.nodata_choice))
-        tags = made_from(source, predictor.run.stored.identity, predictor.assign)
+        choice = replace(predictor.choice, aoi=options.aoi)
+        raster = stack.enter_context(open_raster(source, choice))
+        tags = made_from(source, predictor.run.stored.identity, predictor.assign, options.aoi)
         tags |= found_at(source, output)
         writers = _create_maps(stack, predictor, raster.profile, output, options, tags)
         rows, cols = raster.profile.shape
@@ -142,6 +143,7 @@ def _create_maps(
     def create(suffix: str, form: MapForm, stale: Sequence[Path] = ()) -> MapWriter:
         path = output.with_name(f"{name}_{suffix}.tif")
         own = {KIND_TAG: suffix, COUNT_TAG: str(clusters), **tags}
+        own = {name: value for name, value in own.items() if value}
         form = replace(form, tags=own, cog=options.cog)
         return stack.enter_context(create_map(path, grid, form, overwrite=overwrite, stale=stale))
 

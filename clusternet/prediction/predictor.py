@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from clusternet.network.unet import build_network, build_predictor
 from clusternet.network.weight_files import load_weights
 from clusternet.prediction.grid import PredictionGrid, read_reflected
 from clusternet.processes.prefetch import prefetch
-from clusternet.raster import Raster, open_array, open_raster, warn_of_orientation
+from clusternet.raster import Raster, one_scene, open_array, open_raster, warn_of_orientation
 from clusternet.raster.band_fit import report_fit
 from clusternet.training.run import Run, load_run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -57,6 +57,7 @@ class Predictor:
         assign: Assign = "codebook",
         precision: str = "auto",
         window_size: int = 768,
+        aoi: Path | None = None,
     ) -> None:
         """Load the network of a run.
 
@@ -65,11 +66,14 @@ class Predictor:
             assign: ``codebook`` for the nearest centroid, ``head`` for the softmax head.
             precision: arithmetic inside the network, as in training.
             window_size: side in pixels of a window; memory grows with its square.
+            aoi: file of polygons; pixels of rasters outside of these are nodata.
 
         Raises:
             RunError: if the weights cannot be read or do not fit the settings.
         """
         self.run, self.assign, self.window_size = run, assign, window_size
+        self.choice = replace(run.bands.nodata_choice, aoi=aoi)
+        """What marks pixels without data."""
         settings, bands = run.settings, run.bands
         _check_depth(run)
         self._network = build_network(
@@ -199,9 +203,9 @@ class Predictor:
 
     @contextmanager
     def _open(self, source: AnyArray | Any) -> Iterator[Raster]:
-        nodata = self.run.bands.nodata_choice
+        nodata = self.choice
         if isinstance(source, (str, Path)):
-            path = location(source)
+            path = one_scene(location(source), nodata.scene)
             warn_of_orientation([path])
             with open_raster(path, nodata) as raster:
                 yield raster

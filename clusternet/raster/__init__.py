@@ -2,7 +2,7 @@
 
 from clusternet.raster.alignment import check_same_grid
 from clusternet.raster.endings import RASTER_SUFFIXES
-from clusternet.raster.finding import find_rasters, find_scenes, inner_paths
+from clusternet.raster.finding import find_rasters, find_scenes, inner_paths, one_scene
 from clusternet.raster.lost_georeference import warn_of_lost_georeference
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
@@ -27,6 +27,7 @@ __all__ = [
     "find_scenes",
     "inner_paths",
     "make_profile",
+    "one_scene",
     "open_array",
     "open_raster",
     "warn_of_lost_georeference",

@@ -87,16 +87,25 @@ class BurntLabels:
     def _fates(self) -> AnyArray:
         fates = np.where(self._seen[:-1], Fate.USED, Fate.OFF_MAP).astype(np.int8)
         near = self._under(Window(0, 0, *self.grid.shape))
-        unseen = near[~self._seen[near]]
-        rows, cols = self.grid.shape
-        corners = [self._transform @ c for c in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
-        # GEOS may fail on invalid polygons, which GDAL rasterises nevertheless
-        valid = shapely.make_valid(self._shapes.geometries[unseen])
-        on_map = unseen[shapely.intersects(valid, shapely.Polygon(corners))]
+        on_map = self._on_map(near[~self._seen[near]])
         fates[on_map] = Fate.NO_CENTRE
         fates[self._hidden(on_map)] = Fate.HIDDEN
         fates[np.isin(self._shapes.classes, [self._unlabelled, *self._lacking])] = Fate.ABSENT
         return fates
+
+    @property
+    def touches(self) -> bool:
+        """True if a shape lies on the raster; `overlaps` compares bounding boxes only."""
+        return bool(self._on_map(self._under(Window(0, 0, *self.grid.shape))).size)
+
+    def _on_map(self, indexes: AnyArray) -> AnyArray:
+        """Return the shapes among ``indexes`` that lie on the raster."""
+        rows, cols = self.grid.shape
+        corners = [self._transform @ c for c in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
+        # GEOS may fail on invalid polygons, which GDAL rasterises nevertheless
+        valid = shapely.make_valid(self._shapes.geometries[indexes])
+        on_map: AnyArray = indexes[shapely.intersects(valid, shapely.Polygon(corners))]
+        return on_map
 
     def _hidden(self, indexes: AnyArray) -> AnyArray:
         """Return the shapes among ``indexes`` that cover pixel centres, but lie under others.

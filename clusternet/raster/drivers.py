@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusternet.locations import RemotePath
+from clusternet.raster.stacks import StackedPath
 
 _PIXELS = (
     "GTiff", "COG", "LIBERTIFF", "PNG", "JPEG", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID",
@@ -30,6 +31,8 @@ def allowed_drivers(path: Path) -> list[str] | None:
     this machine or to a network address, whose pixels GDAL would read. Only a ``.vrt`` may do so.
     Files with other suffixes are opened by any driver, but only if the user names them.
     """
+    if isinstance(path, StackedPath):
+        return ["VRT"]
     if isinstance(path, RemotePath):  # nobody has looked at what lies there
         return list(_BY_SUFFIX.get(path.suffix.lower(), LOCAL))
     drivers = _BY_SUFFIX.get(path.suffix.lower())

@@ -30,10 +30,12 @@ from clusternet.raster.endings import (
     RASTER_SUFFIXES,
 )
 from clusternet.raster.gdal_messages import gdal_complaints
-from clusternet.raster.lists import common_folder, is_list, read_list
+from clusternet.raster.lists import common_folder, is_archive, is_list, read_list, zipped_rasters
 from clusternet.raster.mosaics import repeated_pixels
 from clusternet.raster.plain_paths import plain_path
 from clusternet.raster.quiet import quiet_georeferencing
+from clusternet.raster.stacks import StackedPath, find_stacks
+from clusternet.scene_rule import SceneRule
 
 logger = logging.getLogger(__name__)
 
@@ -55,17 +57,27 @@ def find_rasters(source: Path) -> list[Path]:
     return _rasters(source, _search(source))
 
 
-def find_scenes(source: Path) -> list[Path]:
+def find_scenes(source: Path, rule: SceneRule | None = None) -> list[Path]:
     """Return rasters as `find_rasters` does, but each pixel once; report what is left out.
 
     A file with several names (links) is taken once. Of a ``.vrt`` and its source files, either the
     ``.vrt`` or its sources are taken. Hidden rasters, broken links and rasters of other formats
     are reported.
 
+    Args:
+        source: a raster, a folder, an address or a list.
+        rule: with a stack, the files are bands of scenes; the names of these are returned.
+
     Raises:
-        RasterError: as `find_rasters`.
+        RasterError: as `find_rasters`; or if a scene lacks a band.
     """
     source = location(source)
+    if isinstance(source, StackedPath):
+        return [source]
+    if rule is not None and rule.stack:
+        if source.exists():
+            return [*find_stacks(source, stack_files(source), rule)]
+        return _named_stack(source, rule)
     if is_list(source):
         return list(dict.fromkeys(p for each in read_list(source) for p in find_scenes(each)))
     search = _search(source)
@@ -89,6 +101,65 @@ def find_scenes(source: Path) -> list[Path]:
     return kept
 
 
+def _named_stack(name: Path, rule: SceneRule) -> list[Path]:
+    """Return the scene that a path names by what its files share."""
+    known = find_stacks(name.parent, stack_files(name.parent), rule)
+    named: list[Path] = [scene for scene in known if scene.parts == name.parts]
+    if not named:
+        raise RasterError(
+            f"{name}: no such file or folder, nor a scene of --stack; {name.parent} holds "
+            f"{', '.join(scene.name for scene in known[:3])}."
+        )
+    return named
+
+
+def one_scene(source: Path, rule: SceneRule) -> Path:
+    """Return the scene that a path names: a raster, or the only scene of a folder.
+
+    Raises:
+        RasterError: if a folder holds several scenes, or none.
+    """
+    source = location(source)
+    if not rule.stack or is_one_raster(source):
+        return source
+    scenes = find_scenes(source, rule)
+    if len(scenes) > 1:
+        raise RasterError(
+            f"{source}: holds {len(scenes)} scenes, expected one; name it by what its files "
+            f"share, such as {scenes[0]}."
+        )
+    return scenes[0]
+
+
+def is_one_raster(source: Path) -> bool:
+    """Tell whether a path is one raster: no folder, list or archive, which may hold several."""
+    return source.is_file() and not _holds_files(source)
+
+
+def stack_files(source: Path) -> list[Path]:
+    """Return the files that may be bands of scenes: rasters, also those inside of zip archives.
+
+    Raises:
+        RasterError: if there is none.
+    """
+    if is_one_raster(source):
+        raise RasterError(
+            f"{source}: is one file; expected a folder, a zip archive of this machine, or a text "
+            "file that lists the files of all bands, as --stack needs them."
+        )
+    if is_archive(source):
+        return zipped_rasters(source)
+    if is_list(source):
+        return find_rasters(source)
+    search = _search(source)
+    zipped = [file for path in search.files if is_archive(path) for file in zipped_rasters(path)]
+    return zipped if zipped and not _plain_rasters(search) else [*_rasters(source, search), *zipped]
+
+
+def _holds_files(path: Path) -> bool:
+    return is_list(path) or is_archive(path)
+
+
 def inner_paths(source: Path, paths: Sequence[Path]) -> list[Path]:
     """Return the paths of rasters relative to what the user gave, which outputs are named by.
 
@@ -97,7 +168,7 @@ def inner_paths(source: Path, paths: Sequence[Path]) -> list[Path]:
         paths: the rasters that `find_scenes` found there.
     """
     source = location(source)
-    if is_list(source):
+    if is_list(source) or is_archive(source):
         root = common_folder(list(paths))
     else:
         root = source if source.is_dir() else source.parent
@@ -155,10 +226,14 @@ def _search(source: Path) -> Search:
     return search
 
 
+def _plain_rasters(search: Search) -> list[Path]:
+    return [path for path in search.files if path.suffix.lower() in RASTER_SUFFIXES]
+
+
 def _rasters(source: Path, search: Search) -> list[Path]:
     if source.is_file():
         return [source]
-    rasters = [path for path in search.files if path.suffix.lower() in RASTER_SUFFIXES]
+    rasters = _plain_rasters(search)
     if not rasters:
         others = _other_rasters(search)
         others_found = f"; found {len(others)} ending in {endings(others)}" if others else ""

@@ -1,15 +1,18 @@
-"""Text files that list rasters, one path or address a line."""
+"""Files that stand for several rasters: lists of them, one a line, and archives."""
 
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 from clusternet.errors import RasterError
 from clusternet.locations import SourcePath, location
-from clusternet.text_files import read_text
+from clusternet.raster.endings import RASTER_SUFFIXES
+from clusternet.text_files import read_text, taken_apart
 
 _SUFFIXES = (".txt", ".lst", ".list")
+_ZIPPED = tuple(suffix for suffix in RASTER_SUFFIXES if suffix != ".vrt")
 _MOST_LINES = 100_000
 _GRID_STARTS = ("ncols", "nrows", "dsaa", "north:")
 """How rasters that are written as text begin."""
@@ -45,9 +48,8 @@ def read_list(path: Path) -> list[Path]:
     Raises:
         RasterError: if it names nothing, or a file that does not exist.
     """
-    lines = read_text(path, RasterError).splitlines()
-    named = [(i, line.strip()) for i, line in enumerate(lines, 1) if line.strip()]
-    named = [(number, text) for number, text in named if not text.startswith("#")]
+    lines = [line.strip() for line in read_text(path, RasterError).splitlines()]
+    named = [(i, line) for i, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not named or len(named) > _MOST_LINES:
         raise RasterError(
             f"{path}: lists {len(named)} rasters; expected from 1 to {_MOST_LINES}, a path or "
@@ -69,8 +71,29 @@ def _read_line(path: Path, number: int, text: str) -> Path:
     return local
 
 
+def is_archive(path: Path) -> bool:
+    """Tell by its ending whether a file of this machine is an archive that is looked into."""
+    return not isinstance(path, SourcePath) and path.suffix.lower() == ".zip" and path.is_file()
+
+
+def zipped_rasters(path: Path) -> list[Path]:
+    """Return the names by which rasters inside of a zip archive are read.
+
+    Raises:
+        RasterError: if it cannot be read.
+    """
+    with taken_apart(RasterError, f"{path}: cannot be read as a zip archive"):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    rasters = [name for name in names if Path(name).suffix.lower() in _ZIPPED]
+    return [location(f"/vsizip/{path.absolute().as_posix()}/{name}") for name in rasters]
+
+
 def common_folder(paths: list[Path]) -> Path:
     """Return the folder above all paths, relative to which their outputs are named."""
-    folders = [path.parent.parts for path in paths]
-    shared = os.path.commonprefix(folders)
+    shared: list[str] = []
+    for names in zip(*(path.parent.parts for path in paths), strict=False):
+        if len(set(names)) > 1:
+            break
+        shared.append(names[0])
     return Path(*shared)

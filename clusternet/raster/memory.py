@@ -42,7 +42,7 @@ def open_array(pixels: AnyArray, nodata: NodataChoice | Number | None = None) ->
                 with internal:
                     dataset.write_mask(_with_data(bands, NodataChoice.of(nodata).rule))
         with memory.open() as dataset:
-            yield Raster(dataset, nodata)
+            yield Raster(dataset, NodataChoice.of(nodata).of_pixels)
 
 
 def _with_data(bands: AnyArray, rule: NodataRule | None) -> BoolArray:

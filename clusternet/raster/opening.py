@@ -6,7 +6,7 @@ import logging
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
 from clusternet.foreign_errors import is_foreign
-from clusternet.locations import RemotePath, SourcePath, location
+from clusternet.locations import RemotePath, SourcePath, state_of
 from clusternet.nodata import NodataChoice, Number
 from clusternet.process_setup import quiet_stderr
 from clusternet.raster.claims import check_claims
@@ -27,10 +27,13 @@ from clusternet.raster.gdal_messages import Complaint, gdal_complaints, plain_wo
 from clusternet.raster.nesting import check_nesting
 from clusternet.raster.pages import check_pages
 from clusternet.raster.plain_paths import plain_path
-from clusternet.raster.profile import has_extent
+from clusternet.raster.profile import RasterProfile, has_extent
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
 from clusternet.raster.remote import check_remote_kind, remote_settings, why_unread
+from clusternet.raster.screens import HAS_NO_DATA, AreaScreen, BandScreen, Screen
+from clusternet.raster.stacking import Stack, make_stack
+from clusternet.raster.stacks import StackedPath
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +70,30 @@ def _quiet_hdf5(path: Path) -> AbstractContextManager[None]:
 
 
 def gdal_name(path: Path) -> str:
-    """Return how GDAL calls a raster: a file, or an address that the user typed.
+    """Return how GDAL calls a raster: a file, an address, or the text of a virtual raster.
 
     Raises:
-        RasterError: if it cannot have a name.
+        RasterError: if it cannot have a name, or bands of a scene cannot be read.
+        GridMismatchError: if bands of a scene do not lie on each other.
     """
+    if isinstance(path, StackedPath):
+        return open_stack(path).xml()
     return plain_path(path, RasterError)
+
+
+def open_stack(path: StackedPath) -> Stack:
+    """Return the bands of a scene that lie in separate files; its files are looked at once."""
+    return _open_stack(path, path.bands, path.quality, state_of(path))
+
+
+@lru_cache(maxsize=256)
+def _open_stack(path: StackedPath, _bands: object, _quality: object, _state: object) -> Stack:
+    return make_stack(path, _read_profile)
+
+
+def _read_profile(path: Path) -> RasterProfile:
+    with open_raster(path, codes=True) as raster:
+        return raster.profile
 
 
 @contextmanager
@@ -82,7 +103,6 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
     Raises:
         RasterError: if it is missing or unreadable, or cannot hold what its header claims.
     """
-    path = location(path)
     check_remote_kind(path)
     name, drivers = gdal_name(path), allowed_drivers(path)
     with quiet_georeferencing():
@@ -103,7 +123,7 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
             # before anything whose time or memory grows with the size that the header claims
             check_claims(dataset, path)
             _check_bmp(dataset, path)
-            if dataset.driver == "VRT":
+            if dataset.driver == "VRT" and not isinstance(path, SourcePath):
                 check_nesting(path)
             _warn_of_lost_georeference(path, dataset, heard)
             yield dataset
@@ -135,9 +155,38 @@ def open_raster(
         RasterError: if it is missing, unreadable or of a type that is not supported, or holds
             several images that belong together.
     """
-    with open_dataset(path) as dataset:
-        check_pages(dataset, Path(path))
-        yield Raster(dataset, nodata, codes=codes, path=location(path))
+    choice = NodataChoice.of(nodata)
+    with open_dataset(path) as dataset, ExitStack() as stack:
+        check_pages(dataset, path)
+        raster = Raster(dataset, choice, codes=codes, path=path)
+        if isinstance(path, StackedPath):
+            for screen in _stack_screens(path, raster.profile, choice, stack):
+                raster.screen_by(screen)
+        if choice.aoi is not None:
+            raster.screen_by(AreaScreen(choice.aoi, raster.profile))
+        yield raster
+
+
+def _stack_screens(
+    path: StackedPath, profile: RasterProfile, choice: NodataChoice, opened: ExitStack
+) -> Iterator[Screen]:
+    """Yield what hides pixels of a scene: its quality band, and masks in the files of its bands.
+
+    Interpolation also gives a value to a coarse pixel without data, from its neighbours.
+    """
+    stack = open_stack(path)
+    layers = [
+        (band, "mask,1", HAS_NO_DATA)
+        for band in stack.profiles
+        if band.has_mask or (band.shape != profile.shape and band.nodata is not None)
+        if band.has_mask or profile.nodata_rule == "any"
+    ]
+    if stack.quality is not None:
+        layers.insert(0, (stack.quality, "1", choice.scene.quality))
+    for profile, band, values in layers:
+        opened.enter_context(quiet_georeferencing())
+        dataset = _Reader(stack.layer_xml(profile, band), driver=["VRT"])
+        yield BandScreen(opened.enter_context(dataset), 1, values, profile.path)
 
 
 def _check_bmp(dataset: DatasetReader, path: Path) -> None:
@@ -157,7 +206,7 @@ def _check_bmp(dataset: DatasetReader, path: Path) -> None:
 def _why_not(path: Path, error: Exception, heard: Sequence[str]) -> str:
     """Return the message for a file that cannot be opened, with GDAL's reason if it helps."""
     if isinstance(path, RemotePath):
-        why = why_unread([*heard, str(error)])
+        why = why_unread(path, [*heard, str(error)])
         return f"{path}: cannot be read ({why}); check the address and what it needs to log in."
     if not Path(path).exists():
         return f"{path}: no such file."

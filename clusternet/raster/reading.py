@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from clusternet.errors import RasterError
-from clusternet.locations import RemotePath
+from clusternet.locations import SourcePath
 from clusternet.nodata import NodataChoice, Number
 from clusternet.raster.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.raster.band_statements import read_band_identity
@@ -19,7 +21,10 @@ from clusternet.raster.pages import count_other_images
 from clusternet.raster.palette import Palette, read_palette
 from clusternet.raster.profile import RasterProfile, read_transform
 from clusternet.raster.remote import remote_settings, why_unread
+from clusternet.raster.screens import BandScreen, Screen
+from clusternet.raster.stacks import StackedPath
 from clusternet.raster.validity import alpha_bands, count_infinite, find_validity, fitting
+from clusternet.scene_rule import SceneRule
 from clusternet.types import PIXEL_TYPES, AnyArray, BoolArray
 from clusternet.windows import Shape, Window
 
@@ -47,12 +52,15 @@ class Raster:
         choice = NodataChoice.of(nodata)
         self._dataset = dataset
         self._path = Path(dataset.name) if path is None else path
-        alpha = alpha_bands(dataset)
-        self._indexes = [i for i in dataset.indexes if i not in alpha]
+        self._screens: list[Screen] = []
+        hidden = [*alpha_bands(dataset), *self._screen_by_quality(choice.scene)]
+        self._indexes = [i for i in dataset.indexes if i not in hidden]
         dtype = self._check_dtype()
         self._palette = None if codes else self._read_palette(dtype, choice)
         shows_palette = self._palette is not None
-        self._validity = find_validity(dataset, dtype, choice, shows_palette=shows_palette)
+        self._validity = find_validity(
+            dataset, self._indexes, dtype, choice, shows_palette=shows_palette
+        )
         hides_pixels = self._palette is not None and self._palette.hides_pixels
         self.profile = RasterProfile(
             path=self._path,
@@ -62,7 +70,7 @@ class Raster:
             crs=dataset.crs,
             transform=read_transform(dataset),
             nodata=self._validity.nodata,
-            has_mask=self._validity.has_mask or hides_pixels,
+            has_mask=self._validity.has_mask or hides_pixels or bool(self._screens),
             band_nodata=self._validity.markers,
             nodata_rule=self._validity.rule,
             control=read_control(dataset),
@@ -70,6 +78,38 @@ class Raster:
             bands=_SHOWN if shows_palette else read_band_identity(dataset, self._indexes),
         )
         self._arrangement = AS_STORED
+
+    def screen_by(self, screen: Screen) -> None:
+        """Take pixels that a screen hides as nodata from now on."""
+        self._screens.append(screen)
+        self.profile = replace(self.profile, has_mask=True)
+
+    def _screen_by_quality(self, rule: SceneRule) -> list[int]:
+        """Screen by a quality band among the raster's bands; return its number, which is no band.
+
+        The quality band of a scene of separate files is a file of its own.
+        """
+        if not rule.mask_band or isinstance(self._path, StackedPath):
+            return []
+        names = [(text or "").casefold() for text in self._dataset.descriptions]
+        if rule.mask_band.casefold() not in names:
+            described = ", ".join(filter(None, names)) or "none"
+            raise RasterError(
+                f"{self._path}: has no band called {rule.mask_band}, for --mask_band; its bands "
+                f"are called: {described}. For bands in separate files give --stack, too."
+            )
+        number = names.index(rule.mask_band.casefold()) + 1
+        self._screens.append(BandScreen(self._dataset, number, rule.quality, self._path))
+        return [number]
+
+    def _shown(self, window: Window) -> BoolArray | None:
+        """Return which pixels of a window no screen hides; None if there is no screen."""
+        shown = None
+        for screen in self._screens:
+            if shown is None or shown.any():
+                own = screen.shown(window)
+                shown = own if shown is None else shown & own
+        return shown
 
     def _check_dtype(self) -> str:
         path = self._path
@@ -122,13 +162,17 @@ class Raster:
         """
         inside = window.inside(self.profile.shape)
         # read only inside the raster: GDAL's boundless reads go through a VRT and are slow
-        fill = np.array([marker or 0 for marker in self._validity.markers], self.profile.dtype)
-        pixels = np.tile(fill, (*window.shape, 1))
+        pixels = self._fill(window.shape)
         valid = np.zeros(window.shape, bool)
         if inside.height and inside.width:
             target = inside.slices((window.row, window.col))
             pixels[target], valid[target] = self._read_inside(inside)
         return self._arrangement.apply(pixels), valid
+
+    def _fill(self, shape: Shape) -> AnyArray:
+        """Return pixels (rows, cols, bands) without data."""
+        fill = np.array([marker or 0 for marker in self._validity.markers], self.profile.dtype)
+        return np.tile(fill, (*shape, 1))
 
     def read_coarse(self, window: Window, step: int) -> tuple[AnyArray, BoolArray]:
         """Read a window at a coarser resolution, from overviews if the file has them.
@@ -151,8 +195,16 @@ class Raster:
     def _read_inside(
         self, window: Window, shape: Shape | None = None
     ) -> tuple[AnyArray, BoolArray]:
+        shown = self._shown(window)
+        if shown is not None and shape is not None:
+            shown = thinned(shown, shape)
+        if shown is not None and not shown.any():
+            return self._fill(shown.shape), shown
         failed = f"{self._path}: cannot be read at row {window.row}, column {window.col}"
-        explain = why_unread if isinstance(self._path, RemotePath) else None
+        path = self._path
+        explain = None
+        if isinstance(path, SourcePath) and path.addresses:
+            explain = partial(why_unread, path)
         with remote_settings(self._path), whole_read(failed, self._advice(), explain):
             bands = self._read_bands(window) if shape is None else self._shrunk(window, shape)
             numbers = bands[0]
@@ -162,6 +214,8 @@ class Raster:
         if self._palette is not None:
             valid &= visible
             self._check_known(numbers[valid & ~known])
+        if shown is not None:
+            valid &= shown
         self.num_infinite += count_infinite(bands, self._validity.markers)
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1)), valid
 
@@ -175,7 +229,7 @@ class Raster:
             )
 
     def _advice(self) -> str:
-        if isinstance(self._path, RemotePath):
+        if isinstance(self._path, SourcePath) and self._path.addresses:
             return "check the address and the network, then give the same command again."
         if self._dataset.driver == "VRT":
             return "the files that it names seem to be missing, cut off or damaged."
@@ -199,6 +253,15 @@ class Raster:
         strips = [self._dataset.read(self._indexes, window=_for_rasterio(w)) for w in windows]
         bands: AnyArray = np.concatenate(strips, axis=1)
         return bands
+
+
+def thinned(shown: BoolArray, shape: Shape) -> BoolArray:
+    """Return a mask of fewer pixels: the one in the middle of each step."""
+    rows, cols = (
+        np.minimum(((np.arange(few) + 0.5) * many / few).astype(int), many - 1)
+        for few, many in zip(shape, shown.shape, strict=True)
+    )
+    return shown[np.ix_(rows, cols)]
 
 
 def _for_rasterio(window: Window) -> RasterioWindow:

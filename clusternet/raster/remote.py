@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,7 +13,8 @@ from pathlib import Path
 import rasterio
 
 from clusternet.errors import RasterError
-from clusternet.locations import RemotePath
+from clusternet.foreign_errors import reason
+from clusternet.locations import RemotePath, SourcePath
 
 _SETTINGS = {
     # one request for the header, and none for files that might lie beside it
@@ -31,6 +34,8 @@ _NO_ANSWER = re.compile(r"(Could not resolve|Failed to connect|Connection (?:ref
                         r"timed? ?out|SSL)[^;]*", re.I)  # fmt: skip
 _CUT_OFF = re.compile(r"got \d+ bytes, expected \d+|not enough data|premature", re.I)
 _ANOTHER_FORMAT = "not recognized as being in a supported file format"
+_PASSWORD = re.compile(r"(?<=//)[^/@]*@")
+_PATIENCE = 10  # seconds
 _QUERY = re.compile(r"\?\S*")
 _MEANINGS = {
     "401": "log-in needed", "403": "access denied", "404": "not found", "410": "gone",
@@ -41,29 +46,53 @@ _MEANINGS = {
 
 def remote_settings(path: Path) -> AbstractContextManager[object]:
     """Return a block in which GDAL reads a raster with time-outs and retries if it is remote."""
-    if not isinstance(path, RemotePath):
+    if not isinstance(path, SourcePath) or not path.addresses:
         return nullcontext()
     wanted = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
     environment: AbstractContextManager[object] = rasterio.Env(**wanted)
     return environment
 
 
-def why_unread(said: Sequence[str]) -> str:
+def why_unread(path: SourcePath, said: Sequence[str]) -> str:
     """Return the reason for users why an address could not be read, from GDAL's messages.
 
     The messages themselves may hold the query of the address, and so a secret.
     """
     for text in said:
         if status := _STATUS.search(text):
-            meaning = _MEANINGS.get(status[1], "")
-            return f"HTTP status {status[1]}" + (f", {meaning}" if meaning else "")
+            return _named(status[1])
         if failed := _NO_ANSWER.search(text):
             return failed[0].strip()
     if any(_CUT_OFF.search(text) for text in said):
-        return "the server stopped answering, or the file is cut off"
+        answers = ((each, _ask(each)) for each in path.addresses)
+        told = next((f"{each.name}: {answer}" for each, answer in answers if answer), "")
+        return told or "the server stopped answering, or the file is cut off"
     if any(_ANOTHER_FORMAT in text for text in said):
         return "it holds no raster of a format that holds its pixels itself, such as GeoTIFF"
     return _QUERY.sub("", said[-1]) if said else "no reason is known"
+
+
+def _named(status: str) -> str:
+    meaning = _MEANINGS.get(status, "")
+    return f"HTTP status {status}" + (f", {meaning}" if meaning else "")
+
+
+def _ask(path: RemotePath) -> str:
+    """Return how the server answers now; empty if it sends the file, or has no such answers.
+
+    GDAL says nothing of the answer to a request in the middle of a file.
+    """
+    address = _PASSWORD.sub("", path.address)
+    if not address.lower().startswith(("http://", "https://")):
+        return ""
+    request = urllib.request.Request(address, headers={"Range": "bytes=0-0"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE):  # noqa: S310  http or https
+            return ""
+    except urllib.error.HTTPError as error:
+        return _named(str(error.code))
+    except (OSError, ValueError) as error:
+        return reason(error)
 
 
 def check_remote_kind(path: Path) -> None:

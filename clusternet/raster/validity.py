@@ -72,19 +72,24 @@ class Validity:
 
 
 def find_validity(
-    dataset: DatasetReader, dtype: str, choice: NodataChoice, *, shows_palette: bool = False
+    dataset: DatasetReader,
+    numbers: Sequence[int],
+    dtype: str,
+    choice: NodataChoice,
+    *,
+    shows_palette: bool = False,
 ) -> Validity:
     """Find out how the valid mask of an open dataset is computed.
 
     Args:
         dataset: an open dataset.
+        numbers: of the bands that are read, from 1.
         dtype: pixel type of its bands without alpha.
         choice: nodata value and rule of the user.
         shows_palette: True if pixels are read as red, green and blue of a colour table, which
             already handles the nodata value of the file.
     """
     alpha = alpha_bands(dataset)
-    numbers = [i for i in dataset.indexes if i not in alpha]
     # read once, because rasterio asks GDAL for all bands at each use
     all_flags, all_values = dataset.mask_flag_enums, dataset.nodatavals
     flags = [all_flags[i - 1] for i in numbers]

@@ -13,6 +13,7 @@ import numpy as np
 
 from clusternet.labels.reading import RasterLabels
 from clusternet.legend.inventory import LabelInventory
+from clusternet.locations import SourcePath
 from clusternet.patches.manifest import patch_name, save_patch
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import open_raster
@@ -56,6 +57,8 @@ class Chunk:
     windows: Grid
     layers: list[Layer]
     settings: TilingSettings
+    aoi: Path | None = None
+    """File of polygons; pixels outside are nodata."""
 
     def __str__(self) -> str:
         """Name the raster and the first window, for messages."""
@@ -78,7 +81,8 @@ class Outcome:
 def split_windows(windows: Grid, path: Path, shares: int) -> Iterator[Grid]:
     """Yield chunks of whole grid rows: windows side by side lie in the same blocks of the file."""
     size = max(1, _CHUNK_WINDOWS // max(1, len(windows.cols)))
-    if path.suffix.lower() in _SEQUENTIAL:
+    # Blocks that two chunks share would be sent twice over the network.
+    if path.suffix.lower() in _SEQUENTIAL or isinstance(path, SourcePath):
         size = max(1, math.ceil(len(windows.rows) / shares))
     return windows.parts(size)
 
@@ -87,7 +91,7 @@ def cut_chunk(chunk: Chunk) -> Outcome:
     """Cut the windows of a chunk and write their patches in all layers."""
     pair, settings = chunk.pair, chunk.settings
     outcome = Outcome()
-    choice = settings.nodata_choice
+    choice = replace(settings.nodata_choice, aoi=chunk.aoi)
     with (
         open_raster(pair.raster.path, choice) as raster,
         _open_label(pair, outcome.labels) as label,

@@ -35,6 +35,7 @@ from clusternet.raster import (
 from clusternet.raster.band_fit import fit_bands, report_fit
 from clusternet.raster.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.raster.finding import report_left_out
+from clusternet.raster.screens import inside_area
 from clusternet.raster.validity import check_nodata
 from clusternet.settings import TilingSettings
 from clusternet.windows import Grid, grid, origins
@@ -83,6 +84,7 @@ def find_inputs(
     settings: TilingSettings,
     masks_folder: Path | None = None,
     options: LabelOptions | None = None,
+    aoi: Path | None = None,
 ) -> tuple[list[TilingPair], LabelRules]:
     """Open every raster once, without reading pixels, and find its label raster.
 
@@ -91,6 +93,7 @@ def find_inputs(
         settings: the settings of the tiling.
         masks_folder: the folder of label rasters.
         options: how the user wants label files to be read.
+        aoi: file of polygons; rasters outside are left out.
 
     Returns:
         the pairs, and the rules for reading all label rasters.
@@ -100,7 +103,8 @@ def find_inputs(
         LabelError: if a raster has no label raster, or several, or one that holds no labels.
         GridMismatchError: if a label raster is not on the grid of its raster.
     """
-    paths = find_scenes(source)
+    choice = replace(settings.nodata_choice, aoi=aoi)
+    paths = find_scenes(source, choice.scene)
     if masks_folder is not None and masks_folder.resolve() != source.resolve():
         paths = [path for path in paths if masks_folder.resolve() not in path.resolve().parents]
     relative = inner_paths(source, paths)
@@ -109,7 +113,7 @@ def find_inputs(
     pairs, order = [], _CommonBands()
     for path, inner_path, name in zip(paths, relative, raster_names(relative), strict=True):
         interrupts.check()
-        with open_raster(path, settings.nodata_choice) as raster:
+        with open_raster(path, choice) as raster:
             profile = raster.profile
         arrangement = order.add(profile)
         profile = profile.arranged(arrangement)
@@ -118,6 +122,8 @@ def find_inputs(
         item = TilingInput(path, name, inner_path.as_posix(), profile, patch_format, arrangement)
         label = None if labels is None else labels.open(item, inner_path)
         pairs.append(TilingPair(item, label))
+    inside = inside_area([pair.raster.profile for pair in pairs], aoi)
+    pairs = [pair for pair, is_inside in zip(pairs, inside, strict=True) if is_inside]
     # Many rasters may share a fault, so each warning is given once, and names the first of them.
     profiles = [pair.raster.profile for pair in pairs]
     warn_of_other_images(profiles)

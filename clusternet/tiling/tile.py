@@ -65,6 +65,7 @@ def tile_rasters(
     settings: TilingSettings | None = None,
     *,
     masks_folder: Path | None = None,
+    aoi: Path | None = None,
     classes: ClassList | None = None,
     ignore_label: int | None = None,
     overwrite: bool = False,
@@ -79,13 +80,14 @@ def tile_rasters(
     it needs the usual ``if __name__ == "__main__":``.
 
     Args:
-        source: a raster, or a folder searched with all folders below it.
+        source: a raster, a folder searched with all below it, an address or a list of rasters.
         output_folder: the folder to create.
         settings: sizes, stride and nodata; the defaults if None.
         masks_folder: label rasters, each named as its raster or with ``_mask`` appended. Label
             patches of the same windows go to ``<output_folder>_masks``, cut to ``crop_shape``
             if there is one; 255 (in 8-bit labels) marks pixels without a label. Names of classes
             go to ``classes.json`` there; rasters that name classes get common numbers.
+        aoi: file of polygons in any CRS; pixels outside are nodata.
         classes: the classes that label rasters may hold; None allows any.
         ignore_label: label value that means no label; None means 255 in 8-bit rasters.
         overwrite: replace folders that an earlier tiling wrote.
@@ -104,16 +106,14 @@ def tile_rasters(
     layers = _layers(output_folder, settings, masks_folder)
     options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
     folders = [layer.folder for layer in layers]
-    check_apart(folders, (source, masks_folder, options.classes.source))
+    check_apart(folders, (source, masks_folder, aoi, options.classes.source))
     with claimed(*folders):
         _check_outputs(folders, overwrite)
-        pairs, rules = find_inputs(source, settings, masks_folder, options)
+        pairs, rules = find_inputs(source, settings, masks_folder, options, aoi)
         check_apart(folders, (item.path for pair in pairs for item in pair.items))
         with new_folders(folders, kind=PATCHES, overwrite=overwrite) as paths:
-            hidden = [
-                replace(layer, folder=path) for layer, path in zip(layers, paths, strict=True)
-            ]
-            outcomes = _cut_all(pairs, hidden, settings, executor)
+            hidden = [replace(layer, folder=p) for layer, p in zip(layers, paths, strict=True)]
+            outcomes = _cut_all(pairs, hidden, settings, executor, aoi)
             _warn_of_infinite(pairs, outcomes)
             report = _report(source, outcomes, settings)
             _write_manifests(hidden, pairs, outcomes, settings, rules)
@@ -195,7 +195,11 @@ def _check_outputs(folders: list[Path], overwrite: bool) -> None:
 
 
 def _cut_all(
-    pairs: list[TilingPair], layers: list[Layer], settings: TilingSettings, executor: Executor
+    pairs: list[TilingPair],
+    layers: list[Layer],
+    settings: TilingSettings,
+    executor: Executor,
+    aoi: Path | None,
 ) -> list[Outcome]:
     """Cut all rasters; return the outcome of each."""
     chunks: list[Chunk] = []
@@ -207,7 +211,7 @@ def _cut_all(
         for some in split_windows(
             windows, pair.raster.path, math.ceil(executor.num_workers / len(pairs))
         ):
-            chunks.append(Chunk(pair, some, layers, settings))
+            chunks.append(Chunk(pair, some, layers, settings, aoi))
             owners.append(owner)
     # Chunks, not rasters, are spread over processes: a single large raster keeps all of them busy.
     num_windows = sum(len(chunk.windows) for chunk in chunks)

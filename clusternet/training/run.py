@@ -32,14 +32,16 @@ from clusternet.files.arrays import check_array, read_arrays, write_arrays
 from clusternet.files.outputs import new_file
 from clusternet.network.sizes import num_weights
 from clusternet.patches.bands import Bands
-from clusternet.raster import RasterProfile
+from clusternet.raster import RasterProfile, one_scene
 from clusternet.raster.band_fit import fit_bands
 from clusternet.raster.band_identity import Arrangement
-from clusternet.settings import TrainingSettings, read_yaml, write_yaml
+from clusternet.scene_rule import EACH_FILE, SceneRule
+from clusternet.settings import TrainingSettings
 from clusternet.text_files import taken_apart
 from clusternet.training.run_files import BANDS, CODEBOOK, HISTORY, MODEL, SETTINGS, STATE
 from clusternet.training.run_identity import COLUMN, as_comment, check_identity
 from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.yaml_files import read_yaml, write_yaml
 
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
@@ -151,6 +153,21 @@ class Run:
                 "rasters like those that it was trained on."
             )
         return fit_bands(bands.identity, profile, f"the run {self.folder}", RunError)
+
+
+def scene_of_run(folder: Path, source: Path) -> Path:
+    """Return the scene that a path names, put together as the scenes of a run.
+
+    Raises:
+        RasterError: if it names several scenes, or none.
+        RunError: if the run's description cannot be read.
+    """
+    return one_scene(source, scene_rule_of(folder))
+
+
+def scene_rule_of(folder: Path) -> SceneRule:
+    """Return how the scenes of a run are put together; what is no run is refused by `load_run`."""
+    return Bands.load(folder / BANDS).scene if (folder / BANDS).is_file() else EACH_FILE
 
 
 def load_run(folder: Path) -> Run:

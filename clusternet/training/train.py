@@ -14,7 +14,7 @@ from clusternet.patches.batches import BatchLoader
 from clusternet.patches.folder import PatchFolder, open_patches
 from clusternet.patches.survey import survey_patches
 from clusternet.processes.interrupts import interrupts
-from clusternet.settings import TrainingSettings, read_yaml, same_value
+from clusternet.settings import TrainingSettings, same_value
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.epoch_plan import TrainingData
 from clusternet.training.learner import Learner
@@ -24,6 +24,7 @@ from clusternet.training.run_identity import MAY_CHANGE, check_identity
 from clusternet.training.run_outputs import RunOutputs
 from clusternet.training.run_writer import PatchMaps, RunWriter
 from clusternet.windows import Shape
+from clusternet.yaml_files import read_yaml
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from clusternet.patches.bands import Bands
 from clusternet.patches.folder import find_patches, open_patches
 from clusternet.patches.manifest import read_manifest
 from clusternet.raster import find_rasters, open_raster
-from clusternet.settings import TilingSettings, TrainingSettings, read_yaml
+from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.run import (
     load_run,
@@ -33,6 +33,7 @@ from clusternet.training.run import (
     save_result,
     saved_settings,
 )
+from clusternet.yaml_files import read_yaml
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from conftest import WriteRaster
+from loopback import loopback
 from PIL import Image
 
 from clusternet.errors import (
@@ -21,6 +23,7 @@ from clusternet.errors import (
     RasterError,
     SettingsError,
 )
+from clusternet.locations import location
 from clusternet.patches.manifest import read_manifest
 from clusternet.raster import Raster, open_raster
 from clusternet.raster.quiet import quiet_georeferencing
@@ -728,3 +731,18 @@ def test_the_summary_is_one_line():
     assert report.summary() == (
         "2 raster(s): 30 patches written, 9 skipped (4 with nothing but nodata, 5 past the edge)"
     )
+
+
+@pytest.mark.parametrize("stride", [512, 400])
+def test_tiling_an_address_reads_each_block_once(tmp_path, patches, stride):
+    profile = dict(driver="COG", count=1, height=4096, width=4096, dtype="uint8", blocksize=512)
+    options = dict(overviews="none", compress="none", crs="EPSG:32631", transform=Affine.scale(10))
+    with rasterio.open(tmp_path / "scene.tif", "w", **options, **profile) as dataset:
+        dataset.write(np.full((1, 4096, 4096), 7, np.uint8))
+    size = (tmp_path / "scene.tif").stat().st_size
+    with loopback(tmp_path) as server:
+        settings = TilingSettings(stride=(stride, stride))
+        tile_rasters(location(f"{server.address}/scene.tif"), patches, settings, workers=1)
+    assert server.requests < 64 + 10
+    assert server.most_often_sent("/scene.tif", size) == 1
+    assert size - 2**16 < server.bytes_sent <= size

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_run import BANDS, RECORDS, SETTINGS, Network, checkpoint, stored
 
 from clusternet.errors import OutputError, RunError
-from clusternet.settings import TrainingSettings, read_yaml
+from clusternet.settings import TrainingSettings
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.run import (
     EpochRecord,
@@ -29,6 +29,7 @@ from clusternet.training.run import (
     write_arrays,
     write_codebook,
 )
+from clusternet.yaml_files import read_yaml
 
 
 @pytest.fixture
