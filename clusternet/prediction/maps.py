@@ -25,6 +25,7 @@ from clusternet.raster import (
     RasterProfile,
     create_map,
     open_raster,
+    report_stacks,
     warn_of_lost_georeference,
     warn_of_orientation,
     warn_of_other_images,
@@ -76,6 +77,7 @@ def predict_maps(
     """Write the maps that `clusternet.prediction.map_outputs.claim_maps` returned."""
     warn_of_orientation(source for source, _ in wanted.jobs)
     profiles = _read_profiles([source for source, _ in wanted.jobs])
+    report_stacks(source for source, _ in wanted.jobs)
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)
     warn_of_lost_georeference(profiles)

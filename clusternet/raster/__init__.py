@@ -6,7 +6,7 @@ from clusternet.raster.finding import find_rasters, find_scenes, inner_paths, on
 from clusternet.raster.lost_georeference import warn_of_lost_georeference
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.memory import open_array
-from clusternet.raster.opening import open_raster
+from clusternet.raster.opening import open_raster, report_stacks
 from clusternet.raster.orientation import warn_of_orientation
 from clusternet.raster.pages import warn_of_other_images
 from clusternet.raster.profile import RasterProfile, make_profile
@@ -30,6 +30,7 @@ __all__ = [
     "one_scene",
     "open_array",
     "open_raster",
+    "report_stacks",
     "warn_of_lost_georeference",
     "warn_of_orientation",
     "warn_of_other_images",

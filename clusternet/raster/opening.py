@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -84,6 +84,18 @@ def gdal_name(path: Path) -> str:
 def open_stack(path: StackedPath) -> Stack:
     """Return the bands of a scene that lie in separate files; its files are looked at once."""
     return _open_stack(path, path.bands, path.quality, state_of(path))
+
+
+def report_stacks(paths: Iterable[Path]) -> None:
+    """Log which bands of scenes are interpolated, by the example of the first scene."""
+    stacks = [path for path in paths if isinstance(path, StackedPath)]
+    stack = open_stack(stacks[0]) if stacks else None
+    if stack is not None and stack.coarser:
+        others = f" and {len(stacks) - 1} more" if stacks[1:] else ""
+        logger.info(
+            "%s%s: %s brought to the pixels of %s by bilinear interpolation.",
+            stack.path, others, ", ".join(stack.coarser), stack.grid.path.name,
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=256)

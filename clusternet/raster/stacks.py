@@ -83,8 +83,8 @@ def find_stacks(source: Path, files: Sequence[Path], rule: SceneRule) -> list[St
     used = {file for bands in scenes.values() for of_band in bands.values() for file in of_band}
     others = [file for file in files if file not in used]
     if others:
-        logger.warning("%s: %d file(s) are no band of --stack and are left out: %s",
-                       source, len(others), _names(others))  # fmt: skip
+        logger.info("%s: %d file(s) are no band of --stack and are left out: %s",
+                    source, len(others), _names(others))  # fmt: skip
     return sorted(_scene(key, bands, rule, patterns) for key, bands in scenes.items())
 
 

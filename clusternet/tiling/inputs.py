@@ -27,6 +27,7 @@ from clusternet.raster import (
     find_scenes,
     inner_paths,
     open_raster,
+    report_stacks,
     warn_of_lost_georeference,
     warn_of_orientation,
     warn_of_other_images,
@@ -126,6 +127,7 @@ def find_inputs(
     pairs = [pair for pair, is_inside in zip(pairs, inside, strict=True) if is_inside]
     # Many rasters may share a fault, so each warning is given once, and names the first of them.
     profiles = [pair.raster.profile for pair in pairs]
+    report_stacks(profile.path for profile in profiles)
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)
     warn_of_lost_georeference(profiles)

@@ -602,3 +602,16 @@ def test_options_are_given_as_one_thing_or_by_name(cluster_map, draw, tmp_path):
 def test_options_that_cannot_be_used_are_refused(cluster_map, tmp_path, options, message):
     with pytest.raises((SettingsError, TypeError), match=message):
         assign_classes(cluster_map, tmp_path / "labels.tif", tmp_path / "out", **options)
+
+
+def test_only_what_lies_in_an_area_counts(cluster_map, labels, draw, tmp_path) -> None:
+    area = draw([(0, 0, 30, 20)], ["any"], name="area.gpkg")  # cluster 0
+    report = assign_classes(cluster_map, labels, tmp_path / "out", aoi=area)
+    assert report.votes is not None
+    assert report.votes.total == 70  # 60 of wood, 10 of field; the other 50 lie outside
+    with rasterio.open(tmp_path / "out" / "a_classes.tif") as dataset:
+        classes = dataset.read(1)
+    assert (classes[:, 20:] == 255).all() and (classes[:29, :20] != 255).all()
+    outside = draw([(0, 100, 5, 5)], ["any"], name="outside.gpkg")
+    with pytest.raises(GridMismatchError, match="none of its polygons, for --aoi"):
+        assign_classes(cluster_map, labels, tmp_path / "other", aoi=outside)

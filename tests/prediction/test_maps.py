@@ -8,19 +8,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
+from affine import Affine
 from conftest import WriteRaster, four_textures
 from random_run import CLUSTERS, make_run
 
 from clusternet.clustering.kmeans import Codebook
 from clusternet.errors import OutputError, RunError
-from clusternet.nodata import NodataRule
+from clusternet.nodata import NodataChoice, NodataRule
 from clusternet.patches.bands import Bands
 from clusternet.prediction.map_outputs import MapOptions, map_paths
+from clusternet.prediction.map_states import stack_of
 from clusternet.prediction.maps import predict_raster, predict_rasters
 from clusternet.prediction.predictor import Predictor, load
+from clusternet.scene_rule import SceneRule
 
 RUNS = ("same", "valid", "same with filters", "valid with filters")
 
@@ -349,3 +354,54 @@ def test_maps_have_no_data_where_the_run_says_so(
     assert (found[1, 1] == 255) == (1 in missing) and (found[2:] != 255).all()
     assert found[1, 0] != 255
     assert "stack.vrt: infinite values count as no data" in caplog.text
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> Path:
+    """The upper left 20 x 30 pixels of rasters by the write_raster fixture."""
+    path = tmp_path / "area.gpkg"
+    box = shapely.box(448_000, 5_411_990, 448_015, 5_412_000)
+    geopandas.GeoDataFrame(geometry=[box], crs=32631).to_crs(4326).to_file(path)
+    return path
+
+
+def test_maps_are_nodata_outside_of_an_area(
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path, area: Path
+) -> None:
+    predictor = ready("same")
+    inside = write_raster("in/a.tif", four_textures(40, 60, 3))
+    write_raster("in/b.tif", four_textures(40, 60, 3), transform=Affine(1, 0, 0, 0, -1, 0))
+    options = MapOptions(aoi=area, skip_existing=True)
+    report = predict_rasters(predictor, [tmp_path / "in"], tmp_path / "maps", options)
+    assert [path.name for path in report.maps] == ["a_clusters.tif"]
+    with rasterio.open(report.maps[0]) as dataset:
+        has_data = dataset.read(1) != 255
+    assert has_data[:20, :30].all() and has_data.sum() == 600
+    assert not predict_rasters(predictor, [inside], tmp_path / "maps", options).maps
+    whole = replace(options, aoi=None)
+    assert predict_rasters(predictor, [inside], tmp_path / "maps", whole).maps
+
+
+def test_scenes_are_put_together_as_the_run_says(
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    pixels = four_textures(32, 32, 3)
+    for name in ("a", "b"):
+        for i in range(3):
+            write_raster(f"in/{name}_B{i}.tif", pixels[..., i])
+    predictor = copy.copy(ready("same"))
+    rule = SceneRule("B0,B1,B2")
+    predictor.choice = NodataChoice(scene=rule)
+    jobs = map_paths([tmp_path / "in"], tmp_path / "maps", rule)
+    assert [(path.name, output.name) for path, output in jobs] == [
+        ("a", "a_clusters.tif"), ("b", "b_clusters.tif"),
+    ]  # fmt: skip
+    expected = predictor.predict(pixels)
+    assert (predictor.predict(tmp_path / "in" / "a") == expected).all()
+    predict_raster(predictor, *jobs[0])
+    with rasterio.open(jobs[0][1]) as dataset:
+        tags = dataset.tags()
+        assert (dataset.read(1) == expected).all()
+    assert stack_of(jobs[0][1], tags, rule) == jobs[0][0]
+    tags["CLUSTERNET_RASTER_PATH"] = "/vsicurl/http://127.0.0.1:9/in/a"
+    assert stack_of(jobs[0][1], tags, rule) is None
