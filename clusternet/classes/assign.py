@@ -107,8 +107,7 @@ def assign_classes(
         rasters: the raster that the maps come from, or a folder of them named like the maps;
             None looks where the maps say that they came from. With ``run``, methods that look at
             features can be compared, see the option ``rule``.
-        aoi: file of polygons: labels outside do not count, class maps are nodata outside, and
-            maps outside are left out.
+        aoi: file of polygons: labels outside do not count, class maps are nodata outside.
         polygons: also write polygons of all class maps to this GeoPackage, a layer for each.
         overwrite: replace existing outputs.
         executor: where labelled pixels are counted; None counts them in this process.

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from clusternet.errors import RunError
+from clusternet.nodata import NodataChoice
 from clusternet.prediction.grid import PredictionGrid
 from clusternet.prediction.predictor import Assign, Prediction, Predictor
 from clusternet.processes.executors import Executor
@@ -46,6 +47,8 @@ class WindowTask:
     """Windows of the map."""
     confidence: bool
     features: bool
+    choice: NodataChoice
+    """What marks pixels without data."""
 
     def __str__(self) -> str:
         """Name the raster and the first window, for messages."""
@@ -78,6 +81,8 @@ class RemotePredictor:
     ) -> None:
         """Take what `Predictor` takes, and where the work is done."""
         self.run, self.assign, self.window_size = run, assign, window_size
+        self.choice = run.bands.nodata_choice
+        """What marks pixels without data."""
         self._executor = executor
         folder = run.folder.resolve()
         self._network = Network(folder, run.stored.identity, assign, precision, window_size)
@@ -94,7 +99,7 @@ class RemotePredictor:
         profile, run = raster.profile, self.run
         arrangement = run.check_fits(profile)
         report_fit(arrangement, run.bands.identity, profile, f"the run {run.folder}")
-        tasks = self._tasks(profile.path, profile.shape, confidence, features)
+        tasks = self._tasks(raster, confidence, features)
         num_infinite = 0
         with closing(self._executor.map(predict_windows, tasks, ordered=True)) as results:
             for _, result in results:
@@ -103,9 +108,8 @@ class RemotePredictor:
         if num_infinite:
             logger.warning("%s: infinite values count as no data", profile.path)
 
-    def _tasks(
-        self, path: Path, shape: tuple[int, int], confidence: bool, features: bool
-    ) -> Iterator[WindowTask]:
+    def _tasks(self, raster: Raster, confidence: bool, features: bool) -> Iterator[WindowTask]:
+        path, shape = raster.profile.path.resolve(), raster.profile.shape
         grid = PredictionGrid.plan(
             shape, self.run.bands.patch_shape, self.run.settings.padding, self.window_size
         )
@@ -113,7 +117,7 @@ class RemotePredictor:
         size = grid.kept_shape[0] * grid.kept_shape[1] * (_PIXEL_BYTES + 4 * depth)
         windows = (kept for _, kept in grid.windows(shape))
         while some := tuple(islice(windows, max(1, _MOST_BYTES // size))):
-            yield WindowTask(self._network, path.resolve(), some, confidence, features)
+            yield WindowTask(self._network, path, some, confidence, features, raster.choice)
 
 
 def predict_windows(task: WindowTask) -> WindowResult:
@@ -121,7 +125,7 @@ def predict_windows(task: WindowTask) -> WindowResult:
     predictor = _load(task.network)
     wanted = set(task.windows)
     with (
-        open_raster(task.raster, predictor.run.bands.nodata_choice) as raster,
+        open_raster(task.raster, task.choice) as raster,
         closing(
             predictor.windows(
                 raster,

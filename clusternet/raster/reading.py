@@ -49,7 +49,8 @@ class Raster:
 
         ``path`` is its name in messages; None takes that of the dataset.
         """
-        choice = NodataChoice.of(nodata)
+        choice = self.choice = NodataChoice.of(nodata)
+        """What the user chose to mark pixels without data."""
         self._dataset = dataset
         self._path = Path(dataset.name) if path is None else path
         self._screens: list[Screen] = []
