@@ -16,10 +16,10 @@ from clusternet.classes.naming import Rule
 from clusternet.labels.rules import LabelRules
 from clusternet.learning.aims import Preference
 from clusternet.learning.choice import LEAST_BLOCKS, Choice, choose
-from clusternet.learning.classifiers import Classifier
+from clusternet.learning.classifiers import Classifier, OffsetClassifier
 from clusternet.learning.mapping import DEFAULT_SMOOTH
 from clusternet.learning.methods import methods_for
-from clusternet.learning.preference import OffsetClassifier, choose_offsets, hold_back
+from clusternet.learning.preference import choose_offsets, hold_back
 from clusternet.learning.samples import LabelledPixels, draw_labelled
 from clusternet.learning.streaming import Windows, streamed_windows
 from clusternet.legend.land_classes import LandClass

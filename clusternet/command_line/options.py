@@ -141,8 +141,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "class_table": _PATH | dict(help="also write strokes, pixels and area of each class (.csv)"),
     "drawn_on": _RASTER | dict(help="raster that the strokes were drawn on, if it is another one "
         "of the same run"),
-    "stroke_rule": dict(choices=("perceptron", "logistic", "centroids", "clusters", "forest"),
-        help="how strokes become classes; clusters is the published rule"),
+    "stroke_rule": dict(choices=("perceptron", "ensemble", "logistic", "centroids", "clusters",
+        "forest"), help="how strokes become classes; clusters is the published rule"),
     "smooth": dict(type=int, metavar="PIXELS", help="side of the squares that smooth a map along "
         "edges of the image; 1 leaves every pixel its own class"),
     "cache_folder": _PATH | dict(help="where the scene's features are kept, about 100 bytes a "

@@ -29,6 +29,8 @@ ERRORS = 2.0
 """Standard errors by which the best must be above another one to be taken for better."""
 LEAST_BLOCKS = 3
 """Least number of blocks of every class with which methods are compared."""
+PER_CLASS = 1500
+"""Most pixels of a class with which methods are compared, because there are dozens of fits."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def choose(methods: Sequence[Method], pixels: LabelledPixels, *, seed: int = 1) 
     numbers, blocks = blocks_of_classes(pixels)
     if len(numbers) < 2 or len(methods) < 2 or blocks.min() < LEAST_BLOCKS:
         return Choice(methods[0], (), numbers, blocks)
+    pixels = pixels.thinned(PER_CLASS, seed)
     folds = folds_of(pixels, min(FOLDS, int(blocks.min())), seed)
     parts = [(pixels.subset(known), unknown) for known, unknown in folds]
     with Progress(total=len(methods) * len(parts), desc="compare methods", unit="fit") as bar:

@@ -24,6 +24,8 @@ from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 _FOREST = dict(n_estimators=40, max_depth=12, min_samples_leaf=2, n_jobs=1)
 _SMOOTHING = 1e-6
 _SHARE_ITERATIONS = 30
+LEAST_PROBABILITY = 1e-6
+"""Probabilities below count as this much, so that their logarithms are finite."""
 _AT_ONCE = 4096  # pixels; as float32 their features stay in the processor's cache
 
 
@@ -138,13 +140,20 @@ class LinearClassifier:
             squares = np.einsum("ij,ij->i", values, values)[:, None] - 2 * scores
             near = np.sqrt(np.maximum(np.partition(squares, 1, axis=1)[:, :2], 0))
             return np.asarray(1 - near[:, 0] / np.maximum(near[:, 1], 1e-6), np.float32)
-        best = np.partition(self.shares(values), -2, axis=1)[:, -2:]
-        return np.asarray(best[:, 1] - best[:, 0], np.float32)
+        return margin(self.shares(values))
 
     def _scores(self, values: FloatArray) -> FloatArray:
         scores = values @ self.weights
         scores += self.bias
         return np.asarray(scores)
+
+
+def margin(probabilities: FloatArray) -> FloatArray:
+    """Return the difference of the two largest probabilities, 1 for one class; (pixels,)."""
+    if probabilities.shape[1] == 1:
+        return np.ones(len(probabilities), np.float32)
+    best = np.partition(probabilities, -2, axis=1)[:, -2:]
+    return np.asarray(best[:, 1] - best[:, 0], np.float32)
 
 
 def in_parts(features: AnyArray, step: Callable[[FloatArray], AnyArray]) -> AnyArray:
@@ -164,6 +173,34 @@ def in_parts(features: AnyArray, step: Callable[[FloatArray], AnyArray]) -> AnyA
 
 
 @dataclass(frozen=True)
+class OffsetClassifier:
+    """A classifier whose probabilities are shifted, and then sum to 1 again."""
+
+    classifier: Classifier
+    offsets: FloatArray
+    """(classes,) added to the logarithm of each probability."""
+
+    @property
+    def numbers(self) -> IntArray:
+        """See `Classifier`."""
+        return self.classifier.numbers
+
+    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
+        """See `Classifier`."""
+        return np.asarray(self.numbers[self.probabilities(features, clusters).argmax(axis=1)])
+
+    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `Classifier`."""
+        shares = np.maximum(self.classifier.probabilities(features, clusters), LEAST_PROBABILITY)
+        shares = shares * np.exp(self.offsets)
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+
+    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
+        """See `Classifier`."""
+        return margin(self.probabilities(features, clusters))
+
+
+@dataclass(frozen=True)
 class ForestClassifier:
     """A random forest; ten times slower than the others, too slow to update a map while drawing."""
 
@@ -180,10 +217,7 @@ class ForestClassifier:
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `Classifier.confidence`."""
-        if len(self.numbers) == 1:
-            return np.ones(len(features), np.float32)
-        best = np.partition(self.forest.predict_proba(features), -2, axis=1)[:, -2:]
-        return np.asarray(best[:, 1] - best[:, 0], np.float32)
+        return margin(self.forest.predict_proba(features))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from clusternet.clustering.feature_transform import fit_feature_transform
 from clusternet.clustering.kmeans import Codebook, cluster
-from clusternet.learning.classifiers import Classifier, Scene
+from clusternet.learning.classifiers import Classifier, Scene, margin
 from clusternet.learning.rules import fit_rule
 from clusternet.learning.samples import LabelledPixels
 from clusternet.prediction.feature_cache import Quantiser
@@ -101,10 +101,7 @@ class ClusterShares:
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `clusternet.learning.classifiers.Classifier`."""
-        if len(self.numbers) == 1:
-            return np.ones(len(features), np.float32)
-        best = np.partition(self.probabilities(features, clusters), -2, axis=1)[:, -2:]
-        return np.asarray(best[:, 1] - best[:, 0], np.float32)
+        return margin(self.probabilities(features, clusters))
 
 
 def _shares(
@@ -168,7 +165,7 @@ def rule_method(rule: str, name: str, columns: IntArray) -> Method:
     return Method(f"{rule} on {name}", fit)
 
 
-_RULES = ("perceptron", "forest", "logistic")  # the order is measured, docs/experiments.md
+_RULES = ("ensemble", "forest", "logistic")  # the order is measured, docs/experiments.md
 
 
 def methods_for(run: Run, scene: Scene, *, clusters: bool) -> list[Method]:

@@ -21,14 +21,24 @@ from clusternet.learning.classifiers import (
 )
 from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 
-UNITS = 16
-"""Units of the hidden layer; with 32 the score is the same and a view takes 1.5 times as long."""
-_ITERATIONS = 45  # of L-BFGS; more improve the fit to the strokes, but not the map of the scene
-_DECAY = 10.0  # of the squared weights, over the number of samples (docs/experiments.md)
-_SEED = 1
 _UNSURE = 2  # strokes a class, up to which the shares of classes cannot be estimated
 _SHARE_PIXELS = 4000
 _LEAST_SHARE = 1e-3
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained; the defaults are those of the page."""
+
+    units: int = 16
+    """Of the hidden layer; with 32 the page scores the same and takes 1.5 times as long."""
+    decay: float = 10.0
+    """Of the squared weights, over the number of samples (docs/experiments.md)."""
+    iterations: int = 45
+    """Of L-BFGS; more improve the fit to the strokes, but not the map of the scene."""
+    seed: int = 1
+    """Of the initial weights."""
+
 
 Layers = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 """hidden (depth, units), its bias (units,), output (units, classes), its bias (classes,)."""
@@ -72,7 +82,18 @@ class PerceptronClassifier:
 
 
 def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
-    """Train the network on features as K-Means compares them.
+    """Train a network, and correct it for how common classes are on the scene."""
+    fitted = fit_network(samples, scene, Training())
+    if isinstance(fitted, LinearClassifier):
+        return fitted
+    shift = shift_of_shares(fitted, samples, scene)
+    return replace(fitted, output=replace(fitted.output, bias=fitted.output.bias + shift))
+
+
+def fit_network(
+    samples: Samples, scene: Scene, training: Training
+) -> PerceptronClassifier | LinearClassifier:
+    """Train a network on features as K-Means compares them; linear if there is only one class.
 
     The projection of K-Means makes directions small in which neighbouring pixels differ, because
     these say little about land cover. The penalty on squared weights keeps the network from using
@@ -82,22 +103,22 @@ def fit_perceptron(samples: Samples, scene: Scene) -> Classifier:
     if len(numbers) == 1:
         return one_class(numbers, samples)
     mean, projection = scene.transform or make_transform(samples, scene.projection)
-    values = (samples.features - mean) @ projection
-    hidden, hidden_bias, weights, bias = _train(values.astype(np.float32), columns, len(numbers))
+    values = ((samples.features - mean) @ projection).astype(np.float32)
+    hidden, hidden_bias, weights, bias = _train(values, columns, len(numbers), training)
     hidden = projection @ hidden  # so that stored features need no projection
     floor = mean @ hidden - hidden_bias
     folded = (bias - floor @ weights).astype(np.float32)
     output = LinearClassifier(numbers.astype(np.int32), weights, folded)
-    fitted = PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
-    shift = _shift(fitted, samples, scene)
-    return replace(fitted, output=replace(output, bias=folded + shift))
+    return PerceptronClassifier(output.numbers, hidden, floor.astype(np.float32), output)
 
 
-def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> FloatArray:
+def shift_of_shares(
+    fitted: Classifier, samples: Samples, scene: Scene, *, most: float = 1.0
+) -> FloatArray:
     """Return what is added to the scores, because classes are not as common as their strokes.
 
     The shares are estimated on the scene. With few strokes the estimate is poor, so it counts from
-    the third stroke a class on, with a weight that grows to 1.
+    the third stroke a class on, with a weight that grows to ``most``.
     """
     count = len(fitted.numbers)
     strokes = samples.num_strokes / count
@@ -107,10 +128,11 @@ def _shift(fitted: PerceptronClassifier, samples: Samples, scene: Scene) -> Floa
     shares = fitted.probabilities(pixels, np.zeros(len(pixels), np.int32))
     before = np.full(count, 1 / count)  # the fit gives all classes the same weight
     after = np.maximum(estimate_shares(shares, before), _LEAST_SHARE)
-    return np.asarray((1 - _UNSURE / strokes) * np.log(after / before), np.float32)
+    weight = min(most, 1 - _UNSURE / strokes)
+    return np.asarray(weight * np.log(after / before), np.float32)
 
 
-def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
+def _train(values: FloatArray, columns: AnyArray, num_classes: int, training: Training) -> Layers:
     """Fit the network to samples.
 
     All classes have the same total weight, however many of their pixels are labelled.
@@ -119,10 +141,12 @@ def _train(values: FloatArray, columns: AnyArray, num_classes: int) -> Layers:
         values: (samples, depth) float32, standardised.
         columns: (samples,) class of each, from 0.
         num_classes: classes that occur.
+        training: size and penalty.
     """
     network = MLPClassifier(
-        (UNITS,), solver="lbfgs", alpha=_DECAY, max_iter=_ITERATIONS, random_state=_SEED
-    )
+        (training.units,), solver="lbfgs", alpha=training.decay, max_iter=training.iterations,
+        random_state=training.seed,
+    )  # fmt: skip
     worth = (len(columns) / (num_classes * np.bincount(columns)))[columns]
     with unconverged_is_fine():
         network.fit(values, columns, sample_weight=worth)

@@ -16,46 +16,14 @@ from numpy.typing import NDArray
 
 from clusternet.learning.aims import Aim
 from clusternet.learning.choice import FOLDS, LEAST_BLOCKS, blocks_of_classes, folds_of
-from clusternet.learning.classifiers import Classifier
+from clusternet.learning.classifiers import LEAST_PROBABILITY
 from clusternet.learning.methods import Method
 from clusternet.learning.samples import LabelledPixels
-from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
+from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _BETA = {"recall": 2.0, "precision": 0.5, "iou": 1.0}
 _OFFSETS = np.arange(-5, 5.01, 0.25)
 _ROUNDS = 2  # over all classes, because the offset of one changes the best offset of others
-_LEAST = 1e-6  # least probability, so that its logarithm is finite
-
-
-@dataclass(frozen=True)
-class OffsetClassifier:
-    """A classifier whose probabilities are shifted."""
-
-    classifier: Classifier
-    offsets: FloatArray
-    """(classes,) added to the logarithm of each probability."""
-
-    @property
-    def numbers(self) -> IntArray:
-        """See `clusternet.learning.classifiers.Classifier`."""
-        return self.classifier.numbers
-
-    def classify(self, features: UInt8Array, clusters: IntArray) -> IntArray:
-        """See `clusternet.learning.classifiers.Classifier`."""
-        return np.asarray(self.numbers[self.probabilities(features, clusters).argmax(axis=1)])
-
-    def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """See `clusternet.learning.classifiers.Classifier`."""
-        shares = np.maximum(self.classifier.probabilities(features, clusters), _LEAST)
-        shares = shares * np.exp(self.offsets)
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
-
-    def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
-        """See `clusternet.learning.classifiers.Classifier`."""
-        if len(self.numbers) == 1:
-            return np.ones(len(features), np.float32)
-        best = np.partition(self.probabilities(features, clusters), -2, axis=1)[:, -2:]
-        return np.asarray(best[:, 1] - best[:, 0], np.float32)
 
 
 @dataclass(frozen=True)
@@ -77,8 +45,8 @@ class HeldBack:
         is_true = self.truth == column
         right = float(self.weights[given & is_true].sum())
         return (
-            right / max(float(self.weights[given].sum()), _LEAST),
-            right / max(float(self.weights[is_true].sum()), _LEAST),
+            right / max(float(self.weights[given].sum()), LEAST_PROBABILITY),
+            right / max(float(self.weights[is_true].sum()), LEAST_PROBABILITY),
         )
 
 
@@ -96,7 +64,7 @@ def hold_back(method: Method, pixels: LabelledPixels, seed: int) -> HeldBack | N
         features, clusters = samples.features[unknown], samples.clusters[unknown]
         shares[np.ix_(unknown, columns)] = classifier.probabilities(features, clusters)
         tested |= unknown
-    logs = np.log(np.maximum(shares[tested], _LEAST))
+    logs = np.log(np.maximum(shares[tested], LEAST_PROBABILITY))
     truth = np.searchsorted(numbers, samples.classes[tested]).astype(np.int32)
     return HeldBack(numbers, logs, truth, pixels.weights[tested])
 

@@ -14,11 +14,13 @@ from clusternet.learning.classifiers import (
     fit_forest,
     fit_logistic,
 )
+from clusternet.learning.ensemble import fit_ensemble
 from clusternet.learning.perceptron import fit_perceptron
 from clusternet.learning.published import fit_published
 
 RULES: dict[str, Callable[[Samples, Scene], Classifier]] = {
     "perceptron": fit_perceptron,
+    "ensemble": fit_ensemble,
     "logistic": fit_logistic,
     "centroids": fit_centroids,
     "clusters": fit_published,

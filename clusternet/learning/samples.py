@@ -56,6 +56,14 @@ class LabelledPixels:
         )  # fmt: skip
         return LabelledPixels(few, self.blocks[chosen], self.weights[chosen], self.scene)
 
+    def thinned(self, most: int, seed: int) -> LabelledPixels:
+        """Return ``most`` pixels of each class, each of which stands for more pixels."""
+        chosen, worth = _few_of_each(self.samples.classes, most, np.random.default_rng(seed))
+        mask = np.zeros(len(self.blocks), bool)
+        mask[chosen] = True
+        few = self.subset(mask)
+        return replace(few, weights=few.weights * worth)
+
 
 @dataclass
 class _Source:

@@ -9,13 +9,14 @@ import pytest
 
 from clusternet.errors import SettingsError
 from clusternet.learning.aims import Preference
-from clusternet.learning.classifiers import Samples, Scene
+from clusternet.learning.classifiers import OffsetClassifier, Samples, Scene
 from clusternet.learning.methods import fit_clusters, rule_method
-from clusternet.learning.preference import OffsetClassifier, choose_offsets, hold_back
+from clusternet.learning.preference import choose_offsets, hold_back
 from clusternet.learning.samples import LabelledPixels
 
 BLOCKS, PER_BLOCK = 20, 300
-PERCEPTRON = rule_method("perceptron", "all", np.arange(2, dtype=np.int32))
+COLUMNS = np.arange(2, dtype=np.int32)
+PERCEPTRON, ENSEMBLE = (rule_method(rule, "all", COLUMNS) for rule in ("perceptron", "ensemble"))
 REST, RARE = 0, 1
 
 
@@ -50,9 +51,11 @@ def preferring(aim: str) -> tuple[float, float]:
     return rates(OffsetClassifier(PERCEPTRON.fit(pixels), offsets), scene(1))
 
 
-def test_a_rare_class_is_found_where_naming_clusters_loses_it() -> None:
+@pytest.mark.parametrize("method", [PERCEPTRON, ENSEMBLE], ids=lambda method: method.name)
+def test_a_rare_class_is_found_where_naming_clusters_loses_it(method) -> None:
     assert rates(fit_clusters(scene(0)), scene(1))[1] == 0
-    assert rates(PERCEPTRON.fit(scene(0)), scene(1))[1] > 0.6
+    precision, recall = rates(method.fit(scene(0)), scene(1))
+    assert recall > 0.5 and precision > 0.2
 
 
 def test_what_is_preferred_grows() -> None:
