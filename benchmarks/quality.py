@@ -17,10 +17,12 @@ Methods:
   filters      fixed filters at three scales, as pixel classifiers use them
   weighted     the fixed filters and the weighting of the default settings, without a network
   forest       a random forest on the fixed filters, trained on the same labels
+  forest_smoothed  the same, its maps smoothed like those of clusters2classes.py
   random       the U-Net with random weights
   published    configs/official.yaml
   untrained    the default settings before the first step
   default      the default settings, or those of --config
+  auto         what clusters2classes.py --rule auto makes of the run of ``default`` and the labels
   supervised   the same network trained on a tenth of the labels
 
 Results are added to those in the output folder: methods can be run one after the other.

@@ -70,13 +70,15 @@ def test_methods_are_scored_side_by_side_and_held_out_scenes_apart(
     scenes: Path, tmp_path: Path
 ) -> None:
     measure(scenes, tmp_path, "--hold_out", "scene2", "--methods", "bands", "default")
-    methods = ("weighted", "forest", "supervised")
-    rows = measure(scenes, tmp_path, "--hold_out", "scene2", "--methods", *methods)
+    methods = ("weighted", "forest", "forest_smoothed", "auto", "supervised")
+    rows = measure(scenes, tmp_path, "--hold_out", "scene2", "--draws", "1", "--methods", *methods)
     found = {(row["method"], row["scenes"]) for row in rows}
     assert found == {
         (name, part) for name in ("bands", "default", *methods) for part in ("all", "held out")
     }
     assert all(0 <= float(row["a 10% mean_iou"]) <= 1 for row in rows)
+    learned = [row["a 50% mean_iou"] for row in rows if row["method"] == "auto"]
+    assert min(learned) > 0.9  # four textures
     assert "d smoothed strokes to 0.5" in rows[0]
     trained_on = [path.name for path in (tmp_path / "work" / "training_images").iterdir()]
     assert sorted(trained_on) == ["scene0.png", "scene1.png"]

@@ -48,6 +48,7 @@ from scoring.describers import (
     network_describer,
     train_run,
 )
+from scoring.learned_maps import FITS, LearnedMaps
 from scoring.report import Row
 from scoring.scenes import Scene, gather_training_images
 from scoring.strokes import (
@@ -64,7 +65,7 @@ from scoring.supervised import labelled_corners, supervised_maps
 ROOT = Path(__file__).resolve().parents[2]
 FIXED = ("bands", "filters", "weighted")
 LEARNED = ("random", "published", "untrained", "default")
-METHODS = (*FIXED, "forest", *LEARNED, "supervised")
+METHODS = (*FIXED, "forest", "forest_smoothed", *LEARNED, "auto", "supervised")
 FRACTIONS = (0.01, 0.1, 0.5)
 NUM_CLUSTERS = 100
 GOALS = (0.5, 0.6, 0.7)
@@ -302,6 +303,24 @@ def learned_rows(bench: Benchmark, method: str, seed: int) -> list[Row]:
     return rows
 
 
+def learned_map_rows(bench: Benchmark, method: str, seed: int) -> list[Row]:
+    """Learn class maps from the labels of the blocks, on the features of the row ``default``."""
+    run = bench.work / f"default_{seed}"
+    settings = settings_of(bench.args, "default", seed)
+    train_run(bench.images, run, settings, bench.args.patch_size)
+    maps = LearnedMaps.open(run, bench.scenes, bench.work / f"features_{seed}")
+    rows = []
+    for name, chosen in bench.sets.items():
+        labels, few = bench.labels.subset(chosen), maps.subset(chosen)
+        row: Row = {"method": method, "seed": seed, "scenes": name}
+        for fraction in FRACTIONS:
+            draws = draw_blocks(labels.num_blocks, fraction, bench.args.draws, seed=1)
+            scores = few.score(labels, fraction, draws, FITS[method])
+            row |= _named(f"a {fraction:.0%}", scores)
+        rows.append(row)
+    return rows
+
+
 def supervised_rows(bench: Benchmark, seed: int) -> list[Row]:
     """Train the network on the labels of a tenth of the blocks, the first draw of (a)."""
     settings = settings_of(bench.args, "default", seed)
@@ -379,6 +398,10 @@ def method_rows(bench: Benchmark, method: str) -> list[Row]:
     if method == "forest":
         return forest_rows(bench)
     seeds = bench.args.seeds
+    if method in FITS:
+        # a forest differs from draw to draw, not from run to run
+        seeds = seeds[:1] if method == "forest_smoothed" else seeds
+        return [row for seed in seeds for row in learned_map_rows(bench, method, seed)]
     if method in LEARNED:
         return [row for seed in seeds for row in learned_rows(bench, method, seed)]
     return [row for seed in seeds for row in supervised_rows(bench, seed)]

@@ -20,7 +20,7 @@ from clusternet.prediction.feature_cache import WINDOW, Quantiser
 from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.progress import Progress
 from clusternet.raster import RasterProfile, open_raster
-from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
+from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Window, blocks
 
 logger = logging.getLogger(__name__)
@@ -182,6 +182,41 @@ def _read(labels: Labels, window: Window, source: _Source) -> tuple[IntArray, Bo
     return labels.read(window) if source.has_labels(window) else None
 
 
+def draw_pixels(
+    features: UInt8Array,
+    clusters: IntArray,
+    classes: IntArray,
+    owner: IntArray,
+    scene: Scene,
+    seed: int = 1,
+) -> LabelledPixels:
+    """Draw at most `PER_BLOCK` and `PER_CLASS` of labelled pixels whose features are known.
+
+    Args:
+        features: (pixels, depth) as stored.
+        clusters: (pixels,).
+        classes: (pixels,) class numbers.
+        owner: (pixels,) spatial block of each (`find_blocks`).
+        scene: an even sample of the rasters.
+        seed: fixes the draw.
+    """
+    rng = np.random.default_rng(seed)
+    chosen, weights = _few_of_each(_pairs(classes, owner), PER_BLOCK, rng)
+    few, more = _few_of_each(classes[chosen], PER_CLASS, rng)
+    chosen, weights = chosen[few], weights[few] * more
+    samples = Samples(
+        features[chosen], clusters[chosen], classes[chosen].astype(np.int32),
+        _count_blocks(owner[chosen]),
+    )  # fmt: skip
+    return LabelledPixels(samples, owner[chosen], weights.astype(np.float32), scene)
+
+
+def _pairs(classes: IntArray, owner: IntArray) -> AnyArray:
+    """Return one number for each pair of class and block; (pixels,)."""
+    # `GAP` is -1
+    return np.asarray(classes.astype(np.int64) * (int(owner.max(initial=0)) + 2) + owner + 1)
+
+
 class _Draw:
     """Collects pixels, at most `PER_BLOCK` and `PER_CLASS` of a class."""
 
@@ -211,9 +246,7 @@ class _Draw:
             return
         rows, cols = np.nonzero(labels[1] & predicted.valid)
         classes, owner = labels[0][rows, cols], cell_blocks[rows // CELL, cols // CELL]
-        # one number for each pair of class and block; `GAP` is -1
-        keys = classes.astype(np.int64) * (int(owner.max(initial=0)) + 2) + owner + 1
-        chosen, weights = _few_of_each(keys, PER_BLOCK, self._rng)
+        chosen, weights = _few_of_each(_pairs(classes, owner), PER_BLOCK, self._rng)
         rows, cols = rows[chosen], cols[chosen]
         self._drawn.append(
             (self._quantiser.quantise(predicted.features[rows, cols]), predicted.labels[rows, cols],
