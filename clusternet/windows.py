@@ -137,11 +137,46 @@ def grid(shape: Shape, patch_shape: Shape, stride: Shape, edge: Edge = "shift") 
     return Grid(rows, cols, patch_shape)
 
 
-def blocks(shape: Shape, block_shape: Shape) -> Iterator[Window]:
-    """Yield windows that cover a raster without overlap; the last of a row or column is smaller."""
-    for row in range(0, shape[0], block_shape[0]):
-        for col in range(0, shape[1], block_shape[1]):
-            yield Window(row, col, *block_shape).inside(shape)
+@dataclass(frozen=True)
+class Blocks(Sequence[Window]):
+    """Windows that cover a raster without overlap, in row order, computed when used, not stored."""
+
+    shape: Shape
+    """(rows, cols) of the raster."""
+    block_shape: Shape
+    """(rows, cols) of a window; the last of a row or column is smaller."""
+
+    @property
+    def _grid(self) -> Shape:
+        rows, cols = (-(-n // block) for n, block in zip(self.shape, self.block_shape, strict=True))
+        return rows, cols
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return math.prod(self._grid)
+
+    @overload
+    def __getitem__(self, index: int) -> Window: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Window]: ...
+    def __getitem__(self, index: int | slice) -> Window | list[Window]:
+        """Return one window, or a list of some."""
+        numbers = range(len(self))[index]
+        return self._block(numbers) if isinstance(numbers, int) else [*map(self._block, numbers)]
+
+    def __iter__(self) -> Iterator[Window]:
+        """Yield the windows."""
+        return map(self._block, range(len(self)))
+
+    def _block(self, number: int) -> Window:
+        row, col = divmod(number, self._grid[1])
+        rows, cols = self.block_shape
+        return Window(row * rows, col * cols, rows, cols).inside(self.shape)
+
+
+def blocks(shape: Shape, block_shape: Shape) -> Blocks:
+    """Return windows that cover a raster without overlap; see `Blocks`."""
+    return Blocks(shape, block_shape)
 
 
 def centre(window: Window, shape: Shape) -> Window:

@@ -21,7 +21,7 @@ from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.progress import Progress
 from clusternet.raster import RasterProfile, open_raster
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
-from clusternet.windows import Window, blocks
+from clusternet.windows import Blocks, Window, blocks
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +77,9 @@ class _Source:
     wanted: set[tuple[int, int]] = field(default_factory=set)
     """First row and column of each window whose features are computed."""
 
-    def windows(self) -> list[Window]:
+    def windows(self) -> Blocks:
         """Return the windows that the predictor computes at once."""
-        return list(blocks(self.profile.shape, (WINDOW, WINDOW)))
+        return blocks(self.profile.shape, (WINDOW, WINDOW))
 
     def has_labels(self, window: Window) -> bool:
         """Tell whether a window has labels."""

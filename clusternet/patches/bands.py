@@ -29,6 +29,7 @@ from clusternet.types import PIXEL_TYPES, AnyArray, BoolArray, FloatArray
 from clusternet.windows import Shape
 
 _FARTHEST = 1e6  # deviations from the mean
+_PART = 2**15  # pixels that are standardised at a time
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,19 @@ class Bands:
             pixels: (..., rows, cols, bands) in the units of the raster.
             valid: (..., rows, cols).
         """
+        standardised = np.empty(pixels.shape, np.float32)
+        whole, flat = pixels.reshape(-1, pixels.shape[-1]), standardised.reshape(-1, self.num_bands)
+        usable = valid.reshape(-1, 1)
         # In float32 large numbers that differ by little are equal: subtract the mean in 64 bits.
-        with np.errstate(invalid="ignore", over="ignore"):  # where not valid
-            scaled = np.subtract(pixels, self.mean, dtype=np.float64)
-            scaled /= self.std
-        np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
-        return np.where(valid[..., None], scaled, 0).astype(np.float32)
+        # In parts, because all pixels in 64 bits would need several times their memory.
+        for start in range(0, len(whole), _PART):
+            part = slice(start, start + _PART)
+            with np.errstate(invalid="ignore", over="ignore"):  # where not valid
+                scaled = np.subtract(whole[part], self.mean, dtype=np.float64)
+                scaled /= self.std
+            np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
+            flat[part] = np.where(usable[part], scaled, 0)
+        return standardised
 
     def same_as(self, other: Bands) -> bool:
         """Tell whether both say the same; unlike ==, also with NaN as nodata value.

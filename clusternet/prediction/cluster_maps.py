@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from clusternet.processes.progress import Progress
 from clusternet.raster import Raster, RasterProfile, open_raster
 from clusternet.raster.categories import check_lossless
 from clusternet.types import BoolArray, IntArray
-from clusternet.windows import Window, blocks
+from clusternet.windows import Blocks, Window, blocks
 
 WINDOW = (2048, 2048)
 """(rows, cols) of the windows that maps are read and written in."""
@@ -48,8 +48,8 @@ class ClusterMap:
         """Rows times columns."""
         return self.profile.shape[0] * self.profile.shape[1]
 
-    def windows(self) -> Iterator[Window]:
-        """Yield windows that cover the map once."""
+    def windows(self) -> Blocks:
+        """Return windows that cover the map once."""
         return blocks(self.profile.shape, WINDOW)
 
     def open(self) -> AbstractContextManager[Raster]:

@@ -38,7 +38,7 @@ from clusternet.text_files import read_json
 from clusternet.training.run import Run
 from clusternet.training.run_files import PAGE_FOLDER, PAGE_LOCK
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
-from clusternet.windows import Shape, Window, blocks
+from clusternet.windows import Blocks, Shape, Window, blocks
 
 VERSION = 2
 STEPS = (1, 4, 16)
@@ -174,9 +174,9 @@ class FeatureCache:
         self._done = _map(folder / "done.npy")
 
     @property
-    def windows(self) -> list[Window]:
+    def windows(self) -> Blocks:
         """The windows that are computed one by one, in row order."""
-        return list(blocks(self.shape, (WINDOW, WINDOW)))
+        return blocks(self.shape, (WINDOW, WINDOW))
 
     @property
     def done(self) -> BoolArray:
@@ -281,7 +281,7 @@ def _start(folder: Path, identity: Identity) -> None:
             f"{free / 1e9:.2f} GB are free; make room, or name another place with --cache_folder."
         )
     rows, cols = identity.shape
-    windows = len(list(blocks(identity.shape, (WINDOW, WINDOW))))
+    windows = len(blocks(identity.shape, (WINDOW, WINDOW)))
     with readable_os_errors(folder):
         for step in STEPS:
             size = (-(-rows // step), -(-cols // step))

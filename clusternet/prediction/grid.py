@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,8 +10,33 @@ import numpy as np
 
 from clusternet.network.sizes import TOTAL_STRIDE, decoder_margins, margin, output_size
 from clusternet.raster import Raster
+from clusternet.settings import TrainingSettings
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window, blocks
+
+_LARGEST, _SMALLEST = 768, 128
+"""Sides of windows in pixels; below, most of what is read would only be border."""
+_WINDOW_BYTES = 1.9e9
+"""Memory that the arrays of a window may take; with its libraries a process has 2.5 GiB at most."""
+# bytes of a pixel in all arrays that exist at the same time, measured at 3, 16 and 64 bands
+_BAND_BYTES, _PLAIN_BAND_BYTES, _FEATURE_BYTES, _FILTER_BYTES = 72, 24, 8, 18
+
+
+def planned_window(num_bands: int, settings: TrainingSettings) -> int:
+    """Return the side of windows that fit the memory, whatever the number of bands.
+
+    Args:
+        num_bands: bands of the rasters. Each becomes several fixed filters.
+        settings: of the run.
+    """
+    of_band = _BAND_BYTES if settings.fixed_filters else _PLAIN_BAND_BYTES
+    pixel = (
+        of_band * num_bands
+        + _FEATURE_BYTES * settings.num_features
+        + _FILTER_BYTES * settings.base_filters
+    )
+    side = math.isqrt(int(_WINDOW_BYTES / pixel)) - 2 * margin(settings.padding)
+    return max(_SMALLEST, min(_LARGEST, side // TOTAL_STRIDE * TOTAL_STRIDE))
 
 
 @dataclass(frozen=True)

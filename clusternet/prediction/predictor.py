@@ -18,7 +18,7 @@ from clusternet.network.filter_bank import num_filters
 from clusternet.network.sizes import uncovered
 from clusternet.network.unet import build_network, build_predictor
 from clusternet.network.weight_files import load_weights
-from clusternet.prediction.grid import PredictionGrid, read_reflected
+from clusternet.prediction.grid import PredictionGrid, planned_window, read_reflected
 from clusternet.processes.prefetch import prefetch
 from clusternet.raster import Raster, one_scene, open_array, open_raster, warn_of_orientation
 from clusternet.raster.band_fit import report_fit
@@ -56,7 +56,7 @@ class Predictor:
         *,
         assign: Assign = "codebook",
         precision: str = "auto",
-        window_size: int = 768,
+        window_size: int | None = None,
         aoi: Path | None = None,
     ) -> None:
         """Load the network of a run.
@@ -65,13 +65,15 @@ class Predictor:
             run: see `clusternet.load`.
             assign: ``codebook`` for the nearest centroid, ``head`` for the softmax head.
             precision: arithmetic inside the network, as in training.
-            window_size: side in pixels of a window; memory grows with its square.
+            window_size: side in pixels of a window; memory grows with its square. None takes one
+                that fits the memory.
             aoi: file of polygons; pixels of rasters outside of these are nodata.
 
         Raises:
             RunError: if the weights cannot be read or do not fit the settings.
         """
-        self.run, self.assign, self.window_size = run, assign, window_size
+        self.run, self.assign = run, assign
+        self.window_size = window_size or planned_window(run.bands.num_bands, run.settings)
         self.choice = replace(run.bands.nodata_choice, aoi=aoi)
         """What marks pixels without data."""
         settings, bands = run.settings, run.bands

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clusternet.errors import RunError
 from clusternet.nodata import NodataChoice
-from clusternet.prediction.grid import PredictionGrid
+from clusternet.prediction.grid import PredictionGrid, planned_window
 from clusternet.prediction.predictor import Assign, Prediction, Predictor
 from clusternet.processes.executors import Executor
 from clusternet.raster import Raster, open_raster
@@ -77,15 +77,16 @@ class RemotePredictor:
         *,
         assign: Assign = "codebook",
         precision: str = "auto",
-        window_size: int = 768,
+        window_size: int | None = None,
     ) -> None:
         """Take what `Predictor` takes, and where the work is done."""
-        self.run, self.assign, self.window_size = run, assign, window_size
+        self.run, self.assign = run, assign
+        self.window_size = window_size or planned_window(run.bands.num_bands, run.settings)
         self.choice = run.bands.nodata_choice
         """What marks pixels without data."""
         self._executor = executor
         folder = run.folder.resolve()
-        self._network = Network(folder, run.stored.identity, assign, precision, window_size)
+        self._network = Network(folder, run.stored.identity, assign, precision, self.window_size)
 
     @property
     def num_clusters(self) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clusternet.network.sizes import margin, output_size, uncovered
-from clusternet.prediction.grid import PredictionGrid, read_reflected
+from clusternet.prediction.grid import PredictionGrid, planned_window, read_reflected
 from clusternet.raster import open_array
+from clusternet.settings import TrainingSettings
 from clusternet.windows import Window, centre
 
 sides = st.integers(1, 90)
@@ -102,3 +105,13 @@ def test_beyond_the_edge_the_inside_is_mirrored_with_its_nodata() -> None:
     np.testing.assert_array_equal(valid, found[..., 0] != 6)
     np.testing.assert_array_equal(inside, pixels[1:3, 1:3])
     np.testing.assert_array_equal(inside_valid, [[True, False], [True, True]])
+
+
+@given(st.integers(1, 500), st.sampled_from(["same", "valid"]), st.booleans())
+def test_windows_are_planned_by_bytes(num_bands: int, padding: Any, filters: bool) -> None:
+    settings = TrainingSettings(padding=padding, fixed_filters=filters)
+    side, more = (planned_window(n, settings) for n in (num_bands, 2 * num_bands))
+    assert more <= side <= 768 and side % 16 == 0 and side >= 128
+    assert planned_window(3, settings) == 768
+    if num_bands >= 64 and filters:
+        assert side < 400
