@@ -76,12 +76,16 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "assign": dict(choices=("codebook", "head"), help="clusters by the nearest centroid, or by "
         "the softmax head"),
     "window_size": dict(type=int, metavar="PIXELS", help="side of the windows that are predicted; "
-        "memory grows with its square, the map does not depend on it"),
+        "memory grows with its square, the map does not depend on it (default: what fits 2.5 GiB, "
+        "768 at most)"),
     "confidence": _FLAG | dict(help="also write the confidence of each pixel's cluster, 0 to 254"),
     "features": _FLAG | dict(help="also write the features, one byte each"),
     "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
-    "skip_existing": dict(action="store_true", help="continue an interrupted prediction: keep maps "
-        "made from the same raster, run and options; other maps of ClusterNet are replaced"),
+    "skip_existing": dict(action="store_true", help="go on with what ended early: keep maps made "
+        "from the same raster, run and options (other maps of ClusterNet are replaced), or patches "
+        "of rasters that the same command has cut"),
+    "mosaic": _PATH | dict(help="also write a virtual raster (.vrt) that shows all cluster maps as "
+        "one; the rasters need one CRS"),
     # labels
     "design": dict(choices=("pixels", "stratified"), help="pixels: score every labelled pixel; "
         "stratified: LABELS are points of tools/sample.py, and areas and accuracies are estimated "

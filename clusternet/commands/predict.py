@@ -26,10 +26,10 @@ def build_parser(prog: str | None = None) -> Parser:
     parser.add(("output_folder",), {"output_folder": Path("maps")})
     parser.add(
         ("assign", "window_size", "precision", "confidence", "features", "cog"),
-        {"assign": "codebook", "window_size": 768, "precision": "auto", "confidence": False,
+        {"assign": "codebook", "precision": "auto", "confidence": False,
          "features": False, "cog": False},
     )  # fmt: skip
-    parser.add(("aoi", "overwrite", "skip_existing", "ray", "num_workers"))
+    parser.add(("aoi", "mosaic", "overwrite", "skip_existing", "ray", "num_workers"))
     return parser
 
 
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             features=args.features,
             cog=args.cog,
             aoi=args.aoi,
+            mosaic=args.mosaic,
             overwrite=args.overwrite,
             skip_existing=args.skip_existing,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from clusternet.errors import LabelError
 from clusternet.files.folders import check_readable, first_names, search_folder
+from clusternet.files.virtual import read_sources
 from clusternet.locations import location
 from clusternet.raster import find_rasters, inner_paths, warn_of_orientation
 from clusternet.raster.endings import LABEL_SUFFIXES
@@ -82,12 +84,21 @@ def find_maps(maps: Path) -> list[Path]:
     if maps.is_file() and not is_list(maps):
         return [location(maps)]
     rasters = [path for path in find_rasters(maps) if not _NOT_MAPS.search(path.stem)]
+    rasters = _without_mosaics(rasters)
     # A picture beside a GeoTIFF of the same name is a preview of it.
     georeferenced = {p.with_suffix("") for p in rasters if p.suffix.lower() in _PREFERRED}
     return [
         path
         for path in rasters
         if path.suffix.lower() in _PREFERRED or path.with_suffix("") not in georeferenced
+    ]
+
+
+def _without_mosaics(rasters: Sequence[Path]) -> list[Path]:
+    """Leave out virtual rasters that are made of other maps, whose pixels would count twice."""
+    real = {Path(os.path.realpath(path)) for path in rasters}
+    return [
+        path for path in rasters if not {source for _, source in read_sources(path) or ()} & real
     ]
 
 

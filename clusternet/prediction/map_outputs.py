@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusternet.errors import RunError
+from clusternet.errors import OutputError, RunError
 from clusternet.files.locks import claimed
-from clusternet.files.outputs import check_apart, check_open_folder
+from clusternet.files.outputs import check_apart, check_open_folder, check_writable
 from clusternet.prediction.map_states import SIDES, made_from, why_not_done
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import check_new_map, find_scenes, inner_paths, open_raster
 from clusternet.raster.finding import is_one_raster
+from clusternet.raster.mosaic_vrt import check_mosaic
 from clusternet.raster.screens import inside_area
 from clusternet.scene_rule import EACH_FILE, SceneRule
 from clusternet.training.run import read_codebook, scene_rule_of
@@ -42,9 +43,16 @@ class MapOptions:
     """Replace existing maps."""
     aoi: Path | None = None
     """File of polygons; pixels outside are nodata, and rasters outside get no map."""
+    mosaic: Path | None = None
+    """Virtual raster (``.vrt``) to write that shows all cluster maps as one."""
     skip_existing: bool = False
     """Continue an interrupted prediction: keep maps that an earlier call made from the same raster,
     run and options. Other maps of ClusterNet are replaced."""
+
+    def __post_init__(self) -> None:
+        """Refuse a mosaic of another name."""
+        if self.mosaic is not None and self.mosaic.suffix.lower() != ".vrt":
+            raise OutputError(f"{self.mosaic}: a mosaic is a virtual raster; name it *.vrt.")
 
 
 def map_paths(rasters: Sequence[Path], output_folder: Path, rule: SceneRule = EACH_FILE) -> Jobs:
@@ -79,15 +87,31 @@ def map_paths(rasters: Sequence[Path], output_folder: Path, rule: SceneRule = EA
     return jobs
 
 
-def _inside(jobs: Jobs, aoi: Path | None) -> Jobs:
-    """Return the jobs whose raster the polygons of a file lie on."""
+def _placed(jobs: Jobs, options: MapOptions) -> Jobs:
+    """Return the jobs whose raster lies in the area of interest.
+
+    Raises:
+        GridMismatchError: if there is none, or the maps of these cannot be one mosaic.
+    """
+    if options.aoi is None and options.mosaic is None:
+        return jobs
     profiles = []
-    for source, _ in jobs if aoi is not None else ():
+    for source, _ in jobs:
         interrupts.check()
         with open_raster(source) as raster:
             profiles.append(raster.profile)
-    inside = inside_area(profiles, aoi) or [True] * len(jobs)
+    inside = inside_area(profiles, options.aoi)
+    if options.mosaic is not None:
+        check_mosaic([p for p, is_inside in zip(profiles, inside, strict=True) if is_inside])
     return [job for job, is_inside in zip(jobs, inside, strict=True) if is_inside]
+
+
+def _check_mosaic(path: Path | None, *, overwrite: bool) -> None:
+    """Refuse a mosaic that cannot be written, before any work is done."""
+    if path is None:
+        return
+    check_new_map(path, "clusters", overwrite=overwrite, hint=_HINT)
+    check_writable(path)
 
 
 def map_files(output: Path, options: MapOptions) -> list[tuple[Path, str]]:
@@ -118,6 +142,8 @@ class WantedMaps:
     jobs: Jobs
     num_kept: int
     """Number of maps that exist and are kept."""
+    every: tuple[Path, ...] = ()
+    """All maps, also those that are kept."""
 
 
 @contextmanager
@@ -133,11 +159,13 @@ def claim_maps(
     Raises:
         ClusterNetError: naming the raster, or a map that exists, is an input, or cannot be written.
     """
-    jobs = _inside(map_paths(rasters, output_folder, scene_rule_of(run)), options.aoi)
+    jobs = _placed(map_paths(rasters, output_folder, scene_rule_of(run)), options)
     read = [*rasters, *(source for source, _ in jobs)]
-    check_apart((output for _, output in jobs), (run, options.aoi, *read))
+    outputs = [output for _, output in jobs]
+    check_apart((*outputs, options.mosaic), (run, options.aoi, *read))
     # Everything is checked for all rasters first, because predicting the first may take hours.
-    with claimed(output_folder):
+    with claimed(output_folder, options.mosaic):
+        _check_mosaic(options.mosaic, overwrite=options.overwrite or options.skip_existing)
         wanted = _not_done(jobs, run, assign, options) if options.skip_existing else jobs
         for _, output in wanted:
             for path, tag in map_files(output, options):
@@ -145,4 +173,4 @@ def claim_maps(
                 check_new_map(path, tag, overwrite=replaces, hint=_HINT)
         if wanted:
             check_open_folder(output_folder)
-        yield WantedMaps(wanted, len(jobs) - len(wanted))
+        yield WantedMaps(wanted, len(jobs) - len(wanted), tuple(outputs))

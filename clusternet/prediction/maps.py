@@ -14,7 +14,7 @@ from clusternet.errors import RasterError
 from clusternet.files.outputs import KIND_TAG, check_apart
 from clusternet.prediction.feature_cache import LEVELS
 from clusternet.prediction.map_outputs import MapOptions, WantedMaps, claim_maps
-from clusternet.prediction.map_states import COUNT_TAG, found_at, made_from, stale_sides
+from clusternet.prediction.map_states import COUNT_TAG, RUN_TAG, found_at, made_from, stale_sides
 from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.prediction.remote import RemotePredictor
 from clusternet.processes.interrupts import interrupts
@@ -31,6 +31,7 @@ from clusternet.raster import (
     warn_of_other_images,
     warn_of_separate_bands,
 )
+from clusternet.raster.mosaic_vrt import write_mosaic
 from clusternet.types import AnyArray
 
 MapPredictor = Predictor | RemotePredictor
@@ -83,6 +84,8 @@ def predict_maps(
     warn_of_lost_georeference(profiles)
     for source, output in wanted.jobs:
         predict_raster(predictor, source, output, options)
+    if options.mosaic is not None:
+        _write_mosaic(predictor, options.mosaic, wanted.every)
     return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept)
 
 
@@ -160,14 +163,33 @@ def _create_maps(
     # The stack closes writers in reverse order, so the cluster map appears first. Outdated
     # confidence and feature maps are deleted just before. So a cluster map never lies beside
     # maps that were made with another one.
-    form = MapForm(
+    writers["clusters"] = create("clusters", _cluster_form(clusters), stale_sides(output))
+    return writers
+
+
+def _cluster_form(clusters: int) -> MapForm:
+    """Return what a map of this many clusters holds."""
+    return MapForm(
         dtype="uint8" if clusters <= 255 else "uint16",
         nodata=255 if clusters <= 255 else 65535,
         colours=palette(clusters),
         names=[f"cluster {number}" for number in range(clusters)],
     )
-    writers["clusters"] = create("clusters", form, stale_sides(output))
-    return writers
+
+
+def _write_mosaic(predictor: MapPredictor, path: Path, maps: Sequence[Path]) -> None:
+    """Write the virtual raster that shows cluster maps as one."""
+    clusters = predictor.num_clusters
+    tags = {
+        KIND_TAG: "clusters",
+        COUNT_TAG: str(clusters),
+        RUN_TAG: predictor.run.stored.identity,
+    }
+    profiles = []
+    for cluster_map in maps:
+        with open_raster(cluster_map, codes=True) as raster:
+            profiles.append(raster.profile)
+    write_mosaic(path, profiles, replace(_cluster_form(clusters), tags=tags), overwrite=True)
 
 
 def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: MapPredictor) -> None:

@@ -18,13 +18,16 @@ from conftest import WriteRaster, four_textures
 from random_run import CLUSTERS, make_run
 
 from clusternet.clustering.kmeans import Codebook
-from clusternet.errors import OutputError, RunError
+from clusternet.colours import palette
+from clusternet.errors import GridMismatchError, OutputError, RunError
+from clusternet.labels.pairing import find_maps
 from clusternet.nodata import NodataChoice, NodataRule
 from clusternet.patches.bands import Bands
 from clusternet.prediction.map_outputs import MapOptions, map_paths
 from clusternet.prediction.map_states import stack_of
 from clusternet.prediction.maps import predict_raster, predict_rasters
 from clusternet.prediction.predictor import Predictor, load
+from clusternet.raster.categories import read_names
 from clusternet.scene_rule import SceneRule
 
 RUNS = ("same", "valid", "same with filters", "valid with filters")
@@ -405,3 +408,40 @@ def test_scenes_are_put_together_as_the_run_says(
     assert stack_of(jobs[0][1], tags, rule) == jobs[0][0]
     tags["CLUSTERNET_RASTER_PATH"] = "/vsicurl/http://127.0.0.1:9/in/a"
     assert stack_of(jobs[0][1], tags, rule) is None
+
+
+def test_maps_are_shown_as_one(ready: Ready, write_raster: WriteRaster, tmp_path: Path) -> None:
+    predictor = ready("same")
+    for name, left, rows in (("a", 0, 20), ("b", 16, 30), ("c", 40, 20)):
+        pixels = four_textures(rows, 24, 3, seed=rows)
+        place = Affine(0.5, 0, 448_000 + left / 2, 0, -0.5, 5_412_000)
+        write_raster(f"in/{name}.tif", pixels, transform=place)
+    mosaic = tmp_path / "maps" / "all.vrt"
+    options = MapOptions(mosaic=mosaic, skip_existing=True)
+    for _ in range(2):  # the second time all maps are kept
+        predict_rasters(predictor, [tmp_path / "in"], tmp_path / "maps", options)
+        with rasterio.open(mosaic) as dataset:
+            pixels = dataset.read(1)
+            assert (dataset.shape, dataset.nodata, dataset.crs) == ((30, 64), 255, "EPSG:32631")
+            assert dataset.colormap(1)[1][:3] == tuple(palette(CLUSTERS)[1])
+            assert dataset.tags()["CLUSTERNET_KIND"] == "clusters"
+    assert read_names(mosaic)[1] == "cluster 1"
+    with rasterio.open(tmp_path / "maps" / "b_clusters.tif") as dataset:
+        assert (pixels[:, 16:40] == dataset.read(1)).all()
+    assert (pixels[20:, :16] == 255).all()
+    assert [path.name for path in find_maps(tmp_path / "maps")] == [
+        "a_clusters.tif", "b_clusters.tif", "c_clusters.tif",
+    ]  # fmt: skip
+
+
+def test_a_mosaic_of_several_crs_is_refused(
+    ready: Ready, write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    write_raster("in/a.tif", four_textures(20, 20, 3))
+    write_raster("in/b.tif", four_textures(20, 20, 3), crs="EPSG:32632")
+    options = MapOptions(mosaic=tmp_path / "all.vrt")
+    with pytest.raises(GridMismatchError, match="a --mosaic needs one CRS"):
+        predict_rasters(ready("same"), [tmp_path / "in"], tmp_path / "maps", options)
+    assert not (tmp_path / "maps").exists() and not (tmp_path / "all.vrt").exists()
+    with pytest.raises(OutputError, match=r"name it \*\.vrt"):
+        MapOptions(mosaic=tmp_path / "all.tif")
