@@ -28,6 +28,8 @@ class Loopback:
     fails_after: int | None = None
     """From this request on every answer is ``failure``."""
     failure: int = 503
+    heads_only: str = ""
+    """The path of a file of which all but the beginning gets the answer ``failure``."""
 
     @property
     def bytes_sent(self) -> int:
@@ -63,9 +65,11 @@ def _handler(server: Loopback) -> type[http.server.BaseHTTPRequestHandler]:
             file = server.folder / name.lstrip("/")
             is_down = server.fails_after is not None and server.requests > server.fails_after
             status = server.failure if is_down else 200 if file.is_file() else 404
+            asked = _RANGE.match(self.headers.get("Range") or "")
+            if name == server.heads_only and asked and int(asked[1]):
+                status = server.failure
             content = file.read_bytes() if status == 200 else b""
             start, end = 0, len(content)
-            asked = _RANGE.match(self.headers.get("Range") or "")
             if asked and status == 200:
                 status, start = 206, int(asked[1])
                 end = min(int(asked[2]) + 1 if asked[2] else end, end)

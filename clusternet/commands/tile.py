@@ -34,7 +34,7 @@ def build_parser(prog: str | None = None) -> Parser:
     parser.add(("output_folder",), required=True)
     parser.add(("aoi", "masks_folder", "classes", "ignore_label"))
     parser.add(tuple(SETTINGS), SETTINGS)
-    parser.add(("workers", "overwrite", "ray", "num_workers"))
+    parser.add(("workers", "overwrite", "skip_existing", "ray", "num_workers"))
     return parser
 
 
@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 classes=read_class_list(args.classes) if args.classes else None,
                 ignore_label=args.ignore_label,
                 overwrite=args.overwrite,
+                skip_existing=args.skip_existing,
                 workers=args.workers,
                 executor=executor,
             )

@@ -15,7 +15,8 @@ from rasterio.enums import Interleaving
 from rasterio.io import DatasetReader
 
 from clusternet.errors import RasterError
-from clusternet.locations import SourcePath
+from clusternet.locations import RemotePath, SourcePath
+from clusternet.raster.remote import remote_size
 
 _MOST_BANDS = 4096  # more than any sensor has
 # Bytes. A block that exceeds GDAL's block cache is decoded again for every window.
@@ -29,8 +30,8 @@ _MOST_SPARSE = 2**18  # in other formats: a block that is missing takes 8 bytes
 def check_claims(dataset: DatasetReader, path: Path) -> None:
     """Raise RasterError if an open file cannot hold what its header claims.
 
-    The size of a file at an address is not asked for. It is read in windows, and a block that it
-    does not hold ends the reading.
+    The size of a file at an address is asked for only if it claims to be large. If the server does
+    not say it, the file is read all the same: window by window, until a block is missing.
     """
     rows, cols = dataset.shape
     if dataset.count > _MOST_BANDS:
@@ -43,11 +44,11 @@ def check_claims(dataset: DatasetReader, path: Path) -> None:
             f"{path}: claims {rows} x {cols} pixels; expected at least one. Its header seems to be "
             "damaged, or claims more than GDAL can count."
         )
-    is_local = not isinstance(path, SourcePath)
-    if is_local and _exceeds(rows * cols * dataset.count, dataset):
+    size = _size(dataset, path, rows * cols * dataset.count)
+    if size is not None and _exceeds(rows * cols * dataset.count, dataset, size):
         raise RasterError(
             f"{path}: claims {rows} x {cols} pixels of {dataset.count} band(s), more than its "
-            f"{_size(dataset)} bytes can hold. Its header seems to be damaged; if it is almost "
+            f"{size} bytes can hold. Its header seems to be damaged; if it is almost "
             "empty, cut out the part with data: gdal_translate -srcwin."
         )
     if (block := _block_bytes(dataset)) > _MOST_BLOCK:
@@ -57,15 +58,19 @@ def check_claims(dataset: DatasetReader, path: Path) -> None:
         )
 
 
-def _exceeds(num_values: int, dataset: DatasetReader) -> bool:
+def _exceeds(num_values: int, dataset: DatasetReader, size: int) -> bool:
     most = _MOST_VALUES.get(dataset.driver)
     if most is None:
-        return num_values > _FREE and num_values > _MOST_SPARSE * _size(dataset)
-    return num_values > most * _size(dataset)
+        return num_values > _FREE and num_values > _MOST_SPARSE * size
+    return num_values > most * size
 
 
-def _size(dataset: DatasetReader) -> int:
-    """Return the size in bytes of all files that a dataset is read from."""
+def _size(dataset: DatasetReader, path: Path, num_values: int) -> int | None:
+    """Return the size in bytes of all files that a dataset is read from; None if unknown."""
+    if isinstance(path, RemotePath) and path.addresses:
+        return remote_size(path) if num_values > _FREE else None
+    if isinstance(path, SourcePath):  # its files are looked at one by one
+        return None
     size = 0
     for name in dataset.files or [dataset.name]:
         with suppress(OSError):  # a virtual file of GDAL

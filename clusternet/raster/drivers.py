@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusternet.locations import RemotePath
+from clusternet.raster.products import ProductPath
 from clusternet.raster.stacks import StackedPath
 
 _PIXELS = (
@@ -33,6 +34,8 @@ def allowed_drivers(path: Path) -> list[str] | None:
     """
     if isinstance(path, StackedPath):
         return ["VRT"]
+    if isinstance(path, ProductPath):
+        return ["SENTINEL2"]
     if isinstance(path, RemotePath):  # nobody has looked at what lies there
         return list(_BY_SUFFIX.get(path.suffix.lower(), LOCAL))
     drivers = _BY_SUFFIX.get(path.suffix.lower())

@@ -33,6 +33,7 @@ from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.lists import common_folder, is_archive, is_list, read_list, zipped_rasters
 from clusternet.raster.mosaics import repeated_pixels
 from clusternet.raster.plain_paths import plain_path
+from clusternet.raster.products import ProductPath, find_products, is_product
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.stacks import StackedPath, find_stacks
 from clusternet.scene_rule import SceneRule
@@ -72,15 +73,20 @@ def find_scenes(source: Path, rule: SceneRule | None = None) -> list[Path]:
         RasterError: as `find_rasters`; or if a scene lacks a band.
     """
     source = location(source)
-    if isinstance(source, StackedPath):
+    if isinstance(source, (StackedPath, ProductPath)):
         return [source]
     if rule is not None and rule.stack:
         if source.exists():
             return [*find_stacks(source, stack_files(source), rule)]
         return _named_stack(source, rule)
+    if is_product(source):
+        return [*find_products(source)]
     if is_list(source):
         return list(dict.fromkeys(p for each in read_list(source) for p in find_scenes(each)))
     search = _search(source)
+    products = _take_products(source, search)
+    if products and not _plain_rasters(search):
+        return products
     rasters = _rasters(source, search)
     if source.is_file():
         return rasters
@@ -98,7 +104,21 @@ def find_scenes(source: Path, rule: SceneRule | None = None) -> list[Path]:
         logger.warning("%s: %d file(s) left out, because %s: %s",
                        source, len(left_out), because, first_names(left_out, source))  # fmt: skip
         kept = [path for path in kept if path not in left_out]
-    return kept
+    return [*kept, *products]
+
+
+def _take_products(folder: Path, search: Search) -> list[Path]:
+    """Return the products of a folder, and leave their files out of the search."""
+    archives = [path for path in search.files if path.suffix.lower() == ".zip"]
+    inside = {above for path in search.files for above in path.parents if above != folder}
+    products = sorted(path for path in (*archives, *inside) if is_product(path))
+    within = set(products)
+    unpacked = {path.stem for path in products if path.suffix.lower() == ".safe"}
+    products = [p for p in products if p.suffix.lower() == ".safe" or p.stem not in unpacked]
+    search.files[:] = [
+        path for path in search.files if path not in within and not within & set(path.parents)
+    ]
+    return [scene for path in products for scene in find_products(path)]
 
 
 def _named_stack(name: Path, rule: SceneRule) -> list[Path]:
@@ -120,7 +140,8 @@ def one_scene(source: Path, rule: SceneRule) -> Path:
         RasterError: if a folder holds several scenes, or none.
     """
     source = location(source)
-    if not rule.stack or is_one_raster(source):
+    is_plain = not rule.stack and not is_product(source)
+    if is_plain or (is_one_raster(source) and not is_product(source)):
         return source
     scenes = find_scenes(source, rule)
     if len(scenes) > 1:
@@ -171,7 +192,7 @@ def inner_paths(source: Path, paths: Sequence[Path]) -> list[Path]:
     if is_list(source) or is_archive(source):
         root = common_folder(list(paths))
     else:
-        root = source if source.is_dir() else source.parent
+        root = source if source.is_dir() and not is_product(source) else source.parent
     count = len(root.parts)
     return [Path(*path.parts[count:]) for path in paths]
 

@@ -27,6 +27,7 @@ from clusternet.raster.gdal_messages import Complaint, gdal_complaints, plain_wo
 from clusternet.raster.nesting import check_nesting
 from clusternet.raster.pages import check_pages
 from clusternet.raster.plain_paths import plain_path
+from clusternet.raster.products import ProductPath, check_whole, report_products
 from clusternet.raster.profile import RasterProfile, has_extent
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.reading import Raster
@@ -78,6 +79,8 @@ def gdal_name(path: Path) -> str:
     """
     if isinstance(path, StackedPath):
         return open_stack(path).xml()
+    if isinstance(path, ProductPath):
+        return path.gdal_name
     return plain_path(path, RasterError)
 
 
@@ -87,7 +90,9 @@ def open_stack(path: StackedPath) -> Stack:
 
 
 def report_stacks(paths: Iterable[Path]) -> None:
-    """Log which bands of scenes are interpolated, by the example of the first scene."""
+    """Log which bands of scenes are interpolated or left out, by the example of the first."""
+    paths = list(paths)
+    report_products(paths)
     stacks = [path for path in paths if isinstance(path, StackedPath)]
     stack = open_stack(stacks[0]) if stacks else None
     if stack is not None and stack.coarser:
@@ -134,6 +139,7 @@ def open_dataset(path: Path) -> Iterator[DatasetReader]:
         with dataset:
             # before anything whose time or memory grows with the size that the header claims
             check_claims(dataset, path)
+            check_whole(path, [complaint.text for complaint in heard])
             _check_bmp(dataset, path)
             if dataset.driver == "VRT" and not isinstance(path, SourcePath):
                 check_nesting(path)

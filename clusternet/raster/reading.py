@@ -55,6 +55,8 @@ class Raster:
         self._path = Path(dataset.name) if path is None else path
         self._screens: list[Screen] = []
         hidden = [*alpha_bands(dataset), *self._screen_by_quality(choice.scene)]
+        if dataset.driver == "SENTINEL2":  # its other bands describe the air, or are masks
+            hidden += [i for i in dataset.indexes if "WAVELENGTH" not in dataset.tags(i)]
         self._indexes = [i for i in dataset.indexes if i not in hidden]
         dtype = self._check_dtype()
         self._palette = None if codes else self._read_palette(dtype, choice)

@@ -82,17 +82,37 @@ def _ask(path: RemotePath) -> str:
 
     GDAL says nothing of the answer to a request in the middle of a file.
     """
-    address = _PASSWORD.sub("", path.address)
-    if not address.lower().startswith(("http://", "https://")):
-        return ""
-    request = urllib.request.Request(address, headers={"Range": "bytes=0-0"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE):  # noqa: S310  http or https
-            return ""
+        _first_byte(path)
     except urllib.error.HTTPError as error:
         return _named(str(error.code))
     except (OSError, ValueError) as error:
         return reason(error)
+    return ""
+
+
+def remote_size(path: RemotePath) -> int | None:
+    """Return the size of a file on a server in bytes; None if it does not say."""
+    try:
+        total = (_first_byte(path) or "").rpartition("/")[2]
+    except (OSError, ValueError):
+        return None
+    return int(total) if total.isdecimal() else None
+
+
+def _first_byte(path: RemotePath) -> str | None:
+    """Ask a server for the first byte of a file; return which part of the file it says it sends.
+
+    Raises:
+        OSError: if it does not send it.
+    """
+    address = _PASSWORD.sub("", path.address)
+    if not address.lower().startswith(("http://", "https://")):
+        return None
+    request = urllib.request.Request(address, headers={"Range": "bytes=0-0"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  http or https
+        part: str | None = answer.headers.get("Content-Range")
+    return part
 
 
 def check_remote_kind(path: Path) -> None:

@@ -77,6 +77,13 @@ class Outcome:
     labels: LabelInventory = field(default_factory=LabelInventory)
     """Labels by class, including those of windows that give no patch."""
 
+    def add(self, other: Outcome) -> None:
+        """Add the result of cutting some more windows."""
+        self.kept += other.kept
+        self.skipped += other.skipped
+        self.num_infinite += other.num_infinite
+        self.labels.merge(other.labels)
+
 
 def split_windows(windows: Grid, path: Path, shares: int) -> Iterator[Grid]:
     """Yield chunks of whole grid rows: windows side by side lie in the same blocks of the file."""

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clusternet.errors import LabelError, PatchError
+from clusternet.errors import ClusterNetError, LabelError, PatchError
 from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_apart, check_new, check_writable, new_folders
 from clusternet.labels.rules import LabelOptions, LabelRules
@@ -29,6 +29,15 @@ from clusternet.processes.workers import resolve_workers
 from clusternet.settings import TilingSettings
 from clusternet.tiling.chunks import ONLY_NODATA, Chunk, Layer, Outcome, cut_chunk, split_windows
 from clusternet.tiling.inputs import TilingPair, find_inputs
+from clusternet.tiling.resuming import (
+    Before,
+    advice,
+    check_alone,
+    cut_before,
+    drop_patches,
+    may_fail_midway,
+    take_patches,
+)
 from clusternet.windows import centre, grid
 
 __all__ = ["TilingReport", "TilingSettings", "tile_rasters"]
@@ -69,6 +78,7 @@ def tile_rasters(
     classes: ClassList | None = None,
     ignore_label: int | None = None,
     overwrite: bool = False,
+    skip_existing: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
 ) -> TilingReport:
@@ -91,6 +101,7 @@ def tile_rasters(
         classes: the classes that label rasters may hold; None allows any.
         ignore_label: label value that means no label; None means 255 in 8-bit rasters.
         overwrite: replace folders that an earlier tiling wrote.
+        skip_existing: keep the patches of rasters that an earlier call cut with these settings.
         workers: processes; None takes as many as there are cores.
         executor: where rasters are cut; None takes ``workers`` processes of this machine.
 
@@ -106,18 +117,63 @@ def tile_rasters(
     layers = _layers(output_folder, settings, masks_folder)
     options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
     folders = [layer.folder for layer in layers]
+    check_alone(skip_existing, masks_folder)
     check_apart(folders, (source, masks_folder, aoi, options.classes.source))
     with claimed(*folders):
-        _check_outputs(folders, overwrite)
+        _check_outputs(folders, overwrite or skip_existing)
         pairs, rules = find_inputs(source, settings, masks_folder, options, aoi)
         check_apart(folders, (item.path for pair in pairs for item in pair.items))
+        before = cut_before(output_folder, pairs, settings) if skip_existing else {}
+        job = _Job(source, pairs, rules, layers, settings, executor, aoi)
+        return job.write(before, overwrite=overwrite or skip_existing)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is cut, and how."""
+
+    source: Path
+    pairs: list[TilingPair]
+    rules: LabelRules
+    layers: list[Layer]
+    settings: TilingSettings
+    executor: Executor
+    aoi: Path | None
+
+    def write(self, before: Before, *, overwrite: bool) -> TilingReport:
+        """Write the folders; if a server fails, the rasters that are finished are kept."""
+        folders = [layer.folder for layer in self.layers]
         with new_folders(folders, kind=PATCHES, overwrite=overwrite) as paths:
-            hidden = [replace(layer, folder=p) for layer, p in zip(layers, paths, strict=True)]
-            outcomes = _cut_all(pairs, hidden, settings, executor, aoi)
+            hidden = [replace(layer, folder=p) for layer, p in zip(self.layers, paths, strict=True)]
+            take_patches(before, self.layers, hidden)
+            left = [pair for pair in self.pairs if pair.raster.name not in before]
+            cut = _cut_all(left, hidden, self.settings, self.executor, self.aoi)
+            done = {left[i].raster.name: outcome for i, outcome in cut.outcomes.items()} | {
+                **before
+            }
+            if cut.failure is not None:
+                if not any(outcome.kept for outcome in done.values()):
+                    raise cut.failure
+                drop_patches([p for p in self.pairs if p.raster.name not in done], hidden)
+            pairs = [pair for pair in self.pairs if pair.raster.name in done]
+            outcomes = [done[pair.raster.name] for pair in pairs]
             _warn_of_infinite(pairs, outcomes)
-            report = _report(source, outcomes, settings)
-            _write_manifests(hidden, pairs, outcomes, settings, rules)
-    return report
+            report = _report(self.source, outcomes, self.settings)
+            _write_manifests(hidden, pairs, outcomes, self.settings, self.rules)
+        if cut.failure is not None:
+            text = advice(cut.failure, len(pairs), len(self.pairs), folders[0])
+            raise type(cut.failure)(text) from cut.failure
+        return report
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """What was cut."""
+
+    outcomes: dict[int, Outcome]
+    """By index, of the rasters that were cut to the end."""
+    failure: ClusterNetError | None = None
+    """Why the others were not."""
 
 
 def _write_manifests(
@@ -200,8 +256,8 @@ def _cut_all(
     settings: TilingSettings,
     executor: Executor,
     aoi: Path | None,
-) -> list[Outcome]:
-    """Cut all rasters; return the outcome of each."""
+) -> _Cut:
+    """Cut all rasters, or those until a server fails."""
     chunks: list[Chunk] = []
     owners: list[int] = []
     outcomes = []
@@ -219,16 +275,19 @@ def _cut_all(
     if is_small and isinstance(executor, LocalProcesses):
         executor = LocalProcesses(1)
     with Progress(total=num_windows, desc="tiling", unit="patch") as progress:
-        for index, result in executor.map(cut_chunk, chunks, name=str):
-            outcome = outcomes[owners[index]]
-            outcome.kept += result.kept
-            outcome.skipped += result.skipped
-            outcome.num_infinite += result.num_infinite
-            outcome.labels.merge(result.labels)
-            progress.update(len(chunks[index].windows))
+        failure, left = None, Counter(owners)
+        try:
+            for index, result in executor.map(cut_chunk, chunks, name=str):
+                outcomes[owners[index]].add(result)
+                left[owners[index]] -= 1
+                progress.update(len(chunks[index].windows))
+        except ClusterNetError as error:
+            if not may_fail_midway(pairs):
+                raise
+            failure = error
     for outcome in outcomes:
         outcome.kept.sort()  # chunks come in any order, but patches.json must not depend on it
-    return outcomes
+    return _Cut({i: each for i, each in enumerate(outcomes) if not left[i]}, failure)
 
 
 def _past_edge(pair: TilingPair, num_windows: int, settings: TilingSettings) -> Counter[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import WriteRaster
 from loopback import Loopback, loopback
+from test_claims import tiff, tiles
 
 from clusternet.errors import RasterError
 from clusternet.locations import RemotePath, location
@@ -152,3 +153,10 @@ def test_a_wrong_line_of_a_list_is_named(tmp_path: Path) -> None:
     listed.write_text("# none\n")
     with pytest.raises(RasterError, match="lists 0 rasters"):
         find_scenes(listed)
+
+
+def test_a_claim_that_a_file_on_a_server_cannot_hold_is_refused(
+    tmp_path: Path, server: Loopback
+) -> None:
+    (tmp_path / "lie.tif").write_bytes(tiff(60_000, 60_000, **tiles(512)))
+    assert "claims 60000 x 60000 pixels" in refusal(f"{server.address}/lie.tif")

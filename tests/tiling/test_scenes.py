@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import shapely
 from conftest import WriteRaster
+from loopback import loopback
 
-from clusternet.errors import GridMismatchError
+from clusternet.errors import GridMismatchError, OutputError, RasterError, SettingsError
 from clusternet.patches.bands import Bands
 from clusternet.patches.folder import open_patches
 from clusternet.patches.manifest import read_manifest
@@ -72,3 +73,32 @@ def test_only_patches_inside_an_area_are_written(bands: Path, tmp_path: Path) ->
     with pytest.raises(GridMismatchError, match="none of its polygons"):
         tile_rasters(bands, tmp_path / "other", SETTINGS, aoi=area, workers=1)
     assert not (tmp_path / "other").exists()
+
+
+def test_what_was_cut_before_a_server_died_is_kept(
+    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+    noise = np.random.default_rng(0).integers(1, 2**16, (256, 256), np.uint16)
+    for name in ("a", "b"):
+        write_raster(f"www/{name}.tif", noise, tiled=True, blockxsize=128, blockysize=128)
+    settings = TilingSettings(patch_shape=(128, 128))
+    patches, listed = tmp_path / "patches", tmp_path / "scenes.txt"
+    with loopback(tmp_path / "www") as server:
+        listed.write_text(f"{server.address}/a.tif\n{server.address}/b.tif\n")
+        server.heads_only = "/b.tif"
+        with pytest.raises(RasterError, match=r"b\.tif: .*1 of 2 rasters are tiled"):
+            tile_rasters(listed, patches, settings, workers=1)
+        manifest = read_manifest(patches)
+        assert manifest is not None and {patch.raster for patch in manifest.patches} == {"a"}
+        assert sorted(path.name for path in patches.iterdir()) == ["a", "patches.json"]
+        server.heads_only, server.ranges[:] = "", []
+        report = tile_rasters(listed, patches, settings, skip_existing=True, workers=1)
+        assert report.written == 8
+        assert max(end for path, _, end in server.ranges if path == "/b.tif") > 100_000
+        assert all(end < 20_000 for path, _, end in server.ranges if path == "/a.tif")
+        other = TilingSettings(patch_shape=(64, 64))
+        with pytest.raises(OutputError, match="was tiled with another size"):
+            tile_rasters(listed, patches, other, skip_existing=True, workers=1)
+        with pytest.raises(SettingsError, match="leave out --masks_folder"):
+            tile_rasters(listed, patches, masks_folder=tmp_path, skip_existing=True)
