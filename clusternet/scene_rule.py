@@ -12,10 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-
 from clusternet.errors import SettingsError
-from clusternet.types import AnyArray, BoolArray
 
 _WILD = re.compile(r"(\[[^\]]+\]|\*|\?)")
 _PIXEL_SIZE = re.compile(r"[_-]?(?<![0-9])\d+m$", re.I)
@@ -88,16 +85,6 @@ class QualityValues:
     """(first, last) value of each range."""
     bits: tuple[int, ...] = ()
     """Numbers of bits of which any marks them, 0 is the lowest."""
-
-    def hidden(self, values: AnyArray) -> BoolArray:
-        """Return which pixels of a quality band are marked."""
-        marked = np.zeros(values.shape, np.bool_)
-        for first, last in self.ranges:
-            marked |= (values >= first) & (values <= last)
-        if self.bits and values.dtype.kind in "iu":
-            mask = sum(1 << bit for bit in self.bits)
-            marked |= (values.astype(np.uint64) & np.uint64(mask)) != 0
-        return marked
 
 
 @dataclass(frozen=True)

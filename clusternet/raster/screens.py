@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import shapely
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
@@ -23,7 +24,7 @@ from clusternet.raster.gdal_messages import whole_read
 from clusternet.raster.profile import RasterProfile
 from clusternet.raster.shapes import Shapes, read_shapes
 from clusternet.scene_rule import QualityValues
-from clusternet.types import BoolArray
+from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,18 @@ class BandScreen:
         failed = f"{self._path}: its quality band cannot be read"
         with whole_read(failed, "the file seems to be cut off or damaged."):
             values = self._dataset.read(self._number, window=where)
-        return ~self._values.hidden(values)
+        return ~marked_pixels(values, self._values)
+
+
+def marked_pixels(values: AnyArray, marks: QualityValues) -> BoolArray:
+    """Return which pixels of a quality band have one of certain values or bits."""
+    marked = np.zeros(values.shape, np.bool_)
+    for first, last in marks.ranges:
+        marked |= (values >= first) & (values <= last)
+    if marks.bits and values.dtype.kind in "iu":
+        mask = sum(1 << bit for bit in marks.bits)
+        marked |= (values.astype(np.uint64) & np.uint64(mask)) != 0
+    return marked
 
 
 HAS_NO_DATA = QualityValues(((0, 0),))
