@@ -188,7 +188,7 @@ def _apply(
     """Write class maps by a legend that exists already; no labels are read."""
     legend = _fitting_legend(path, cluster_maps)
     write_named(cluster_maps, outputs.targets, legend, overwrite=outputs.overwrite)
-    outputs.write_sides(legend, legend.classes, options)
+    outputs.write_sides(cluster_maps, legend, legend.classes, options)
     return ClassReport(
         outputs.targets, outputs.legend, legend, None, 0, "", outputs.polygons, legend.classes
     )
@@ -236,7 +236,7 @@ class _Work:
                 overwrite=outputs.overwrite,
             )  # fmt: skip
             naming = Naming(legend, 0, "")
-        outputs.write_sides(naming.legend, classes, options)
+        outputs.write_sides(self.cluster_maps, naming.legend, classes, options)
         if self.run is not None:
             keep_in_run(self.run, naming.legend, overwrite=outputs.overwrite)
         return ClassReport(

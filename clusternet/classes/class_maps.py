@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clusternet.classes.map_page import PAGE, check_page, write_page
 from clusternet.classes.polygons import PolygonOptions, check_new_polygons, write_class_polygons
 from clusternet.errors import LabelError, OutputError
 from clusternet.files.outputs import (
@@ -78,13 +79,14 @@ class ClassOutputs:
     def check_apart(self, read: Sequence[Path | None]) -> None:
         """Refuse an output that is also an input, and two outputs of one path."""
         legends = () if self.keeps_legend else (self.legend,)
-        check_apart((*self.targets, *legends, self.polygons), read)
+        check_apart((*self.targets, *legends, self.polygons, self.page), read)
         check_distinct((self.polygons, self.legend), (*self.targets, self.legend.parent))
 
     def check_new(self) -> None:
         """Refuse existing outputs before any work is done."""
         if not self.keeps_legend:
             check_new(self.legend, kind=LEGEND_FILE, overwrite=self.overwrite)
+        check_page(self.page, overwrite=self.replaces_page)
         for path in self.targets:
             check_new_map(path, "classes", overwrite=self.overwrite)
         for folder in {path.parent for path in self.targets}:
@@ -98,16 +100,33 @@ class ClassOutputs:
                 f"{self.polygons}: polygons are written as GeoPackage; name it *.gpkg."
             )
 
+    @property
+    def page(self) -> Path:
+        """The report beside the class maps."""
+        return self.legend.with_name(PAGE)
+
+    @property
+    def replaces_page(self) -> bool:
+        """True if an earlier report may be replaced: also where maps are added to a legend."""
+        return self.overwrite or self.keeps_legend
+
     def write_sides(
-        self, legend: Legend, classes: Mapping[int, LandClass], options: PolygonOptions
+        self,
+        cluster_maps: Sequence[ClusterMap],
+        legend: Legend,
+        classes: Mapping[int, LandClass],
+        options: PolygonOptions,
     ) -> None:
-        """Write the legend and the polygons, once the class maps are there."""
+        """Write the legend, the polygons and the report, once the class maps are there."""
         if not self.keeps_legend:
             write_legend(self.legend, legend, overwrite=self.overwrite)
         if self.polygons is not None:
             write_class_polygons(
                 self.polygons, self.targets, classes, options, overwrite=self.overwrite
             )
+        write_page(
+            self.page, cluster_maps, self.targets, legend, classes, overwrite=self.replaces_page
+        )
 
 
 def _targets(maps: Sequence[ClusterMap], source: Path, output_folder: Path) -> list[Path]:

@@ -293,6 +293,18 @@ def _colours(identity: BandIdentity) -> Words:
     return tuple(shown)
 
 
+def shown_bands(identity: BandIdentity, num_bands: int) -> tuple[int, ...]:
+    """Return the bands to show as red, green and blue: those of these names, or the first three.
+
+    One or two bands are shown in grey by the first.
+    """
+    colours = list(_colours(identity))
+    wanted = ("red", "green", "blue")
+    if len(colours) == num_bands and all(colour in colours for colour in wanted):
+        return tuple(colours.index(colour) for colour in wanted)
+    return (0, 1, 2) if num_bands >= 3 else (0,)
+
+
 def _rescaling(
     known: BandIdentity, other: BandIdentity
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:

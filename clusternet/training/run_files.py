@@ -16,6 +16,8 @@ HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
 TENSORBOARD = "tensorboard"
 LEGEND, MAPS_FOLDER, PAGE_FOLDER = "legend.csv", "test_maps", "interactive"
 PAGE_LOCK = "in_use.lock"
+REPORT, REPORT_TITLE = "report.html", "<title>ClusterNet run</title>"
+"""The page on a run, and what stands in it, which shows that ClusterNet wrote it."""
 
 
 _FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE}
@@ -27,6 +29,14 @@ _MANY = re.compile(
 _EPOCH_MAP = re.compile(rf"{MAPS_FOLDER}/epoch_\d+/.*\.png")
 
 
+def is_our_report(path: Path) -> bool:
+    """Tell whether a page is the report of a run that ClusterNet wrote."""
+    try:
+        return REPORT_TITLE in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
 def _is_run(folder: Path) -> bool:
     return (folder / SETTINGS).is_file() and bool(Bands.load(folder / BANDS))
 
@@ -35,6 +45,8 @@ def _made_in_run(folder: Path) -> Callable[[str], bool]:
     def is_made(relative_path: str) -> bool:
         if relative_path == LEGEND:
             return LEGEND_FILE.owns(folder / relative_path)
+        if relative_path == REPORT:
+            return is_our_report(folder / relative_path)
         if _EPOCH_MAP.fullmatch(relative_path):
             return is_our_png(folder / relative_path, unsigned=True)
         return relative_path in _FILES or _MANY.fullmatch(relative_path) is not None

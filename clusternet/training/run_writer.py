@@ -20,8 +20,11 @@ from clusternet.patches.batches import Batch, BatchLoader
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.epoch_plan import EpochPlan, TrainingData
 from clusternet.training.epoch_progress import EpochProgress
+from clusternet.training.gallery import make_gallery
 from clusternet.training.learner import Learner
+from clusternet.training.loop import embed
 from clusternet.training.previews import epoch_name, preview_choice, write_patch_maps, write_preview
+from clusternet.training.report import RunFacts, write_report
 from clusternet.training.run import EpochRecord, StoredCodebook, save_description, save_result
 from clusternet.training.run_files import PREVIEWS, RUN, TENSORBOARD
 from clusternet.training.run_identity import run_identity
@@ -76,6 +79,7 @@ class RunWriter:
         self._overwrite = overwrite
         self._identity = ""
         self._progress = EpochProgress()
+        self._last: tuple[EpochPlan, Sample] | None = None  # what was clustered last
         self._waiting: NewFolder | None = None  # until it takes the place of an earlier run
         self._tensorboard: Writer | None = None  # open once the run folder is in its place
 
@@ -164,12 +168,34 @@ class RunWriter:
     ) -> None:
         """See `Observer`."""
         self._progress.close_bar()
+        self._last = plan, sample
         feature_range = np.percentile(sample.features, (0.5, 99.5), axis=0).astype(np.float32)
         self.stored = StoredCodebook(clustering.codebook, clustering.sizes, feature_range)
         if labels_before is None:
             self._create_folder()
         else:
             self._end_epoch(self._progress.record(plan, clustering, labels_before))
+
+    def write_report(self) -> None:
+        """Write the report of the run as it is now; see `clusternet.training.report`.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        data = self._data
+        if self._last is None:  # a run that was finished already
+            plan = data.plan(self.epochs_done)
+            self._last = plan, embed(self._learner, data, plan, self)
+            self._progress.close_bar()
+        plan, sample = self._last
+        cards = make_gallery(
+            data.loader, plan.sample, sample.features, self.stored.codebook, self.stored.sizes
+        )
+        facts = RunFacts(
+            self.output.resolve().name, self._identity, self.history, data.survey.bands,
+            len(data.survey.usable),
+        )  # fmt: skip
+        write_report(self.folder, facts, cards)
 
     def _create_folder(self) -> None:
         self._identity = self._make_identity()

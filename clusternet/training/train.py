@@ -106,6 +106,7 @@ def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) 
         if checkpoint is not None:
             writer.restore(checkpoint)
         alternate(learner, data, writer, writer.epochs_done)
+        writer.write_report()
     if outputs.out_weights_file is not None:
         learner.save_weights(outputs.out_weights_file, overwrite=outputs.replaces)
 

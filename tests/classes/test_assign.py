@@ -565,6 +565,7 @@ def test_the_command_writes_class_maps_and_says_so(cluster_map, labels, tmp_path
     assert done.stdout.count("\n") == 1
     assert sorted(path.name for path in out.iterdir()) == [
         "a_classes.qml", "a_classes.tif", "a_classes.tif.aux.xml", "legend.csv", "p.gpkg", "p.qml",
+        "report.html",
     ]  # fmt: skip
 
 

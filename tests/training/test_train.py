@@ -103,7 +103,7 @@ def test_the_run_folder_is_complete(run: Path) -> None:
     assert names - events == {
         "settings.yaml", "bands.json", "model.keras", "codebook.npz", "history.csv",
         "checkpoint/state.npz", "previews/epoch_000.png", "previews/epoch_001.png",
-        "previews/epoch_002.png",
+        "previews/epoch_002.png", "report.html",
     }  # fmt: skip
     assert events
 
