@@ -18,6 +18,8 @@ _FIRST = (  # the palette of Okabe and Ito (2008, Color universal design), witho
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0),
     (240, 228, 66),
 )  # fmt: skip
+NODATA_COLOUR = (225, 225, 225)
+"""RGB of pixels without data, in every picture."""
 _MOST = 1000  # from this number on colours repeat
 
 
@@ -57,10 +59,10 @@ def _farthest(count: int) -> tuple[RGB, ...]:
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     seen = as_seen(grid)
     lightness = seen[0, :, 0]
-    # Leave out nearly black and nearly white colours: they have no hue, and nodata is light grey.
+    # Leave out nearly black and nearly white colours: they have no hue.
     kept = (lightness > 18) & (lightness < 90)
     grid, seen = grid[kept], seen[:, kept]
-    nearest = distances(seen, as_seen(np.array(_FIRST))).min(axis=1)
+    nearest = distances(seen, as_seen(np.array([*_FIRST, NODATA_COLOUR]))).min(axis=1)
     colours = list(_FIRST)
     while len(colours) < count:
         best = int(nearest.argmax())

@@ -167,7 +167,7 @@ def write_named(
     labels = set(labels)
     lookup = legend.lookup()
     total = sum(cluster_map.num_pixels for cluster_map in maps)
-    with Progress(total=total, desc="class maps", unit="px") as bar:
+    with Progress(total=total, desc="class maps", unit="px", unit_scale=True) as bar:
         for cluster_map, target in zip(maps, targets, strict=True):
             form = replace(form, tags=tags | origin_tags(labels, target))
             with (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clusternet.files.pictures import NODATA_COLOUR
+from clusternet.colours import NODATA_COLOUR
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import Legend
 from clusternet.metrics import Counts, Values

@@ -77,7 +77,7 @@ def write_class_map(
     tags = {KIND_TAG: "classes", RUN_TAG: run, **origin_tags(labels, path)}
     form = MapForm(dtype, nodata=nodata, colours=colours, names=names, tags=tags)
     with create_map(path, grid, form, overwrite=overwrite) as writer:
-        with Progress(total=rows * cols, desc="class map", unit="px") as bar:
+        with Progress(total=rows * cols, desc="class map", unit="px", unit_scale=True) as bar:
             for window, values in windows:
                 valid = values != NO_CLASS
                 counts += np.bincount(values[valid], minlength=len(counts))
@@ -103,7 +103,7 @@ def write_certainty(
     tags = {KIND_TAG: "certainty", RUN_TAG: run}
     form = MapForm(nodata=NO_LEVEL, tags=tags, overview_method="average")
     with create_map(path, grid, form, overwrite=overwrite) as writer:
-        with Progress(total=rows * cols, desc="certainty", unit="px") as bar:
+        with Progress(total=rows * cols, desc="certainty", unit="px", unit_scale=True) as bar:
             for window, values in windows:
                 levels = np.rint(np.nan_to_num(values) * LEVELS)
                 writer.write(window, np.where(np.isnan(values), NO_LEVEL, levels).astype(np.uint8))

@@ -9,12 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from clusternet.colours import NODATA_COLOUR
 from clusternet.errors import LabelError, SettingsError
 from clusternet.files.outputs import Kind, new_file
 from clusternet.types import AnyArray, BoolArray, FloatArray, UInt8Array
-
-NODATA_COLOUR = (225, 225, 225)
-"""RGB of pixels without data, in every picture."""
 
 _PERCENTILES = (2, 98)
 _ENOUGH = 128  # an 8-bit image that spans this many of its 256 values is not stretched

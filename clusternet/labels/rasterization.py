@@ -150,7 +150,7 @@ def _burn(
         tags={KIND_TAG: "labels"},
     )
     with create_map(output, grid, form, overwrite=overwrite) as target:
-        with Progress(total=grid.shape[0] * grid.shape[1], unit="px") as bar:
+        with Progress(total=grid.shape[0] * grid.shape[1], unit="px", unit_scale=True) as bar:
             for window in blocks(grid.shape, _WINDOW):
                 values, valid = labels.read(window)
                 target.write(window, np.where(valid, values, nodata).astype(dtype))

@@ -14,12 +14,14 @@ from clusternet.types import FloatArray
 # Hues as on topographic maps. The lightness of each is chosen such that colour-blind people can
 # tell all of them apart, and also from the light grey of nodata and the grey of unknown.
 COLOURS: dict[str, RGB] = {
-    "water": (40, 90, 230), "forest": (20, 70, 30), "tree": (78, 151, 40), "road": (92, 92, 98),
-    "roof": (232, 60, 25), "building": (125, 15, 90), "grass": (164, 210, 95),
+    "water": (40, 90, 230), "forest": (20, 70, 30), "tree": (78, 151, 40), "road": (64, 64, 70),
+    "roof": (232, 60, 25), "building": (140, 10, 100), "grass": (164, 210, 95),
     "field": (250, 215, 60), "bare": (208, 145, 112), "snow": (205, 240, 255),
     "wetland": (40, 180, 195),
 }  # fmt: skip
 """The colour of each kind of land cover."""
+UNKNOWN, UNKNOWN_COLOUR = "unknown", (128, 128, 128)
+"""The class of clusters of which nothing is known."""
 
 _ENOUGH = 9.0  # distance in CIELAB at which two colours are told apart on a map
 _SHADES = (1, 0.75, 1.3, 0.55, 1.6, 0.4)  # of a colour that another class has: darker and lighter
@@ -28,6 +30,8 @@ _FIRST_BY_NUMBER = 64  # numbers below prefer the colour of their number, whiche
 
 def familiar_colour(name: str) -> RGB | None:
     """Return the colour that maps give to what a class name means; None if it says nothing."""
+    if name.lower() == UNKNOWN:
+        return UNKNOWN_COLOUR
     kind = kind_of(name)
     return None if kind is None else COLOURS[kind]
 

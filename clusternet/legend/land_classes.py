@@ -11,15 +11,13 @@ from typing import Any
 
 from clusternet.colours import RGB
 from clusternet.errors import LabelError
-from clusternet.legend.familiar import class_colours
+from clusternet.legend.familiar import UNKNOWN, UNKNOWN_COLOUR, class_colours
 from clusternet.legend.names import clean_name, warn_of_near_twins
 from clusternet.messages import short, short_value
 from clusternet.text_files import read_json
 
 MAX_CLASS = 65534
 """The highest class number: one value of a 16-bit map is needed for nodata."""
-UNKNOWN = "unknown"
-_UNKNOWN_COLOUR = (128, 128, 128)
 _NUMBER = re.compile("[0-9]{1,5}")
 
 
@@ -63,7 +61,7 @@ def unknown_class(classes: Mapping[int, LandClass]) -> LandClass:
     number = max(classes, default=-1) + 1
     if number > MAX_CLASS:
         number = next(free for free in range(MAX_CLASS) if free not in classes)
-    return LandClass(number, UNKNOWN, _UNKNOWN_COLOUR)
+    return LandClass(number, UNKNOWN, UNKNOWN_COLOUR)
 
 
 def read_class_names(path: Path) -> dict[int, str]:

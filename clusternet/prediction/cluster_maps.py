@@ -128,7 +128,9 @@ def count_clusters(maps: Sequence[ClusterMap]) -> int:
     stated = [m.num_clusters for m in maps if m.num_clusters is not None]
     silent = [m for m in maps if m.num_clusters is None]
     highest = max(stated, default=0) - 1
-    with Progress(total=sum(m.num_pixels for m in silent), desc="count clusters", unit="px") as bar:
+    with Progress(
+        total=sum(m.num_pixels for m in silent), desc="count clusters", unit="px", unit_scale=True
+    ) as bar:
         for cluster_map in silent:
             with cluster_map.open() as raster:
                 for window in cluster_map.windows():

@@ -9,7 +9,10 @@ from typing import Any
 from tqdm import tqdm
 
 from clusternet.processes.interrupts import interrupts
-from clusternet.processes.showing import LINE_START, in_lines, is_hidden
+from clusternet.processes.showing import LINE_START, in_lines, in_notebook, is_hidden
+
+if in_notebook():
+    from tqdm.auto import tqdm  # a widget where there are widgets
 
 _LINE = f"{LINE_START}{{n}}/{{total}} {{desc}}"
 _SECONDS = 0.5  # between two lines
@@ -18,12 +21,14 @@ _SECONDS = 0.5  # between two lines
 class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs, but not at run time
     """A bar, silent where there is no terminal; stops its loop when a signal has asked to.
 
+    In notebooks it is the bar of ``tqdm.auto``.
+
     With CLUSTERNET_PROGRESS=lines it writes lines for other programs instead, also to a pipe.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Take the arguments of tqdm."""
-        disable: bool | None = True if is_hidden() else None
+        disable: bool | None = True if is_hidden() else False if in_notebook() else None
         if in_lines():
             disable = False
             options |= dict(bar_format=_LINE, file=_Lines(), mininterval=_SECONDS)

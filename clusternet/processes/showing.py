@@ -6,6 +6,7 @@ The environment variable CLUSTERNET_PROGRESS says which, so that child processes
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,11 @@ def is_hidden() -> bool:
 def in_lines() -> bool:
     """Tell whether progress is written in lines, also where there is no terminal."""
     return os.environ.get(VARIABLE) == LINES
+
+
+def in_notebook() -> bool:
+    """Tell whether this process runs the cells of a notebook."""
+    return "ipykernel" in sys.modules
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from clusternet.colours import palette
+from clusternet.files.pictures import side_by_side
 from clusternet.files.side_files import new_side_file
 from clusternet.legend.legend import COLUMNS
 from clusternet.pages.charts import line
@@ -139,9 +140,8 @@ def _strip(crops: Sequence[Crop]) -> bytes | None:
     """Return pictures side by side in one file; None if there are none."""
     if not crops:
         return None
-    picture = np.concatenate([crop.picture for crop in crops], axis=1)
-    grey = picture.shape[2] == 1
-    return _encoded(Image.fromarray(picture[..., 0] if grey else picture), "JPEG")
+    pictures = [np.broadcast_to(c.picture, (*c.picture.shape[:2], 3)) for c in crops]  # grey, too
+    return _encoded(Image.fromarray(side_by_side(pictures, gap=2)), "JPEG")
 
 
 def _encoded(image: Image.Image, form: str) -> bytes:

@@ -78,7 +78,8 @@ class RunWriter:
         self._learner, self._data, self._patch_maps = learner, data, patch_maps
         self._overwrite = overwrite
         self._identity = ""
-        self._progress = EpochProgress()
+        rows, cols = data.loader.patches.shape
+        self._progress = EpochProgress(data.settings.num_epochs, rows * cols)
         self._last: tuple[EpochPlan, Sample] | None = None  # what was clustered last
         self._waiting: NewFolder | None = None  # until it takes the place of an earlier run
         self._tensorboard: Writer | None = None  # open once the run folder is in its place
@@ -192,7 +193,7 @@ class RunWriter:
             data.loader, plan.sample, sample.features, self.stored.codebook, self.stored.sizes
         )
         facts = RunFacts(
-            self.output.resolve().name, self._identity, self.history, data.survey.bands,
+            self.output.resolve().name, self.stored.identity, self.history, data.survey.bands,
             len(data.survey.usable),
         )  # fmt: skip
         write_report(self.folder, facts, cards)

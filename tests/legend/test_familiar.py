@@ -55,6 +55,10 @@ def test_a_legend_wins_over_the_colour_of_maps() -> None:
     assert class_colours({1: "water", 2: "forest"}, {1: (9, 8, 7)})[1] == (9, 8, 7)
 
 
+def test_unknown_is_grey() -> None:
+    assert class_colours({0: "forest", 1: "unknown"})[1] == (128, 128, 128)
+
+
 def test_a_class_has_the_same_colour_whichever_classes_stand_beside_it() -> None:
     alone = class_colours({3: "class 3", 5: "water"})
     assert (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from clusternet.processes.progress import Progress
@@ -37,3 +40,18 @@ def test_a_bar_within_a_bar_and_one_without_an_end_are_lines_too(
 def test_no_terminal_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
     list(Progress(range(3)))
     assert capsys.readouterr().err == ""
+
+
+def test_in_a_notebook_the_bar_is_that_of_tqdm_auto() -> None:
+    code = (
+        "import sys, types; sys.modules['ipykernel'] = types.ModuleType('ipykernel')\n"
+        "from clusternet.processes.progress import Progress\n"
+        "import tqdm.auto\n"
+        "assert issubclass(Progress, tqdm.auto.tqdm)\n"
+        "list(Progress(range(2), desc='cells', file=sys.stdout))\n"  # though this is no terminal
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cells: 100%" in done.stdout

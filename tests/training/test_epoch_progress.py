@@ -10,6 +10,8 @@ import pytest
 from memory_training import Training, make_training
 from sklearn.metrics import normalized_mutual_info_score
 
+from clusternet.training.epoch_progress import EpochProgress
+
 
 @pytest.fixture
 def training() -> Training:
@@ -63,8 +65,8 @@ class Bar:
         self.losses: list[str] = []
         Bar.made.append(self)
 
-    def set_postfix(self, *, loss: str, refresh: bool) -> None:
-        self.losses.append(loss)
+    def set_postfix(self, notes: dict[str, str], *, refresh: bool) -> None:
+        self.losses.append(notes["loss"])
 
     def update(self, count: int) -> None:
         assert all(bar.is_closed for bar in Bar.made[:-1])  # one at a time
@@ -89,3 +91,43 @@ def test_bars_count_patches_and_show_the_mean_loss_so_far(
     for first, bar in zip((0, 2), trains, strict=True):
         means = losses[first], np.mean(losses[first : first + 2])
         assert bar.losses == [f"{mean:.3f}" for mean in means]
+
+
+def test_the_bar_counts_pixels_and_tells_how_long_the_run_will_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Any] = []
+
+    class Bar:
+        format_interval = staticmethod("{:.0f} s".format)
+
+        def __init__(self, **options: Any) -> None:
+            self.options, self.done, self.notes = options, 0, {}
+            made.append(self)
+
+        def update(self, n: int) -> None:
+            self.done += n
+
+        def set_postfix(self, notes: dict[str, str], refresh: bool) -> None:
+            self.notes = notes
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("clusternet.training.epoch_progress.Progress", Bar)
+    now = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("clusternet.training.epoch_progress.time.monotonic", lambda: next(now))
+    training = make_training()
+    training.observer._progress = EpochProgress(3, 32 * 32)
+    training.start()
+    training.epoch(1)
+    first, second = (made[index] for index in (-2, -1))
+    assert first.options["desc"] == "epoch 1/3" and second.options["desc"] == "embed"
+    assert first.options["total"] == first.done == 4 * 32 * 32
+    assert (first.options["unit"], first.options["unit_scale"]) == ("px", True)
+    assert list(first.notes) == ["loss"]  # nothing is known yet of how long an epoch takes
+    training.epoch(2)
+    assert made[-2].notes["run"].endswith(" s left")
+    seconds = float(made[-2].notes["run"].split()[0])
+    one = training.observer.history[0].seconds
+    assert 0 < seconds < 2 * one

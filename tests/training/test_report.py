@@ -17,6 +17,7 @@ from clusternet.training import gallery as gallery_module
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.gallery import PER_CLUSTER, make_gallery
 from clusternet.training.loop import embed
+from clusternet.training.run import load_run
 from clusternet.training.run_files import REPORT, REPORT_TITLE, RUN
 
 
@@ -117,6 +118,11 @@ def test_the_page_holds_everything_in_itself(run: Path) -> None:
     assert page.count("<polyline") == 4 + 2 * SETTINGS.num_clusters
     text = re.sub(r"base64,[^\"]*", "", page)
     assert re.findall(r"\bnan\b", text) == []
+
+
+def test_the_legend_that_it_saves_is_of_the_codebook_as_maps_are(run: Path) -> None:
+    identity = load_run(run).stored.identity
+    assert f'const identity = "{identity}"' in (run / REPORT).read_text()
 
 
 def test_the_report_belongs_to_the_run(tmp_path: Path) -> None:
