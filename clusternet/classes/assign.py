@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusternet.classes.class_maps import ClassOutputs, keep_in_run, write_named
+from clusternet.classes.class_maps import ClassOutputs, keep_in_run, labels_beside, write_named
 from clusternet.classes.class_report import ClassReport
 from clusternet.classes.naming import (
     Naming,
@@ -187,7 +187,8 @@ def _apply(
 ) -> ClassReport:
     """Write class maps by a legend that exists already; no labels are read."""
     legend = _fitting_legend(path, cluster_maps)
-    write_named(cluster_maps, outputs.targets, legend, overwrite=outputs.overwrite)
+    labels = labels_beside(path, legend.run)  # before the maps that state them are replaced
+    write_named(cluster_maps, outputs.targets, legend, labels=labels, overwrite=outputs.overwrite)
     outputs.write_sides(cluster_maps, legend, legend.classes, options)
     return ClassReport(
         outputs.targets, outputs.legend, legend, None, 0, "", outputs.polygons, legend.classes

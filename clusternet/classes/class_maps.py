@@ -20,7 +20,7 @@ from clusternet.files.outputs import (
     check_open_folder,
     check_writable,
 )
-from clusternet.labels.origins import origin_tags
+from clusternet.labels.origins import origin_tags, read_origins
 from clusternet.labels.rasterization import map_type
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import LEGEND_FILE, Legend, write_legend
@@ -28,6 +28,7 @@ from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
 from clusternet.prediction.map_states import RUN_TAG
 from clusternet.processes.progress import Progress
 from clusternet.raster import MapForm, check_new_map, create_map, inner_paths
+from clusternet.raster.opening import open_dataset
 from clusternet.training.run_files import LEGEND
 
 logger = logging.getLogger(__name__)
@@ -179,6 +180,25 @@ def write_named(
                     values = np.where(valid, lookup[clusters], nodata)
                     writer.write(window, values.astype(dtype))
                     bar.update(values.size)
+
+
+def labels_beside(legend: Path, run: str | None) -> set[Path]:
+    """Return the label files that the class maps beside a legend were made from.
+
+    A legend that was edited after it was made still comes from them.
+
+    Args:
+        legend: the file.
+        run: the identity of its run; maps of other runs do not count.
+    """
+    labels: set[Path] = set()
+    for path in sorted(legend.parent.glob("*_classes.tif")):
+        with open_dataset(path) as dataset:
+            tags = dataset.tags()
+        if tags.get(RUN_TAG) == run:
+            found = (origin.found(path) for origin in read_origins(tags))
+            labels |= {label for label in found if label is not None}
+    return labels
 
 
 def keep_in_run(run: Path, legend: Legend, *, overwrite: bool) -> None:

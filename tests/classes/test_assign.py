@@ -26,6 +26,7 @@ from clusternet.errors import (
     RunError,
     SettingsError,
 )
+from clusternet.labels.origins import read_origins
 from clusternet.legend.class_list import make_class_list
 from clusternet.legend.legend import read_legend
 from clusternet.raster import MapForm, create_map, open_raster
@@ -340,6 +341,28 @@ def test_a_legend_edited_in_its_place_is_kept(cluster_map, labels, tmp_path) -> 
     assign_classes(cluster_map, None, out, legend=out / "legend.csv", overwrite=True)
     assert (out / "legend.csv").read_text() == edited
     assert read_categories(out / "a_classes.tif")[0][1] == "forest"
+
+
+def test_class_maps_state_their_labels_also_after_the_legend_was_edited(
+    cluster_map, labels, tmp_path
+) -> None:
+    def stated(folder: Path) -> list[Path | None]:
+        with rasterio.open(folder / "a_classes.tif") as raster:
+            origins = read_origins(raster.tags())
+        return [origin.found(folder / "a_classes.tif") for origin in origins]
+
+    out = tmp_path / "out"
+    assign_classes(cluster_map, labels, out)
+    assert stated(out) == [labels]
+    legend = out / "legend.csv"
+    legend.write_text(legend.read_text().replace("unknown", "lake"))
+    assign_classes(cluster_map, None, out, legend=legend, overwrite=True)
+    assert stated(out) == [labels]
+    assign_classes(cluster_map, None, tmp_path / "other", legend=legend)
+    assert stated(tmp_path / "other") == [labels]
+    labels.write_bytes(labels.read_bytes() + b" ")  # is another file now
+    assign_classes(cluster_map, None, tmp_path / "third", legend=legend)
+    assert stated(tmp_path / "third") == []
 
 
 def test_a_legend_without_run_is_accepted(cluster_map, tmp_path) -> None:
