@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from clusternet.colours import NODATA_COLOUR
+from clusternet.errors import RasterError
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import Legend
 from clusternet.metrics import Counts, Values
@@ -131,14 +132,14 @@ class _Reader:
     def __init__(self, cluster_map: ClusterMap, target: Path) -> None:
         stem = cluster_map.path.stem.removesuffix("_clusters")
         confidence = cluster_map.path.with_name(f"{stem}_confidence.tif")
-        self._paths = (cluster_map.path, target)
+        self._cluster_map, self._target = cluster_map, target
         self._confidence = confidence if confidence.is_file() else None
         self._profile = cluster_map.profile
 
     def __enter__(self) -> _Reader:
         self._stack = ExitStack()
-        opened = [self._stack.enter_context(open_raster(p, codes=True)) for p in self._paths]
-        self._clusters, self._classes = opened
+        self._clusters = self._stack.enter_context(self._cluster_map.open())
+        self._classes = self._stack.enter_context(open_raster(self._target, codes=True))
         self._trust: Raster | None = None
         if self._confidence is not None:
             trust = self._stack.enter_context(open_raster(self._confidence, codes=True))
@@ -264,11 +265,14 @@ def _image(source: ClusterMap, window: Window) -> UInt8Array | None:
     """Return a picture of the raster that a map was made from; None if it is not there."""
     if source.raster is None:
         return None
-    with open_raster(source.raster, NodataChoice()) as raster:
-        if raster.profile.shape != source.profile.shape:
-            return None
-        pixels, valid = raster.read(window)
-        bands = shown_bands(raster.profile.bands, raster.profile.num_bands)
+    try:
+        with open_raster(source.raster, NodataChoice()) as raster:
+            if raster.profile.shape != source.profile.shape:
+                return None
+            pixels, valid = raster.read(window)
+            bands = shown_bands(raster.profile.bands, raster.profile.num_bands)
+    except RasterError:  # it is gone or replaced: the map of classes tells enough
+        return None
     shown = pixels[..., list(bands)].astype(np.float64)
     known = shown[valid]
     if not known.size:
