@@ -18,6 +18,8 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
+from clusternet.interactive.session import first_classes
+
 pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
 pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
 webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium for the page")
@@ -184,16 +186,58 @@ class Page:
     def can_press(self, text: str) -> bool:
         return self.driver.find_element("xpath", f"//button[contains(., '{text}')]").is_enabled()
 
-    def load(self, path: Path) -> None:
-        """Hand a file to the Load button."""
+    def load(self, path: Path, *, replace: bool | None = None) -> None:
+        """Hand a file to the Load button, and answer whether its strokes replace the others."""
         self.driver.find_element("css selector", ".q-uploader input").send_keys(str(path))
+        if replace is None:
+            return
+        self.await_dialog()
+        if replace:
+            # by a script: the dialog may still be growing
+            self.script("document.querySelectorAll('.dialog [role=radio]')[1].click()")
+        self.confirm()
+
+    def combo(self, modifier: str, key: str) -> None:
+        """Press a key with Ctrl or Alt."""
+        chain = webdriver.ActionChains(self.driver)
+        chain.key_down(modifier).send_keys(key).key_up(modifier).perform()
+
+    def type(self, *keys: str) -> None:
+        """Press keys where the focus is."""
+        webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+
+    def dialog(self) -> bool:
+        """Tell whether a dialog is open."""
+        return self.script("return !!document.querySelector('.q-dialog .dialog')")
+
+    def await_dialog(self) -> None:
+        """Wait until a dialog is open and has ceased to grow."""
+        self.until(self.dialog)
+        self.until(lambda: not self.script(
+            "return document.querySelector('[class*=-enter-active]')"))  # fmt: skip
+
+    def export(self, *names: str) -> None:
+        """Export the class map, and the files with these names."""
+        self.combo(webdriver.Keys.CONTROL, "s")
+        self.await_dialog()
+        for name in names:
+            self.script(
+                "[...document.querySelectorAll('.dialog [role=checkbox]')]"
+                f".find((box) => box.innerText.includes('{name}')).click()"
+            )
+        self.confirm()
+
+    def confirm(self) -> None:
+        """Press the main button of the dialog."""
+        self.script("[...document.querySelectorAll('.dialog-buttons button')].at(-1).click()")
+        self.until(lambda: not self.dialog())
 
     def press_eye(self, number: int) -> None:
         row = f"document.querySelectorAll('.class-row')[{number}]"
         self.script(f"{row}.querySelectorAll('button')[0].click()")
 
 
-GREEN, YELLOW = [0, 158, 115, 255], [230, 159, 0, 255]
+GREEN, YELLOW = ([*each.colour, 255] for each in first_classes())  # of the first two classes
 
 
 def draw_two_classes(page: Page) -> None:

@@ -13,7 +13,10 @@ from nicegui.events import GenericEventArguments
 from clusternet.colours import as_hex
 from clusternet.foreign_errors import mistake
 from clusternet.interactive.accuracy import AccuracyCard
+from clusternet.interactive.class_dialog import ClassDialog
 from clusternet.interactive.drawing_tools import DrawingTools
+from clusternet.interactive.export_dialog import ExportDialog
+from clusternet.interactive.load_dialog import LoadDialog
 from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap, shown_parts
 from clusternet.interactive.session import Session
@@ -23,7 +26,7 @@ from clusternet.interactive.toolbar import Toolbar
 from clusternet.interactive.view import View
 from clusternet.interactive.workspace import Workspace
 from clusternet.legend.land_classes import LandClass
-from clusternet.messages import MOST, printable, short
+from clusternet.messages import MOST, printable, short, without_flags
 from clusternet.raster.world import pixel_metres
 
 NotifyType = Literal["positive", "warning", "info"]
@@ -69,6 +72,8 @@ class Page:
                     self.timing = ui.label("").mark("timing")
                 self.hint = ui.label("").classes("hint")
                 self.accuracy = AccuracyCard(self)
+            self.export_dialog, self.load_dialog = ExportDialog(self), LoadDialog(self)
+            self.class_dialog = ClassDialog(self)
             self.panel = Panel(self)
         self.shortcuts = Shortcuts(self)
         self.map.on("ready", self._ready)
@@ -161,9 +166,15 @@ class Page:
                 raise
             if called:
                 line = line.replace(str(given[0]), called)
-            self.say(short(printable(line), MOST), "warning")
+            self.warn(line)
             return False
         return True
+
+    def warn(self, line: str) -> None:
+        """Say what went wrong; flags of the command line are of no use here."""
+        raster = self.workspace.raster_path
+        line = without_flags(line.replace(str(raster), raster.name))
+        self.say(short(printable(line), MOST), "warning")
 
     def say(self, text: str, kind: NotifyType = "info") -> None:
         """Say something on the page, unless it was closed meanwhile."""

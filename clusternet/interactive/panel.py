@@ -10,6 +10,7 @@ from clusternet.interactive.class_rows import ClassRows
 from clusternet.interactive.file_controls import FileControls
 from clusternet.interactive.layer_controls import LayerControls
 from clusternet.interactive.view_controls import ViewControls
+from clusternet.messages import without_flags
 
 if TYPE_CHECKING:
     from clusternet.interactive.page import Page
@@ -48,11 +49,11 @@ class Panel:
         """Show the classes, areas and progress of the workspace."""
         self.classes.refresh()
         self.layers.refresh()
-        self._trouble.text = self._workspace.trouble
+        self._trouble.text = without_flags(self._workspace.trouble)
         progress = self._workspace.filling.progress
         self._progress.set_visibility(progress.done < progress.total)
         self._progress_bar.value = progress.done / max(progress.total, 1)
-        self._progress_text.text = progress.message or (
+        self._progress_text.text = without_flags(progress.message) or (
             f"Computing features, once: {progress.done} of {progress.total} windows. "
             "You can draw where they are ready."
         )

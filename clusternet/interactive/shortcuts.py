@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nicegui import ui
@@ -27,9 +28,12 @@ SHORTCUTS = {
     "V": "two maps side by side", "G": "go to coordinates", "I": "sharp or smooth pixels",
     "B": "hide and show the backdrop", "T": "light or dark",
     "Q": "how good is it?", "J": "draw more of the weakest class",
-    "K": "draw strokes that are held back as a check", "F": "whole scene", "?": "this list",
+    "K": "draw strokes that are held back as a check",
+    "H": "merge classes; save and load their list", "Alt ↑ / ↓": "move the class up or down",
+    "Ctrl S / O": "export, load strokes", "F": "whole scene", "?": "this list",
 }  # fmt: skip
 """Keys as a person reads them, and what they do."""
+_COMBOS = Path(__file__).with_name("combos.js")
 _TOOLS = {key.lower(): tool for tool, (_, key, _) in TOOLS.items()}
 
 
@@ -39,12 +43,24 @@ class Shortcuts:
     def __init__(self, page: Page) -> None:
         """Build the dialog that lists them."""
         self._page = page
+        ui.add_body_html(f"<script>{_COMBOS.read_text(encoding='utf-8')}</script>")
+        ui.on("combo", self.press_combo)
         with ui.dialog() as self.help, ui.card().classes("help"):
             ui.label("Shortcuts").classes("text-h6 q-mb-sm")
             with ui.element("div").classes("shortcuts"):
                 for key, text in SHORTCUTS.items():
                     ui.html(f"<kbd>{key}</kbd>", sanitize=False)
                     ui.label(text)
+
+    async def press_combo(self, event: GenericEventArguments) -> None:
+        """Do what a key with Ctrl or Alt says."""
+        page, key = self._page, event.args["key"]
+        if key == "s":
+            page.export_dialog.open()
+        elif key == "o":
+            page.panel.files.pick()
+        elif key in ("arrowup", "arrowdown"):
+            await page.panel.classes.move_chosen(-1 if key == "arrowup" else 1)
 
     async def press(self, event: GenericEventArguments) -> None:
         """Do what a key says."""
@@ -83,6 +99,8 @@ class Shortcuts:
             await page.draw_weakest()
         elif key == "k":
             page.toggle_checks()
+        elif key == "h":
+            page.class_dialog.open()
         elif key == "n":
             await page.panel.classes.add_class()
         elif key in ("delete", "backspace"):

@@ -8,16 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clusternet.classes.batch import read_profile
-from clusternet.errors import ClusterNetError
+from clusternet.errors import ClusterNetError, LabelError
 from clusternet.files.outputs import check_apart
 from clusternet.interactive.areas import Areas, count_areas
 from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.exports import Exports
 from clusternet.interactive.filling import Filling
+from clusternet.interactive.held_back import recognised
 from clusternet.interactive.raster_watch import RasterWatch
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
 from clusternet.interactive.tile_requests import TileRequests
+from clusternet.labels.class_changes import add_drawing
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.labels.strokes import Drawing, Stroke
 from clusternet.learning.classifiers import Classifier, Scene
@@ -199,12 +201,35 @@ class Workspace:
         class_field: str | None = None,
         layer: str | None = None,
         owner: str = "",
+        add: bool = False,
     ) -> Drawing:
-        """Take over the strokes of a file, see `read_strokes`; it can be undone."""
+        """Take over the strokes of a file, see `read_strokes`; it can be undone.
+
+        Args:
+            path: the file.
+            class_field: field that holds the class.
+            layer: layer to read.
+            owner: the page that can undo it.
+            add: add the strokes to those that are there; False replaces these.
+
+        Returns:
+            the drawing of the file.
+        """
         drawing = read_strokes(
             path, self.drawing_grid, class_field=class_field, layer=layer, most=MOST_STROKES
         )
-        self.change(lambda session: session.replace(drawing), owner)
+
+        def take(session: Session) -> None:
+            wanted = add_drawing(session.drawing, drawing) if add else recognised(drawing)
+            if len(wanted.strokes) > MOST_STROKES:
+                raise LabelError(
+                    f"{path}: with its {len(drawing.strokes):,} strokes there would be "
+                    f"{len(wanted.strokes):,}; the page follows {MOST_STROKES:,} at most. Load a "
+                    "part of them, or replace those that are there."
+                )
+            session.replace(wanted)
+
+        self.change(take, owner)
         return drawing
 
     def whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:

@@ -15,12 +15,6 @@ import rasterio
 from browser_page import GREEN, YELLOW, Page, Server, draw_two_classes, needs_browser, webdriver
 from interactive_scene import SHAPE, truth
 
-from clusternet.interactive.session import Session
-from clusternet.labels.stroke_files import DrawingGrid, write_strokes
-from clusternet.labels.strokes import Stroke, make_line
-from clusternet.legend.legend import read_legend
-from clusternet.raster import open_raster
-
 pytestmark = needs_browser
 
 
@@ -38,7 +32,7 @@ def test_two_strokes_give_a_map_undo_takes_one_back_and_export_writes_it(page: P
     page.key(webdriver.Keys.CONTROL + "y")
     page.until(lambda: page.strokes() == 2)
 
-    page.press("Class map")
+    page.export()
     exported = page.folder / "exports" / "scene_classes.tif"
     page.until(exported.exists)
     with rasterio.open(exported) as dataset:
@@ -143,56 +137,6 @@ def test_map_changes_at_once(page: Page) -> None:
     milliseconds = page.until(lambda: page.script("return clusternet.lastUpdate ?? 0"))
     assert 0 < milliseconds < 5000  # a machine under load; docs/interactive.md has the figure
     assert np.isfinite(milliseconds)
-
-
-def test_polygons_legend_and_strokes_are_exported(page: Page) -> None:
-    draw_two_classes(page)
-    folder = page.folder / "exports"
-    wanted = {"Polygons": "scene_polygons.gpkg", "Legend": "scene_legend.csv",
-              "Strokes (": "scene_strokes.gpkg"}  # fmt: skip
-    for button, name in wanted.items():
-        (folder / name).unlink(missing_ok=True)
-        page.press(button)
-        page.until((folder / name).exists)
-    polygons = pyogrio.read_dataframe(folder / "scene_polygons.gpkg")
-    assert set(polygons["class"]) == {1, 2} and polygons.crs.to_epsg() == 32631
-    rows, cols = SHAPE
-    assert polygons.area.sum() == pytest.approx((rows - 10) * cols / 4)  # all but nodata
-    assert read_legend(folder / "scene_legend.csv").lookup()[:2].tolist() == [1, 2]
-    strokes = pyogrio.read_dataframe(folder / "scene_strokes.gpkg")
-    assert strokes["class"].tolist() == [1, 2] and (strokes["width"] > 0).all()
-    assert 448_000 < strokes.total_bounds[0] < 448_020
-
-
-def test_strokes_of_a_file_are_loaded_and_undo_brings_the_old_ones_back(
-    page: Page, scene: tuple[Path, Path], tmp_path: Path
-) -> None:
-    draw_two_classes(page)
-    drawn = Session()
-    drawn.change_class(1, name="lake", colour=(10, 20, 250))
-    drawn.draw(Stroke(make_line([(20, 150), (90, 200)]), 1, 4))
-    with open_raster(scene[1]) as raster:
-        write_strokes(tmp_path / "lake.gpkg", drawn.drawing, DrawingGrid.of(raster.profile))
-    page.load(tmp_path / "lake.gpkg")
-    page.until(lambda: page.strokes() == 1)
-    page.until(lambda: page.colour_at(50, 60) == [10, 20, 250, 255])
-    page.key(webdriver.Keys.CONTROL + "z")
-    page.until(lambda: page.strokes() == 2)
-    (tmp_path / "bad.geojson").write_text("no vectors")
-    page.load(tmp_path / "bad.geojson")
-    page.until(lambda: "bad.geojson: cannot be read as vectors" in page.text())
-    assert str(tmp_path) not in page.text() and page.strokes() == 2
-
-    drop = """
-        const files = new DataTransfer();
-        files.items.add(new File(["no vectors"], arguments[0]));
-        const how = { bubbles: true, cancelable: true, dataTransfer: files };
-        return document.body.dispatchEvent(new DragEvent("drop", how));
-    """
-    assert not page.driver.execute_script(drop, "photo.png")  # or the browser would show it
-    page.until(lambda: "Choose one .gpkg or .geojson file" in page.text())
-    assert not page.driver.execute_script(drop, "dropped.geojson")
-    page.until(lambda: "dropped.geojson: cannot be read as vectors" in page.text())
 
 
 @pytest.fixture(scope="module")

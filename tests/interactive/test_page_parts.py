@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -34,7 +35,7 @@ def test_holes_of_areas_are_shown():
 
 def test_page_that_was_closed_meanwhile_is_told_nothing():
     images = SimpleNamespace(first_look=lambda: None)
-    page = Page(SimpleNamespace(drawing=Drawing(), revision=0), images)
+    page = Page(SimpleNamespace(drawing=Drawing(), revision=0, raster_path=Path("a.tif")), images)
     page.client = SimpleNamespace(is_deleted=True)  # with nothing to put a message on
 
     def fail() -> None:

@@ -1,0 +1,40 @@
+"""What the dialogs of the page have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+if TYPE_CHECKING:
+    from clusternet.interactive.page import Page
+
+
+@contextmanager
+def dialog(title: str) -> Iterator[ui.dialog]:
+    """Build a dialog with a title; Esc closes it."""
+    with ui.dialog() as opened, ui.card().classes("dialog"):
+        ui.label(title).classes("dialog-title")
+        yield opened
+
+
+def buttons(opened: ui.dialog, text: str, action: Callable[[], Any]) -> ui.button:
+    """Add Cancel, and the button that Enter presses; return the latter."""
+    with ui.element("div").classes("dialog-buttons"):
+        ui.button("Cancel", on_click=opened.close).props("flat no-caps color=grey-5")
+        wanted = ui.button(text, on_click=action).props("unelevated no-caps autofocus")
+    return wanted
+
+
+@contextmanager
+def waiting(page: Page, text: str) -> Iterator[None]:
+    """Show on a page that work is being done."""
+    with page.on_page():
+        shown = ui.notification(text, spinner=True, timeout=None)
+    try:
+        yield
+    finally:
+        if not page.client.is_deleted:
+            shown.dismiss()

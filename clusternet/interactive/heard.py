@@ -1,0 +1,32 @@
+"""Hear the warnings that reading a file logs, to show them on the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_READING = ("clusternet.labels", "clusternet.legend", "clusternet.raster")
+
+
+class _Listener(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Yield a list that gets the warnings logged while files are read in the block."""
+    listener = _Listener()
+    loggers = [logging.getLogger(name) for name in _READING]
+    for each in loggers:
+        each.addHandler(listener)
+    try:
+        yield listener.lines
+    finally:
+        for each in loggers:
+            each.removeHandler(listener)
