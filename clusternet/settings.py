@@ -27,6 +27,7 @@ from clusternet.windows import Edge, Shape
 Padding = Literal["same", "valid"]
 ClusterScope = Literal["epoch", "batch"]
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
+BackboneFile = Literal["copy", "reference"]
 FeatureTransform = Literal["none", "standardise", "whiten", "neighbours"]
 
 _STEP_PIXELS = 4 * 256 * 256
@@ -98,6 +99,28 @@ class TrainingSettings:
         Precision,
         "arithmetic inside the network; auto takes bfloat16 where the hardware has it",
     ] = "auto"
+    backbone: Annotated[
+        str | None,
+        "pretrained network that describes pixels beside learned features and filters: a .keras "
+        "file that maps RGB to feature maps, a network of keras.applications, or a preset, folder "
+        "or handle of KerasHub",
+        {"metavar": "NETWORK"},
+    ] = None
+    backbone_weights: Annotated[
+        str | None,
+        "weights of a network of keras.applications: a file, or imagenet, which Keras downloads",
+        {"metavar": "WEIGHTS"},
+    ] = None
+    backbone_bands: Annotated[
+        tuple[int, int, int] | None,
+        "bands that the backbone gets as red, green and blue, the first band is 1 (default: those "
+        "that the rasters call so, else 1 2 3)",
+        {"nargs": 3, "metavar": ("RED", "GREEN", "BLUE"), "type": int},
+    ] = None
+    backbone_file: Annotated[
+        BackboneFile | None,
+        "copy the backbone's file into the run, or refer to it by path and hash (default: copy)",
+    ] = None
     nodata: NodataValue = None
     skip_bad_files: Annotated[bool, "leave damaged patches out, and count them"] = False
     seed: Annotated[int, "fixes every random choice (docs/method.md: what may still differ)"] = 1
@@ -133,10 +156,25 @@ class TrainingSettings:
                 "Setting feature_transform: neighbours needs cluster_scope epoch; groups of "
                 "patches (cluster_scope batch) are clustered without it. Try none."
             )
+        if self.backbone is not None and self.cluster_scope == "batch":
+            raise SettingsError(
+                "Setting backbone: needs cluster_scope epoch; groups of patches (cluster_scope "
+                "batch) are clustered without it. Leave --backbone out."
+            )
         if self.seed < 0 or self.seed >= 2**31:
             _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
         if self.img_shape is not None and min(self.img_shape) < 1:
             _refuse("img_shape", "two numbers above 0", self.img_shape)
+        self._check_backbone()
+
+    def _check_backbone(self) -> None:
+        if self.backbone is not None and not self.backbone.strip():
+            _refuse("backbone", "a file or the name of a network", self.backbone)
+        for name in ("backbone_weights", "backbone_bands", "backbone_file"):
+            if self.backbone is None and getattr(self, name) is not None:
+                raise SettingsError(f"Setting {name}: needs a backbone; add --backbone.")
+        if self.backbone_bands is not None and min(self.backbone_bands) < 1:
+            _refuse("backbone_bands", "three numbers above 0", self.backbone_bands)
 
     def epoch_patches(self, shape: Shape, num_patches: int) -> int:
         """Return the patches of an epoch: as many as make ``epoch_megapixels``, 0 for all.
@@ -178,8 +216,9 @@ class TrainingSettings:
     def to_mapping(self) -> dict[str, Any]:
         """Return the settings as plain values for YAML."""
         values = dataclasses.asdict(self)
-        if self.img_shape is not None:
-            values["img_shape"] = list(self.img_shape)
+        for name in ("img_shape", "backbone_bands"):
+            if values[name] is not None:
+                values[name] = list(values[name])
         return values
 
 

@@ -49,8 +49,8 @@ def _is_finite(value: object) -> bool:
         return False
 
 
-def _is_pair(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_whole, value))
+def _are_whole(value: object, count: int) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == count and all(map(_is_whole, value))
 
 
 _Test = Callable[[object], bool]
@@ -60,7 +60,8 @@ _TESTS: dict[Any, tuple[str, _Test]] = {
     int | float: ("a number", _is_number),
     bool: ("yes or no", lambda value: isinstance(value, bool)),
     str: ("text", lambda value: isinstance(value, str)),
-    tuple[int, int]: ("two whole numbers", _is_pair),
+    tuple[int, int]: ("two whole numbers", lambda value: _are_whole(value, 2)),
+    tuple[int, int, int]: ("three whole numbers", lambda value: _are_whole(value, 3)),
     NoneType: ("nothing", lambda value: value is None),
 }
 

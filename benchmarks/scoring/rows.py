@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from clusternet.clustering.feature_transform import fit_feature_transform, fit_scaled_transform
+from clusternet.clustering.feature_transform import (
+    Sides,
+    fit_feature_transform,
+    fit_scaled_transform,
+)
 from clusternet.clustering.kmeans import Codebook, cluster
 from clusternet.clustering.sampling import REACH
 from clusternet.errors import LabelError, SettingsError
@@ -276,7 +280,7 @@ def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
         if method == "weighted":
             learned = [vectors[i] for i in bench.training]
             local = sample_differences(learned, max(1, REACH // bench.args.step))
-            transform = fit_scaled_transform(sample, local, "neighbours", num_learned=0)
+            transform = fit_scaled_transform(sample, local, "neighbours", Sides(0))
         codebook = cluster(sample, NUM_CLUSTERS, seed=seed, transform=transform).codebook
         found = score_clusters(bench, method, seed, vectors, codebook)
         rule = interactive_rule(transform.projection if method == "weighted" else None)

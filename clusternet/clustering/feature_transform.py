@@ -74,25 +74,40 @@ def fit_feature_transform(
     return FeatureTransform(offset.astype(np.float32), (axes * scale).astype(np.float32))
 
 
-def fit_scales(features: FloatArray, num_learned: int, weight: float) -> FeatureTransform:
-    """Fit the scales that make learned features and the fixed filters behind them comparable.
+@dataclass(frozen=True)
+class Sides:
+    """The sides of a description: learned features, then fixed filters, then a backbone's."""
+
+    num_learned: int
+    """Learned features, at the front."""
+    learned_weight: float = 1.0
+    """Standard deviation of all learned features, relative to that of all filters."""
+    num_backbone: int = 0
+    """Features of a backbone, at the end."""
+    backbone_weight: float = 1.0
+    """Standard deviation of all of them, relative to that of all filters."""
+
+
+def fit_scales(features: FloatArray, sides: Sides) -> FeatureTransform:
+    """Fit the scales that make learned features, fixed filters and a backbone comparable.
 
     Filters are standardised one by one, and then scaled to a total variance of 1. Learned features
-    are scaled as a whole to a total variance of ``weight`` squared. So neither side counts more
-    because it has more features or larger values.
+    and those of a backbone are scaled as a whole, to a total variance of their weight squared. So
+    no side counts more because it has more features or larger values.
 
     Args:
-        features: (samples, learned + filters).
-        num_learned: how many learned features come first.
-        weight: standard deviation of all learned features, relative to that of all filters.
+        features: (samples, learned + filters + backbone).
+        sides: how many features each side has, and what it weighs.
     """
     offset = features.mean(axis=0, dtype=np.float64)
     variance = features.var(axis=0, dtype=np.float64)
-    learned, filters = variance[:num_learned], variance[num_learned:]
+    first, last = sides.num_learned, len(offset) - sides.num_backbone
+    learned, filters, backbone = np.split(variance, [first, last])
     usable = filters > max(float(filters.max(initial=0)), 1e-12) * 1e-9
     scale = np.zeros(len(offset))
-    scale[:num_learned] = weight / np.sqrt(max(float(learned.sum()), 1e-12))
-    scale[num_learned:][usable] = 1 / np.sqrt(filters[usable] * max(int(usable.sum()), 1))
+    scale[:first] = sides.learned_weight / np.sqrt(max(float(learned.sum()), 1e-12))
+    scale[first:last][usable] = 1 / np.sqrt(filters[usable] * max(int(usable.sum()), 1))
+    scale[last:] = sides.backbone_weight / np.sqrt(max(float(backbone.sum()), 1e-12))
     return FeatureTransform(offset.astype(np.float32), np.diag(scale).astype(np.float32))
 
 
@@ -100,9 +115,7 @@ def fit_scaled_transform(
     features: FloatArray,
     differences: FloatArray,
     kind: str,
-    *,
-    num_learned: int | None = None,
-    weight: float = 1.0,
+    sides: Sides | None = None,
 ) -> FeatureTransform:
     """Fit scales, if asked for, and a feature transform after them; return both as one.
 
@@ -110,12 +123,11 @@ def fit_scaled_transform(
         features: (samples, depth).
         differences: (pairs, depth), see `fit_feature_transform`.
         kind: see `fit_feature_transform`.
-        num_learned: see `fit_scales`; None fits no scales.
-        weight: see `fit_scales`.
+        sides: see `fit_scales`; None fits no scales.
     """
-    if num_learned is None:
+    if sides is None:
         return fit_feature_transform(features, kind, differences)
-    scales = fit_scales(features, num_learned, weight)
+    scales = fit_scales(features, sides)
     scaled = np.asarray((features - scales.offset) @ scales.projection, np.float32)
     transform = fit_feature_transform(scaled, kind, differences @ scales.projection)
     # scaled features have mean 0: the second offset is that of rounding, and is left out

@@ -12,6 +12,7 @@ import numpy as np
 
 from clusternet.clustering.feature_transform import (
     FeatureTransform,
+    Sides,
     fit_feature_transform,
     fit_scaled_transform,
 )
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 2**16  # features
 _LEARNED_WEIGHT = 0.6  # standard deviation of the learned features, relative to the filters
+_BACKBONE_WEIGHT = 1.0  # of a backbone's features, likewise
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,18 @@ def cluster_features(
     """Cluster features as the settings say.
 
     Args:
-        sample: of features, the fixed filters last if they take part.
+        sample: of features: learned ones, the fixed filters, and those of a backbone, as far as
+            they take part.
         settings: of the run.
         initial_labels: see `cluster`.
         overwrite: likewise.
     """
     check_features(sample.features, settings.num_clusters)
+    sides = None
+    if settings.fixed_filters or sample.num_backbone:
+        sides = Sides(settings.num_features, _LEARNED_WEIGHT, sample.num_backbone, _BACKBONE_WEIGHT)
     transform = fit_scaled_transform(
-        sample.features,
-        sample.differences,
-        settings.feature_transform,
-        num_learned=settings.num_features if settings.fixed_filters else None,
-        weight=_LEARNED_WEIGHT,
+        sample.features, sample.differences, settings.feature_transform, sides
     )
     return cluster(
         sample.features,

@@ -24,6 +24,8 @@ class Sample:
     """(samples, depth)."""
     differences: FloatArray
     """(pairs, depth) between the features of pixels that are `REACH` apart; may be empty."""
+    num_backbone: int = 0
+    """Features of a backbone, at the end."""
 
 
 def join_samples(samples: Sequence[Sample]) -> Sample:
@@ -31,6 +33,7 @@ def join_samples(samples: Sequence[Sample]) -> Sample:
     return Sample(
         np.concatenate([sample.features for sample in samples]),
         np.concatenate([sample.differences for sample in samples]),
+        samples[0].num_backbone,
     )
 
 

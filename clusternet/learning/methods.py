@@ -27,15 +27,30 @@ def views_of(run: Run, quantiser: Quantiser) -> Views:
     """Return the groups of features that a run has, by name, the first to be preferred."""
     every = np.arange(len(quantiser.kept), dtype=np.int32)
     learned = quantiser.kept < run.settings.num_features
-    if not run.settings.fixed_filters:
-        return {"learned features": every}
-    bands = ~learned & (quantiser.kept < run.settings.num_features + run.bands.num_bands)
-    views = {
-        "filters and learned features": every,
-        "filters": every[~learned],
-        "learned features": every[learned],
-        "bands": every[bands],
-    }
+    reduction = run.stored.reduction  # of a backbone, whose features come last
+    num_backbone = 0 if reduction is None else reduction.num_features
+    backbone = quantiser.kept >= len(run.stored.codebook.offset) - num_backbone
+    filters = ~learned & ~backbone
+    bands = filters & (quantiser.kept < run.settings.num_features + run.bands.num_bands)
+    if not filters.any():
+        names = {"backbone and learned features": every, "backbone": every[backbone]}
+        return (names if num_backbone else {}) | {"learned features": every[learned]}
+    if num_backbone:
+        views = {
+            "all features": every,
+            "filters and backbone": every[~learned],
+            "filters and learned features": every[~backbone],
+            "filters": every[filters],
+            "backbone": every[backbone],
+            "bands": every[bands],
+        }
+    else:
+        views = {
+            "filters and learned features": every,
+            "filters": every[filters],
+            "learned features": every[learned],
+            "bands": every[bands],
+        }
     return {name: columns for name, columns in views.items() if len(columns)}
 
 

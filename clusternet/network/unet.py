@@ -145,20 +145,50 @@ def features_tensor(network: Any, filters_from: Shape | None = None, uncovered: 
     return CropAndConcatenate(name="description", dtype="float32")([features, filters])
 
 
+def described(
+    network: Any, filters_from: Shape | None = None, uncovered: int = 0, num_beside: int = 0
+) -> tuple[list[Any], Any]:
+    """Return the inputs that the description of pixels needs, and the description.
+
+    Args:
+        network: see `features_tensor`.
+        filters_from: see `features_tensor`.
+        uncovered: see `features_tensor`.
+        num_beside: features that come from outside, as those of a backbone, and are appended: the
+            second input, (patches, rows', cols', num_beside) of as many pixels as have learned
+            features, or more on each side.
+
+    Output shape:
+        (patches, rows, cols, features) float32.
+    """
+    features = features_tensor(network, filters_from, uncovered)
+    if not num_beside:
+        return [network.input], features
+    beside = keras.Input((None, None, num_beside), name="beside")
+    joined = CropAndConcatenate(name="description_with_backbone", dtype="float32")
+    return [network.input, beside], joined([features, beside])
+
+
 @channels_last()
-def build_labeller(network: Any, num_clusters: int, filters_from: Shape | None = None) -> Any:
+def build_labeller(
+    network: Any, num_clusters: int, filters_from: Shape | None = None, num_beside: int = 0
+) -> Any:
     """Add the search for the nearest centroid to the features of ``network``.
 
     The nearest centroid maximises f . c - |c|^2 / 2, since |f - c|^2 = |f|^2 - 2 f . c + |c|^2
     and |f|^2 is the same for all: a 1x1 convolution, named ``codebook``, and an argmax. Features
     are centred before.
 
+    Input shape:
+        see `described`.
+
     Output shape:
         (patches, rows, cols) int32.
     """
-    centred = Centring(name="offset")(features_tensor(network, filters_from))
+    inputs, features = described(network, filters_from, num_beside=num_beside)
+    centred = Centring(name="offset")(features)
     scores = layers.Conv2D(num_clusters, 1, name="codebook", dtype="float32", trainable=False)
-    return keras.Model(network.input, _argmax(scores(centred)), name="labeller")
+    return keras.Model(inputs, _argmax(scores(centred)), name="labeller")
 
 
 class Centring(keras.layers.Layer):  # type: ignore[misc]
@@ -212,6 +242,7 @@ def build_predictor(
     features: bool = False,
     filters_from: Shape | None = None,
     uncovered: int = 0,
+    num_beside: int = 0,
 ) -> Any:
     """Give a network the outputs that maps are made of, and no others.
 
@@ -224,13 +255,17 @@ def build_predictor(
         features: also give the features.
         filters_from: see `features_tensor`; None if the codebook is one of learned features.
         uncovered: see `features_tensor`.
+        num_beside: see `described`.
+
+    Input shape:
+        see `described`.
 
     Output shape:
         dict of ``labels`` (patches, rows, cols) int32, and as asked for ``confidence``
         (patches, rows, cols) from 0 to 1, ``features`` (patches, rows, cols, features).
     """
     ops = keras.ops
-    vectors = features_tensor(network, filters_from, uncovered)
+    inputs, vectors = described(network, filters_from, uncovered, num_beside)
     outputs = {"features": vectors} if features else {}
     if codebook is None:
         scores = network.get_layer("logits").output
@@ -255,25 +290,25 @@ def build_predictor(
         # |t - c|^2 = |t|^2 - 2 (t . c - |c|^2 / 2), below 0 by rounding where t is c
         distances = ops.sqrt(ops.maximum(squares - 2 * ops.top_k(scores, 2)[0], 0.0))
         outputs["confidence"] = 1 - distances[..., 0] / ops.maximum(distances[..., 1], 1e-12)
-    return keras.Model(network.input, outputs, name="predictor")
+    return keras.Model(inputs, outputs, name="predictor")
 
 
 @channels_last()
-def build_sampler(network: Any, filters_from: Shape | None = None) -> Any:
+def build_sampler(network: Any, filters_from: Shape | None = None, num_beside: int = 0) -> Any:
     """Fetch the features of chosen pixels only, so that few numbers leave the graph.
 
     Input shape:
-        [(patches, rows, cols, bands), (patches, samples) int32 positions row * cols' + col].
+        those of `described`, and (patches, samples) int32 positions row * cols' + col.
 
     Output shape:
         (patches, samples, features) float32.
     """
-    features = features_tensor(network, filters_from)
+    inputs, features = described(network, filters_from, num_beside=num_beside)
     positions = keras.Input((None,), dtype="int32", name="positions")
     depth = features.shape[-1]
     flat = layers.Reshape((-1, depth), dtype="float32", name="pixels")(features)
     chosen = keras.ops.take_along_axis(flat, keras.ops.expand_dims(positions, -1), axis=1)
-    return keras.Model([network.input, positions], chosen, name="sampler")
+    return keras.Model([*inputs, positions], chosen, name="sampler")
 
 
 def masked_cross_entropy(labels: Any, logits: Any) -> Any:

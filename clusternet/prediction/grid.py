@@ -56,6 +56,8 @@ class PredictionGrid:
     """(rows, cols) of the windows that are read."""
     kept_from: int
     """First kept row and column in the output of a network that is built with ``centre_only``."""
+    described_shape: Shape
+    """(rows, cols) of that output."""
 
     @classmethod
     def plan(
@@ -75,12 +77,15 @@ class PredictionGrid:
         if padding == "same":
             border = margin(padding)
             read = (sides[0] + 2 * border, sides[1] + 2 * border)
-            return cls((sides[0], sides[1]), (border, border), read, 2 * decoder_margins()[0])
+            more = 2 * decoder_margins()[0]
+            described = (sides[0] + 2 * more, sides[1] + 2 * more)
+            return cls((sides[0], sides[1]), (border, border), read, more, described)
         rows, cols = (
             _valid_input(side, patch) for side, patch in zip(sides, patch_shape, strict=True)
         )
         before = margin(padding, rows), margin(padding, cols)
-        return cls((sides[0], sides[1]), before, (rows, cols), 0)
+        described = output_size(rows, padding), output_size(cols, padding)
+        return cls((sides[0], sides[1]), before, (rows, cols), 0, described)
 
     def windows(self, raster_shape: Shape) -> Iterator[tuple[Window, Window]]:
         """Yield (window to read, window of the map that it gives), row by row."""
@@ -88,10 +93,23 @@ class PredictionGrid:
             row, col = kept.row - self.before[0], kept.col - self.before[1]
             yield Window(row, col, *self.read_shape), kept
 
+    def described(self, kept: Window) -> Window:
+        """Return the window that the network's output covers, around a part that is kept."""
+        first = self.kept_from
+        return Window(kept.row - first, kept.col - first, *self.described_shape)
+
     def keep(self, output: AnyArray, kept: Window) -> AnyArray:
         """Cut the kept centre out of the network's output for a window, (rows', cols', ...)."""
         first = self.kept_from
         return output[first : first + kept.height, first : first + kept.width]
+
+
+def around(one: Window, other: Window) -> Window:
+    """Return the smallest window that holds two."""
+    row, col = min(one.row, other.row), min(one.col, other.col)
+    bottom = max(one.row + one.height, other.row + other.height)
+    right = max(one.col + one.width, other.col + other.width)
+    return Window(row, col, bottom - row, right - col)
 
 
 def _valid_input(side: int, patch: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from clusternet.backbone.describing import Describer
 from clusternet.errors import RunError
 from clusternet.locations import location
 from clusternet.network.backend import resolve_precision
@@ -18,10 +19,11 @@ from clusternet.network.filter_bank import num_filters
 from clusternet.network.sizes import uncovered
 from clusternet.network.unet import build_network, build_predictor
 from clusternet.network.weight_files import load_weights
-from clusternet.prediction.grid import PredictionGrid, planned_window, read_reflected
+from clusternet.prediction.grid import PredictionGrid, around, planned_window, read_reflected
 from clusternet.processes.prefetch import prefetch
 from clusternet.raster import Raster, one_scene, open_array, open_raster, warn_of_orientation
 from clusternet.raster.band_fit import report_fit
+from clusternet.training.backbone import load_backbone
 from clusternet.training.run import Run, load_run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
 from clusternet.windows import Window
@@ -89,6 +91,10 @@ class Predictor:
             centre_only=True,
         )
         load_weights(self._network, run.model_path)
+        self._backbone: Describer | None = None
+        if run.backbone is not None:
+            loaded = load_backbone(run.folder, run.backbone, bands, run.stored.reduction)
+            self._backbone = loaded.describer
         self._models: dict[tuple[bool, bool], Any] = {}
 
     @property
@@ -167,21 +173,27 @@ class Predictor:
         grid = PredictionGrid.plan(
             shape, bands.patch_shape, self.run.settings.padding, self.window_size
         )
-        model = self._model(confidence, features)
+        model, backbone = self._model(confidence, features), self._backbone
 
-        def read(pair: tuple[Window, Window]) -> tuple[Window, FloatArray, BoolArray]:
+        def read(pair: tuple[Window, Window]) -> tuple[Window, Window, Window, FloatArray, Any]:
             window, kept = pair
-            pixels, valid = read_reflected(raster, window)
-            centre = kept.slices((window.row, window.col))
-            return kept, bands.standardise(pixels, valid)[None], valid[centre]
+            wide = window
+            if backbone is not None:
+                wide = around(window, backbone.read_window(grid.described(kept)))
+            pixels, valid = read_reflected(raster, wide)
+            centre = kept.slices((wide.row, wide.col))
+            return window, wide, kept, bands.standardise(pixels, valid), valid[centre]
 
         # only one reading thread, because a GDAL dataset must not be used by two at a time
         wanted = (pair for pair in grid.windows(shape) if only is None or only(pair[1]))
-        for kept, pixels, valid in prefetch(read, wanted, workers=1, ahead=1):
+        for window, wide, kept, pixels, valid in prefetch(read, wanted, workers=1, ahead=1):
             if not valid.any():  # no need to run the network
                 yield Prediction(kept, np.zeros(kept.shape, np.int32), valid, None, None)
                 continue
-            outputs = dict(model.predict_on_batch(pixels))
+            inputs = [pixels[window.slices((wide.row, wide.col))][None]]
+            if backbone is not None:
+                inputs.append(_described(backbone, pixels, wide, grid.described(kept))[None])
+            outputs = dict(model.predict_on_batch(inputs))
             cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in outputs.items()}
             yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
         if raster.num_infinite:
@@ -200,6 +212,7 @@ class Predictor:
                 features=features,
                 filters_from=(smallest, smallest) if settings.fixed_filters else None,
                 uncovered=without,
+                num_beside=self._backbone.num_features if self._backbone else 0,
             )
         return self._models[key]
 
@@ -218,10 +231,18 @@ class Predictor:
             yield Raster(source, nodata)
 
 
+def _described(backbone: Describer, pixels: FloatArray, wide: Window, area: Window) -> FloatArray:
+    """Return the backbone's features of an area, from the pixels of a window around it."""
+    window = backbone.read_window(area)
+    return backbone.describe(pixels[window.slices((wide.row, wide.col))], window, area)
+
+
 def _check_depth(run: Run) -> None:
     """Raise RunError if the codebook has another number of features than the settings imply."""
     settings = run.settings
     filters = num_filters(run.bands.num_bands) if settings.fixed_filters else 0
+    if run.stored.reduction is not None:
+        filters += run.stored.reduction.num_features
     expected, stored = settings.num_features + filters, len(run.stored.codebook.offset)
     if stored != expected:
         raise RunError(

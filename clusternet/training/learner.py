@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from clusternet.backbone.describing import Describer
 from clusternet.clustering.kmeans import Codebook
 from clusternet.clustering.sampling import Sample, SamplePlan, join_samples, neighbours
 from clusternet.files.outputs import new_file
@@ -15,7 +17,7 @@ from clusternet.network.unet import (
     build_labeller,
     build_network,
     build_sampler,
-    features_tensor,
+    described,
     masked_cross_entropy,
     reset_optimizer,
     set_codebook,
@@ -44,7 +46,12 @@ class Learner:
     """
 
     def __init__(
-        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+        self,
+        num_bands: int,
+        shape: Shape,
+        settings: TrainingSettings,
+        batch_size: int,
+        backbone: Describer | None = None,
     ) -> None:
         """Build and compile once; weights depend on ``settings.seed`` alone.
 
@@ -53,6 +60,7 @@ class Learner:
             shape: (rows, cols) of a patch.
             settings: of the run.
             batch_size: patches in a training step.
+            backbone: describes pixels beside the network; nothing of it is trained.
         """
 
         def build() -> Any:
@@ -71,10 +79,11 @@ class Learner:
         self.network = build()
         self._frozen = build()
         filters_from = shape if settings.fixed_filters else None
-        self._labeller = build_labeller(self._frozen, settings.num_clusters, filters_from)
-        self._sampler = build_sampler(self.network, filters_from)
-        described = features_tensor(self.network, filters_from)
-        self._embedder = keras.Model(self.network.input, described)
+        self.backbone = backbone
+        beside = backbone.num_features if backbone else 0
+        self._labeller = build_labeller(self._frozen, settings.num_clusters, filters_from, beside)
+        self._sampler = build_sampler(self.network, filters_from, beside)
+        self._embedder = keras.Model(*described(self.network, filters_from, num_beside=beside))
         # A second model around the same layers is compiled. The first one is saved, and a file that
         # names the loss function could not be loaded without this package.
         self._trainer = keras.Model(self.network.input, self.network.output)
@@ -95,7 +104,7 @@ class Learner:
 
     def label(self, batch: Batch) -> IntArray:
         """Return pseudo-labels (patches, rows', cols'), IGNORE where not valid."""
-        parts = self._split(batch.pixels)
+        parts = self._inputs(batch.pixels)
         labels = np.concatenate([np.asarray(self._labeller.predict_on_batch(x)) for x in parts])
         return np.where(batch.valid, labels, np.int32(IGNORE))
 
@@ -116,13 +125,18 @@ class Learner:
         """Cut a batch (patches, ...) into parts that fit into memory one at a time."""
         return np.split(array, self._num_parts)
 
+    def _inputs(self, pixels: FloatArray) -> Iterator[list[AnyArray]]:
+        """Yield the inputs of what describes pixels, part by part of a batch."""
+        for part in self._split(pixels):
+            yield [part, self.backbone.describe_patches(part)] if self.backbone else [part]
+
     def reset_optimizer(self) -> None:
         """Continue with a fresh Adam, without compiling again."""
         reset_optimizer(self._trainer.optimizer)
 
     def embed(self, batch: Batch) -> FloatArray:
         """Return the features of all valid pixels; (samples, features)."""
-        parts = zip(self._split(batch.pixels), self._split(batch.valid), strict=True)
+        parts = zip(self._inputs(batch.pixels), self._split(batch.valid), strict=True)
         return np.concatenate(
             [np.asarray(self._embedder.predict_on_batch(x))[valid] for x, valid in parts]
         )
@@ -141,14 +155,17 @@ class Learner:
             used = np.concatenate([sampled, here, there])
             positions[row, : len(used)] = used
             counts.append((len(sampled), len(here)))
-        parts = zip(self._split(batch.pixels), self._split(positions), strict=True)
-        vectors = np.concatenate([np.asarray(self._sampler.predict_on_batch([*x])) for x in parts])
+        parts = zip(self._inputs(batch.pixels), self._split(positions), strict=True)
+        vectors = np.concatenate(
+            [np.asarray(self._sampler.predict_on_batch([*x, places])) for x, places in parts]
+        )
+        num_backbone = self.backbone.num_features if self.backbone else 0
         samples = []
         # a batch that is filled up has more rows than patches
         for patch_vectors, (size, pairs) in zip(vectors, counts, strict=False):
             used_vectors = patch_vectors[: size + 2 * pairs]
             features, near, far = np.split(used_vectors, [size, size + pairs])
-            samples.append(Sample(features, near - far))
+            samples.append(Sample(features, near - far, num_backbone))
         return join_samples(samples)
 
     def load_weights(self, path: Path) -> None:

@@ -4,7 +4,10 @@
 ``settings.yaml``         the settings, resolved
 ``bands.json``            band statistics of the training patches, library versions
 ``model.keras``           the network
-``codebook.npz``          centroids, feature transform, cluster sizes, feature range
+``codebook.npz``          centroids, feature transform, cluster sizes, feature range, and the
+                          reduction of a backbone
+``backbone.json``         stretch and geometry of a backbone, if the run has one
+``backbone.keras``        its network, unless the run refers to a file elsewhere
 ``history.csv``           one row an epoch
 ``checkpoint/state.npz``  everything that ``--resume`` needs
 ``previews/``             image beside cluster map, one picture an epoch
@@ -19,7 +22,7 @@ import dataclasses
 import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from clusternet.clustering.kmeans import Codebook
+from clusternet.clustering.reduction import Reduction
 from clusternet.errors import RunError, SettingsError
 from clusternet.files.arrays import check_array, read_arrays, write_arrays
 from clusternet.files.outputs import new_file
@@ -38,11 +42,13 @@ from clusternet.raster.band_identity import Arrangement
 from clusternet.scene_rule import EACH_FILE, SceneRule
 from clusternet.settings import TrainingSettings
 from clusternet.text_files import taken_apart
-from clusternet.training.run_files import BANDS, CODEBOOK, HISTORY, MODEL, SETTINGS, STATE
+from clusternet.training.backbone_files import StoredBackbone
+from clusternet.training.run_files import BACKBONE, BANDS, CODEBOOK, HISTORY, MODEL, SETTINGS, STATE
 from clusternet.training.run_identity import COLUMN, as_comment, check_identity
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.yaml_files import read_yaml, write_yaml
 
+_REDUCTION = ("backbone_offset", "backbone_projection")  # the fields of `Reduction`
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
 )  # fmt: skip
@@ -90,6 +96,8 @@ class StoredCodebook:
     """(clusters,) sampled pixels of each cluster."""
     feature_range: FloatArray
     """(2, depth) 0.5 and 99.5 percentile of each feature, for writing them as bytes."""
+    reduction: Reduction | None = None
+    """Of a backbone's features; None without one."""
 
     @property
     def identity(self) -> str:
@@ -98,7 +106,10 @@ class StoredCodebook:
 
     def to_arrays(self) -> dict[str, AnyArray]:
         """Return the arrays of an npz file."""
-        return {
+        reduction = {}
+        if self.reduction is not None:
+            reduction = dict(zip(_REDUCTION, astuple(self.reduction), strict=True))
+        return reduction | {
             "centroids": self.codebook.centroids,
             "offset": self.codebook.offset,
             "projection": self.codebook.projection,
@@ -122,7 +133,19 @@ class StoredCodebook:
         }  # fmt: skip
         for name, shape in shapes.items():
             check_array(name, values[name], shape, "iu" if name == "sizes" else "f")
-        return cls(codebook, values["sizes"], values["feature_range"])
+        return cls(codebook, values["sizes"], values["feature_range"], _reduction(values))
+
+
+def _reduction(values: Mapping[str, AnyArray]) -> Reduction | None:
+    """Read the reduction of a backbone; errors as of `StoredCodebook.from_arrays`."""
+    if _REDUCTION[0] not in values:
+        return None
+    offset, projection = (values[name] for name in _REDUCTION)
+    for name, array, ndim in zip(_REDUCTION, (offset, projection), (1, 2), strict=True):
+        check_array(name, array, array.shape, "f")
+        if array.ndim != ndim or not array.size or len(array) != len(offset):
+            raise ValueError(f"{name} is {array.shape}")
+    return Reduction(offset, projection)
 
 
 @dataclass(frozen=True)
@@ -133,6 +156,8 @@ class Run:
     settings: TrainingSettings
     bands: Bands
     stored: StoredCodebook
+    backbone: StoredBackbone | None = None
+    """None if pixels are described without one."""
 
     @property
     def model_path(self) -> Path:
@@ -184,7 +209,8 @@ def load_run(folder: Path) -> Run:
     settings = _read_settings(folder / SETTINGS)
     bands = Bands.load(folder / BANDS)
     stored, model_digest = read_codebook(folder / CODEBOOK)
-    check_identity(folder, (SETTINGS, BANDS, CODEBOOK, HISTORY))
+    backbone = _load_stored_backbone(folder, settings, stored)
+    check_identity(folder, (SETTINGS, BANDS, CODEBOOK, HISTORY, *([BACKBONE] if backbone else ())))
     if model_digest != _digest(folder / MODEL):
         raise RunError(
             f"{folder}: {MODEL} and {CODEBOOK} are of different epochs or runs; if the run was "
@@ -196,7 +222,22 @@ def load_run(folder: Path) -> Run:
             f"found {stored.codebook.num_clusters}; these files are not of one run."
         )
     _check_network(folder / MODEL, expected_weights(settings, bands.num_bands))
-    return Run(folder, settings, bands, stored)
+    return Run(folder, settings, bands, stored, backbone)
+
+
+def _load_stored_backbone(
+    folder: Path, settings: TrainingSettings, stored: StoredCodebook
+) -> StoredBackbone | None:
+    if (settings.backbone is None) != (stored.reduction is None):
+        raise RunError(
+            f"{folder}: {SETTINGS} and {CODEBOOK} differ in whether the run has a backbone; these "
+            "files are not of one run."
+        )
+    if settings.backbone is None:
+        return None
+    backbone = StoredBackbone.load(folder)
+    backbone.check_file(folder)
+    return backbone
 
 
 def expected_weights(settings: TrainingSettings, num_bands: int) -> int:

@@ -14,13 +14,14 @@ from clusternet.patches.bands import Bands
 SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
 HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
 TENSORBOARD = "tensorboard"
+BACKBONE, BACKBONE_NETWORK = "backbone.json", "backbone.keras"
 LEGEND, MAPS_FOLDER, PAGE_FOLDER = "legend.csv", "test_maps", "interactive"
 PAGE_LOCK = "in_use.lock"
 REPORT, REPORT_TITLE = "report.html", "<title>ClusterNet run</title>"
 """The page on a run, and what stands in it, which shows that ClusterNet wrote it."""
 
 
-_FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE}
+_FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE, BACKBONE, BACKBONE_NETWORK}
 _MANY = re.compile(
     rf"{PREVIEWS}/epoch_\d+\.png|{TENSORBOARD}/events\.out\.tfevents\.[^/]*"
     # Features that the page computed may be deleted with the run. Strokes are the user's work.

@@ -17,6 +17,7 @@ from clusternet.clustering.sampling import Sample
 from clusternet.errors import RunError
 from clusternet.files.outputs import NewFolder, readable_os_errors
 from clusternet.patches.batches import Batch, BatchLoader
+from clusternet.training.backbone import RunBackbone
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.epoch_plan import EpochPlan, TrainingData
 from clusternet.training.epoch_progress import EpochProgress
@@ -61,6 +62,7 @@ class RunWriter:
         epochs_done: int = 0,
         overwrite: bool = False,
         patch_maps: PatchMaps | None = None,
+        backbone: RunBackbone | None = None,
     ) -> None:
         """Write nothing yet.
 
@@ -71,12 +73,13 @@ class RunWriter:
             epochs_done: epochs that count as done.
             overwrite: replace an earlier run.
             patch_maps: maps to write of other patches.
+            backbone: of the run.
         """
         self.output, self.epochs_done = output, epochs_done
         self.history: list[EpochRecord] = []
         self.stored: StoredCodebook
         self._learner, self._data, self._patch_maps = learner, data, patch_maps
-        self._overwrite = overwrite
+        self._overwrite, self._backbone = overwrite, backbone
         self._identity = ""
         rows, cols = data.loader.patches.shape
         self._progress = EpochProgress(data.settings.num_epochs, rows * cols)
@@ -171,7 +174,10 @@ class RunWriter:
         self._progress.close_bar()
         self._last = plan, sample
         feature_range = np.percentile(sample.features, (0.5, 99.5), axis=0).astype(np.float32)
-        self.stored = StoredCodebook(clustering.codebook, clustering.sizes, feature_range)
+        reduction = self._backbone.describer.reduction if self._backbone else None
+        self.stored = StoredCodebook(
+            clustering.codebook, clustering.sizes, feature_range, reduction
+        )
         if labels_before is None:
             self._create_folder()
         else:
@@ -225,6 +231,8 @@ class RunWriter:
     def _describe(self) -> None:
         bands = self._data.survey.bands
         save_description(self.folder, self._data.settings, bands, self._identity)
+        if self._backbone is not None:
+            self._backbone.save(self.folder, self._identity)
 
     def _save(self) -> None:
         # the checkpoint first: everything after it can be written again from it

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from clusternet.backbone.loading import Opened
 from clusternet.errors import PatchError, RunError, SettingsError
 from clusternet.network.sizes import check_shape
 from clusternet.patches.bands import Bands
@@ -15,6 +16,8 @@ from clusternet.patches.folder import PatchFolder, open_patches
 from clusternet.patches.survey import survey_patches
 from clusternet.processes.interrupts import interrupts
 from clusternet.settings import TrainingSettings, same_value
+from clusternet.training.backbone import RunBackbone, fit_backbone, load_backbone, open_new
+from clusternet.training.backbone_files import StoredBackbone
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.epoch_plan import TrainingData
 from clusternet.training.learner import Learner
@@ -88,10 +91,13 @@ def train(
 
 def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) -> None:
     checkpoint = _load_checkpoint(outputs.output, settings) if outputs.resumes else None
+    opened = None if checkpoint else open_new(settings)  # before patches are read
     data = _open_data(outputs, settings, checkpoint)
+    backbone = _prepare_backbone(outputs.output, data, checkpoint, opened)
     patch_maps = _open_patch_maps(outputs, data)
     folder, batch_size = data.loader.patches, data.loader.batch_size
-    learner = Learner(folder.num_bands, folder.shape, settings, batch_size)
+    describer = backbone.describer if backbone else None
+    learner = Learner(folder.num_bands, folder.shape, settings, batch_size, describer)
     if outputs.pretrained_weights is not None and checkpoint is None:
         learner.load_weights(outputs.pretrained_weights)
     writer = RunWriter(
@@ -101,6 +107,7 @@ def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) 
         epochs_done=current_epoch,
         overwrite=outputs.overwrite,
         patch_maps=patch_maps,
+        backbone=backbone,
     )
     with writer.writing():
         if checkpoint is not None:
@@ -137,6 +144,18 @@ def _open_data(
     batch_size = settings.batch_size(folder.shape, len(survey.usable))
     loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)
     return TrainingData(loader, survey, settings)
+
+
+def _prepare_backbone(
+    output: Path, data: TrainingData, checkpoint: Checkpoint | None, opened: Opened | None
+) -> RunBackbone | None:
+    """Fit the backbone of a new run, or load that of a resumed one; None without one."""
+    if opened is not None:
+        return fit_backbone(opened, data)
+    if checkpoint is None or data.settings.backbone is None:
+        return None
+    stored = StoredBackbone.load(output)
+    return load_backbone(output, stored, data.survey.bands, checkpoint.stored.reduction)
 
 
 def _open_patch_maps(outputs: RunOutputs, data: TrainingData) -> PatchMaps | None:

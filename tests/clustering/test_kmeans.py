@@ -8,6 +8,7 @@ import pytest
 
 from clusternet.clustering.feature_transform import (
     FeatureTransform,
+    Sides,
     fit_feature_transform,
     fit_scaled_transform,
     fit_scales,
@@ -189,7 +190,13 @@ def test_a_shift_of_all_features_is_taken_off_and_changes_nothing_else(
     for moved in (features, features + shift):
         moved = moved.astype(np.float32)
         differences = moved[1:] - moved[:-1]
-        spaces.append(pair(fit_scaled_transform(moved, differences, kind, num_learned=num_learned)))
+        spaces.append(
+            pair(
+                fit_scaled_transform(
+                    moved, differences, kind, None if num_learned is None else Sides(num_learned)
+                )
+            )
+        )
     (offset, projection), (moved_offset, same) = spaces
     np.testing.assert_allclose(offset, features.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(moved_offset - shift, offset, atol=2e-3)
@@ -225,7 +232,7 @@ def test_without_neighbours_nothing_is_scaled() -> None:
 def test_learned_features_and_filters_weigh_what_is_asked() -> None:
     rng = np.random.default_rng(4)
     features = (rng.normal(size=(4000, 6)) * [1, 2, 3, 40, 50, 0]).astype(np.float32) + 7
-    offset, projection = pair(fit_scales(features, 3, 0.5))
+    offset, projection = pair(fit_scales(features, Sides(3, 0.5)))
     scaled = (features - offset) @ projection
     assert scaled[:, :3].var(axis=0).sum() == pytest.approx(0.25, rel=1e-3)
     np.testing.assert_allclose(scaled[:, 3:].var(axis=0), [0.5, 0.5, 0], rtol=1e-3)
@@ -236,8 +243,8 @@ def test_a_space_of_scaled_features_is_one_step() -> None:
     rng = np.random.default_rng(5)
     features = rng.normal(size=(500, 4)).astype(np.float32) * [1, 2, 30, 4]
     features, differences = features.astype(np.float32), features[1:] - features[:-1]
-    transform = fit_scaled_transform(features, differences, "neighbours", num_learned=2)
-    first, scales = pair(fit_scales(features, 2, 1.0))
+    transform = fit_scaled_transform(features, differences, "neighbours", Sides(2))
+    first, scales = pair(fit_scales(features, Sides(2)))
     scaled, local = (features - first) @ scales, differences @ scales
     turn = fit_feature_transform(scaled, "neighbours", local).projection
     np.testing.assert_allclose(
@@ -249,7 +256,10 @@ def test_a_space_of_scaled_features_is_one_step() -> None:
 def test_a_constant_feature_counts_for_nothing(value: float) -> None:
     features = np.random.default_rng(0).normal(size=(20_000, 3)).astype(np.float32)
     features[:, 1] = value
-    for transform in (fit_feature_transform(features, "standardise"), fit_scales(features, 0, 1)):
+    for transform in (
+        fit_feature_transform(features, "standardise"),
+        fit_scales(features, Sides(0)),
+    ):
         projection = transform.projection
         assert np.isfinite(projection).all() and projection[0, 0] > 0.1
         assert projection[1, 1] == 0
@@ -314,7 +324,7 @@ def test_scales_do_not_depend_on_how_large_features_are(size: float) -> None:
     rng = np.random.default_rng(8)
     features = (rng.normal(size=(500, 3)) * size).astype(np.float32)
     for learned, total in ((2, 1), (3, 0)):  # one filter, none
-        offset, projection = pair(fit_scales(features, learned, 0.5))
+        offset, projection = pair(fit_scales(features, Sides(learned, 0.5)))
         variance = ((features - offset) @ projection).var(axis=0)
         assert variance[:learned].sum() == pytest.approx(0.25, rel=1e-3)
         assert variance[learned:].sum() == pytest.approx(total, rel=1e-3)
