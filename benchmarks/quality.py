@@ -24,6 +24,12 @@ Methods:
   default      the default settings, or those of --config
   auto         what clusters2classes.py --rule auto makes of the run of ``default`` and the labels
   supervised   the same network trained on a tenth of the labels
+With --backbone also, unless --methods says otherwise:
+  backbone     the features of the pretrained network, reduced and weighted, without a U-Net
+  filters+backbone   the same beside the fixed filters
+  all          the default settings with the backbone
+  forest backbone   a random forest on filters and backbone
+  forest all   the same on learned features, too
 
 Results are added to those in the output folder: methods can be run one after the other.
 """
@@ -34,6 +40,7 @@ import argparse
 from pathlib import Path
 
 from scoring.arguments import facts, make_parser, number, prepare
+from scoring.backbones import NEED_BACKBONE, check_backbone
 from scoring.report import format_tables, load_rows, save_picture, save_rows
 from scoring.rows import METHODS, check_patch_size, method_rows
 
@@ -44,7 +51,9 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__, "quality")
     add = parser.add_argument
-    add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    add("--methods", nargs="+", choices=METHODS, help="(default: all)")
+    add("--backbone", metavar="NETWORK", help="pretrained network, as of main.py")
+    add("--backbone_weights", metavar="WEIGHTS", help="its weights, as of main.py")
     add("--config", type=Path, help="settings of the row default, instead of the defaults")
     add("--published_epochs", type=number, default=10)
     add("--published_base_filters", type=number, help="instead of the published 64")
@@ -52,7 +61,10 @@ def parse() -> argparse.Namespace:
     add("--rounds", type=number, default=12, help="of strokes, at most")
     add("--shown", type=number, default=8, help="scenes for strokes and pictures")
     add("--stroke_side", type=number, default=512, help="pixels of a square that is drawn on")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.methods is None:
+        args.methods = [m for m in METHODS if args.backbone or m not in NEED_BACKBONE]
+    return args
 
 
 def main() -> None:
@@ -68,6 +80,7 @@ def measure(args: argparse.Namespace) -> None:
         ClusterNetError: if the data cannot be used, or results cannot be written.
     """
     for method in args.methods:
+        check_backbone(method, args.backbone)
         check_patch_size(args, method)
     with prepare(args, "quality.py") as bench:
         rows = load_rows(args.output_folder)

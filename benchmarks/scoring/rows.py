@@ -30,6 +30,15 @@ from clusternet.settings import TrainingSettings
 from clusternet.training.run import load_run
 from clusternet.types import FloatArray, IntArray
 from clusternet.yaml_files import read_yaml
+from scoring.backbones import (
+    CLUSTERED,
+    FORESTS,
+    NEED_BACKBONE,
+    TRAINED,
+    backbone_codebook,
+    backbone_describer,
+    with_backbone,
+)
 from scoring.clusters import (
     BLOCK,
     SAMPLES_PER_CENTROID,
@@ -69,7 +78,9 @@ from scoring.supervised import labelled_corners, supervised_maps
 ROOT = Path(__file__).resolve().parents[2]
 FIXED = ("bands", "filters", "weighted")
 LEARNED = ("random", "published", "untrained", "default")
-METHODS = (*FIXED, "forest", "forest_smoothed", *LEARNED, "auto", "supervised")
+METHODS = (
+    *FIXED, "forest", "forest_smoothed", *LEARNED, "auto", "supervised", *NEED_BACKBONE,
+)  # fmt: skip
 FRACTIONS = (0.01, 0.1, 0.5)
 NUM_CLUSTERS = 100
 GOALS = (0.5, 0.6, 0.7)
@@ -241,18 +252,26 @@ def _named(prefix: str, scores: dict[str, float]) -> Row:
     return {f"{prefix} {name}": value for name, value in scores.items()}
 
 
-def forest_rows(bench: Benchmark) -> list[Row]:
-    """Train a random forest on the fixed filters, on the labels of each draw and on strokes.
+def forest_rows(bench: Benchmark, method: str = "forest") -> list[Row]:
+    """Train a random forest, on the labels of each draw and on strokes.
 
     A seed is another simulated user. The labels of (a) are drawn several times for each anyway.
+
+    Args:
+        bench: the scenes.
+        method: ``forest`` on the fixed filters, or one of `FORESTS`.
     """
     first, *others = bench.args.seeds
-    describer = filters_describer(bench.bands)
+    if method in FORESTS:
+        settings = settings_of(bench.args, "default", first)
+        describer = backbone_describer(bench, FORESTS[method], settings)
+    else:
+        describer = filters_describer(bench.bands)
     vectors = bench.describe(describer)
     rows = []
     for name, chosen in bench.sets.items():
         labels = bench.labels.subset(chosen)
-        row: Row = {"method": "forest", "seed": first, "scenes": name}
+        row: Row = {"method": method, "seed": first, "scenes": name}
         for fraction in FRACTIONS:
             scores = score_forest([vectors[i] for i in chosen], labels, fraction, bench.args.draws)
             row |= _named(f"a {fraction:.0%}", scores)
@@ -260,7 +279,7 @@ def forest_rows(bench: Benchmark) -> list[Row]:
     canvases = prepare_canvases(bench, describer)
     rows[0] |= score_strokes(canvases, forest_rule, bench.args.rounds, first)
     for seed in others:
-        row = {"method": "forest", "seed": seed, "scenes": "all"}
+        row = {"method": method, "seed": seed, "scenes": "all"}
         rows.append(row | score_strokes(canvases, forest_rule, bench.args.rounds, seed))
     return rows
 
@@ -289,11 +308,28 @@ def fixed_rows(bench: Benchmark, method: str) -> list[Row]:
     return rows
 
 
+def backbone_rows(bench: Benchmark, method: str) -> list[Row]:
+    """Cluster the features of a backbone, alone or beside filters, without a trained network."""
+    rows = []
+    for seed in bench.args.seeds:
+        settings = settings_of(bench.args, "default", seed)
+        describer = backbone_describer(bench, method, settings)
+        vectors, canvases = bench.describe(describer), prepare_canvases(bench, describer)
+        codebook = backbone_codebook(bench, vectors, _sample(bench, vectors, seed), seed)
+        found = score_clusters(bench, method, seed, vectors, codebook)
+        rule = interactive_rule(codebook.projection)
+        found[0] |= score_strokes(canvases, rule, bench.args.rounds, seed)
+        rows += found
+    return rows
+
+
 def learned_rows(bench: Benchmark, method: str, seed: int) -> list[Row]:
     """Train on the images, then score the features and clusters of the run."""
     start = time.monotonic()
     run = bench.work / f"{method}_{seed}"
     settings = settings_of(bench.args, method, seed)
+    if method == TRAINED:
+        settings = with_backbone(settings, bench)
     train_run(bench.images, run, settings, bench.args.patch_size)
     minutes = (time.monotonic() - start) / 60
     describer = network_describer(run)
@@ -399,13 +435,15 @@ def method_rows(bench: Benchmark, method: str) -> list[Row]:
     """Measure a method, with every seed."""
     if method in FIXED:
         return fixed_rows(bench, method)
-    if method == "forest":
-        return forest_rows(bench)
+    if method == "forest" or method in FORESTS:
+        return forest_rows(bench, method)
+    if method in CLUSTERED:
+        return backbone_rows(bench, method)
     seeds = bench.args.seeds
     if method in FITS:
         # a forest differs from draw to draw, not from run to run
         seeds = seeds[:1] if method == "forest_smoothed" else seeds
         return [row for seed in seeds for row in learned_map_rows(bench, method, seed)]
-    if method in LEARNED:
+    if method in (*LEARNED, TRAINED):
         return [row for seed in seeds for row in learned_rows(bench, method, seed)]
     return [row for seed in seeds for row in supervised_rows(bench, seed)]

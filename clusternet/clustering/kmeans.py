@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 2**16  # features
 _LEARNED_WEIGHT = 0.6  # standard deviation of the learned features, relative to the filters
-_BACKBONE_WEIGHT = 1.0  # of a backbone's features, likewise
+BACKBONE_WEIGHT = 1.0
+"""Standard deviation of a backbone's features, relative to the filters."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def cluster_features(
     check_features(sample.features, settings.num_clusters)
     sides = None
     if settings.fixed_filters or sample.num_backbone:
-        sides = Sides(settings.num_features, _LEARNED_WEIGHT, sample.num_backbone, _BACKBONE_WEIGHT)
+        sides = Sides(settings.num_features, _LEARNED_WEIGHT, sample.num_backbone, BACKBONE_WEIGHT)
     transform = fit_scaled_transform(
         sample.features, sample.differences, settings.feature_transform, sides
     )
