@@ -34,6 +34,8 @@ _STEP_PIXELS = 4 * 256 * 256
 """Most pixels of a training step, if ``train_batch_size`` is not given; one patch may have more."""
 _EPOCH_STEPS = 30
 """Fewest steps of an epoch, if there are enough patches."""
+_LARGEST_SCALE = 8
+"""Of images for a backbone; more would only blur them."""
 _EPOCHS_A_PASS = 3
 """Epochs that together see each patch once, if all have fewer pixels than epochs should have."""
 
@@ -117,6 +119,12 @@ class TrainingSettings:
         "that the rasters call so, else 1 2 3)",
         {"nargs": 3, "metavar": ("RED", "GREEN", "BLUE"), "type": int},
     ] = None
+    backbone_scale: Annotated[
+        int | None,
+        "enlarge images by this factor for the backbone, which then tells smaller objects apart; "
+        "takes its square in time (default: 1)",
+        {"metavar": "FACTOR"},
+    ] = None
     backbone_file: Annotated[
         BackboneFile | None,
         "copy the backbone's file into the run, or refer to it by path and hash (default: copy)",
@@ -170,11 +178,13 @@ class TrainingSettings:
     def _check_backbone(self) -> None:
         if self.backbone is not None and not self.backbone.strip():
             _refuse("backbone", "a file or the name of a network", self.backbone)
-        for name in ("backbone_weights", "backbone_bands", "backbone_file"):
+        for name in ("backbone_weights", "backbone_bands", "backbone_scale", "backbone_file"):
             if self.backbone is None and getattr(self, name) is not None:
                 raise SettingsError(f"Setting {name}: needs a backbone; add --backbone.")
         if self.backbone_bands is not None and min(self.backbone_bands) < 1:
             _refuse("backbone_bands", "three numbers above 0", self.backbone_bands)
+        if self.backbone_scale is not None and not 1 <= self.backbone_scale <= _LARGEST_SCALE:
+            _refuse("backbone_scale", f"1 to {_LARGEST_SCALE}", self.backbone_scale)
 
     def epoch_patches(self, shape: Shape, num_patches: int) -> int:
         """Return the patches of an epoch: as many as make ``epoch_megapixels``, 0 for all.

@@ -16,7 +16,7 @@ from clusternet.backbone import applications, hub
 from clusternet.backbone.faults import refused
 from clusternet.errors import ClusterNetError, SettingsError
 from clusternet.foreign_errors import reason
-from clusternet.network.backend import keras
+from clusternet.network.backend import channels_last, keras
 
 _FILE_ENDINGS = (".keras", ".h5", ".hdf5", ".pb", ".onnx", ".pt", ".pth", ".safetensors", ".tflite")
 
@@ -139,6 +139,32 @@ def _as_maps(network: Any, name: str, kind: type[ClusterNetError] = SettingsErro
             "its head, up to a layer that gives maps."
         )
     return keras.Model(rgb, maps, name="backbone")
+
+
+@channels_last()
+def enlarged(network: Any, factor: int, name: str, kind: type[ClusterNetError]) -> Any:
+    """Return a network that enlarges images by a factor first.
+
+    Args:
+        network: of an `Opened`.
+        factor: a whole number; 1 leaves the network as it is.
+        name: of the network, for messages.
+        kind: the error to raise.
+
+    Raises:
+        ClusterNetError: of ``kind``, if the network's fixed size is no multiple of the factor.
+    """
+    if factor == 1:
+        return network
+    sides = network.inputs[0].shape[1:3]
+    if any(side is not None and side % factor for side in sides):
+        raise kind(
+            f"--backbone_scale {factor}: expected a divisor of {sides[0]} and {sides[1]}, the size "
+            f"of images that {name} takes."
+        )
+    rgb = keras.Input((*(side and side // factor for side in sides), 3), name="rgb")
+    larger = keras.layers.UpSampling2D(factor, interpolation="bilinear", name="enlarged")(rgb)
+    return keras.Model(rgb, keras.tree.flatten(network(larger)), name="backbone")
 
 
 @contextlib.contextmanager

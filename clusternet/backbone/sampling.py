@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from clusternet.backbone.geometry import Geometry, Level
 from clusternet.backbone.placing import fixed_windows
+from clusternet.network.backend import keras
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Window
 
@@ -61,9 +61,8 @@ def _lies_in(places: IntArray, side: range) -> AnyArray:
 
 
 def _run(network: Any, rgb: FloatArray) -> list[FloatArray]:
-    found = network.predict_on_batch(rgb[None])
-    maps = found if isinstance(found, Sequence) else [found]
-    return [np.asarray(one, np.float32)[0] for one in maps]
+    maps = keras.tree.flatten(network(keras.ops.convert_to_tensor(rgb[None]), training=False))
+    return [np.asarray(keras.ops.convert_to_numpy(one), np.float32)[0] for one in maps]
 
 
 def values_at(

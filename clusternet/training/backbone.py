@@ -7,12 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from clusternet.backbone.describing import Describer
 from clusternet.backbone.geometry import Geometry
-from clusternet.backbone.loading import Opened, open_backbone, open_file
+from clusternet.backbone.loading import Opened, enlarged, open_backbone, open_file
 from clusternet.backbone.measuring import measure
 from clusternet.backbone.placing import mirrored, patch_window
 from clusternet.backbone.sampling import sample_levels
@@ -103,16 +104,18 @@ def fit_backbone(opened: Opened, data: TrainingData) -> RunBackbone:
         ClusteringError: if its features cannot be reduced.
     """
     settings, bands = data.settings, data.survey.bands
-    geometry = measure(opened.network, opened.name)
+    scale = settings.backbone_scale or 1
+    network = enlarged(opened.network, scale, opened.name, SettingsError)
+    geometry = measure(network, opened.name)
     chosen = choose_bands(settings.backbone_bands, bands)
     stretch = Stretch.fit(_sampled_pixels(data), chosen, bands)
-    reduction = _fit_reduction(opened, geometry, stretch, data)
+    reduction = _fit_reduction(network, geometry, stretch, data)
     file = BACKBONE_NETWORK
     if settings.backbone_file == "reference":
         file = str(Path(str(opened.file)).resolve())
-    stored = StoredBackbone(opened.name, file, opened.digest or "", stretch, geometry)
+    stored = StoredBackbone(opened.name, file, opened.digest or "", stretch, geometry, scale)
     logger.info("backbone %s: %s", opened.name, _summary(geometry, stretch, reduction))
-    describer = Describer(opened.network, geometry, stretch, bands, reduction)
+    describer = Describer(network, geometry, stretch, bands, reduction)
     return RunBackbone(describer, opened, stored)
 
 
@@ -126,6 +129,7 @@ def load_backbone(
     """
     stored.check_file(folder)
     opened = open_file(stored.path(folder), RunError)
+    network = enlarged(opened.network, stored.scale, stored.name, RunError)
     depths = [int(one.shape[3]) for one in opened.network.outputs]
     known = [level.depth for level in stored.geometry.levels]
     if reduction is None or depths != known or len(reduction.offset) != sum(known):
@@ -133,7 +137,7 @@ def load_backbone(
             f"{folder}: its backbone and its codebook do not fit each other; these files are not "
             "of one run."
         )
-    describer = Describer(opened.network, stored.geometry, stored.stretch, bands, reduction)
+    describer = Describer(network, stored.geometry, stored.stretch, bands, reduction)
     return RunBackbone(describer, replace(opened, name=stored.name), stored)
 
 
@@ -146,13 +150,13 @@ def _sampled_pixels(data: TrainingData) -> FloatArray:
 
 
 def _fit_reduction(
-    opened: Opened, geometry: Geometry, stretch: Stretch, data: TrainingData
+    network: Any, geometry: Geometry, stretch: Stretch, data: TrainingData
 ) -> Reduction:
     moments = LevelMoments([level.depth for level in geometry.levels])
     for area, pixels, rows, cols in _samples(data, "backbone"):
         window = patch_window(geometry, area)
         rgb = stretch.rgb(mirrored(pixels[None], window)[0], data.survey.bands)
-        moments.add(sample_levels(opened.network, geometry, rgb, window, rows, cols))
+        moments.add(sample_levels(network, geometry, rgb, window, rows, cols))
     return moments.fit()
 
 

@@ -35,6 +35,8 @@ class StoredBackbone:
     """SHA-256 of that file."""
     stretch: Stretch
     geometry: Geometry
+    scale: int = 1
+    """Factor by which images are enlarged for the network."""
 
     @property
     def is_copied(self) -> bool:
@@ -51,6 +53,7 @@ class StoredBackbone:
             "name": self.name,
             "file": self.file,
             "sha256": self.digest,
+            "scale": self.scale,
             "stretch": asdict(self.stretch),
             "geometry": self.geometry.to_json(),
             COLUMN: identity,
@@ -76,6 +79,7 @@ class StoredBackbone:
                 digest=_text(values["sha256"]),
                 stretch=_stretch(values["stretch"]),
                 geometry=Geometry.from_json(values["geometry"]),
+                scale=_scale(values["scale"]),
             )
 
     def check_file(self, folder: Path) -> None:
@@ -126,6 +130,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
+
+
+def _scale(value: Any) -> int:
+    if index(value) < 1:
+        raise ValueError(f"a scale of {value}")
+    return index(value)
 
 
 def _stretch(values: Any) -> Stretch:

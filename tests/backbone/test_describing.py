@@ -18,14 +18,22 @@ from tiny_backbones import (
 )
 
 from clusternet.backbone.describing import Describer
+from clusternet.backbone.loading import enlarged
 from clusternet.backbone.measuring import measure
 from clusternet.backbone.placing import blending_weights, fixed_windows, mirrored, patch_window
 from clusternet.backbone.sampling import sample_levels
+from clusternet.errors import SettingsError
 from clusternet.patches.bands import Bands
 from clusternet.windows import Window
 
 BANDS = Bands(3, "uint8", None, (100.0,) * 3, (50.0,) * 3, (32, 32))
-NETWORKS = (two_levels, unpadded, pooled_inside, transformer)
+
+
+def twice_as_large() -> Any:
+    return enlarged(two_levels(), 2, "tiny", SettingsError)
+
+
+NETWORKS = (two_levels, unpadded, pooled_inside, transformer, twice_as_large)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +72,7 @@ def test_any_area_of_an_image_gets_the_same_features(make: Any, describers: Any)
     assert expected.std(axis=(0, 1)).min() > 1e-3
 
 
-@pytest.mark.parametrize("make", [two_levels, unpadded, pooled_inside])
+@pytest.mark.parametrize("make", [two_levels, unpadded, pooled_inside, twice_as_large])
 def test_features_are_the_upsampled_levels_reduced(make: Any, describers: Any) -> None:
     network, describer = describers[make]
     patch = image(48, 64)

@@ -44,7 +44,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.usefixtures("eagerly")
 def test_a_run_needs_nothing_but_its_folder(patches: Path, network: Path, tmp_path: Path) -> None:
     mine = shutil.copy(network, tmp_path / "mine.keras")
-    settings = replace(SETTINGS, backbone=str(mine))
+    settings = replace(SETTINGS, backbone=str(mine), backbone_scale=2)
     run = train(patches, tmp_path / "run", settings)
     assert (run / "backbone.keras").read_bytes() == network.read_bytes()
     Path(mine).unlink()
@@ -53,6 +53,8 @@ def test_a_run_needs_nothing_but_its_folder(patches: Path, network: Path, tmp_pa
     loaded = load_run(run)
     assert loaded.settings.backbone_bands == (3, 2, 1)
     assert loaded.backbone is not None and loaded.backbone.stretch.bands == (3, 2, 1)
+    # enlarged twice, the strides of 2 and 8 pixels are half as large
+    assert [level.stride for level in loaded.backbone.geometry.levels] == [1, 4]
     reduction = loaded.stored.reduction
     assert reduction is not None and reduction.num_features == 10
     pixels = four_textures(32, 48, 3)
@@ -104,6 +106,8 @@ def test_what_cannot_be_trained_with_is_refused_before_anything_is_written(
     [
         ({"backbone_weights": "imagenet"}, "backbone_weights: needs a backbone"),
         ({"backbone_bands": (3, 2, 1)}, "backbone_bands: needs a backbone"),
+        ({"backbone_scale": 2}, "backbone_scale: needs a backbone"),
+        ({"backbone": "a.keras", "backbone_scale": 0}, "backbone_scale: expected 1 to 8"),
         ({"backbone_file": "copy"}, "backbone_file: needs a backbone"),
         ({"backbone": " "}, "backbone: expected a file or the name"),
         ({"backbone": "a.keras", "backbone_bands": (0, 1, 2)}, "three numbers above 0"),
