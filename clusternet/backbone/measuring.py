@@ -25,6 +25,7 @@ _STRIPS = ((64, 1536), (64, 4096))
 _FRAME = 256  # columns at both ends that are changed
 _SHIFTS = (1, 2, 4, 8, 16)  # multiples of the strides at which a network may repeat
 _LARGEST_SHIFT = 64
+_LARGE = np.float32(1e4)  # times the values of an image
 _SAME, _REPEATS = 1e-6, 1e-3  # differences, in the range of the values, that are rounding
 
 
@@ -144,11 +145,11 @@ class _Probe:
     def reach(self) -> int | None:
         """Return how far away a pixel's features change if pixels are changed; None if anywhere."""
         reaches = []
-        # NaN passes through almost every layer, the noise through the maxima that drop it
-        for fill in (np.float32("nan"), 255 - self._strip):
+        # large values pass through convolutions, and others through what is limited
+        for fill in (255 - self._strip, _LARGE * self._strip):
             changed = self._strip.copy()
             for end in (slice(None, _FRAME), slice(-_FRAME, None)):
-                changed[:, end] = fill if np.isscalar(fill) else np.asarray(fill)[:, end]
+                changed[:, end] = fill[:, end]
             maps = self._run(changed)
             if self._maps is None or maps is None:
                 return None
