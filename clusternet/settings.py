@@ -34,8 +34,6 @@ _STEP_PIXELS = 4 * 256 * 256
 """Most pixels of a training step, if ``train_batch_size`` is not given; one patch may have more."""
 _EPOCH_STEPS = 30
 """Fewest steps of an epoch, if there are enough patches."""
-_LARGEST_SCALE = 8
-"""Of images for a backbone; more would only blur them."""
 _EPOCHS_A_PASS = 3
 """Epochs that together see each patch once, if all have fewer pixels than epochs should have."""
 
@@ -103,9 +101,8 @@ class TrainingSettings:
     ] = "auto"
     backbone: Annotated[
         str | None,
-        "pretrained network that describes pixels beside learned features and filters: a .keras "
-        "file that maps RGB to feature maps, a network of keras.applications, or a preset, folder "
-        "or handle of KerasHub",
+        "pretrained network that describes pixels, too: a .keras file that maps RGB to feature "
+        "maps, a network of keras.applications, or a preset, folder or handle of KerasHub",
         {"metavar": "NETWORK"},
     ] = None
     backbone_weights: Annotated[
@@ -165,10 +162,7 @@ class TrainingSettings:
                 "patches (cluster_scope batch) are clustered without it. Try none."
             )
         if self.backbone is not None and self.cluster_scope == "batch":
-            raise SettingsError(
-                "Setting backbone: needs cluster_scope epoch; groups of patches (cluster_scope "
-                "batch) are clustered without it. Leave --backbone out."
-            )
+            _refuse("backbone", "none with cluster_scope batch", self.backbone)
         if self.seed < 0 or self.seed >= 2**31:
             _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
         if self.img_shape is not None and min(self.img_shape) < 1:
@@ -178,13 +172,13 @@ class TrainingSettings:
     def _check_backbone(self) -> None:
         if self.backbone is not None and not self.backbone.strip():
             _refuse("backbone", "a file or the name of a network", self.backbone)
-        for name in ("backbone_weights", "backbone_bands", "backbone_scale", "backbone_file"):
+        for name in _BACKBONE:
             if self.backbone is None and getattr(self, name) is not None:
                 raise SettingsError(f"Setting {name}: needs a backbone; add --backbone.")
         if self.backbone_bands is not None and min(self.backbone_bands) < 1:
             _refuse("backbone_bands", "three numbers above 0", self.backbone_bands)
-        if self.backbone_scale is not None and not 1 <= self.backbone_scale <= _LARGEST_SCALE:
-            _refuse("backbone_scale", f"1 to {_LARGEST_SCALE}", self.backbone_scale)
+        if self.backbone_scale is not None and self.backbone_scale < 1:
+            _refuse("backbone_scale", "a number above 0", self.backbone_scale)
 
     def epoch_patches(self, shape: Shape, num_patches: int) -> int:
         """Return the patches of an epoch: as many as make ``epoch_megapixels``, 0 for all.
@@ -316,8 +310,10 @@ class TilingSettings:
         return cls(**_checked(cls, values))
 
 
+_BACKBONE = ("backbone_weights", "backbone_bands", "backbone_scale", "backbone_file")
 _MOST = {
     "num_clusters": 65535, "base_filters": 1024, "num_features": 4096, "workers": 1024,
+    "backbone_scale": 8,
 }  # fmt: skip
 """Largest values: a 16-bit map numbers 65535 clusters; larger networks exceed any memory."""
 

@@ -107,13 +107,13 @@ def test_what_cannot_be_trained_with_is_refused_before_anything_is_written(
         ({"backbone_weights": "imagenet"}, "backbone_weights: needs a backbone"),
         ({"backbone_bands": (3, 2, 1)}, "backbone_bands: needs a backbone"),
         ({"backbone_scale": 2}, "backbone_scale: needs a backbone"),
-        ({"backbone": "a.keras", "backbone_scale": 0}, "backbone_scale: expected 1 to 8"),
+        ({"backbone": "a.keras", "backbone_scale": 0}, "backbone_scale: expected a number above 0"),
         ({"backbone_file": "copy"}, "backbone_file: needs a backbone"),
         ({"backbone": " "}, "backbone: expected a file or the name"),
         ({"backbone": "a.keras", "backbone_bands": (0, 1, 2)}, "three numbers above 0"),
         ({"backbone": "a.keras", "backbone_bands": (1, 2)}, "three whole numbers"),
         ({"backbone": "a.keras", "cluster_scope": "batch", "feature_transform": "none"},
-         "backbone: needs cluster_scope epoch"),
+         "backbone: expected none with cluster_scope batch"),
     ],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(changes: dict, message: str) -> None:
