@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clusternet.clustering.reduction import DIMENSIONS
 from clusternet.network.sizes import TOTAL_STRIDE, decoder_margins, margin, output_size
 from clusternet.raster import Raster
 from clusternet.settings import TrainingSettings
@@ -32,7 +33,7 @@ def planned_window(num_bands: int, settings: TrainingSettings) -> int:
     of_band = _BAND_BYTES if settings.fixed_filters else _PLAIN_BAND_BYTES
     pixel = (
         of_band * num_bands
-        + _FEATURE_BYTES * settings.num_features
+        + _FEATURE_BYTES * (settings.num_features + (DIMENSIONS if settings.backbone else 0))
         + _FILTER_BYTES * settings.base_filters
     )
     side = math.isqrt(int(_WINDOW_BYTES / pixel)) - 2 * margin(settings.padding)
