@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clusternet.classes.assign import ClassOptions, assign_classes
     from clusternet.errors import ClusterNetError
     from clusternet.evaluation.evaluate import evaluate
+    from clusternet.fine_tuning.tune import fine_tune
     from clusternet.labels.rasterization import rasterize_labels
     from clusternet.prediction.map_outputs import MapOptions
     from clusternet.prediction.maps import predict_raster, predict_rasters
@@ -37,6 +38,7 @@ _HOMES = {
     "assess_areas": "areas.accuracy",
     "assign_classes": "classes.assign",
     "evaluate": "evaluation.evaluate",
+    "fine_tune": "fine_tuning.tune",
     "load": "prediction.predictor",
     "predict_raster": "prediction.maps",
     "predict_rasters": "prediction.maps",
@@ -57,6 +59,7 @@ __all__ = [
     "assess_areas",
     "assign_classes",
     "evaluate",
+    "fine_tune",
     "load",
     "predict_raster",
     "predict_rasters",

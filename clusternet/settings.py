@@ -127,6 +127,7 @@ class TrainingSettings:
         "copy the backbone's file into the run, or refer to it by path and hash (default: copy)",
     ] = None
     nodata: NodataValue = None
+    cluster_weight: Annotated[float, "with --labels: weight of the loss of clusters"] = 0.3
     skip_bad_files: Annotated[bool, "leave damaged patches out, and count them"] = False
     seed: Annotated[int, "fixes every random choice (docs/method.md: what may still differ)"] = 1
     workers: Annotated[int, "threads or processes that read and write beside the main one"] = 2
@@ -148,7 +149,7 @@ class TrainingSettings:
             _refuse("train_batch_size", "a number above 0", self.train_batch_size)
         if self.num_clusters < 2:
             _refuse("num_clusters", "at least 2", self.num_clusters)
-        for name in ("num_epochs", "samples_per_centroid", "epoch_megapixels"):
+        for name in ("num_epochs", "samples_per_centroid", "epoch_megapixels", "cluster_weight"):
             if not getattr(self, name) >= 0:  # nor NaN
                 _refuse(name, "0 or more", getattr(self, name))
         if self.samples_per_centroid == 0 and self.cluster_scope != "batch":

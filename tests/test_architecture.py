@@ -30,6 +30,7 @@ ROOMS = (
     "training",
     "prediction",
     "learning",
+    "fine_tuning",
     "classes",
     "evaluation",
     "areas",

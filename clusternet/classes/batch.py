@@ -195,7 +195,7 @@ class LazyPredictor:
     def get(self) -> Predictor:
         """Return the predictor."""
         if self._predictor is None:
-            self._predictor = load(self._folder, window_size=WINDOW)
+            self._predictor = load(self._folder, window_size=WINDOW, assign="codebook")
         return self._predictor
 
 

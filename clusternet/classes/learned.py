@@ -127,7 +127,7 @@ def learn(
     """
     preference = None if options.prefer is None else Preference.parse(options.prefer)
     wanted = [] if preference is None else preference.numbers(class_numbers)
-    predictor = load(run, window_size=WINDOW, aoi=aoi)
+    predictor = load(run, window_size=WINDOW, assign="codebook", aoi=aoi)
     pairs = list(zip(rasters, labels, strict=True))
     pixels = draw_labelled(predictor, pairs, rules, seed=options.seed)
     methods = methods_for(predictor.run, pixels.scene, clusters=options.rule != "classifier")

@@ -69,12 +69,16 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "out_pred_masks_test": _PATH | dict(help="where those maps go (default: test_maps in the run)"),
     "resume": dict(action="store_true", help="continue the run in the output folder"),
     "current_epoch": dict(type=int, metavar="EPOCH", help="number to start counting epochs at"),
-    "pretrained_weights": _PATH | dict(help="model.keras of another run, or a .weights.h5 file, "
-        "to start from"),
+    "pretrained_weights": _PATH | dict(help="another run, its model.keras, or a .weights.h5 file, "
+        "to start from; with --labels the settings of that run stand"),
+    "labels": _PATH | dict(help="labels of the scenes that the patches were cut from: a raster or "
+        "vector file, or a folder of files named like the scenes; the run learns their classes "
+        "and predicts them"),
     "out_weights_file": _PATH | dict(help="also write the final weights here (.weights.h5)"),
     # predict
-    "assign": dict(choices=("codebook", "head"), help="clusters by the nearest centroid, or by "
-        "the softmax head"),
+    "assign": dict(choices=("codebook", "head", "classes"), help="clusters by the nearest centroid "
+        "or by the softmax head, or the classes of a fine-tuned run (default: classes if the run "
+        "has them, else codebook)"),
     "window_size": dict(type=int, metavar="PIXELS", help="side of the windows that are predicted; "
         "memory grows with its square, the map does not depend on it (default: what fits 2.5 GiB, "
         "768 at most)"),

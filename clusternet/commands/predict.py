@@ -1,4 +1,4 @@
-"""Write whole-raster cluster maps, georeferenced like their rasters.
+"""Write whole-raster cluster maps, or class maps of a fine-tuned run, on the grids of rasters.
 
 clusternet predict RUN RASTERS --output_folder MAPS
 clusternet predict RUN RASTERS --output_folder MAPS --confidence --cog
@@ -26,7 +26,7 @@ def build_parser(prog: str | None = None) -> Parser:
     parser.add(("output_folder",), {"output_folder": Path("maps")})
     parser.add(
         ("assign", "window_size", "precision", "confidence", "features", "cog"),
-        {"assign": "codebook", "precision": "auto", "confidence": False,
+        {"precision": "auto", "confidence": False,
          "features": False, "cog": False},
     )  # fmt: skip
     parser.add(("aoi", "mosaic", "overwrite", "skip_existing", "ray", "num_workers"))

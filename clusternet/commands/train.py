@@ -1,29 +1,40 @@
-"""Train on a folder of patches, without labels.
+"""Train on a folder of patches, without labels; or fine-tune a run on some labels.
 
     clusternet train PATCHES
     clusternet train PATCHES --config configs/demo.yaml --output runs/mine
     clusternet train PATCHES --output runs/mine --resume
+    clusternet train PATCHES --labels LABELS --pretrained_weights runs/mine --output runs/classes
 
-Writes a run folder with the network, the codebook, previews and the history of the epochs.
+Writes a run folder with the network, the codebook, previews and the history of the epochs. With
+--labels the network learns the classes of labelled pixels, and goes on with clusters elsewhere. The
+run then predicts classes.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from clusternet.command_line.command import load_network_library, run_command, say
 from clusternet.command_line.options import training_defaults, training_settings
 from clusternet.command_line.parser import Parser
+from clusternet.errors import SettingsError
 from clusternet.files.outputs import check_apart
 from clusternet.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from clusternet.training.run_outputs import RunOutputs
 
 PATH_OPTIONS = (
     "output", "test_img_folder", "out_pred_masks_test", "pretrained_weights", "out_weights_file",
 )  # fmt: skip
 _OPTIONS = ("overwrite", "resume", *PATH_OPTIONS[1:])
+_LABEL_OPTIONS = ("classes", "class_field", "layer", "background", "ignore_label")
+_NOT_WITH_LABELS = ("test_img_folder", "out_pred_masks_test")
 
 
 def build_parser(prog: str | None = None) -> Parser:
@@ -34,6 +45,7 @@ def build_parser(prog: str | None = None) -> Parser:
     parser.add_config()
     parser.add(PATH_OPTIONS)
     parser.add(("overwrite", "resume"))
+    parser.add(("labels", *_LABEL_OPTIONS))
     parser.add(("current_epoch",), {"current_epoch": 0})
     parser.add([field.name for field in fields(TrainingSettings)], training_defaults())
     return parser
@@ -48,17 +60,20 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     def command() -> None:
         from clusternet.training.run_outputs import RunOutputs
 
-        if args.resume:
-            from clusternet.training.run import saved_settings
-
-            # what the run was started with stands, unless a flag or file says otherwise
-            parser.set_defaults(**saved_settings(output))
-            args.__dict__.update(vars(parser.parse_args(argv)))
+        _check_label_options(args)
+        # what the run was started with stands, unless a flag or file says otherwise
+        parser.set_defaults(**_settings_of_runs(args, output))
+        args.__dict__.update(vars(parser.parse_args(argv)))
         check_apart((output, args.out_weights_file, args.out_pred_masks_test), (args.config,))
         settings = training_settings(args)
         options = {name: getattr(args, name) for name in _OPTIONS}
         epochs = range(args.current_epoch + 1, settings.num_epochs + 1)
-        RunOutputs(args.patches, output, epochs, **options).check()
+        outputs = RunOutputs(args.patches, output, epochs, labels=args.labels, **options)
+        if args.labels is not None:
+            _fine_tune(args, outputs, settings)
+            say(f"{output}: run folder written, which predicts classes")
+            return
+        outputs.check()
         load_network_library()
         from clusternet.training.train import train
 
@@ -66,3 +81,49 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         say(f"{output}: run folder written; previews in {output / 'previews'}")
 
     run_command(command, args.verbosity)
+
+
+def _check_label_options(args: argparse.Namespace) -> None:
+    if args.labels is None:
+        for name in _LABEL_OPTIONS:
+            if getattr(args, name) is not None:
+                raise SettingsError(f"--{name}: says how labels are read; give --labels, too.")
+        return
+    for name in _NOT_WITH_LABELS:
+        if getattr(args, name) is not None:
+            raise SettingsError(
+                f"--{name}: writes cluster maps, which --labels does not; leave it out, and write "
+                "class maps with clusternet predict."
+            )
+    if args.current_epoch:
+        raise SettingsError("--current_epoch: counts epochs without labels; leave it out.")
+
+
+def _settings_of_runs(args: argparse.Namespace, output: Path) -> dict[str, Any]:
+    """Return the settings of the run that is resumed, or that a fine-tuning starts from."""
+    if not args.resume and args.labels is None:
+        return {}
+    from clusternet.training.run import load_run, saved_settings
+
+    saved = saved_settings(output) if args.resume else {}
+    if saved or args.labels is None:
+        return saved
+    start = args.pretrained_weights
+    return load_run(start).settings.to_mapping() if start is not None and start.is_dir() else {}
+
+
+def _fine_tune(args: argparse.Namespace, outputs: RunOutputs, settings: TrainingSettings) -> None:
+    """Read the labels, and only then load the network library and train."""
+    from clusternet.fine_tuning.patch_labels import read_patch_labels
+    from clusternet.labels.rules import LabelOptions
+    from clusternet.legend.class_list import ClassList, read_class_list
+
+    listed = ClassList() if args.classes is None else read_class_list(args.classes)
+    check_apart((outputs.output, outputs.out_weights_file), (args.classes,))
+    how = {name: getattr(args, name) for name in _LABEL_OPTIONS[1:]}
+    with outputs.claimed():
+        labels = read_patch_labels(args.patches, args.labels, LabelOptions(listed, **how))
+        load_network_library()
+        from clusternet.fine_tuning.tune import tune_with
+
+        tune_with(outputs, labels, settings)

@@ -37,13 +37,23 @@ def origin_tags(labels: Iterable[Path], map_path: Path) -> dict[str, str]:
         labels: the files. A map names the first fifty of them, in the order of their paths.
         map_path: the class map.
     """
+    return tags_of(origins_of(labels), map_path)
+
+
+def origins_of(labels: Iterable[Path]) -> list[Origin]:
+    """Return label files as they are now, with absolute paths; the first fifty of them."""
+    return [Origin(path.resolve(), digest(path)) for path in sorted(set(labels))[:_MOST]]
+
+
+def tags_of(origins: Iterable[Origin], map_path: Path) -> dict[str, str]:
+    """Return the tags that state label files with absolute paths, see `origin_tags`."""
     stated = []
-    for path in sorted(set(labels))[:_MOST]:
+    for origin in origins:
         try:
-            place = os.path.relpath(path.resolve(), map_path.parent.resolve())
+            place = os.path.relpath(origin.path, map_path.parent.resolve())
         except ValueError:  # on another drive of Windows
-            place = str(path.resolve())
-        stated.append({"path": Path(place).as_posix(), "digest": digest(path)})
+            place = str(origin.path)
+        stated.append({"path": Path(place).as_posix(), "digest": origin.digest})
     return {LABELS_TAG: json.dumps(stated)} if stated else {}
 
 

@@ -102,6 +102,33 @@ def _without_mosaics(rasters: Sequence[Path]) -> list[Path]:
     ]
 
 
+def labels_of_scenes(scenes: Sequence[Path], labels: Path) -> dict[Path, Path]:
+    """Find the label file of each scene by name alone; the scenes need not be there.
+
+    Names are matched as in `pair_files`.
+
+    Args:
+        scenes: paths of rasters, relative to the folder that they lie in.
+        labels: a label raster or vector file, which goes with every scene, or a folder of them.
+
+    Returns:
+        the label file of each scene that has one.
+
+    Raises:
+        LabelError: if there are no labels, or two fit the same scene.
+    """
+    if labels.is_file():
+        return dict.fromkeys(scenes, labels)
+    index = _LabelIndex(labels)
+    found = {scene: index.find(scene) for scene in scenes}
+    claimed = {label for label in found.values() if label is not None}
+    for scene in scenes:
+        found[scene] = found[scene] or index.find_longest_start(scene, claimed)
+    pairs = {scene: label for scene, label in found.items() if label is not None}
+    _report_unused(index.files - set(pairs.values()), labels)
+    return pairs
+
+
 class _LabelIndex:
     """The label files of a folder by base name."""
 

@@ -104,7 +104,8 @@ def fit_network(
         return one_class(numbers, samples)
     mean, projection = scene.transform or make_transform(samples, scene.projection)
     values = ((samples.features - mean) @ projection).astype(np.float32)
-    hidden, hidden_bias, weights, bias = _train(values, columns, len(numbers), training)
+    layers = train_layers(values, columns, len(numbers), training)
+    hidden, hidden_bias, weights, bias = layers
     hidden = projection @ hidden  # so that stored features need no projection
     floor = mean @ hidden - hidden_bias
     folded = (bias - floor @ weights).astype(np.float32)
@@ -132,22 +133,31 @@ def shift_of_shares(
     return np.asarray(weight * np.log(after / before), np.float32)
 
 
-def _train(values: FloatArray, columns: AnyArray, num_classes: int, training: Training) -> Layers:
+def train_layers(
+    values: FloatArray,
+    columns: AnyArray,
+    num_classes: int,
+    training: Training,
+    *,
+    balance: float = 1.0,
+) -> Layers:
     """Fit the network to samples.
 
-    All classes have the same total weight, however many of their pixels are labelled.
+    With ``balance`` 1 all classes have the same total weight, however many of their pixels are
+    labelled; with 0 all pixels have the same weight.
 
     Args:
         values: (samples, depth) float32, standardised.
         columns: (samples,) class of each, from 0.
         num_classes: classes that occur.
         training: size and penalty.
+        balance: from 0 to 1.
     """
     network = MLPClassifier(
         (training.units,), solver="lbfgs", alpha=training.decay, max_iter=training.iterations,
         random_state=training.seed,
     )  # fmt: skip
-    worth = (len(columns) / (num_classes * np.bincount(columns)))[columns]
+    worth = ((len(columns) / (num_classes * np.bincount(columns))) ** balance)[columns]
     with unconverged_is_fine():
         network.fit(values, columns, sample_weight=worth)
     hidden, output = network.coefs_

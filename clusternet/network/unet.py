@@ -188,7 +188,7 @@ def build_labeller(
     inputs, features = described(network, filters_from, num_beside=num_beside)
     centred = Centring(name="offset")(features)
     scores = layers.Conv2D(num_clusters, 1, name="codebook", dtype="float32", trainable=False)
-    return keras.Model(inputs, _argmax(scores(centred)), name="labeller")
+    return keras.Model(inputs, argmax(scores(centred)), name="labeller")
 
 
 class Centring(keras.layers.Layer):  # type: ignore[misc]
@@ -213,7 +213,7 @@ class Centring(keras.layers.Layer):  # type: ignore[misc]
         return features - self.offset
 
 
-def _argmax(scores: Any) -> Any:
+def argmax(scores: Any) -> Any:
     """Return the index of the largest score as int32; (..., clusters) -> (...)."""
     if keras.backend.backend() == "tensorflow":  # twice as fast there on a CPU
         return keras.ops.top_k(scores, 1)[1][..., 0]
@@ -277,7 +277,7 @@ def build_predictor(
         codes = layers.Conv2D(codebook.num_clusters, 1, name="codebook", dtype="float32")
         scores = codes(centred)
         codes.set_weights([kernel[None, None], bias])
-    outputs["labels"] = _argmax(scores)
+    outputs["labels"] = argmax(scores)
     if confidence and codebook is None:
         best = ops.top_k(ops.softmax(scores), 2)[0]
         outputs["confidence"] = best[..., 0] - best[..., 1]

@@ -12,6 +12,7 @@ from pathlib import Path
 from clusternet.errors import OutputError, RunError
 from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_apart, check_open_folder, check_writable
+from clusternet.prediction.assigning import Assign, chosen_assign, identity_of, kind_of
 from clusternet.prediction.map_states import SIDES, made_from, why_not_done
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import check_new_map, find_scenes, inner_paths, open_raster
@@ -19,13 +20,12 @@ from clusternet.raster.finding import is_one_raster
 from clusternet.raster.mosaic_vrt import check_mosaic
 from clusternet.raster.screens import inside_area
 from clusternet.scene_rule import EACH_FILE, SceneRule
-from clusternet.training.run import read_codebook, scene_rule_of
-from clusternet.training.run_files import CODEBOOK
+from clusternet.training.run import scene_rule_of
 
 logger = logging.getLogger(__name__)
 
 Jobs = list[tuple[Path, Path]]
-"""(raster, its cluster map), for each raster."""
+"""(raster, its cluster or class map), for each raster."""
 _HINT = "--overwrite replaces it, --skip_existing keeps it"
 
 
@@ -55,13 +55,19 @@ class MapOptions:
             raise OutputError(f"{self.mosaic}: a mosaic is a virtual raster; name it *.vrt.")
 
 
-def map_paths(rasters: Sequence[Path], output_folder: Path, rule: SceneRule = EACH_FILE) -> Jobs:
-    """Return (raster, cluster map) for each raster and for all rasters of folders.
+def map_paths(
+    rasters: Sequence[Path],
+    output_folder: Path,
+    rule: SceneRule = EACH_FILE,
+    kind: str = "clusters",
+) -> Jobs:
+    """Return (raster, map of a kind) for each raster and for all rasters of folders.
 
     Args:
         rasters: what the user gave.
         output_folder: the folder of the maps.
         rule: how scenes are put together; a raster that is given by itself is one.
+        kind: ``clusters`` or ``classes``.
 
     Raises:
         RunError: if two rasters would write the same map.
@@ -76,7 +82,7 @@ def map_paths(rasters: Sequence[Path], output_folder: Path, rule: SceneRule = EA
     for source, path in outputs.items():
         # scene.tif and scene.png in one folder: then the suffix becomes part of the map's name
         stem = path.stem if stems[path.with_suffix("")] == 1 else path.name
-        jobs.append((source, path.with_name(f"{stem}_clusters.tif")))
+        jobs.append((source, path.with_name(f"{stem}_{kind}.tif")))
     names = Counter(output for _, output in jobs)
     for source, output in jobs:
         if names[output] > 1:
@@ -106,24 +112,24 @@ def _placed(jobs: Jobs, options: MapOptions) -> Jobs:
     return [job for job, is_inside in zip(jobs, inside, strict=True) if is_inside]
 
 
-def _check_mosaic(path: Path | None, *, overwrite: bool) -> None:
+def _check_mosaic(path: Path | None, kind: str, *, overwrite: bool) -> None:
     """Refuse a mosaic that cannot be written, before any work is done."""
     if path is None:
         return
-    check_new_map(path, "clusters", overwrite=overwrite, hint=_HINT)
+    check_new_map(path, kind, overwrite=overwrite, hint=_HINT)
     check_writable(path)
 
 
 def map_files(output: Path, options: MapOptions) -> list[tuple[Path, str]]:
-    """Return (path, kind) of the cluster map and of the maps written with it, in this order."""
-    name = output.stem.removesuffix("_clusters")
-    asked = ("clusters", *(side for side in SIDES if getattr(options, side)))
+    """Return (path, kind) of a map and of the maps written with it, in this order."""
+    name, _, kind = output.stem.rpartition("_")
+    asked = (kind, *(side for side in SIDES if getattr(options, side)))
     return [(output.with_name(f"{name}_{tag}.tif"), tag) for tag in asked]
 
 
-def _not_done(jobs: Jobs, run: Path, assign: str, options: MapOptions) -> Jobs:
+def _not_done(jobs: Jobs, run: Path, assign: Assign, options: MapOptions) -> Jobs:
     """Return the jobs whose maps are missing, or were made from another raster, run or option."""
-    identity = read_codebook(run / CODEBOOK)[0].identity
+    identity = identity_of(run, assign)
     wanted = []
     for source, output in jobs:
         interrupts.check()
@@ -152,20 +158,23 @@ def claim_maps(
     rasters: Sequence[Path],
     output_folder: Path,
     options: MapOptions,
-    assign: str = "codebook",
+    assign: Assign | None = None,
 ) -> Iterator[WantedMaps]:
     """Find out which maps to write, and lock their folder until the block ends.
 
     Raises:
         ClusterNetError: naming the raster, or a map that exists, is an input, or cannot be written.
     """
-    jobs = _placed(map_paths(rasters, output_folder, scene_rule_of(run)), options)
+    assign = chosen_assign(run, assign)
+    kind = kind_of(assign)
+    jobs = _placed(map_paths(rasters, output_folder, scene_rule_of(run), kind), options)
     read = [*rasters, *(source for source, _ in jobs)]
     outputs = [output for _, output in jobs]
     check_apart((*outputs, options.mosaic), (run, options.aoi, *read))
     # Everything is checked for all rasters first, because predicting the first may take hours.
     with claimed(output_folder, options.mosaic):
-        _check_mosaic(options.mosaic, overwrite=options.overwrite or options.skip_existing)
+        replaces = options.overwrite or options.skip_existing
+        _check_mosaic(options.mosaic, kind, overwrite=replaces)
         wanted = _not_done(jobs, run, assign, options) if options.skip_existing else jobs
         for _, output in wanted:
             for path, tag in map_files(output, options):

@@ -29,8 +29,8 @@ def made_from(source: Path, run: str, assign: str, aoi: Path | None = None) -> d
 
     Args:
         source: the raster; its name, size and modification time identify its content.
-        run: identity of the codebook.
-        assign: ``codebook`` or ``head``.
+        run: identity of the codebook, or of the class head.
+        assign: ``codebook``, ``head`` or ``classes``.
         aoi: the file of polygons outside of which the map is nodata; None if there is none.
     """
     raster = f"{_name_and_size(source)}, changed at {state_of(source)[1]} ns"
@@ -117,7 +117,7 @@ def why_not_done(files: Iterable[tuple[Path, str]], tags: Mapping[str, str], cog
                 return f"{path.name} {_OTHERS.get(name, 'is something else')}"
         if cog and layout != "COG":
             return f"{path.name} is not cloud-optimised"
-        if kind == "clusters" and not (side_file_path(path).exists() or style_path(path).exists()):
+        if kind not in SIDES and not (side_file_path(path).exists() or style_path(path).exists()):
             return f"{path.name} has no names and no style"  # killed right before they appeared
     return ""
 
@@ -130,8 +130,8 @@ _OTHERS = {
 }
 
 
-def stale_sides(cluster_map: Path) -> list[Path]:
-    """Return the maps beside a cluster map that become outdated when it is replaced."""
-    name = cluster_map.stem.removesuffix("_clusters")
-    sides = [(cluster_map.with_name(f"{name}_{kind}.tif"), kind) for kind in SIDES]
+def stale_sides(main_map: Path) -> list[Path]:
+    """Return the maps beside a cluster or class map that become outdated when it is replaced."""
+    name = main_map.stem.rpartition("_")[0]
+    sides = [(main_map.with_name(f"{name}_{kind}.tif"), kind) for kind in SIDES]
     return [path for path, kind in sides if path.exists() and map_kind(kind).owns(path)]

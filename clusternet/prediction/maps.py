@@ -12,6 +12,10 @@ import numpy as np
 from clusternet.colours import palette
 from clusternet.errors import RasterError
 from clusternet.files.outputs import KIND_TAG, check_apart
+from clusternet.labels.origins import tags_of
+from clusternet.labels.rasterization import map_type
+from clusternet.legend.land_classes import LandClass
+from clusternet.prediction.assigning import kind_of
 from clusternet.prediction.feature_cache import LEVELS
 from clusternet.prediction.map_outputs import MapOptions, WantedMaps, claim_maps
 from clusternet.prediction.map_states import COUNT_TAG, RUN_TAG, found_at, made_from, stale_sides
@@ -43,10 +47,12 @@ class PredictionReport:
 
     maps: tuple[Path, ...]
     skipped: int
+    kind: str = "cluster"
+    """``cluster`` or ``class``."""
 
     def summary(self) -> str:
         """Return one line."""
-        where = self.maps[0] if len(self.maps) == 1 else f"{len(self.maps)} cluster maps"
+        where = self.maps[0] if len(self.maps) == 1 else f"{len(self.maps)} {self.kind} maps"
         skipped = f", {self.skipped} existing skipped" if self.skipped else ""
         return f"{where if self.maps else 'nothing to do'}{skipped}"
 
@@ -58,9 +64,10 @@ def predict_rasters(
     output_folder: Path,
     options: MapOptions | None = None,
 ) -> PredictionReport:
-    """Write the cluster maps of rasters, or of every raster of a folder.
+    """Write the cluster or class maps of rasters, or of every raster of a folder.
 
-    Maps are named ``<raster>_clusters.tif``, in the same sub-folders as their rasters.
+    Maps are named ``<raster>_clusters.tif``, or ``<raster>_classes.tif`` if the predictor assigns
+    classes, in the same sub-folders as their rasters.
 
     Raises:
         ClusterNetError: with one clear line; maps completed before stay.
@@ -86,7 +93,8 @@ def predict_maps(
         predict_raster(predictor, source, output, options)
     if options.mosaic is not None:
         _write_mosaic(predictor, options.mosaic, wanted.every)
-    return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept)
+    kind = "class" if predictor.assign == "classes" else "cluster"
+    return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept, kind)
 
 
 def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
@@ -103,7 +111,7 @@ def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:
 def predict_raster(
     predictor: MapPredictor, source: Path, output: Path, options: MapOptions | None = None
 ) -> None:
-    """Write the cluster map of one raster on its own grid; memory does not grow with its size.
+    """Write the map of one raster on its own grid; memory does not grow with its size.
 
     Raises:
         RunError: if bands or pixel type differ from the run's.
@@ -115,7 +123,8 @@ def predict_raster(
     with ExitStack() as stack:
         choice = replace(predictor.choice, aoi=options.aoi)
         raster = stack.enter_context(open_raster(source, choice))
-        tags = made_from(source, predictor.run.stored.identity, predictor.assign, options.aoi)
+        identity = predictor.run.identity(predictor.assign)
+        tags = made_from(source, identity, predictor.assign, options.aoi)
         tags |= found_at(source, output)
         writers = _create_maps(stack, predictor, raster.profile, output, options, tags)
         rows, cols = raster.profile.shape
@@ -141,13 +150,17 @@ def _create_maps(
     tags: dict[str, str],
 ) -> dict[str, MapWriter]:
     """Create the maps that are written; they appear when ``stack`` ends without an error."""
-    clusters, stored = predictor.num_clusters, predictor.run.stored
-    name = output.stem.removesuffix("_clusters")
+    stored = predictor.run.stored
+    kind, head = kind_of(predictor.assign), predictor.run.class_head
+    name = output.stem.removesuffix(f"_{kind}")
+    counts = {} if kind == "classes" else {COUNT_TAG: str(predictor.num_clusters)}
     overwrite = options.overwrite or options.skip_existing
 
     def create(suffix: str, form: MapForm, stale: Sequence[Path] = ()) -> MapWriter:
         path = output.with_name(f"{name}_{suffix}.tif")
-        own = {KIND_TAG: suffix, COUNT_TAG: str(clusters), **tags}
+        own = {KIND_TAG: suffix, **counts, **tags}
+        if suffix == "classes" and head is not None:
+            own |= tags_of(head.origins, path)
         own = {name: value for name, value in own.items() if value}
         form = replace(form, tags=own, cog=options.cog)
         return stack.enter_context(create_map(path, grid, form, overwrite=overwrite, stale=stale))
@@ -160,10 +173,10 @@ def _create_maps(
         writers["features"] = create("features", form)
     if options.confidence:
         writers["confidence"] = create("confidence", MapForm(nodata=255, overview_method="average"))
-    # The stack closes writers in reverse order, so the cluster map appears first. Outdated
-    # confidence and feature maps are deleted just before. So a cluster map never lies beside
-    # maps that were made with another one.
-    writers["clusters"] = create("clusters", _cluster_form(clusters), stale_sides(output))
+    # The stack closes writers in reverse order, so the cluster or class map appears first. Outdated
+    # confidence and feature maps are deleted just before. So no map lies beside maps that were made
+    # with another one.
+    writers[kind] = create(kind, _main_form(predictor), stale_sides(output))
     return writers
 
 
@@ -177,19 +190,34 @@ def _cluster_form(clusters: int) -> MapForm:
     )
 
 
+def _main_form(predictor: MapPredictor) -> MapForm:
+    """Return what the cluster or class maps of a predictor hold."""
+    head = predictor.run.class_head
+    if predictor.assign == "classes" and head is not None:
+        return _class_form(head.classes)
+    return _cluster_form(predictor.num_clusters)
+
+
+def _class_form(classes: Sequence[LandClass]) -> MapForm:
+    highest = max(land_class.number for land_class in classes)
+    dtype, nodata = map_type(highest)
+    colours, names = np.zeros((highest + 1, 3), np.uint8), [""] * (highest + 1)
+    for land_class in classes:
+        colours[land_class.number], names[land_class.number] = land_class.colour, land_class.name
+    return MapForm(dtype, nodata=nodata, colours=colours, names=names)
+
+
 def _write_mosaic(predictor: MapPredictor, path: Path, maps: Sequence[Path]) -> None:
-    """Write the virtual raster that shows cluster maps as one."""
-    clusters = predictor.num_clusters
-    tags = {
-        KIND_TAG: "clusters",
-        COUNT_TAG: str(clusters),
-        RUN_TAG: predictor.run.stored.identity,
-    }
+    """Write the virtual raster that shows maps as one."""
+    kind = kind_of(predictor.assign)
+    tags = {KIND_TAG: kind, RUN_TAG: predictor.run.identity(predictor.assign)}
+    if kind == "clusters":
+        tags[COUNT_TAG] = str(predictor.num_clusters)
     profiles = []
-    for cluster_map in maps:
-        with open_raster(cluster_map, codes=True) as raster:
+    for one_map in maps:
+        with open_raster(one_map, codes=True) as raster:
             profiles.append(raster.profile)
-    write_mosaic(path, profiles, replace(_cluster_form(clusters), tags=tags), overwrite=True)
+    write_mosaic(path, profiles, replace(_main_form(predictor), tags=tags), overwrite=True)
 
 
 def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: MapPredictor) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from clusternet.backbone.describing import Describer
 from clusternet.errors import RunError
 from clusternet.locations import location
 from clusternet.network.backend import resolve_precision
+from clusternet.network.class_head import build_class_predictor
 from clusternet.network.filter_bank import num_filters
 from clusternet.network.sizes import uncovered
 from clusternet.network.unet import build_network, build_predictor
 from clusternet.network.weight_files import load_weights
+from clusternet.prediction.assigning import Assign, assign_of
 from clusternet.prediction.grid import PredictionGrid, around, planned_window, read_reflected
 from clusternet.processes.prefetch import prefetch
 from clusternet.raster import Raster, one_scene, open_array, open_raster, warn_of_orientation
@@ -30,9 +32,6 @@ from clusternet.windows import Window
 
 logger = logging.getLogger(__name__)
 
-Assign = Literal["codebook", "head"]
-ASSIGNS: tuple[Assign, ...] = ("codebook", "head")
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -40,7 +39,7 @@ class Prediction:
 
     window: Window
     labels: IntArray
-    """(rows, cols) cluster numbers, meaningless where not valid."""
+    """(rows, cols) cluster or class numbers, meaningless where not valid."""
     valid: BoolArray
     """(rows, cols), True where the raster has data."""
     confidence: FloatArray | None
@@ -56,7 +55,7 @@ class Predictor:
         self,
         run: Run,
         *,
-        assign: Assign = "codebook",
+        assign: Assign | None = None,
         precision: str = "auto",
         window_size: int | None = None,
         aoi: Path | None = None,
@@ -65,16 +64,19 @@ class Predictor:
 
         Args:
             run: see `clusternet.load`.
-            assign: ``codebook`` for the nearest centroid, ``head`` for the softmax head.
+            assign: ``codebook`` for clusters by the nearest centroid, ``head`` for clusters by the
+                softmax head, ``classes`` for the classes of a fine-tuned run. None takes classes
+                if the run has them, else the codebook.
             precision: arithmetic inside the network, as in training.
             window_size: side in pixels of a window; memory grows with its square. None takes one
                 that fits the memory.
             aoi: file of polygons; pixels of rasters outside of these are nodata.
 
         Raises:
-            RunError: if the weights cannot be read or do not fit the settings.
+            RunError: if the weights cannot be read or do not fit the settings, or the run has no
+                classes to assign.
         """
-        self.run, self.assign = run, assign
+        self.run, self.assign = run, assign_of(run, assign)
         self.window_size = window_size or planned_window(run.bands.num_bands, run.settings)
         self.choice = replace(run.bands.nodata_choice, aoi=aoi)
         """What marks pixels without data."""
@@ -108,7 +110,7 @@ class Predictor:
         return len(self.run.stored.codebook.offset)
 
     def predict(self, source: AnyArray | Any) -> IntArray:
-        """Return the cluster of every pixel, -1 where there is no data.
+        """Return the cluster or class of every pixel, -1 where there is no data.
 
         Args:
             source: array (rows, cols, bands) or (rows, cols) in the units of the training
@@ -174,6 +176,8 @@ class Predictor:
             shape, bands.patch_shape, self.run.settings.padding, self.window_size
         )
         model, backbone = self._model(confidence, features), self._backbone
+        head = self.run.class_head if self.assign == "classes" else None
+        numbers = None if head is None else head.numbers
 
         def read(pair: tuple[Window, Window]) -> tuple[Window, Window, Window, FloatArray, Any]:
             window, kept = pair
@@ -195,7 +199,8 @@ class Predictor:
                 inputs.append(_described(backbone, pixels, wide, grid.described(kept))[None])
             outputs = dict(model.predict_on_batch(inputs))
             cut = {name: grid.keep(np.asarray(value)[0], kept) for name, value in outputs.items()}
-            yield Prediction(kept, cut["labels"], valid, cut.get("confidence"), cut.get("features"))
+            labels = cut["labels"] if numbers is None else numbers[cut["labels"]]
+            yield Prediction(kept, labels, valid, cut.get("confidence"), cut.get("features"))
         if raster.num_infinite:
             logger.warning("%s: infinite values count as no data", raster.profile.path)
 
@@ -205,15 +210,19 @@ class Predictor:
             settings = self.run.settings
             without = uncovered(settings.padding)
             smallest = 2 * without + 1  # the smallest possible window
-            self._models[key] = build_predictor(
-                self._network,
-                self.run.stored.codebook if self.assign == "codebook" else None,
+            wanted: dict[str, Any] = dict(
                 confidence=confidence,
                 features=features,
                 filters_from=(smallest, smallest) if settings.fixed_filters else None,
                 uncovered=without,
                 num_beside=self._backbone.num_features if self._backbone else 0,
             )
+            head, codebook = self.run.class_head, self.run.stored.codebook
+            if self.assign == "classes" and head is not None:
+                self._models[key] = build_class_predictor(self._network, head.arrays, **wanted)
+            else:
+                chosen = codebook if self.assign == "codebook" else None
+                self._models[key] = build_predictor(self._network, chosen, **wanted)
         return self._models[key]
 
     @contextmanager
@@ -238,7 +247,7 @@ def _described(backbone: Describer, pixels: FloatArray, wide: Window, area: Wind
 
 
 def _check_depth(run: Run) -> None:
-    """Raise RunError if the codebook has another number of features than the settings imply."""
+    """Raise RunError if a file has another number of features than the settings imply."""
     settings = run.settings
     filters = num_filters(run.bands.num_bands) if settings.fixed_filters else 0
     if run.stored.reduction is not None:
@@ -248,6 +257,11 @@ def _check_depth(run: Run) -> None:
         raise RunError(
             f"{run.folder}: its codebook is of {stored} features, expected {expected} as of its "
             "settings; these files are not of one run."
+        )
+    if run.class_head is not None and len(run.class_head.arrays["offset"]) != expected:
+        raise RunError(
+            f"{run.folder}: its class head is of {len(run.class_head.arrays['offset'])} features, "
+            f"expected {expected} as of its settings; these files are not of one run."
         )
 
 

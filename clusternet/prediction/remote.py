@@ -12,8 +12,9 @@ from pathlib import Path
 
 from clusternet.errors import RunError
 from clusternet.nodata import NodataChoice
+from clusternet.prediction.assigning import Assign, assign_of
 from clusternet.prediction.grid import PredictionGrid, planned_window
-from clusternet.prediction.predictor import Assign, Prediction, Predictor
+from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.executors import Executor
 from clusternet.raster import Raster, open_raster
 from clusternet.raster.band_fit import report_fit
@@ -75,18 +76,19 @@ class RemotePredictor:
         run: Run,
         executor: Executor,
         *,
-        assign: Assign = "codebook",
+        assign: Assign | None = None,
         precision: str = "auto",
         window_size: int | None = None,
     ) -> None:
         """Take what `Predictor` takes, and where the work is done."""
-        self.run, self.assign = run, assign
+        self.run, self.assign = run, assign_of(run, assign)
         self.window_size = window_size or planned_window(run.bands.num_bands, run.settings)
         self.choice = run.bands.nodata_choice
         """What marks pixels without data."""
         self._executor = executor
         folder = run.folder.resolve()
-        self._network = Network(folder, run.stored.identity, assign, precision, self.window_size)
+        identity = run.identity(self.assign)
+        self._network = Network(folder, identity, self.assign, precision, self.window_size)
 
     @property
     def num_clusters(self) -> int:
@@ -143,7 +145,7 @@ def predict_windows(task: WindowTask) -> WindowResult:
 @lru_cache(maxsize=1)
 def _load(network: Network) -> Predictor:
     run = load_run(network.run)
-    if run.stored.identity != network.identity:
+    if run.identity(network.assign) != network.identity:
         raise RunError(f"{network.run}: has changed since the command began; call it again.")
     return Predictor(
         run,

@@ -11,7 +11,9 @@ from pyproj import CRS as ProjCRS
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
-from clusternet.foreign_errors import is_foreign
+from clusternet.errors import RasterError
+from clusternet.foreign_errors import converted, is_foreign
+from clusternet.messages import short
 from clusternet.types import AnyArray
 
 _NAME = re.compile(r'^\w+\["([^"]*)"')
@@ -43,6 +45,16 @@ def same_crs_text(crs: CRS) -> str:
         if CRS.from_user_input(text) == crs:
             return text
     return wkt_of(crs)
+
+
+def crs_of_text(text: str) -> CRS:
+    """Return the CRS that `same_crs_text` wrote.
+
+    Raises:
+        RasterError: if it is none that GDAL knows.
+    """
+    with converted(RasterError, f"{short(text)}: is no coordinate reference system"):
+        return CRS.from_user_input(text)
 
 
 def stated(crs: CRS | None) -> CRS | None:

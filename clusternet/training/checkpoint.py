@@ -14,7 +14,8 @@ from clusternet.files.arrays import check_array, read_arrays, write_arrays
 from clusternet.files.outputs import new_file
 from clusternet.settings import TrainingSettings
 from clusternet.text_files import taken_apart
-from clusternet.training.run import EpochRecord, StoredCodebook, expected_weights
+from clusternet.training.epoch_record import EpochRecord
+from clusternet.training.run import StoredCodebook, expected_weights
 from clusternet.training.run_files import STATE
 from clusternet.training.run_identity import COLUMN
 from clusternet.types import AnyArray

@@ -11,7 +11,7 @@ from clusternet.metrics import contingency_table, nmi
 from clusternet.patches.batches import Batch
 from clusternet.processes.progress import Progress
 from clusternet.training.epoch_plan import EpochPlan
-from clusternet.training.run import EpochRecord
+from clusternet.training.epoch_record import EpochRecord
 from clusternet.types import IntArray
 
 

@@ -83,18 +83,31 @@ class Learner:
         beside = backbone.num_features if backbone else 0
         self._labeller = build_labeller(self._frozen, settings.num_clusters, filters_from, beside)
         self._sampler = build_sampler(self.network, filters_from, beside)
-        self._embedder = keras.Model(*described(self.network, filters_from, num_beside=beside))
-        # A second model around the same layers is compiled. The first one is saved, and a file that
-        # names the loss function could not be loaded without this package.
-        self._trainer = keras.Model(self.network.input, self.network.output)
+        inputs, description = described(self.network, filters_from, num_beside=beside)
+        self._embedder = keras.Model(inputs, description)
         self._compare = settings.feature_transform == "neighbours"
         self._num_parts = _num_parts(settings.base_filters, shape, batch_size)
-        adam = keras.optimizers.Adam(
-            settings.learn_rate,
-            gradient_accumulation_steps=self._num_parts if self._num_parts > 1 else None,
-        )
-        self._trainer.compile(adam, masked_cross_entropy)
+        parts = self._num_parts if self._num_parts > 1 else None
+        self._trainer = self._compiled(inputs, description, settings, parts)
         self._trainer.optimizer.build(self._trainer.trainable_variables)
+
+    def _compiled(
+        self, inputs: list[Any], description: Any, settings: TrainingSettings, parts: int | None
+    ) -> Any:
+        """Return the model that is trained.
+
+        Args:
+            inputs: symbolic inputs of the description.
+            description: symbolic description of pixels.
+            settings: of the run.
+            parts: of a batch, whose gradients are averaged before a step; None for one.
+        """
+        # A second model around the same layers is compiled. The first one is saved, and a file that
+        # names the loss function could not be loaded without this package.
+        trainer = keras.Model(self.network.input, self.network.output)
+        adam = keras.optimizers.Adam(settings.learn_rate, gradient_accumulation_steps=parts)
+        trainer.compile(adam, masked_cross_entropy)
+        return trainer
 
     def freeze(self, codebook: Codebook) -> None:
         """From now on label with the present weights and ``codebook``."""

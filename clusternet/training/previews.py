@@ -42,14 +42,14 @@ def epoch_name(epoch: int) -> str:
 
 
 def write_preview(
-    path: Path, loader: BatchLoader, choice: NDArray[np.int64], label: Label, num_clusters: int
+    path: Path, loader: BatchLoader, choice: NDArray[np.int64], label: Label, colours: UInt8Array
 ) -> None:
     """Write one picture: for each chosen patch its image beside its cluster map.
 
-    With valid padding both show the labelled centre.
+    With valid padding both show the labelled centre. ``colours`` (numbers, 3) are those of the
+    numbers that ``label`` gives.
     """
     middle = centre(Window(0, 0, *loader.patches.shape), loader.labelled_shape).slices()
-    colours = palette(num_clusters)
     rows = []
     for batch in loader.batches(choice):
         labels = label(batch)

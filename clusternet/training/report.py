@@ -19,8 +19,8 @@ from clusternet.pages.charts import line
 from clusternet.pages.rendering import render
 from clusternet.patches.bands import Bands
 from clusternet.processes.waiting import run_aside
+from clusternet.training.epoch_record import EpochRecord
 from clusternet.training.gallery import Card, Crop
-from clusternet.training.run import EpochRecord
 from clusternet.training.run_files import PREVIEWS, REPORT, REPORT_TITLE, is_our_report
 from clusternet.types import UInt8Array
 

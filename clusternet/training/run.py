@@ -8,6 +8,7 @@
                           reduction of a backbone
 ``backbone.json``         stretch and geometry of a backbone, if the run has one
 ``backbone.keras``        its network, unless the run refers to a file elsewhere
+``class_head.npz``        classes and the weights that tell them apart; in fine-tuned runs
 ``history.csv``           one row an epoch
 ``checkpoint/state.npz``  everything that ``--resume`` needs
 ``previews/``             image beside cluster map, one picture an epoch
@@ -22,6 +23,7 @@ import dataclasses
 import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import astuple, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -43,7 +45,18 @@ from clusternet.scene_rule import EACH_FILE, SceneRule
 from clusternet.settings import TrainingSettings
 from clusternet.text_files import taken_apart
 from clusternet.training.backbone_files import StoredBackbone
-from clusternet.training.run_files import BACKBONE, BANDS, CODEBOOK, HISTORY, MODEL, SETTINGS, STATE
+from clusternet.training.class_head import ClassHead, read_class_head, write_class_head
+from clusternet.training.epoch_record import EpochRecord
+from clusternet.training.run_files import (
+    BACKBONE,
+    BANDS,
+    CLASS_HEAD,
+    CODEBOOK,
+    HISTORY,
+    MODEL,
+    SETTINGS,
+    STATE,
+)
 from clusternet.training.run_identity import COLUMN, as_comment, check_identity
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.yaml_files import read_yaml, write_yaml
@@ -52,39 +65,6 @@ _REDUCTION = ("backbone_offset", "backbone_projection")  # the fields of `Reduct
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """The figures of one epoch, a row of ``history.csv``."""
-
-    epoch: int
-    loss: float
-    """Mean cross-entropy of the pseudo-labels, nat."""
-    objective: float
-    """Mean squared distance of the sampled features to their centroids."""
-    nmi: float
-    """Normalised mutual information of the sample's clusters before and after the epoch."""
-    smallest: int
-    """Sampled pixels in the smallest cluster that has any."""
-    largest: int
-    """Sampled pixels in the largest cluster."""
-    empty: int
-    """Clusters without a sampled pixel."""
-    seconds: float
-    """Time the epoch took."""
-    patches_per_second: float
-    """Patches over the time of the training pass."""
-    steps: int = 0
-    """Training steps; 0 in runs that did not count them."""
-
-    def __str__(self) -> str:
-        """Return the summary line of the epoch."""
-        return (
-            f"loss {self.loss:.3f}, K-Means objective {self.objective:.4g}, NMI {self.nmi:.3f}, "
-            f"clusters smallest {self.smallest} / largest {self.largest} / empty {self.empty}, "
-            f"{self.steps} steps in {self.seconds:.1f} s ({self.patches_per_second:.1f} patches/s)"
-        )
 
 
 @dataclass(frozen=True)
@@ -158,11 +138,19 @@ class Run:
     stored: StoredCodebook
     backbone: StoredBackbone | None = None
     """None if pixels are described without one."""
+    class_head: ClassHead | None = None
+    """Only of fine-tuned runs: it predicts classes."""
 
     @property
     def model_path(self) -> Path:
         """The network's file."""
         return self.folder / MODEL
+
+    def identity(self, assign: str) -> str:
+        """Return a short name that differs between runs whose maps of a kind differ."""
+        if assign == "classes" and self.class_head is not None:
+            return self.class_head.identity
+        return self.stored.identity
 
     def check_fits(self, profile: RasterProfile) -> Arrangement:
         """Return how the bands of a raster are to be read.
@@ -210,8 +198,12 @@ def load_run(folder: Path) -> Run:
     bands = Bands.load(folder / BANDS)
     stored, model_digest = read_codebook(folder / CODEBOOK)
     backbone = _load_stored_backbone(folder, settings, stored)
-    check_identity(folder, (SETTINGS, BANDS, CODEBOOK, HISTORY, *([BACKBONE] if backbone else ())))
-    if model_digest != _digest(folder / MODEL):
+    class_head, head_digest = None, model_digest
+    if (folder / CLASS_HEAD).is_file():
+        class_head, head_digest = read_class_head(folder / CLASS_HEAD)
+    more = [BACKBONE] if backbone else []
+    check_identity(folder, (SETTINGS, BANDS, CODEBOOK, CLASS_HEAD, HISTORY, *more))
+    if {model_digest, head_digest} != {_digest(folder / MODEL)}:
         raise RunError(
             f"{folder}: {MODEL} and {CODEBOOK} are of different epochs or runs; if the run was "
             "killed while it saved, main.py --resume mends it."
@@ -222,7 +214,7 @@ def load_run(folder: Path) -> Run:
             f"found {stored.codebook.num_clusters}; these files are not of one run."
         )
     _check_network(folder / MODEL, expected_weights(settings, bands.num_bands))
-    return Run(folder, settings, bands, stored, backbone)
+    return Run(folder, settings, bands, stored, backbone, class_head)
 
 
 def _load_stored_backbone(
@@ -294,14 +286,18 @@ def save_result(
     stored: StoredCodebook,
     history: Sequence[EpochRecord],
     identity: str = "",
+    class_head: ClassHead | None = None,
 ) -> None:
-    """Write what an epoch changes: network, codebook and history, which belong together."""
-    with (
-        new_file(folder / MODEL, overwrite=True) as model,
-        new_file(folder / CODEBOOK, overwrite=True) as codebook,
-    ):
+    """Write what an epoch changes: network, codebook, class head and history of one moment."""
+    with ExitStack() as stack:
+        model = stack.enter_context(new_file(folder / MODEL, overwrite=True))
+        codebook = stack.enter_context(new_file(folder / CODEBOOK, overwrite=True))
         network.save(model)
-        write_codebook(codebook, stored, _digest(model), identity)
+        digest = _digest(model)
+        write_codebook(codebook, stored, digest, identity)
+        if class_head is not None:
+            head = stack.enter_context(new_file(folder / CLASS_HEAD, overwrite=True))
+            write_class_head(head, class_head, digest, identity)
     with (
         new_file(folder / HISTORY, overwrite=True) as path,
         path.open("w", newline="", encoding="utf-8") as text,

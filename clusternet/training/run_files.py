@@ -12,6 +12,7 @@ from clusternet.legend.legend import LEGEND_FILE
 from clusternet.patches.bands import Bands
 
 SETTINGS, BANDS, MODEL, CODEBOOK = "settings.yaml", "bands.json", "model.keras", "codebook.npz"
+CLASS_HEAD = "class_head.npz"
 HISTORY, STATE, PREVIEWS = "history.csv", "checkpoint/state.npz", "previews"
 TENSORBOARD = "tensorboard"
 BACKBONE, BACKBONE_NETWORK = "backbone.json", "backbone.keras"
@@ -21,7 +22,9 @@ REPORT, REPORT_TITLE = "report.html", "<title>ClusterNet run</title>"
 """The page on a run, and what stands in it, which shows that ClusterNet wrote it."""
 
 
-_FILES = {SETTINGS, BANDS, MODEL, CODEBOOK, HISTORY, STATE, BACKBONE, BACKBONE_NETWORK}
+_FILES = {
+    SETTINGS, BANDS, MODEL, CODEBOOK, CLASS_HEAD, HISTORY, STATE, BACKBONE, BACKBONE_NETWORK,
+}  # fmt: skip
 _MANY = re.compile(
     rf"{PREVIEWS}/epoch_\d+\.png|{TENSORBOARD}/events\.out\.tfevents\.[^/]*"
     # Features that the page computed may be deleted with the run. Strokes are the user's work.

@@ -32,6 +32,8 @@ class RunOutputs:
     overwrite: bool = False
     resume: bool = False
     pretrained_weights: Path | None = None
+    labels: Path | None = None
+    """Of a fine-tuning."""
     out_weights_file: Path | None = None
     test_img_folder: Path | None = None
     out_pred_masks_test: Path | None = None
@@ -57,7 +59,7 @@ class RunOutputs:
             raise OutputError(f"{weights}: expected a name ending in .weights.h5.")
         check_apart(
             (self.output, weights, self.out_pred_masks_test),
-            (self.patches, self.test_img_folder, self.pretrained_weights),
+            (self.patches, self.test_img_folder, self.pretrained_weights, self.labels),
         )
         check_distinct((weights,), (self.output, self.out_pred_masks_test))
 

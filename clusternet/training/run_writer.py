@@ -14,19 +14,22 @@ from tensorboard.summary import Writer
 
 from clusternet.clustering.kmeans import Clustering
 from clusternet.clustering.sampling import Sample
+from clusternet.colours import palette
 from clusternet.errors import RunError
 from clusternet.files.outputs import NewFolder, readable_os_errors
 from clusternet.patches.batches import Batch, BatchLoader
 from clusternet.training.backbone import RunBackbone
 from clusternet.training.checkpoint import Checkpoint
+from clusternet.training.class_head import ClassSide
 from clusternet.training.epoch_plan import EpochPlan, TrainingData
 from clusternet.training.epoch_progress import EpochProgress
+from clusternet.training.epoch_record import EpochRecord
 from clusternet.training.gallery import make_gallery
 from clusternet.training.learner import Learner
 from clusternet.training.loop import embed
 from clusternet.training.previews import epoch_name, preview_choice, write_patch_maps, write_preview
 from clusternet.training.report import RunFacts, write_report
-from clusternet.training.run import EpochRecord, StoredCodebook, save_description, save_result
+from clusternet.training.run import StoredCodebook, save_description, save_result
 from clusternet.training.run_files import PREVIEWS, RUN, TENSORBOARD
 from clusternet.training.run_identity import run_identity
 from clusternet.types import IntArray
@@ -63,6 +66,7 @@ class RunWriter:
         overwrite: bool = False,
         patch_maps: PatchMaps | None = None,
         backbone: RunBackbone | None = None,
+        classes: ClassSide | None = None,
     ) -> None:
         """Write nothing yet.
 
@@ -74,12 +78,13 @@ class RunWriter:
             overwrite: replace an earlier run.
             patch_maps: maps to write of other patches.
             backbone: of the run.
+            classes: of a fine-tuning; its class head is saved, and previews show its classes.
         """
         self.output, self.epochs_done = output, epochs_done
         self.history: list[EpochRecord] = []
         self.stored: StoredCodebook
         self._learner, self._data, self._patch_maps = learner, data, patch_maps
-        self._overwrite, self._backbone = overwrite, backbone
+        self._overwrite, self._backbone, self._classes = overwrite, backbone, classes
         self._identity = ""
         rows, cols = data.loader.patches.shape
         self._progress = EpochProgress(data.settings.num_epochs, rows * cols)
@@ -243,14 +248,19 @@ class RunWriter:
 
     def _save_result(self) -> None:
         network = self._learner.network
-        save_result(self.folder, network, self.stored, self.history, self._identity)
+        head = None if self._classes is None else self._classes.class_head()
+        save_result(self.folder, network, self.stored, self.history, self._identity, head)
 
     def _show(self) -> None:
         """Write the preview and the maps of the test patches."""
         clusters, name = self._data.settings.num_clusters, epoch_name(self.epochs_done)
         choice = preview_choice(self._data.survey.usable)
         path = self.folder / PREVIEWS / f"{name}.png"
-        write_preview(path, self._data.loader, choice, self._learner.label, clusters)
+        if self._classes is None:
+            write_preview(path, self._data.loader, choice, self._learner.label, palette(clusters))
+        else:
+            colours = self._classes.class_head().colours
+            write_preview(path, self._data.loader, choice, self._classes.classify, colours)
         maps = self._patch_maps
         if maps is not None and self.epochs_done:
             folder = self._present(maps.folder) / name

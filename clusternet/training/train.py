@@ -22,12 +22,19 @@ from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.epoch_plan import TrainingData
 from clusternet.training.learner import Learner
 from clusternet.training.loop import alternate
-from clusternet.training.run_files import BANDS, MAPS_FOLDER, SETTINGS, STATE
+from clusternet.training.run import saved_settings
+from clusternet.training.run_files import (
+    BANDS,
+    CLASS_HEAD,
+    MAPS_FOLDER,
+    MODEL,
+    SETTINGS,
+    STATE,
+)
 from clusternet.training.run_identity import MAY_CHANGE, check_identity
 from clusternet.training.run_outputs import RunOutputs
 from clusternet.training.run_writer import PatchMaps, RunWriter
 from clusternet.windows import Shape
-from clusternet.yaml_files import read_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +65,7 @@ def train(
         resume: go on with the run in ``output`` from its last complete epoch, with the same
             result as if it had not stopped; start anew if nothing is saved there yet.
         current_epoch: epochs taken as done; counting goes on from there.
-        pretrained_weights: a run's model.keras or a .weights.h5 file to start from.
+        pretrained_weights: a run folder, its model.keras or a .weights.h5 file to start from.
         out_weights_file: where to write the final weights as well (.weights.h5).
         test_img_folder: patches to write cluster maps of after every epoch.
         out_pred_masks_test: where those maps go; None means ``output/test_maps``.
@@ -90,16 +97,21 @@ def train(
 
 
 def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) -> None:
-    checkpoint = _load_checkpoint(outputs.output, settings) if outputs.resumes else None
+    if outputs.resumes and (outputs.output / CLASS_HEAD).is_file():
+        raise RunError(
+            f"{outputs.output}: learns classes; give --labels as when it was started, or start a "
+            "new run."
+        )
+    checkpoint = load_checkpoint(outputs.output, settings) if outputs.resumes else None
     opened = None if checkpoint else open_new(settings)  # before patches are read
-    data = _open_data(outputs, settings, checkpoint)
-    backbone = _prepare_backbone(outputs.output, data, checkpoint, opened)
+    data = open_data(outputs, settings, checkpoint)
+    backbone = prepare_backbone(outputs.output, data, checkpoint, opened)
     patch_maps = _open_patch_maps(outputs, data)
     folder, batch_size = data.loader.patches, data.loader.batch_size
     describer = backbone.describer if backbone else None
     learner = Learner(folder.num_bands, folder.shape, settings, batch_size, describer)
     if outputs.pretrained_weights is not None and checkpoint is None:
-        learner.load_weights(outputs.pretrained_weights)
+        learner.load_weights(weights_file(outputs.pretrained_weights))
     writer = RunWriter(
         outputs.output,
         learner,
@@ -118,7 +130,12 @@ def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) 
         learner.save_weights(outputs.out_weights_file, overwrite=outputs.replaces)
 
 
-def _open_data(
+def weights_file(pretrained_weights: Path) -> Path:
+    """Return the file of weights to start from, which may be given as a run folder."""
+    return pretrained_weights / MODEL if pretrained_weights.is_dir() else pretrained_weights
+
+
+def open_data(
     outputs: RunOutputs, settings: TrainingSettings, checkpoint: Checkpoint | None
 ) -> TrainingData:
     """Open the patches and take their statistics. A resumed run must have its own patches."""
@@ -146,7 +163,7 @@ def _open_data(
     return TrainingData(loader, survey, settings)
 
 
-def _prepare_backbone(
+def prepare_backbone(
     output: Path, data: TrainingData, checkpoint: Checkpoint | None, opened: Opened | None
 ) -> RunBackbone | None:
     """Fit the backbone of a new run, or load that of a resumed one; None without one."""
@@ -186,9 +203,9 @@ def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int
         )  # fmt: skip
 
 
-def _load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:
+def load_checkpoint(output: Path, settings: TrainingSettings) -> Checkpoint:
     """Read a checkpoint and refuse settings that would not continue the same run."""
-    saved = read_yaml(output / SETTINGS)
+    saved = saved_settings(output)  # a setting that an earlier version did not have: its default
     for name, value in settings.to_mapping().items():
         if name not in MAY_CHANGE and not same_value(saved.get(name), value):
             before = saved.get(name)

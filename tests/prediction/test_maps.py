@@ -206,7 +206,7 @@ def another_run(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> Predictor:
     found = copy.copy(predictor)
     found.run, found._models = other, {}
     monkeypatch.setattr(
-        "clusternet.prediction.map_outputs.read_codebook", lambda _: (other.stored, "")
+        "clusternet.prediction.assigning.read_codebook", lambda _: (other.stored, "")
     )
     return found
 
