@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusternet.command_line.command import run_command, say
+from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart
 
@@ -21,7 +22,7 @@ _DEFAULTS = {
 def build_parser(prog: str | None = None) -> Parser:
     """Declare the command line."""
     parser = Parser(__doc__ or "", prog)
-    parser.add_argument("maps", type=Path, metavar="MAP",
+    parser.add_argument("maps", type=raster_argument, metavar="MAP",
                         help="a class map, or a folder of them in one CRS")  # fmt: skip
     parser.add_config()
     parser.add_argument("--output", type=Path, metavar="PATH", required=True,
