@@ -97,6 +97,7 @@ class _Predictor:
 
     def __init__(self, run: Path, **_options: object) -> None:
         self.run, self.num_clusters, self.assign = load_run(run), 4, "codebook"
+        self.choice = self.run.bands.nodata_choice
 
     def windows(self, raster: Any, **_options: object) -> Iterator[Prediction]:
         shape = raster.profile.shape
