@@ -155,6 +155,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "edges of the image; 1 leaves every pixel its own class"),
     "cache_folder": _PATH | dict(help="where the scene's features are kept, about 100 bytes a "
         "pixel (default: beside the run)"),
+    "backdrop": _PATH | dict(help="another raster of the same place, to show behind the classes"),
     "host": dict(help="address to serve the page on; 0.0.0.0 lets other machines in, with a token "
         "that is printed"),
     "port": dict(type=int, help="port to serve the page on; 0 takes a free one"),

@@ -37,7 +37,10 @@ def build_parser(prog: str | None = None) -> Parser:
     parser.add(("drawn_on", "class_field", "layer"))
     parser.add(_OUTPUTS, {"sieve": 0, "min_area": 0, "simplify": 0.0})
     parser.add(("overwrite", "cache_folder"))
-    parser.add(("host", "port", "browser"), {"host": "127.0.0.1", "port": 8080, "browser": True})
+    parser.add(
+        ("backdrop", "host", "port", "browser"),
+        {"host": "127.0.0.1", "port": 8080, "browser": True},
+    )
     return parser
 
 
@@ -49,6 +52,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         given = [name for name in ("drawn_on", *_OUTPUTS, "overwrite") if getattr(args, name)]
         if given:
             parser.error(f"--{given[0]} goes with --output")
+    elif args.backdrop is not None:
+        parser.error("--backdrop goes with the page, without --output")
     if args.strokes is None and (args.class_field or args.layer):
         parser.error("--class_field and --layer go with --strokes")
     if args.smooth < 1:
@@ -65,7 +70,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
 
             page = PageOptions(
                 args.strokes, args.class_field, args.layer, args.stroke_rule, args.smooth,
-                args.cache_folder, args.host, args.port, args.browser,
+                args.cache_folder, args.host, args.port, args.browser, args.backdrop,
             )  # fmt: skip
             serve(
                 args.run, args.raster, page,

@@ -18,11 +18,13 @@ from clusternet.interactive.workspace import Workspace
 from clusternet.learning.mapping import DEFAULT_SMOOTH
 from clusternet.learning.rules import DEFAULT_RULE
 from clusternet.processes.interrupts import interrupts
+from clusternet.raster.backdrop import write_view
 from clusternet.raster.pyramid import build_pyramid
 
 if TYPE_CHECKING:
     from clusternet.interactive.tiles import ImageTiles
 
+_VIEW = "backdrop.vrt"
 _LOOK_EVERY = 0.2  # seconds between two checks whether the command is to stop
 
 
@@ -48,6 +50,8 @@ class PageOptions:
     """Port to listen at, 0 for a free one."""
     browser: bool = True
     """Open the page in the default browser."""
+    backdrop: Path | None = None
+    """Another raster of the same place, which pages can show behind the classes."""
 
 
 def serve(
@@ -94,6 +98,8 @@ def serve(
                 )
             choice = workspace.run.bands.nodata_choice.of_pixels
             images = ImageTiles(build_pyramid(workspace.raster_path, workspace.folder), choice)
+            if options.backdrop is not None:
+                images.backdrop = _backdrop(options.backdrop, workspace)
             workspace.filling.load_network()
             access = Access.at(options.host, port)
             workspace.lock.tell(access.address)  # a second server names it when it refuses
@@ -104,6 +110,18 @@ def serve(
             workspace.lock.release()
     # All is saved. Python would take seconds to tidy up what TensorFlow has made.
     interrupts.leave(0)
+
+
+def _backdrop(raster: Path, workspace: Workspace) -> ImageTiles:
+    """Return the tiles of another raster on the grid of the scene."""
+    from clusternet.interactive.tiles import ImageTiles
+
+    check_apart((workspace.folder,), (raster,))
+    view = workspace.folder / _VIEW
+    write_view(raster, workspace.profile, view)
+    tiles = ImageTiles(view)
+    tiles.name = raster.name
+    return tiles
 
 
 def _load_extra() -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nicegui import ui
-
-if TYPE_CHECKING:
-    from clusternet.interactive.page import Page
 
 
 @contextmanager
@@ -26,15 +23,3 @@ def buttons(opened: ui.dialog, text: str, action: Callable[[], Any]) -> ui.butto
         ui.button("Cancel", on_click=opened.close).props("flat no-caps color=grey-5")
         wanted = ui.button(text, on_click=action).props("unelevated no-caps autofocus")
     return wanted
-
-
-@contextmanager
-def waiting(page: Page, text: str) -> Iterator[None]:
-    """Show on a page that work is being done."""
-    with page.on_page():
-        shown = ui.notification(text, spinner=True, timeout=None)
-    try:
-        yield
-    finally:
-        if not page.client.is_deleted:
-            shown.dismiss()

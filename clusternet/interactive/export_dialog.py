@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from clusternet.classes.polygons import PolygonOptions
-from clusternet.interactive.dialogs import buttons, dialog, waiting
+from clusternet.interactive.dialogs import buttons, dialog
 from clusternet.interactive.downloads import for_download
 from clusternet.interactive.exports import FILES
+from clusternet.interactive.tasks import Task
 
 if TYPE_CHECKING:
     from clusternet.interactive.page import Page
@@ -55,16 +56,17 @@ class ExportDialog:
         wanted = [what for what, box in self._wanted.items() if box.value]
         page, written = self._page, []
 
-        def write() -> None:
-            paths = self._exports.write(wanted, self._options())
+        def write(task: Task) -> None:
+            paths = self._exports.write(wanted, self._options(), task)
+            task.begin("Packing ...")
             archive = self._exports.path("map").with_name(
                 f"{page.workspace.raster_path.stem}_export.zip"
             )
             written.append((paths, for_download(paths, archive)))
 
         self._dialog.close()
-        with waiting(page, "Writing ..."):
-            done = await page.attempt(write)
+        with page.cards.working("Writing ...") as task:
+            done = await page.attempt(write, task)
         with page.on_page() as is_open:
             if done and is_open:
                 paths, file = written[0]

@@ -17,6 +17,7 @@ from clusternet.classes.export import (
 )
 from clusternet.classes.polygons import PolygonOptions
 from clusternet.errors import ClusterNetError
+from clusternet.interactive.tasks import Task
 from clusternet.labels.stroke_files import write_strokes
 from clusternet.learning.streaming import cached_certainty, cached_windows
 from clusternet.legend.class_files import write_class_file
@@ -51,13 +52,19 @@ class Exports:
         workspace = self._workspace
         return workspace.folder / "exports" / f"{workspace.raster_path.stem}_{FILES[what][1]}"
 
-    def write(self, wanted: Collection[str], options: PolygonOptions | None = None) -> list[Path]:
+    def write(
+        self,
+        wanted: Collection[str],
+        options: PolygonOptions | None = None,
+        task: Task | None = None,
+    ) -> list[Path]:
         """Write files into the folder of the scene, in place of earlier ones.
 
         Args:
             wanted: keys of `FILES`. Polygons and the table are made from the class map, which is
                 then written, too.
             options: how polygons are cleaned.
+            task: told how far it is; cancelled, it leaves no file half-written.
 
         Returns:
             the files that were written.
@@ -74,11 +81,14 @@ class Exports:
             )
             self.class_map(
                 Export(self.path("map"), polygons, table=table, overwrite=True,
-                       polygon_options=options or PolygonOptions())
+                       polygon_options=options or PolygonOptions()),
+                task,
             )  # fmt: skip
             kinds = ["map", *(what for what in kinds if what != "map")]
         for what in kinds:
             if what not in _OF_MAP:
+                if task is not None:
+                    task.begin(f"Writing {self.path(what).name} ...")
                 getattr(self, what)(self.path(what), overwrite=True)
         return [self.path(what) for what in kinds]
 
@@ -93,23 +103,34 @@ class Exports:
         with self._lock:
             write_class_file(path, self._workspace.drawing.classes, overwrite=overwrite)
 
-    def class_map(self, export: Export) -> dict[int, int]:
+    def class_map(self, export: Export, task: Task | None = None) -> dict[int, int]:
         """Write the class map of the whole scene, and the other files that ``export`` names.
+
+        Args:
+            export: the files to write.
+            task: told how far it is; cancelled, it leaves no file half-written.
 
         Returns:
             the pixels of each class.
 
         Raises:
             ClusterNetError: if there is no map yet, or it cannot be written.
+            Cancelled: if the task is no longer wanted.
         """
         workspace, drawing = self._workspace, self._workspace.drawing
+        task = task or Task("")
         classifier, classes = workspace.whole_map()
         windows = cached_windows(workspace.cache, classifier, workspace.smooth)
         with self._lock:
+            rows, cols = workspace.profile.shape
+            task.begin(f"Writing {export.output.name} ...", rows * cols)
+            windows = task.follow(windows, lambda pair: pair[1].size)
             counts = write_class_map(
                 export.output, workspace.profile, windows, classes, workspace.run.stored.identity,
                 overwrite=export.overwrite,
             )  # fmt: skip
+            if export.polygons is not None:
+                task.begin(f"Writing {export.polygons.name} ...")
             write_sides(export, None, classes)
             if export.table is not None:
                 write_class_table(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from clusternet.interactive.dialogs import buttons, dialog, waiting
+from clusternet.interactive.dialogs import buttons, dialog
 from clusternet.interactive.drop_downs import drop_down
 from clusternet.interactive.heard import heard
 from clusternet.raster.shape_classes import CLASS_FIELD
@@ -105,16 +105,18 @@ async def load_file(page: Page, path: Path, name: str) -> bool:
     def look(path: Path) -> None:
         found.append(list_fields(path))
 
-    with waiting(page, f"Reading {name} ..."):
+    with page.cards.working(f"Reading {name} ...") as task:
         if not await page.attempt(look, path, called=name):
             return False
+    if task.is_cancelled:
+        return False
     how = await page.load_dialog.ask(name, found[0])
     if how is None:
         return False
-    with heard() as said, waiting(page, f"Reading {name} ..."):
+    with heard() as said, page.cards.working(f"Reading {name} ...") as task:
         done = await page.attempt(
             page.workspace.load, path, class_field=how.class_field, layer=how.layer, add=how.add,
-            owner=page.owner, called=name,
+            owner=page.owner, called=name, task=task,
         )  # fmt: skip
     for line in said[:_MOST_WARNINGS] if done else ():
         page.warn(line.replace(str(path), name))

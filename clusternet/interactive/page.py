@@ -21,6 +21,7 @@ from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap, shown_parts
 from clusternet.interactive.session import Session
 from clusternet.interactive.shortcuts import Shortcuts
+from clusternet.interactive.task_cards import TaskCards
 from clusternet.interactive.tiles import ImageTiles
 from clusternet.interactive.toolbar import Toolbar
 from clusternet.interactive.view import View
@@ -72,6 +73,7 @@ class Page:
                     self.timing = ui.label("").mark("timing")
                 self.hint = ui.label("").classes("hint")
                 self.accuracy = AccuracyCard(self)
+                self.cards = TaskCards(self)
             self.export_dialog, self.load_dialog = ExportDialog(self), LoadDialog(self)
             self.class_dialog = ClassDialog(self)
             self.panel = Panel(self)

@@ -18,6 +18,7 @@ from clusternet.interactive.held_back import recognised
 from clusternet.interactive.raster_watch import RasterWatch
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
+from clusternet.interactive.tasks import Task
 from clusternet.interactive.tile_requests import TileRequests
 from clusternet.labels.class_changes import add_drawing
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes
@@ -202,6 +203,7 @@ class Workspace:
         layer: str | None = None,
         owner: str = "",
         add: bool = False,
+        task: Task | None = None,
     ) -> Drawing:
         """Take over the strokes of a file, see `read_strokes`; it can be undone.
 
@@ -211,13 +213,19 @@ class Workspace:
             layer: layer to read.
             owner: the page that can undo it.
             add: add the strokes to those that are there; False replaces these.
+            task: told to stop, the file is read and nothing changed.
 
         Returns:
             the drawing of the file.
+
+        Raises:
+            Cancelled: if the task is no longer wanted when the file has been read.
         """
         drawing = read_strokes(
             path, self.drawing_grid, class_field=class_field, layer=layer, most=MOST_STROKES
         )
+        if task is not None:
+            task.check()
 
         def take(session: Session) -> None:
             wanted = add_drawing(session.drawing, drawing) if add else recognised(drawing)

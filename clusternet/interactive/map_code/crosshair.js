@@ -17,9 +17,15 @@ export const crosshair = {
       return true;
     }
     if (event.key === "Escape") {
+      const drops = this.points || this.corners?.length || this.crosshairAt || this.picked !== null;
       this.penDrop();
       this.hideCrosshair();
-      if (this.picked !== null) this.$emit("pick", { number: null });
+      if (this.picked !== null) {
+        this.$emit("pick", { number: null });
+        this.picked = null;
+        this.showPicked(0, 0);
+      }
+      if (!drops) this.$emit("key", { key: "escape", shift: false, command: false });
       return true;
     }
     if (event.key === "Backspace" && this.corners?.length) {
