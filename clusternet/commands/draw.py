@@ -1,6 +1,7 @@
 """Draw a few strokes for each class, and the class map follows at once, in the browser.
 
 clusternet draw RUN RASTER
+clusternet draw RUN FOLDER
 clusternet draw RUN RASTER --strokes strokes.gpkg --output classes.tif
 clusternet draw RUN OTHER --strokes strokes.gpkg --drawn_on RASTER --output classes.tif
 
@@ -25,8 +26,9 @@ def build_parser(prog: str | None = None) -> Parser:
     parser = Parser(__doc__ or "", prog)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder written by main.py")
     parser.add_argument(
-        "raster", type=raster_argument, metavar="RASTER", help="the scene to draw on"
-    )
+        "raster", type=raster_argument, nargs="+", metavar="RASTER",
+        help="the scene to draw on, or several rasters or a folder of the same run",
+    )  # fmt: skip
     parser.add_config()
     parser.add(("strokes",))
     parser.add_argument(
@@ -60,6 +62,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         parser.error(f"--smooth: expected at least 1 pixel, found {args.smooth}")
     if args.output is not None and args.strokes is None:
         parser.error("--output needs --strokes, the file of strokes to apply")
+    if args.output is not None and len(args.raster) > 1:
+        parser.error(f"--output is the map of one raster, found {len(args.raster)}; name one")
 
     def command() -> None:
         outputs = (args.output, args.polygons, args.certainty, args.class_table)
@@ -94,6 +98,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             args.stroke_rule, args.smooth, args.drawn_on, args.class_field, args.layer,
             args.cache_folder,
         )  # fmt: skip
-        say(apply_strokes(args.run, args.raster, args.strokes, export, options).summary())
+        say(apply_strokes(args.run, args.raster[0], args.strokes, export, options).summary())
 
     run_command(command, args.verbosity)

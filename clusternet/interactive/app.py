@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,17 @@ from clusternet.errors import SettingsError
 from clusternet.files.outputs import check_apart
 from clusternet.interactive.access import Access, Guard
 from clusternet.interactive.autosave import STROKES
+from clusternet.interactive.project import Project
+from clusternet.interactive.served import Served
 from clusternet.interactive.workspace import Workspace
 from clusternet.learning.mapping import DEFAULT_SMOOTH
 from clusternet.learning.rules import DEFAULT_RULE
+from clusternet.prediction.feature_cache import scene_folder
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster.backdrop import write_view
+from clusternet.raster.finding import find_scenes, is_one_raster
 from clusternet.raster.pyramid import build_pyramid
+from clusternet.training.run import load_run
 
 if TYPE_CHECKING:
     from clusternet.interactive.tiles import ImageTiles
@@ -56,60 +62,85 @@ class PageOptions:
 
 def serve(
     run: Path,
-    raster: Path,
+    rasters: Path | Sequence[Path],
     options: PageOptions,
     *,
     announce: Callable[[str], object] = lambda line: None,
 ) -> None:
-    """Serve the page of one scene until Ctrl-C.
+    """Serve the page of one scene, or of several that are learned from together, until Ctrl-C.
 
     Args:
         run: run folder.
-        raster: the scene.
+        rasters: the scene, or several of the run.
         options: what to start from, and where to serve it.
         announce: called with the address of the page once the server answers.
 
     Raises:
         SettingsError: if the extra is not installed, or the port is in use.
-        ClusterNetError: if run, raster and strokes do not belong together, or another server has
-            the scene open.
+        ClusterNetError: if run, rasters and strokes do not belong together, or another server has
+            a scene open.
     """
     _load_extra()
     from clusternet.interactive.server import free_port
-    from clusternet.interactive.tiles import ImageTiles
 
-    with interrupts.listening():
-        workspace = Workspace(
-            run,
-            raster,
-            rule=options.rule,
-            smooth=options.smooth,
-            cache_folder=options.cache_folder,
-        )
+    given = (rasters,) if isinstance(rasters, Path) else rasters
+    with interrupts.listening(), ExitStack() as stack:
+        workspaces = []
+        for path in _find(run, given):
+            workspaces.append(_open(run, path, options))
+            stack.callback(workspaces[-1].lock.release)
         # Several tiles are computed at the same time, each in a thread. If BLAS also split each
         # small matrix product into threads, there would be more threads than cores.
         limits = threadpool_limits(1)
-        try:
-            port = free_port(options.host, options.port)
-            if options.strokes is not None:
-                check_apart((workspace.folder / STROKES,), (options.strokes,))
-                workspace.load(
-                    options.strokes, class_field=options.class_field, layer=options.layer
-                )
-            choice = workspace.run.bands.nodata_choice.of_pixels
-            images = ImageTiles(build_pyramid(workspace.raster_path, workspace.folder), choice)
-            if options.backdrop is not None:
-                images.backdrop = _backdrop(options.backdrop, workspace)
+        stack.callback(limits.restore_original_limits)
+        port = free_port(options.host, options.port)
+        served = _served(run, workspaces, options)
+        for workspace in workspaces:
             workspace.filling.load_network()
-            access = Access.at(options.host, port)
+        access = Access.at(options.host, port)
+        for workspace in workspaces:
             workspace.lock.tell(access.address)  # a second server names it when it refuses
-            opened = f"{access.address}{access.entrance}".removesuffix("/")
-            _run_server(workspace, images, access, options.browser, lambda: announce(opened))
-        finally:
-            limits.restore_original_limits()
-            workspace.lock.release()
+        opened = f"{access.address}{access.entrance}".removesuffix("/")
+        _run_server(served, access, options.browser, lambda: announce(opened))
     # All is saved. Python would take seconds to tidy up what TensorFlow has made.
     interrupts.leave(0)
+
+
+def _find(run: Path, rasters: Sequence[Path]) -> list[Path]:
+    """Return the scenes that were named, each as one raster."""
+    rule = load_run(run).bands.scene
+    paths = [
+        path
+        for given in rasters
+        for path in find_scenes(given, None if is_one_raster(given) else rule)
+    ]
+    names = [scene_folder(run, path) for path in paths]
+    for path, name in zip(paths, names, strict=True):
+        if names.count(name) > 1:
+            raise SettingsError(f"{path}: named twice; name each raster once.")
+    return paths
+
+
+def _open(run: Path, raster: Path, options: PageOptions) -> Workspace:
+    return Workspace(
+        run, raster, rule=options.rule, smooth=options.smooth, cache_folder=options.cache_folder
+    )
+
+
+def _served(run: Path, workspaces: Sequence[Workspace], options: PageOptions) -> Served:
+    """Load the strokes that were asked for, and open what is shown first."""
+    from clusternet.interactive.tiles import ImageTiles
+
+    first = workspaces[0]
+    project = Project(workspaces, run) if len(workspaces) > 1 else None
+    if options.strokes is not None:
+        check_apart([w.folder / STROKES for w in workspaces], (options.strokes,))
+        first.load(options.strokes, class_field=options.class_field, layer=options.layer)
+    choice = first.run.bands.nodata_choice.of_pixels
+    images = ImageTiles(build_pyramid(first.raster_path, first.folder), choice)
+    if options.backdrop is not None:
+        images.backdrop = _backdrop(options.backdrop, first)
+    return Served(workspaces, images, project)
 
 
 def _backdrop(raster: Path, workspace: Workspace) -> ImageTiles:
@@ -137,11 +168,7 @@ def _load_extra() -> None:
 
 
 def _run_server(
-    workspace: Workspace,
-    images: ImageTiles,
-    access: Access,
-    browser: bool,
-    announce: Callable[[], object],
+    served: Served, access: Access, browser: bool, announce: Callable[[], object]
 ) -> None:
     from nicegui import app, ui
 
@@ -153,15 +180,16 @@ def _run_server(
             await asyncio.sleep(_LOOK_EVERY)
         app.shutdown()
 
-    add_routes(app, workspace, images)
+    add_routes(app, served)
     app.add_middleware(Guard, access=access)
-    app.on_startup(workspace.start)
+    app.on_startup(served.start)
     app.on_startup(announce)
     app.on_startup(shut_down_on_request)
-    app.on_shutdown(workspace.stop)
+    app.on_shutdown(served.stop)
+    name = served.workspaces[0].raster_path.name
     ui.run(
-        lambda: build_page(workspace, images), host=access.host, port=access.port,
+        lambda: build_page(served), host=access.host, port=access.port,
         show=access.entrance if browser else False, reload=False,
-        title=f"{workspace.raster_path.name} - ClusterNet", favicon="🛰️",
-        show_welcome_message=False, dark=True,
+        title=f"{name if len(served) == 1 else f'{len(served)} scenes'} - ClusterNet",
+        favicon="🛰️", show_welcome_message=False, dark=True,
     )  # fmt: skip

@@ -105,7 +105,11 @@ class DrawingTools:
         if sent["erase"]:
             await self._page.change(lambda session: session.rub_out(Stroke(geometry, 0, width)))
             return
-        await self._add(Stroke(geometry, self._page.chosen, width, self._page.draws_checks))
+        await self._add(self._mark(Stroke(geometry, self._page.chosen, width)))
+
+    def _mark(self, stroke: Stroke) -> Stroke:
+        """Return a new stroke as one of this scene, held back if the page draws checks."""
+        return replace(stroke, is_check=self._page.draws_checks, scene=self._workspace.tag)
 
     async def _add(self, stroke: Stroke) -> None:
         if not self._workspace.drawing.classes:
@@ -132,7 +136,7 @@ class DrawingTools:
 
         number, is_check = page.chosen, page.draws_checks
         area = await run.io_bound(outline)
-        await self._add(Stroke(area, number, is_check=is_check))
+        await self._add(replace(self._mark(Stroke(area, number)), is_check=is_check))
 
     def _pick(self, event: GenericEventArguments) -> None:
         number = event.args["number"]

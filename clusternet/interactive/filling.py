@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from clusternet.prediction.filling import fill_cache
 
 logger = logging.getLogger(__name__)
 
+_TURN_SECONDS = 0.2  # between looks whether it is still wanted, while other scenes compute
 _REFIT_SECONDS = 2.0  # between refits while features are still being computed
 
 
@@ -36,7 +38,12 @@ class Filling:
         """Look at what is there."""
         self._cache, self._raster_path = cache, raster_path
         self._predictor = LazyPredictor(run_folder)
+        self._turn = threading.Lock()
         self.progress = Progress(int(cache.done.sum()), len(cache.windows))
+
+    def take_turns(self, turn: threading.Lock, predictor: LazyPredictor) -> None:
+        """Share a network with other scenes, which compute one after another."""
+        self._turn, self._predictor = turn, predictor
 
     def load_network(self) -> None:
         """Load the network if features are missing.
@@ -57,6 +64,15 @@ class Filling:
         """
         if self._cache.is_complete:
             return
+        while not self._turn.acquire(timeout=_TURN_SECONDS):
+            if stop():
+                return
+        try:
+            self._run(stop, came)
+        finally:
+            self._turn.release()
+
+    def _run(self, stop: Callable[[], bool], came: Callable[[bool], object]) -> None:
         last = time.monotonic()
 
         def progress(done: int, total: int) -> None:

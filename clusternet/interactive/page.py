@@ -19,6 +19,7 @@ from clusternet.interactive.export_dialog import ExportDialog
 from clusternet.interactive.load_dialog import LoadDialog
 from clusternet.interactive.panel import Panel
 from clusternet.interactive.scene_map import SceneMap, shown_parts
+from clusternet.interactive.served import Served
 from clusternet.interactive.session import Session
 from clusternet.interactive.shortcuts import Shortcuts
 from clusternet.interactive.task_cards import TaskCards
@@ -34,17 +35,26 @@ NotifyType = Literal["positive", "warning", "info"]
 _STYLE = Path(__file__).with_name("page.css")
 
 
-def build_page(workspace: Workspace, images: ImageTiles) -> None:
-    """Build the page for one browser tab; all tabs share the workspace."""
-    Page(workspace, images).build()
+def build_page(served: Served) -> None:
+    """Build the page for one browser tab; the address says which scene it shows."""
+    request = ui.context.client.request
+    number = served.number(request.query_params.get("scene") if request is not None else None)
+    Page(served.workspaces[number], served.images(number), served, number).build()
 
 
 class Page:
     """The page in one browser tab, with its own tool, pen, chosen class and layers shown."""
 
-    def __init__(self, workspace: Workspace, images: ImageTiles) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        images: ImageTiles,
+        served: Served | None = None,
+        number: int = 0,
+    ) -> None:
         """Start with the first class, the pen, and all layers but the uncertain places."""
-        self.workspace, self.images = workspace, images
+        self.workspace, self.images, self.served, self.number = workspace, images, served, number
+        self.workspaces = served.workspaces if served is not None else (workspace,)
         self.look = images.first_look()
         self.chosen = workspace.drawing.classes[0].number if workspace.drawing.classes else 0
         self.tool, self.brush, self.draws_checks = "draw", 12, False
@@ -60,6 +70,8 @@ class Page:
     def build(self) -> None:
         """Lay out the page."""
         self.client = ui.context.client
+        self.workspace.show_to(True)
+        self.client.on_delete(lambda: self.workspace.show_to(False))
         ui.add_css(_STYLE.read_text(encoding="utf-8"))
         with ui.element("div").classes("workbench"):
             with ui.element("div").classes("stage"):
@@ -91,7 +103,7 @@ class Page:
             "transform": [t.a, t.b, t.c, t.d, t.e, t.f],
             "georeferenced": profile.is_georeferenced,
             "degrees": profile.crs is not None and profile.crs.is_geographic,
-            "pixel_metres": pixel_metres(profile),
+            "pixel_metres": pixel_metres(profile), "number": self.number,
         }  # fmt: skip
 
     @property
@@ -136,9 +148,10 @@ class Page:
 
     async def undo(self, step: Callable[[Session], object] = Session.undo) -> None:
         """Take back the last step that was made on this page, or bring it back."""
-        history, before = self.workspace.session.history, self.workspace.drawing
+        session = self.workspace.session
+        history, before = session.history, session.whole
         can = history.can_undo if step is Session.undo else history.can_redo
-        if can(self.owner) and await self.change(step) and self.workspace.drawing is before:
+        if can(self.owner) and await self.change(step) and session.whole is before:
             self.say("Another page has changed that since, so it stays.")
 
     @property
@@ -265,13 +278,14 @@ class Page:
         low, high = self.look.percentiles
         bands = ",".join(map(str, self.look.bands))
         # Browsers cache image tiles by their address, so it names the scene, bands and stretch.
-        look = f"of={self.images.key}&bands={bands}&low={low}&high={high}"
+        look = f"scene={self.number}&of={self.images.key}&bands={bands}&low={low}&high={high}"
         image = f"/image/{{z}}/{{x}}/{{y}}.png?{look}"
         self.map.run_method("show", "image", image, 1)
         mapped = self.workspace.classifier is not None
         version = self.workspace.map_revision  # a new address makes Leaflet load the tiles anew
-        classes = f"/classes/{{z}}/{{x}}/{{y}}.png?v={version}" if mapped else None
-        doubt = f"/doubt/{{z}}/{{x}}/{{y}}.png?v={version}" if mapped else None
+        which = f"scene={self.number}&v={version}"
+        classes = f"/classes/{{z}}/{{x}}/{{y}}.png?{which}" if mapped else None
+        doubt = f"/doubt/{{z}}/{{x}}/{{y}}.png?{which}" if mapped else None
         self.map.run_method("show", "classes", classes if self.show_classes else None, self.opacity)
         self.map.run_method("show", "doubt", doubt if self.show_doubt else None, 0.9)
 

@@ -9,6 +9,7 @@ from nicegui import ui
 from clusternet.interactive.class_rows import ClassRows
 from clusternet.interactive.file_controls import FileControls
 from clusternet.interactive.layer_controls import LayerControls
+from clusternet.interactive.scene_list import SceneList
 from clusternet.interactive.view_controls import ViewControls
 from clusternet.messages import without_flags
 
@@ -24,6 +25,7 @@ class Panel:
         self._workspace = page.workspace
         with ui.element("div").classes("panel"):
             self._header()
+            self.scenes = SceneList(page)
             self.classes = ClassRows(page)
             self.layers = LayerControls(page)
             self.view = ViewControls(page)
@@ -47,6 +49,7 @@ class Panel:
 
     def refresh(self) -> None:
         """Show the classes, areas and progress of the workspace."""
+        self.scenes.refresh()
         self.classes.refresh()
         self.layers.refresh()
         self._trouble.text = without_flags(self._workspace.trouble)

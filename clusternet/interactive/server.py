@@ -10,6 +10,7 @@ from fastapi import FastAPI, Response
 
 from clusternet.errors import LabelError, SettingsError
 from clusternet.foreign_errors import reason
+from clusternet.interactive.served import Served
 from clusternet.interactive.superpixels import View, outlines
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
 from clusternet.interactive.workspace import Workspace
@@ -22,34 +23,54 @@ _MOST_BANDS = 8  # whose values are shown
 _NOT_CACHED = {"Cache-Control": "no-store"}
 
 
-def add_routes(app: FastAPI, workspace: Workspace, images: ImageTiles) -> None:
-    """Add the routes of the tiles of one scene."""
+def add_routes(app: FastAPI, served: Served) -> None:
+    """Add the routes of the tiles of all scenes; ``scene`` in an address is the number of one."""
 
-    def image(zoom: int, col: int, row: int, bands: str, low: float, high: float) -> Response:
+    def image(
+        zoom: int, col: int, row: int, bands: str, low: float, high: float, scene: str = "0"
+    ) -> Response:
+        workspace, images = _scene(served, scene)
         look = _look(bands, low, high, images)
         workspace.tile_requests.note()
         tile = None if look is None else images.tile(zoom, col, row, look)
         return _png(tile, _CACHED)
 
-    def classes(zoom: int, col: int, row: int) -> Response:
+    def classes(zoom: int, col: int, row: int, scene: str = "0") -> Response:
+        workspace, images = _scene(served, scene)
         workspace.tile_requests.note()
         return _png(class_tile(workspace, images.max_zoom, zoom, col, row), _NOT_CACHED)
 
-    def doubt(zoom: int, col: int, row: int) -> Response:
+    def doubt(zoom: int, col: int, row: int, scene: str = "0") -> Response:
+        workspace, images = _scene(served, scene)
         workspace.tile_requests.note()
         return _png(doubt_tile(workspace, images.max_zoom, zoom, col, row), _NOT_CACHED)
 
-    def backdrop(zoom: int, col: int, row: int) -> Response:
-        tiles = images.backdrop
+    def backdrop(zoom: int, col: int, row: int, scene: str = "0") -> Response:
+        tiles = _scene(served, scene)[1].backdrop
         tile = None if tiles is None else tiles.tile(zoom, col, row, tiles.first_look())
         return _png(tile, _CACHED)
 
-    def values(row: int, col: int) -> dict[str, str]:
-        return {"text": pixel_text(workspace, images, row, col)}
+    def thumbnail(scene: str) -> Response:
+        images = _scene(served, scene)[1]
+        return _png(images.tile(0, 0, 0, images.first_look()), _NOT_CACHED)
 
+    def values(row: int, col: int, scene: str = "0") -> dict[str, str]:
+        return {"text": pixel_text(*_scene(served, scene), row, col)}
+
+    tiles = {"image": image, "classes": classes, "doubt": doubt, "backdrop": backdrop}
+    for name, answer in tiles.items():
+        app.get(f"/{name}/{{zoom}}/{{col}}/{{row}}.png")(answer)
+    app.get("/thumbnail/{scene}.png")(thumbnail)
+    app.get("/values/{row}/{col}")(values)
+    _add_superpixels(app, served)
+
+
+def _add_superpixels(app: FastAPI, served: Served) -> None:
     def superpixels(  # its address names a part of the scene, and how bands are shown
-        row: int, col: int, height: int, width: int, step: int, bands: str, low: float, high: float
-    ) -> Response:
+        row: int, col: int, height: int, width: int, step: int,
+        bands: str, low: float, high: float, scene: str = "0",
+    ) -> Response:  # fmt: skip
+        workspace, images = _scene(served, scene)
         look = _look(bands, low, high, images)
         if look is None:
             return _png(None, _CACHED)
@@ -59,11 +80,12 @@ def add_routes(app: FastAPI, workspace: Workspace, images: ImageTiles) -> None:
             return _png(None, _CACHED)
         return _png(as_png(outlines(images.superpixels(view, look))), _CACHED)
 
-    tiles = {"image": image, "classes": classes, "doubt": doubt, "backdrop": backdrop}
-    for name, answer in tiles.items():
-        app.get(f"/{name}/{{zoom}}/{{col}}/{{row}}.png")(answer)
-    app.get("/values/{row}/{col}")(values)
     app.get("/superpixels/{row}/{col}/{height}/{width}/{step}.png")(superpixels)
+
+
+def _scene(served: Served, text: str) -> tuple[Workspace, ImageTiles]:
+    number = served.number(text)
+    return served.workspaces[number], served.images(number)
 
 
 def pixel_text(workspace: Workspace, images: ImageTiles, row: int, col: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from clusternet.colours import RGB, palette
@@ -43,11 +44,28 @@ class Session:
 
     def undo(self) -> None:
         """Take back the last step of this page, if there is one; those of others stay."""
-        self._drawing = self.history.undo(self.owner, self._drawing)
+        self.whole = self.history.undo(self.owner, self.whole)
 
     def redo(self) -> None:
         """Bring back the step that this page took back last, if there is one."""
-        self._drawing = self.history.redo(self.owner, self._drawing)
+        self.whole = self.history.redo(self.owner, self.whole)
+
+    @property
+    def whole(self) -> Drawing:
+        """The drawing that steps are taken back of: in a project, that of all scenes."""
+        return self._drawing
+
+    @whole.setter
+    def whole(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+
+    def change_whole(self, step: Callable[[Drawing], Drawing]) -> None:
+        """Change the drawing of all scenes, such as its classes."""
+        before = self.whole
+        after = step(before)
+        if after != before:
+            self.history.note(self.owner, before, after)
+            self.whole = after
 
     def draw(self, stroke: Stroke) -> None:
         """Add a stroke of a class that exists."""
@@ -134,9 +152,13 @@ class Session:
     def remove_class(self, number: int) -> None:
         """Remove a class and its strokes."""
         self.drawing.find(number)
-        classes = tuple(c for c in self.drawing.classes if c.number != number)
-        strokes = tuple(s for s in self.drawing.strokes if s.land_class != number)
-        self._push(replace(self.drawing, classes=classes, strokes=strokes))
+
+        def step(drawing: Drawing) -> Drawing:
+            classes = tuple(c for c in drawing.classes if c.number != number)
+            strokes = tuple(s for s in drawing.strokes if s.land_class != number)
+            return replace(drawing, classes=classes, strokes=strokes)
+
+        self.change_whole(step)
 
     def hold_back_every_fifth(self) -> None:
         """Hold back every fifth stroke of each class as a check, also of those to come."""

@@ -22,6 +22,7 @@ SHORTCUTS = {
     "Arrows": "move the crosshair, the picked stroke or the map; Shift: finely",
     "Enter": "pen down or up, next corner; ends a line or an area",
     "Backspace / Esc": "drop the last corner, drop all; Esc also cancels what runs",
+    "PageUp / PageDown": "the scene before, the next one",
     "[ / ]": "pen width", "Space": "hold to move", "wheel, + / -": "zoom; right button moves",
     "Ctrl Z / Y": "undo, redo", "S": "where to draw next", "C": "hide and show classes",
     "U": "show where it is uncertain", "W": "divider between image and classes (arrows move it)",
@@ -105,6 +106,8 @@ class Shortcuts:
             await page.panel.classes.add_class()
         elif key in ("delete", "backspace"):
             await page.tools.delete()
+        elif key in ("pageup", "pagedown"):
+            page.panel.scenes.step(1 if key == "pagedown" else -1)
         elif key == "escape":
             page.cards.cancel_last()
         elif key in ",.":

@@ -76,7 +76,11 @@ class ViewControls:
         self._last = choice if choice != _NONE else self._last
         self._address.set_visibility(choice == _SERVICE)
         tiles = page.images.backdrop
-        url = f"/backdrop/{{z}}/{{x}}/{{y}}.png?of={tiles.key}" if tiles is not None else None
+        url = (
+            f"/backdrop/{{z}}/{{x}}/{{y}}.png?scene={page.number}&of={tiles.key}"
+            if tiles is not None
+            else None
+        )
         page.map.run_method("show", "backdrop", url if choice == _RASTER else None, 1)
         address = str(self._address.value or "")
         if choice != _SERVICE or not address:

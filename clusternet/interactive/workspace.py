@@ -15,9 +15,11 @@ from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.exports import Exports
 from clusternet.interactive.filling import Filling
 from clusternet.interactive.held_back import recognised
+from clusternet.interactive.member import Member
 from clusternet.interactive.raster_watch import RasterWatch
 from clusternet.interactive.saving import Saver
 from clusternet.interactive.session import Session
+from clusternet.interactive.suggestions import Suggestions
 from clusternet.interactive.tasks import Task
 from clusternet.interactive.tile_requests import TileRequests
 from clusternet.labels.class_changes import add_drawing
@@ -27,7 +29,6 @@ from clusternet.learning.classifiers import Classifier, Scene
 from clusternet.learning.mapping import (
     DEFAULT_SMOOTH,
     collect_samples,
-    least_certain,
     sample_scene,
 )
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
@@ -48,7 +49,7 @@ MOST_STROKES = 5000
 """Of a file that is loaded: a fit takes some 0.1 ms for each, and the browser draws all of them."""
 
 
-class Workspace:
+class Workspace(Member):
     """The strokes of a scene and its class map, which is fitted anew after each change."""
 
     def __init__(
@@ -78,34 +79,28 @@ class Workspace:
         self.lock = lock_scene(self.folder)
         try:
             self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
-            self.session = Session(load_drawing(self.folder, self.drawing_grid))
+            saved = load_drawing(self.folder, self.drawing_grid)
         except BaseException:  # also Ctrl-C: the lock would outlive this object
             self.lock.release()
             raise
         if reason:
             logger.info("%s: features are computed again (%s).", raster_path, reason)
-        self.hidden: frozenset[int] = frozenset()
-        self.classifier: Classifier | None = None
+        super().__init__(saved)
+        self._classifier: Classifier | None = None
         self.areas = Areas({}, True)
         self.check: StrokeCheck | None = None
         """How good the map is; None until it is known for the first time."""
         self.checked: tuple[Stroke, ...] = ()
         """The strokes that ``check`` is of."""
-        self.revision = 0
-        """Grows with every change that a page shows."""
-        self.map_revision = 0
-        """Grows with every change of the class map's pixels or colours."""
         self._saver = Saver(self.folder, self.drawing_grid)
         self.filling = Filling(self.cache, raster_path, self.run.folder)
         """Computes the features that are missing."""
         self._scene: Scene | None = None
         self._fitted_to_all = False
         """False if the last fit may have missed features that were not computed yet."""
-        self._suggested: list[Window] = []
-        self._lock = threading.RLock()  # re-entrant: `change` holds it and calls `_fit`
+        self._suggestions = Suggestions()
         self.exports = Exports(self)
         """Writes what users ask for."""
-        self._changed = threading.Event()
         self._stop = threading.Event()
         self.tile_requests = TileRequests()
         """Tells whether browsers are fetching tiles."""
@@ -121,10 +116,14 @@ class Workspace:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Stop the background threads, save the strokes, and unlock the scene."""
+    def end(self) -> None:
+        """Ask the background threads to end."""
         self._stop.set()
         self._changed.set()
+
+    def stop(self) -> None:
+        """Stop the background threads, save the strokes, and unlock the scene."""
+        self.end()
         for thread in self._threads:
             thread.join(timeout=60)
         self._save()
@@ -136,9 +135,11 @@ class Workspace:
         return " ".join(filter(None, (self._raster.trouble, self._saver.trouble)))
 
     @property
-    def drawing(self) -> Drawing:
-        """The strokes and classes as they are now."""
-        return self.session.drawing
+    def classifier(self) -> Classifier | None:
+        """What gives pixels their classes, None before the first stroke."""
+        if self._is_stale:
+            self._fit()
+        return self._classifier
 
     def change(self, step: Callable[[Session], object], owner: str = "") -> None:
         """Call ``step(session)`` and update the map; ``owner`` is the page whose step it is.
@@ -148,26 +149,21 @@ class Workspace:
         """
         self.tile_requests.note()
         with self._lock:
-            before = self.drawing
+            before = self.session.whole
             self.session.owner = owner
             step(self.session)
-            # A new class may get the number of a removed one; it must not be hidden like that.
-            self.hidden &= {c.number for c in self.drawing.classes}
-            if self.drawing.strokes != before.strokes:
-                self._suggested = []
+            now = self.session.whole
+            self._forget_hidden()
+            if self.project is not None and now is not before:
+                self.project.changed(self)
+            if now.strokes != before.strokes:
+                self._suggestions.forget()
                 self._fit()
-            elif self.drawing != before:
+            elif now != before:
                 self._mark_changed(new_map=True)
             else:
                 self._mark_changed()  # a step that was taken back without an effect is gone
         self._changed.set()
-
-    def hide(self, number: int, hidden: bool) -> None:
-        """Hide a class on the map, or show it again."""
-        with self._lock:
-            one = frozenset((number,))
-            self.hidden = self.hidden | one if hidden else self.hidden - one
-            self._mark_changed(new_map=True)
 
     def set_smooth(self, smooth: int) -> None:
         """Change the side of the square that smooths the map; 1 shows each pixel's own class."""
@@ -179,21 +175,8 @@ class Workspace:
         self._changed.set()
 
     def suggest(self, land_class: int | None = None) -> Window | None:
-        """Return the window where the classes are least certain; a new one each time, or None.
-
-        Args:
-            land_class: number of a class; then the window where it is least certain whether
-                pixels are of this class.
-        """
-        with self._lock:
-            classifier, skip = self.classifier, list(self._suggested)
-        if classifier is None:
-            return None
-        known = land_class if land_class in classifier.numbers else None
-        window = least_certain(self.cache, classifier, self.drawing.strokes, skip, land_class=known)
-        with self._lock:
-            self._suggested = [] if window is None else [*self._suggested, window]
-        return window
+        """Return where to draw next, see `Suggestions.next`."""
+        return self._suggestions.next(self.cache, self.classifier, self.drawing.strokes, land_class)
 
     def load(
         self,
@@ -248,7 +231,7 @@ class Workspace:
         """
         self._check_raster()
         with self._lock:
-            if self.cache.is_complete and not self._fitted_to_all:
+            if self._is_stale or (self.cache.is_complete and not self._fitted_to_all):
                 self._fit()  # the last features have only just come
             classifier, classes = self.classifier, {c.number: c for c in self.drawing.classes}
             complete = self._fitted_to_all
@@ -258,22 +241,22 @@ class Workspace:
             raise ClusterNetError("Features are still being computed; export when they are there.")
         return classifier, classes
 
-    def _mark_changed(self, *, new_map: bool = False) -> None:
-        with self._lock:
-            self.revision += 1
-            self.map_revision += new_map
-
     def _fit(self) -> None:
         """Fit the rule to the strokes."""
         with self._lock:
+            self._is_stale = False
             complete = self.cache.is_complete  # asked first: windows may come while others are read
-            samples = collect_samples(self.cache, self.drawing.strokes)
+            if self.project is None:
+                samples = collect_samples(self.cache, self.drawing.strokes)
+            else:
+                samples, others_complete = self.project.samples()
+                complete &= others_complete
             if self._scene is None or not self._fitted_to_all:
                 self._scene = sample_scene(self.cache)
             self._fitted_to_all = complete
-            self.classifier = None
+            self._classifier = None
             if len(samples.classes):
-                self.classifier = fit_rule(self.rule, samples, self._scene)
+                self._classifier = fit_rule(self.rule, samples, self._scene)
             self._mark_changed(new_map=True)
 
     def _fill(self) -> None:
@@ -285,6 +268,8 @@ class Workspace:
             if is_due:
                 self._fit()
                 self._changed.set()
+                if self.project is not None and self.drawing.strokes:
+                    self.project.changed(self)
 
         self.filling.run(self._stop.is_set, came)
         self._mark_changed()
@@ -300,6 +285,8 @@ class Workspace:
             self._changed.clear()
             self._save()
             self._look_at_raster()
+            if not self.is_watched:
+                continue
             try:
                 self._count_areas()
             except Exception:  # this thread must live on to save later changes

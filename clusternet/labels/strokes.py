@@ -40,6 +40,8 @@ class Stroke:
     """Width in pixels of lines and points, `MIN_WIDTH` at least; areas have none."""
     is_check: bool = False
     """True if it is held back from the fit, to check the map with it."""
+    scene: str = ""
+    """The scene that it lies on, in a project of several; empty otherwise."""
 
     def __post_init__(self) -> None:
         """Round coordinates and width."""

@@ -39,10 +39,31 @@ def collect_samples(cache: FeatureCache, strokes: Sequence[Stroke]) -> Samples:
 
     Strokes that are held back as a check give none.
     """
-    strokes = [stroke for stroke in strokes_on(cache, strokes) if not stroke.is_check]
-    positions, classes = sample_pixels(strokes, cache.shape, PER_STROKE, IN_ALL)
-    features, clusters, valid = cache.at(positions)
-    return Samples(features[valid], clusters[valid], classes[valid], len(strokes))
+    return collect_project_samples([(cache, strokes)])
+
+
+def collect_project_samples(
+    scenes: Sequence[tuple[FeatureCache, Sequence[Stroke]]],
+) -> Samples:
+    """Return the stored pixels under the strokes of several scenes of one run.
+
+    Args:
+        scenes: features and strokes of each scene.
+    """
+    drawn = [
+        (cache, [stroke for stroke in strokes_on(cache, strokes) if not stroke.is_check])
+        for cache, strokes in scenes
+    ]
+    total = sum(len(strokes) for _, strokes in drawn)
+    parts = []
+    for cache, strokes in drawn:
+        positions, classes = sample_pixels(
+            strokes, cache.shape, PER_STROKE, len(strokes) * max(1, IN_ALL // max(1, total))
+        )
+        features, clusters, valid = cache.at(positions)
+        parts.append((features[valid], clusters[valid], classes[valid]))
+    features, clusters, classes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Samples(features, clusters, classes, total)
 
 
 def strokes_on(cache: FeatureCache, strokes: Sequence[Stroke]) -> list[Stroke]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
 import pyogrio
 import pytest
-from browser_page import GREEN, YELLOW, Page, needs_browser, webdriver
+from browser_page import GREEN, YELLOW, Page, Server, needs_browser, webdriver
+from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
 pytestmark = needs_browser
 K = webdriver.Keys
+CHOSEN = "return document.querySelector('.pen-class').innerText"
 
 
 def click(page: Page, *places: tuple[float, float]) -> None:
@@ -49,9 +52,7 @@ def test_points_lines_areas_rectangles_and_superpixels_are_strokes_like_others(p
     click(page, (30, 30), (60, 50), (90, 30), (90, 30))  # the second click on a corner ends it
     page.until(lambda: page.strokes() == 2)
     page.key("2")
-    page.until(
-        lambda: page.script("return document.querySelector('.pen-class').innerText") == "class 2"
-    )
+    page.until(lambda: page.script(CHOSEN) == "class 2")
     use(page, "a", "area")
     click(page, (200, 20), (260, 20), (230, 70))
     page.key(K.ENTER)
@@ -272,3 +273,36 @@ def test_every_letter_key_is_listed(page: Page) -> None:
     text = page.until(lambda: page.script("return document.querySelector('.shortcuts')?.innerText"))
     assert all(key in text for key in "ABCDEFGILMNOPRSTUVWX")
     page.key(K.ESCAPE)
+
+
+def test_scenes_of_a_project_are_listed_drawn_on_in_turn_and_all_mapped(
+    browser: Any, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path)
+    rasters = [make_scene(tmp_path, f"{name}.tif") for name in "ab"]
+    for raster in rasters:
+        fill_cache_with_colours(run, raster)
+    server = Server(run, *rasters)
+    try:
+        page = Page(browser, server, tmp_path)
+        page.draw((20, 20), (60, 40))
+        page.key(K.PAGE_DOWN)
+        page.until(lambda: "scene=1" in page.script("return clusternet?.tiles.image?.url ?? ''"))
+        assert page.strokes() == 0
+        page.until(lambda: page.version())  # learned from the stroke on the other scene
+        assert page.colour_at(50, 60) == GREEN
+        page.key("2")
+        page.until(lambda: page.script(CHOSEN) == "class 2")
+        page.draw((200, 20), (260, 60))
+        assert page.colour_at(300, 100) == YELLOW and page.colour_at(50, 60) == GREEN
+        shown = "return [...document.querySelectorAll('.scene-row img')].map(e => e.naturalWidth)"
+        page.until(lambda: page.script(shown) == [256, 256])
+        page.press("Class maps of all scenes")
+        page.until(lambda: len(list(run.glob("interactive/*/exports/*_classes.tif"))) == 2)
+        page.key(K.CONTROL + "z" + K.NULL)
+        page.until(lambda: page.strokes() == 0)
+        page.key(K.CONTROL + "z" + K.NULL)  # the stroke on the other scene
+        page.until(lambda: page.version() is None)
+        browser.get("about:blank")
+    finally:
+        server.stop()

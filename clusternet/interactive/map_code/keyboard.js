@@ -34,7 +34,7 @@ export const keyboard = {
     if (key === "f") return this.fit();
     if (key === "+" || key === "-") return this.map.zoomIn(key === "+" ? 0.5 : -0.5);
     if (key === "z" || key === "y") event.preventDefault();
-    if (/^[0-9]$|^[a-z]$|^[\[\]?,.]$|^delete$|^backspace$/.test(key)) {
+    if (/^[0-9]$|^[a-z]$|^[\[\]?,.]$|^delete$|^backspace$|^page(up|down)$/.test(key)) {
       this.$emit("key", { key, shift: event.shiftKey, command });
     }
   },

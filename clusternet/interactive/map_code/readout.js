@@ -19,7 +19,7 @@ export const readout = {
   async showValues(row, col) {
     const target = document.getElementById("values");
     if (!target || this.points) return; // not while drawing
-    const asked = (this.valuesAsked = `${window.path_prefix}/values/${row}/${col}`);
+    const asked = (this.valuesAsked = `${window.path_prefix}/values/${row}/${col}?scene=${this.scene.number}`);
     const { rows, cols } = this.scene;
     const inside = row >= 0 && col >= 0 && row < rows && col < cols;
     const answer = inside ? await fetch(asked).catch(() => null) : null;
