@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
@@ -42,11 +43,14 @@ from clusternet.legend.legend import LEGEND_FILE
 from clusternet.messages import short
 from clusternet.prediction.feature_cache import WINDOW, FeatureCache, scene_folder
 from clusternet.prediction.filling import complete_cache, fill_cache, prepare_cache
-from clusternet.prediction.predictor import Predictor, load
 from clusternet.prediction.scene_lock import lock_scene
+from clusternet.process_setup import quiet_stderr
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import RasterProfile, check_new_map, open_raster, warn_of_orientation
 from clusternet.training.run import Run, load_run, scene_of_run
+
+if TYPE_CHECKING:
+    from clusternet.prediction.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +199,12 @@ class LazyPredictor:
     def get(self) -> Predictor:
         """Return the predictor."""
         if self._predictor is None:
+            # here: TensorFlow takes seconds to load, and is not needed where features are there
+            with quiet_stderr():
+                from clusternet.network.backend import start_runtime
+                from clusternet.prediction.predictor import load
+
+                start_runtime()
             self._predictor = load(self._folder, window_size=WINDOW, assign="codebook")
         return self._predictor
 

@@ -68,7 +68,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     def command() -> None:
         outputs = (args.output, args.polygons, args.certainty, args.class_table)
         check_apart(outputs, (args.config,))
-        load_network_library()
         if args.output is None:
             from clusternet.interactive.app import PageOptions, serve
 
@@ -81,6 +80,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 announce=lambda address: say(f"{address} (Ctrl-C ends)", now=True),
             )  # fmt: skip
             return
+        load_network_library()
         from clusternet.classes.batch import BatchOptions, apply_strokes
         from clusternet.classes.export import Export
         from clusternet.classes.polygons import PolygonOptions

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +18,13 @@ from clusternet.learning.classifiers import Samples, Scene
 from clusternet.learning.spatial_blocks import CELL, GAP, cells_of, find_blocks
 from clusternet.legend.inventory import LabelInventory
 from clusternet.prediction.feature_cache import WINDOW, Quantiser
-from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.progress import Progress
 from clusternet.raster import RasterProfile, open_raster
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Blocks, Window, blocks
+
+if TYPE_CHECKING:
+    from clusternet.prediction.predictor import Prediction, Predictor
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +20,13 @@ from clusternet.learning.smoothing import (
     smoothing_radius,
 )
 from clusternet.prediction.feature_cache import WINDOW, FeatureCache, Quantiser
-from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.prefetch import prefetch
 from clusternet.raster import Raster
 from clusternet.types import NO_CLASS, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Shape, Window, blocks
+
+if TYPE_CHECKING:
+    from clusternet.prediction.predictor import Prediction, Predictor
 
 Windows = Iterable[tuple[Window, IntArray]]
 Certainties = Iterable[tuple[Window, FloatArray]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clusternet.prediction.feature_cache import (
     IDENTITY,
@@ -14,12 +15,14 @@ from clusternet.prediction.feature_cache import (
     Quantiser,
     open_cache,
 )
-from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.training.run import Run
 from clusternet.types import BoolArray
 from clusternet.windows import Window
+
+if TYPE_CHECKING:
+    from clusternet.prediction.predictor import Prediction, Predictor
 
 _FLUSH_EVERY = 16  # windows
 

@@ -364,7 +364,7 @@ def test_page_needs_a_network_that_can_be_read_if_features_are_missing(
     def unreadable(path, **options):
         raise RunError(f"{path}: no good")
 
-    monkeypatch.setattr("clusternet.classes.batch.load", unreadable)
+    monkeypatch.setattr("clusternet.prediction.predictor.load", unreadable)
     message = refused(capsys, make_run(tmp_path), make_scene(tmp_path), "--port", "0",
                       "--no-browser")  # fmt: skip
     assert message.endswith("run: no good")
