@@ -67,7 +67,9 @@ class ClassDialog:
         if number is None or into is None:
             self._page.say("Choose two classes.", "warning")
             return
-        if await self._page.change(lambda s: s.replace(merge_class(s.drawing, number, into))):
+        if await self._page.change(
+            lambda s: s.change_whole(lambda d: merge_class(d, number, into))
+        ):
             self._dialog.close()
             await self._page.choose(into)
 
@@ -97,7 +99,7 @@ class ClassDialog:
         if not listed:
             raise LabelError(f"{path}: holds no class.")
         owner = self._page.owner
-        self._workspace.change(lambda s: s.replace(use_classes(s.drawing, listed)), owner)
+        self._workspace.change(lambda s: s.change_whole(lambda d: use_classes(d, listed)), owner)
 
     def _refuse(self) -> None:
         self._page.say("Choose one .csv or .json file with classes.", "warning")

@@ -55,7 +55,7 @@ class ClassRows:
             await self._move(self._page.chosen, numbers.index(self._page.chosen) + step)
 
     async def _move(self, number: int, place: int) -> None:
-        await self._page.change(lambda s: s.replace(move_class(s.drawing, number, place)))
+        await self._page.change(lambda s: s.change_whole(lambda d: move_class(d, number, place)))
 
     def drag(self, number: int) -> None:
         """Remember which class is being dragged."""

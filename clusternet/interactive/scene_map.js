@@ -5,7 +5,7 @@ import * as code from "clusternet-map";
 
 const { WholeMap, ...topics } = code;
 const PANES = [["backdrop", 240], ["classes", 250], ["doubt", 260], ["outlines", 300],
-  ["strokes", 450]];
+  ["strokes", 450], ["picked", 460]];
 
 export default {
   template: `
@@ -40,9 +40,10 @@ export default {
     this.fingers = new Set();
     this.tiles = {};
     for (const [name, order] of PANES) this.map.createPane(name).style.zIndex = order;
-    // or the strokes would catch the pointer, and the pen would not reach the map
-    this.map.getPane("strokes").style.pointerEvents = "none";
-    this.map.getPane("outlines").style.pointerEvents = "none";
+    // or they would catch the pointer, and the pen would not reach the map
+    for (const name of ["outlines", "strokes", "picked"]) {
+      this.map.getPane(name).style.pointerEvents = "none";
+    }
     this.ink = L.canvas({ pane: "strokes", padding: 0.3 });
     this.drawn = L.layerGroup().addTo(this.map);
     this.map.on("zoomend", () => this.restyle());

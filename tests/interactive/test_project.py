@@ -17,6 +17,7 @@ from clusternet.interactive.project import Project
 from clusternet.interactive.session import Session
 from clusternet.interactive.tasks import Cancelled, Task
 from clusternet.interactive.workspace import Workspace
+from clusternet.labels.class_changes import merge_class
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.learning.mapping import classify
 from clusternet.windows import Window
@@ -182,3 +183,11 @@ def test_raster_that_is_named_twice_is_refused(folder):
     twice = [folder / "a.tif", folder / "run" / ".." / "a.tif"]
     with pytest.raises(SettingsError, match=r"a.tif: named twice"):
         serve(folder / "run", twice, PageOptions(port=0, browser=False))
+
+
+def test_merged_classes_are_merged_on_all_scenes(scenes):
+    first, second = scenes
+    draw(second, 1, 30)
+    first.change(lambda session: session.change_whole(lambda whole: merge_class(whole, 1, 2)))
+    assert [stroke.land_class for stroke in second.drawing.strokes] == [2]
+    assert [c.number for c in second.drawing.classes] == [2]

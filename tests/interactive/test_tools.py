@@ -78,6 +78,10 @@ def test_stroke_is_picked_recoloured_moved_and_deleted_and_each_is_undone(page: 
     use(page, "m", "pick")
     click(page, (60, 20))
     page.until(lambda: page.script("return clusternet.picked") == 0)
+    above = "getComputedStyle(clusternet.map.getPane('picked')).zIndex"
+    below = "getComputedStyle(clusternet.map.getPane('strokes')).zIndex"
+    assert page.script(f"return {above} > {below}")  # or the stroke would cover its own mark
+    assert page.script("return clusternet.map.getPane('picked').querySelectorAll('path').length")
     page.key("2")
     colour = "return clusternet.strokes[0].colour"
     page.until(lambda: page.script(colour) == "#e69f00")

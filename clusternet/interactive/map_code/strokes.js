@@ -51,7 +51,7 @@ export const strokes = {
       stroke.area ? part.map((ring) => ring.map(moved)) : part.map(moved));
     this.pickedMark = L.layerGroup();
     for (const [color, dashArray] of [["#000", null], ["#fff", "5 5"]]) {
-      const style = { color, dashArray, weight: 2, fill: false, interactive: false };
+      const style = { color, dashArray, weight: 3, fill: false, interactive: false, pane: "picked" };
       for (const part of parts) {
         const mark = part.length === 1 && !stroke.area
           ? L.circleMarker(part[0], { ...style, radius: 9 })
