@@ -44,6 +44,7 @@ from clusternet.windows import Window
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0  # between checks of the raster file
+_CALM_SECONDS = 1.0  # without a change, after which the accuracy is computed
 _MOST_SAVE_DELAY = 2.0  # seconds that saving waits for the view to be drawn
 MOST_STROKES = 5000
 """Of a file that is loaded: a fit takes some 0.1 ms for each, and the browser draws all of them."""
@@ -318,6 +319,8 @@ class Workspace(Member):
         strokes, scene = self.drawing.strokes, self._scene
         if scene is None or (strokes is self.checked and self._fitted_to_all):
             return
+        if self._changed.wait(_CALM_SECONDS):
+            return  # the next stroke must not wait for a fit to the last ones
         found = check_strokes(
             self.cache, self.profile, strokes, self.rule, scene, stop=self._is_overtaken
         )
