@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from clusternet.errors import LabelError
 from clusternet.types import NO_CLASS, AnyArray, BoolArray, IntArray
@@ -179,6 +178,8 @@ def one_to_one_mapping(table: Counts) -> IntArray:
         (clusters,) class of each cluster; ``NO_CLASS`` for those left over where clusters
         outnumber classes.
     """
+    from scipy.optimize import linear_sum_assignment
+
     clusters, classes = linear_sum_assignment(table, maximize=True)
     mapping = np.full(len(table), NO_CLASS, np.int32)
     mapping[clusters] = classes

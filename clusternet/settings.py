@@ -164,8 +164,7 @@ class TrainingSettings:
             )
         if self.backbone is not None and self.cluster_scope == "batch":
             _refuse("backbone", "none with cluster_scope batch", self.backbone)
-        if self.seed < 0 or self.seed >= 2**31:
-            _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
+        check_seed(self.seed)
         if self.img_shape is not None and min(self.img_shape) < 1:
             _refuse("img_shape", "two numbers above 0", self.img_shape)
         self._check_backbone()
@@ -333,6 +332,12 @@ def _refuse(name: str, expected: str, received: object) -> None:
     raise SettingsError(
         f"Setting {name}: expected {expected}, received {short_value(received, 60)}."
     )
+
+
+def check_seed(seed: int) -> None:
+    """Raise SettingsError if random numbers cannot start from this seed."""
+    if seed < 0 or seed >= 2**31:
+        _refuse("seed", "a whole number from 0 to 2147483647", seed)
 
 
 def same_value(one: object, other: object) -> bool:

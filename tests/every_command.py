@@ -119,11 +119,10 @@ def replace_what_takes_long(patch: pytest.MonkeyPatch) -> dict[str, Command]:
              "rasterization", "interactive", "demo", "make_scene", "sample")  # fmt: skip
     scripts = {name: load_script(ROOT / "tools" / f"{name}.py") for name in names}
     scripts["main"] = load_script(ROOT / "main.py")
-    for name in ("train", "predict"):
-        patch.setattr(f"clusternet.commands.{name}.load_network_library", lambda: None)
-    patch.setattr("clusternet.training.train.Learner", _Learner)
+    patch.setattr("clusternet.training.train.load_network_library", lambda: None)
+    patch.setattr("clusternet.training.learner.Learner", _Learner)
     patch.setattr("clusternet.training.run.num_weights", lambda *_: 1)
-    patch.setattr("clusternet.training.run_writer.Writer", lambda _folder: argparse.Namespace(
+    patch.setattr("tensorboard.summary.Writer", lambda _folder: argparse.Namespace(
         add_scalar=lambda *_: None, flush=lambda: None, close=lambda: None))  # fmt: skip
     patch.setattr("clusternet.prediction.predictor.load", _Predictor)
     patch.setattr("clusternet.classes.batch.fill_cache", _fill)

@@ -9,7 +9,7 @@ import numpy as np
 
 from clusternet.clustering.kmeans import cluster
 from clusternet.legend.land_classes import LandClass
-from clusternet.network.filter_bank import num_filters
+from clusternet.network.filter_sizes import num_filters
 from clusternet.network.unet import build_network
 from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings

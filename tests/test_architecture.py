@@ -42,7 +42,7 @@ ROOMS = (
 # Libraries that one room or module hides from the others
 HOMES = {
     "rasterio": "clusternet.raster",
-    "pyogrio": "clusternet.raster.vector_files",
+    "pyogrio": "clusternet.raster.vector_library",
     "faiss": "clusternet.clustering.kmeans",
     "keras_hub": "clusternet.backbone.hub",
     "tensorflow": "clusternet.network.backend",

@@ -30,7 +30,6 @@ FILES = 60
 @pytest.fixture(scope="module")
 def patch() -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clusternet.commands.predict.load_network_library", lambda: None)
         patch.setattr("clusternet.prediction.predictor.load", _Predictor)
         yield patch
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 from changes import labels, networks, phases, views
 from clusternet.settings import TrainingSettings
 
-_LEARNER = "clusternet.training.train.Learner"
+_LEARNER = "clusternet.training.learner.Learner"
 _AUGMENT = "clusternet.training.epoch_plan.augment"
 _FEATURES = "clusternet.network.unet.features_tensor"
 _RELIGHT = "clusternet.patches.augmentation._relight"
@@ -78,7 +78,7 @@ CHANGES: Mapping[str, Change] = {
     "group_norm": Change(
         replacements={
             "clusternet.training.learner.build_network": networks.normalised_network,
-            "clusternet.prediction.predictor.build_network": networks.normalised_network,
+            "clusternet.prediction.networks.build_network": networks.normalised_network,
         }
     ),
     "inpainting": Change(replacements={_ALGORITHM: phases.inpainting_first}),

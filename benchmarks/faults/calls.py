@@ -126,13 +126,13 @@ def _streams() -> Iterator[tuple[Any, Any]]:
 
 def warm_up() -> None:
     """Import what commands import; build each network once and reset its weights when reused."""
-    from clusternet.command_line.command import load_network_library
+    from clusternet.network.loading import load_network_library
     from clusternet.process_setup import prepare_process
 
     prepare_process()
     load_network_library()
     import clusternet.prediction.predictor as prediction
-    import clusternet.training.train as training
+    import clusternet.training.learner as training
 
     training.Learner = _built_once(training.Learner)  # type: ignore[assignment, misc]
     prediction.load = lru_cache(prediction.load)  # type: ignore[assignment]

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
-import pandas as pd
 import shapely
 
 from clusternet.areas.sample import Sample
@@ -94,6 +92,8 @@ def write_points(
     """
     names = {c.number: c.name for c in sample.strata.classes}
     crs = maps.maps[0].profile.output_crs
+    import geopandas  # here, because it takes long to load
+
     frame = geopandas.GeoDataFrame(
         {
             _ID: np.arange(1, len(sample.classes) + 1),
@@ -151,6 +151,9 @@ def read_points(
     """
     with converted(LabelError, f"{path}: cannot be read as points"):
         frame = read_layer(path, layer)
+    import geopandas
+    import pandas as pd
+
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise LabelError(f"{path}: expected points, found a table without geometry.")
     columns = pd.DataFrame(frame.drop(columns=frame.geometry.name))
@@ -190,6 +193,8 @@ def _moved(frame: Any, path: Path, maps: ClassMaps) -> Any:
 
 def _text(value: Any, path: Path) -> str | None:
     """Return a class as text; whole numbers without a decimal point, None if it is empty."""
+    import pandas as pd
+
     if value is None or value is pd.NA or value != value:
         return None
     if isinstance(value, (float, np.floating)) and float(value).is_integer():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clusternet.classes.class_maps import ClassOutputs, keep_in_run, labels_beside, write_named
 from clusternet.classes.class_report import ClassReport
+from clusternet.classes.learned import learn
 from clusternet.classes.naming import (
     Naming,
     NamingOptions,
@@ -19,8 +20,8 @@ from clusternet.classes.naming import (
 )
 from clusternet.classes.polygons import PolygonOptions
 from clusternet.classes.sources import LEARNING_RULES, find_sources
-from clusternet.classes.voting import Pair, Votes, count_votes, draw_labels
-from clusternet.errors import LabelError, SettingsError
+from clusternet.classes.voting import Pair, Votes, check_fraction, count_votes, draw_labels
+from clusternet.errors import LabelError, RunError, SettingsError
 from clusternet.files.locks import claimed
 from clusternet.labels.files import classes_in, settle_labels
 from clusternet.labels.pairing import find_maps, pair_files
@@ -34,15 +35,12 @@ from clusternet.prediction.cluster_maps import (
     count_clusters,
     read_cluster_map,
 )
-from clusternet.process_setup import quiet_stderr
 from clusternet.processes.executors import Executor
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster.screens import inside_area
+from clusternet.settings import check_seed
 from clusternet.types import NO_CLASS
 from clusternet.value_types import check_types
-
-if TYPE_CHECKING:
-    from clusternet.classes.learned import Learned
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +130,8 @@ def assign_classes(
     outputs.check_apart((*read, *known))
     with claimed(output_folder, polygons):
         outputs.check_new()
+        if run is not None and not run.is_dir():  # known before labels are read, which takes long
+            raise RunError(f"{run}: expected a run folder as main.py writes it, found none.")
         if labels is not None:
             work = _Work(cluster_maps, maps, outputs, options, run, executor)
             return work.by_labels(labels, rasters)
@@ -151,6 +151,8 @@ def _check_given(labels: Path | None, legend: Path | None, options: ClassOptions
         )
     if legend is not None and options.prefer is not None:
         raise SettingsError("--prefer: needs labels; a legend (--legend) says what clusters are.")
+    check_fraction(options.gt_fraction)
+    check_seed(options.seed)
     if legend is not None and options.classes:
         logger.warning("--classes is left aside: with --legend the legend names the classes.")
 
@@ -222,8 +224,6 @@ class _Work:
                 labels=[path for _, path in pairs], overwrite=outputs.overwrite,
             )  # fmt: skip
         else:
-            learn = _load_learning()
-
             names = {*votes.numbers, *options.classes.names}
             classes = make_classes(names, votes.names, votes.colours)
             of_map = {cluster_map.path: path for cluster_map, path in pairs}
@@ -263,20 +263,6 @@ class _Work:
             executor=self.executor,
         )  # fmt: skip
         return drawn, rules, votes
-
-
-def _load_learning() -> Callable[..., Learned]:
-    """Load the network library and what needs it.
-
-    It takes seconds, so it waits until it is needed. It prints remarks on the devices that it
-    finds, which are held back.
-    """
-    with quiet_stderr():
-        from clusternet.classes.learned import learn
-        from clusternet.network.backend import start_runtime
-
-        start_runtime()
-    return learn
 
 
 def _named(votes: Votes, options: ClassOptions, run: Path | None, identity: str | None) -> Naming:

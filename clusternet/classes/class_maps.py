@@ -94,12 +94,12 @@ class ClassOutputs:
             check_open_folder(folder)
         if self.polygons is None:
             return
-        check_new_polygons(self.polygons, overwrite=self.overwrite)
-        check_writable(self.polygons)
         if self.polygons.suffix.lower() != ".gpkg":
             raise OutputError(
                 f"{self.polygons}: polygons are written as GeoPackage; name it *.gpkg."
             )
+        check_new_polygons(self.polygons, overwrite=self.overwrite)
+        check_writable(self.polygons)
 
     @property
     def page(self) -> Path:

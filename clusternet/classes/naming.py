@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from clusternet.classes.voting import Votes
 from clusternet.errors import RunError, SettingsError
@@ -135,6 +134,8 @@ def read_centroids(run: Path, identity: str | None, num_clusters: int) -> FloatA
 
 def _from_nearest(mapping: IntArray, touched: BoolArray, centroids: FloatArray) -> IntArray:
     """Give clusters without labels the class of the nearest centroid that has some."""
+    from scipy.spatial.distance import cdist
+
     donors = np.flatnonzero(touched)
     distances = cdist(centroids[: len(mapping)], centroids[donors])
     nearest = donors[distances.argmin(axis=1)]

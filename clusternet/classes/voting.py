@@ -104,12 +104,17 @@ class Votes:
         return np.where(labelled > 0, hits / np.maximum(labelled, 1), np.nan)
 
 
-def draw_labels(pairs: Sequence[Pair], fraction: float, seed: int) -> list[Pair]:
-    """Keep a random share of the label files (at least one), and the maps that go with them."""
+def check_fraction(fraction: float) -> None:
+    """Raise SettingsError if this is no share of the label files."""
     if not 0 < fraction <= 1:
         raise SettingsError(
             f"--gt_fraction: expected a number above 0 and at most 1, received {fraction:g}."
         )
+
+
+def draw_labels(pairs: Sequence[Pair], fraction: float, seed: int) -> list[Pair]:
+    """Keep a random share of the label files (at least one), and the maps that go with them."""
+    check_fraction(fraction)
     files = sorted({path for _, path in pairs})
     count = max(round(fraction * len(files)), 1)
     chosen = np.random.default_rng(seed).permutation(len(files))[:count]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 
 from clusternet.clustering.feature_transform import (
@@ -184,6 +183,8 @@ def _lloyd(
     faiss runs one iteration a call, each from the centroids of the one before. The numbers are
     those of a single call, and signals are answered in between.
     """
+    import faiss
+
     kmeans = faiss.Kmeans(
         points.shape[1],
         num_clusters,
@@ -223,6 +224,8 @@ def cluster_means(points: FloatArray, labels: IntArray, num_clusters: int, seed:
 
 def _nearest(centroids: FloatArray, points: FloatArray) -> tuple[IntArray, FloatArray]:
     """Return the nearest centroid of each point and its squared distance; (samples,) both."""
+    import faiss
+
     index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(np.ascontiguousarray(centroids))
     with _one_thread():
@@ -238,6 +241,8 @@ def _one_thread() -> Iterator[None]:
     mostly wait for each other, and take fifteen times the processor time on two cores. If nothing
     does, they save a fraction of a second. And one thread gives the same sums on every machine.
     """
+    import faiss
+
     kept = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:

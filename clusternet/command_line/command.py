@@ -16,7 +16,7 @@ from clusternet.errors import ClusterNetError, OutputError
 from clusternet.foreign_errors import describe, is_foreign, reason
 from clusternet.limited_memory import peak_memory
 from clusternet.messages import MOST, printable, short
-from clusternet.process_setup import prepare_process, quiet_stderr
+from clusternet.process_setup import prepare_process
 from clusternet.processes.interrupts import STATUS, interrupts
 from clusternet.processes.showing import progress_shown
 
@@ -78,14 +78,6 @@ def _run(command: Callable[[], None]) -> None:
         memory = peak_memory()
         most = f", {memory >> 20} MB of memory at most" if memory is not None else ""
         _LOG.debug("%.1f s%s", time.monotonic() - begin, most)
-
-
-def load_network_library() -> None:
-    """Load Keras and its backend without the messages that they print while loading."""
-    with quiet_stderr():
-        from clusternet.network.backend import start_runtime
-
-        start_runtime()
 
 
 def say(result: object, *, now: bool = False) -> None:

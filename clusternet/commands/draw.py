@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.command_line.command import load_network_library, run_command, say
+from clusternet.command_line.command import run_command, say
 from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
 from clusternet.files.outputs import check_apart

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusternet.command_line.command import load_network_library, run_command, say
+from clusternet.command_line.command import run_command, say
 from clusternet.command_line.executor import executor_of
 from clusternet.command_line.options import raster_argument
 from clusternet.command_line.parser import Parser
@@ -52,7 +52,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         claim = claim_maps(args.run, args.rasters, args.output_folder, options, args.assign)
         paths = (args.run, *args.rasters, args.output_folder)
         with claim as wanted, executor_of(args, paths) as executor:
-            load_network_library()
             from clusternet.prediction.maps import predict_maps
             from clusternet.prediction.predictor import load
             from clusternet.prediction.remote import RemotePredictor

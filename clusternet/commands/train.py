@@ -19,7 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusternet.command_line.command import load_network_library, run_command, say
+from clusternet.command_line.command import run_command, say
 from clusternet.command_line.options import training_defaults, training_settings
 from clusternet.command_line.parser import Parser
 from clusternet.errors import SettingsError
@@ -74,7 +74,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             say(f"{output}: run folder written, which predicts classes")
             return
         outputs.check()
-        load_network_library()
         from clusternet.training.train import train
 
         train(args.patches, output, settings, current_epoch=args.current_epoch, **options)
@@ -123,6 +122,8 @@ def _fine_tune(args: argparse.Namespace, outputs: RunOutputs, settings: Training
     how = {name: getattr(args, name) for name in _LABEL_OPTIONS[1:]}
     with outputs.claimed():
         labels = read_patch_labels(args.patches, args.labels, LabelOptions(listed, **how))
+        from clusternet.network.loading import load_network_library
+
         load_network_library()
         from clusternet.fine_tuning.tune import tune_with
 

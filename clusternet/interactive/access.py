@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,9 @@ from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from clusternet.errors import SettingsError
+from clusternet.foreign_errors import reason
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -171,3 +175,29 @@ async def _answer(send: Send, status: int, text: str, headers: list[tuple[str, s
     encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": text.encode()})
+
+
+def free_port(host: str, port: int) -> int:
+    """Return ``port`` if it can be used, or a free port for 0.
+
+    Raises:
+        SettingsError: if the port is in use or the address is not one of this machine.
+    """
+    if not 0 <= port <= 65535:
+        raise SettingsError(f"--port {port}: expected 0 to 65535; 0 takes a free one.")
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # as asyncio does when it serves: a port that was closed a moment ago can be used
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(
+                f"--host {host}: is no address of this machine; 127.0.0.1 is for this machine "
+                "alone, 0.0.0.0 lets others in."
+            ) from error
+        raise SettingsError(
+            f"--port {port}: cannot be used on {host} ({reason(error)}); --port 0 takes a free one."
+        ) from error

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from clusternet.errors import SettingsError
 from clusternet.files.outputs import check_apart
-from clusternet.interactive.access import Access, Guard
+from clusternet.interactive.access import Access, Guard, free_port
 from clusternet.interactive.autosave import STROKES
 from clusternet.interactive.project import Project
 from clusternet.interactive.served import Served
@@ -30,6 +31,7 @@ from clusternet.training.run import load_run
 if TYPE_CHECKING:
     from clusternet.interactive.tiles import ImageTiles
 
+_GET = "pip install -e '.[interactive]'."
 _VIEW = "backdrop.vrt"
 _LOOK_EVERY = 0.2  # seconds between two checks whether the command is to stop
 
@@ -80,9 +82,8 @@ def serve(
         ClusterNetError: if run, rasters and strokes do not belong together, or another server has
             a scene open.
     """
-    _load_extra()
-    from clusternet.interactive.server import free_port
-
+    _check_extra()
+    port = free_port(options.host, options.port)
     given = (rasters,) if isinstance(rasters, Path) else rasters
     with interrupts.listening(), ExitStack() as stack:
         workspaces = []
@@ -93,7 +94,7 @@ def serve(
         # small matrix product into threads, there would be more threads than cores.
         limits = threadpool_limits(1)
         stack.callback(limits.restore_original_limits)
-        port = free_port(options.host, options.port)
+        _load_extra()
         served = _served(run, workspaces, options)
         for workspace in workspaces:
             workspace.filling.load_network()
@@ -155,6 +156,13 @@ def _backdrop(raster: Path, workspace: Workspace) -> ImageTiles:
     return tiles
 
 
+def _check_extra() -> None:
+    """Look whether the packages of the extra are there; loading them takes seconds."""
+    for name in ("nicegui", "rio_tiler"):
+        if find_spec(name) is None:
+            raise SettingsError(f"The page needs a package that is not installed ({name}); {_GET}")
+
+
 def _load_extra() -> None:
     try:
         import clusternet.interactive.page
@@ -162,8 +170,7 @@ def _load_extra() -> None:
         import clusternet.interactive.tiles  # noqa: F401
     except ImportError as error:
         raise SettingsError(
-            f"The page needs a package that is not installed ({error.name}); "
-            "pip install -e '.[interactive]'."
+            f"The page needs a package that is not installed ({error.name}); {_GET}"
         ) from error
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import socket
-
 import numpy as np
 from fastapi import FastAPI, Response
 
-from clusternet.errors import LabelError, SettingsError
-from clusternet.foreign_errors import reason
+from clusternet.errors import LabelError
 from clusternet.interactive.served import Served
 from clusternet.interactive.superpixels import View, outlines
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
@@ -181,29 +177,3 @@ def _png(tile: bytes | None, headers: dict[str, str]) -> Response:
     if tile is None:
         return Response(status_code=204, headers=headers)
     return Response(tile, media_type="image/png", headers=headers)
-
-
-def free_port(host: str, port: int) -> int:
-    """Return ``port`` if it can be used, or a free port for 0.
-
-    Raises:
-        SettingsError: if the port is in use or the address is not one of this machine.
-    """
-    if not 0 <= port <= 65535:
-        raise SettingsError(f"--port {port}: expected 0 to 65535; 0 takes a free one.")
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # as asyncio does when it serves: a port that was closed a moment ago can be used
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            raise SettingsError(
-                f"--host {host}: is no address of this machine; 127.0.0.1 is for this machine "
-                "alone, 0.0.0.0 lets others in."
-            ) from error
-        raise SettingsError(
-            f"--port {port}: cannot be used on {host} ({reason(error)}); --port 0 takes a free one."
-        ) from error

@@ -22,6 +22,7 @@ from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
 from clusternet.raster.orientation import warn_of_orientation
 from clusternet.raster.profile import RasterProfile
+from clusternet.raster.shape_classes import check_number
 from clusternet.raster.shapes import Shapes, read_shapes
 from clusternet.raster.writing import MapForm, create_map
 from clusternet.types import IntArray, UInt8Array
@@ -100,14 +101,14 @@ def rasterize_labels(
         check_new_map(output, "labels", overwrite=overwrite)
         check_writable(output)
         check_background(background, classes)
+        if burn_value is not None:
+            check_number(vectors, burn_value)
+        grid = _grid(reference)
         reserved = () if background is None else (background,)
         shapes = read_shapes(
             vectors, class_field=class_field, layer=layer, order_field=order_field,
             burn_value=burn_value, classes=classes, reserved=reserved,
         )  # fmt: skip
-        warn_of_orientation([reference])
-        with open_raster(reference, codes=True) as raster:
-            grid = raster.profile
         known = {*classes.names, *shapes.stated}
         inventory = LabelInventory({**classes.names, **shapes.names}, known)
         labels = BurntLabels(
@@ -117,6 +118,12 @@ def rasterize_labels(
         inventory.used = inventory.read
         inventory.report(advice="" if all_touched else _ADVICE)
     return LabelRaster.of(output, inventory, grid)
+
+
+def _grid(reference: Path) -> RasterProfile:
+    warn_of_orientation([reference])
+    with open_raster(reference, codes=True) as raster:
+        return raster.profile
 
 
 def _burn(

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
-import pandas as pd
 import shapely
 from affine import Affine
 
@@ -105,6 +103,8 @@ def write_strokes(
         LabelError: if the ending is neither .gpkg nor .geojson.
         OutputError: if the file cannot be written.
     """
+    import geopandas
+
     driver = _DRIVERS.get(path.suffix.lower())
     if driver is None:
         raise LabelError(f"{path}: strokes are written as .gpkg or .geojson.")
@@ -205,6 +205,8 @@ def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Det
     frame = frame.rename(columns=lambda c: c if c == frame.geometry.name else str(c).lower())
     if class_field is not None or not {"class", "name", "colour", "width"} <= set(frame.columns):
         return details
+    import pandas as pd
+
     frame = frame.iloc[shapes.rows]
     for number, name, colour in zip(
         shapes.classes.tolist(), frame["name"], frame["colour"], strict=True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.neural_network import MLPClassifier
 
 from clusternet.learning.classifiers import (
     Classifier,
@@ -153,6 +152,8 @@ def train_layers(
         training: size and penalty.
         balance: from 0 to 1.
     """
+    from sklearn.neural_network import MLPClassifier  # here: it takes a second to load
+
     network = MLPClassifier(
         (training.units,), solver="lbfgs", alpha=training.decay, max_iter=training.iterations,
         random_state=training.seed,

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from clusternet.learning.classifiers import Classifier
 from clusternet.types import NO_CLASS, AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
@@ -251,6 +250,8 @@ def _box(values: FloatArray, radius: int) -> FloatArray:
     The running sums are of float64, which holds the sums of a row of float32 almost exactly. So
     a pixel has the same class in every window, wherever the sums begin.
     """
+    from scipy import ndimage
+
     side = 2 * radius + 1
     return np.asarray(ndimage.uniform_filter(values, side, mode="constant", axes=(-2, -1)))
 

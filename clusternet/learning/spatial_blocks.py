@@ -14,9 +14,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import shapely
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from clusternet.raster import RasterProfile
 from clusternet.raster.crs import moved_points
@@ -62,6 +59,8 @@ def find_blocks(rasters: Sequence[tuple[RasterProfile, BoolArray]]) -> list[IntA
 
 def _cut(cells: BoolArray) -> IntArray:
     """Return the blocks of one raster, from 0."""
+    from scipy import ndimage
+
     groups, _ = ndimage.label(cells, structure=np.ones((3, 3)))
     side = SIDE // CELL
     rows, cols = (np.arange(size) for size in cells.shape)
@@ -82,6 +81,10 @@ def _cut(cells: BoolArray) -> IntArray:
 
 def _joined(profiles: Sequence[RasterProfile], blocks: Sequence[IntArray], count: int) -> IntArray:
     """Return the common number of each block, the same for blocks of rasters that meet."""
+    from scipy import ndimage
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     placed = [each for each in zip(profiles, blocks, strict=True) if each[0].is_georeferenced]
     boxes, owners, numbers = [], [], []
     for owner, (profile, numbered) in enumerate(placed):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 # First, because TensorFlow brings a SQLite without r-trees along: GDAL would take it for its own,
 # and GeoPackages would be written without spatial index.
-import clusternet.raster.vector_files  # noqa: F401
+import clusternet.raster.vector_library  # noqa: F401
 
 # isort: split
 import keras

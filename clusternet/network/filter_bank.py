@@ -10,32 +10,14 @@ from typing import Any
 import numpy as np
 
 from clusternet.network.backend import keras
+from clusternet.network.filter_sizes import BORDER, GRADIENT_SCALE, SCALES, num_filters, radius
 from clusternet.types import FloatArray
 from clusternet.windows import Shape
 
 ops = keras.ops
 
-SCALES = (1.5, 4.0, 8.0)
-"""Standard deviations of the Gaussians in pixels: a roof's edge, a crown, a house."""
-GRADIENT_SCALE = 1.0
-"""Standard deviation of the gradients that coherence is made of, in pixels."""
 FAINT = 1e-2
 """Squared gradient, of standardised bands, below which a direction means nothing."""
-
-_REACH = 4.0  # standard deviations at which a Gaussian is cut off, as SciPy does
-
-
-def _radius(scale: float) -> int:
-    return int(_REACH * scale + 0.5)
-
-
-BORDER = _radius(max(SCALES)) + _radius(GRADIENT_SCALE)
-"""Pixels on each side that a pixel's filters depend on."""
-
-
-def num_filters(num_bands: int) -> int:
-    """Return how many numbers `FilterBank` gives for a pixel."""
-    return num_bands + len(SCALES) * (num_bands + 4)
 
 
 class FilterBank(keras.layers.Layer):  # type: ignore[misc]
@@ -67,7 +49,7 @@ class FilterBank(keras.layers.Layer):  # type: ignore[misc]
         """See the class."""
         wide = _mirrored(bands, BORDER, self._most)
         products = _structure(ops.mean(wide, axis=-1, keepdims=True))
-        wide = _cut(wide, _radius(GRADIENT_SCALE))
+        wide = _cut(wide, radius(GRADIENT_SCALE))
         grey = ops.mean(wide, axis=-1, keepdims=True)
         # All channels of a scale are filtered in one call: a depthwise convolution takes as long
         # for one channel as for eight.
@@ -127,7 +109,7 @@ def _at_scale(stack: Any, scale: float, num_bands: int) -> tuple[Any, Any, Any, 
     """
     plain, slope, bend = (_gaussian(scale, order) for order in range(3))
     before, after = [plain] * (num_bands + 1), [plain] * 3
-    stack = _cut(stack, _radius(max(SCALES)) - _radius(scale))
+    stack = _cut(stack, radius(max(SCALES)) - radius(scale))
     stack = _along_rows(stack, [*before, plain, plain, slope, bend, *after])
     stack = _along_cols(stack, [*before, slope, bend, plain, plain, *after])
     bands, rest = stack[..., :num_bands], stack[..., num_bands:]
@@ -179,7 +161,7 @@ def _filtered(tensor: Any, kernels: list[FloatArray], shape: tuple[int, int]) ->
 
 def _gaussian(scale: float, order: int) -> FloatArray:
     """Return a derivative of the Gaussian at whole pixels; order 0 sums to 1."""
-    at = np.arange(-_radius(scale), _radius(scale) + 1)
+    at = np.arange(-radius(scale), radius(scale) + 1)
     weights = np.exp(-0.5 * (at / scale) ** 2)
     weights /= weights.sum()
     factors = (1, -at / scale**2, (at**2 - scale**2) / scale**4)

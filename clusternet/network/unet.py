@@ -13,7 +13,8 @@ from typing import Any
 
 from clusternet.clustering.kmeans import Codebook
 from clusternet.network.backend import channels_last, keras
-from clusternet.network.filter_bank import BORDER, CropAndConcatenate, FilterBank
+from clusternet.network.filter_bank import CropAndConcatenate, FilterBank
+from clusternet.network.filter_sizes import BORDER
 from clusternet.network.sizes import LEVELS, Cut, Sides, centre_cuts, skip_cuts
 from clusternet.types import AnyArray
 from clusternet.windows import Shape

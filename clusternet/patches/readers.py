@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patches.manifest import Manifest
@@ -59,6 +60,8 @@ def keras_reader(
 ) -> Read:
     """Read 8-bit grey, RGB and RGBA patches through Keras' ImageDataGenerator.
 
+    Keras is loaded when the first patch is read.
+
     Args:
         folder: the folder of patches.
         files: relative to it.
@@ -67,23 +70,17 @@ def keras_reader(
         has_alpha: True if a patch has alpha, or a transparent colour.
         markers: what marks pixels without data in each patch.
     """
-    from clusternet.network.backend import ImageDataGenerator  # here, because it loads Keras
-
     colours = "rgba" if has_alpha else "rgb" if num_bands == 3 else "grayscale"
-    with contextlib.redirect_stdout(io.StringIO()):  # "Found 12 images belonging to ..."
-        iterator: Any = ImageDataGenerator(data_format="channels_last").flow_from_dataframe(
-            pd.DataFrame({"filename": [str(file) for file in files]}),
-            str(folder),
-            validate_filenames=False,
-            target_size=shape,
-            color_mode=colours,
-            class_mode=None,
-            batch_size=1,
-            shuffle=False,
-        )
+    lock = threading.Lock()
+
+    @cache
+    def iterator() -> Any:
+        return _keras_iterator(folder, files, shape, colours)
 
     def read(index: int) -> tuple[AnyArray, BoolArray]:
-        pixels = iterator[index][0]
+        with lock:  # several threads read, and one makes the iterator
+            images = iterator()
+        pixels = images[index][0]
         bands = np.moveaxis(pixels[..., :num_bands], -1, 0).astype(np.uint8)
         values = [fitting(markers[index].value, "uint8")] * num_bands
         rule = markers[index].rule or default_rule("uint8", values)
@@ -93,6 +90,25 @@ def keras_reader(
         return pixels[..., :num_bands], valid
 
     return read
+
+
+def _keras_iterator(folder: Path, files: Sequence[Path], shape: Shape, colours: str) -> Any:
+    """Return Keras' iterator over the files, in their order."""
+    import pandas as pd
+
+    from clusternet.network.backend import ImageDataGenerator
+
+    with contextlib.redirect_stdout(io.StringIO()):  # "Found 12 images belonging to ..."
+        return ImageDataGenerator(data_format="channels_last").flow_from_dataframe(
+            pd.DataFrame({"filename": [str(file) for file in files]}),
+            str(folder),
+            validate_filenames=False,
+            target_size=shape,
+            color_mode=colours,
+            class_mode=None,
+            batch_size=1,
+            shuffle=False,
+        )
 
 
 def raster_reader(

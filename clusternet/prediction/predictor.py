@@ -7,28 +7,25 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clusternet.backbone.describing import Describer
-from clusternet.errors import RunError
+from clusternet.errors import RunError, SettingsError
 from clusternet.locations import location
-from clusternet.network.backend import resolve_precision
-from clusternet.network.class_head import build_class_predictor
-from clusternet.network.filter_bank import num_filters
-from clusternet.network.sizes import uncovered
-from clusternet.network.unet import build_network, build_predictor
-from clusternet.network.weight_files import load_weights
+from clusternet.network.filter_sizes import num_filters
+from clusternet.network.loading import load_network_library
 from clusternet.prediction.assigning import Assign, assign_of
 from clusternet.prediction.grid import PredictionGrid, around, planned_window, read_reflected
 from clusternet.processes.prefetch import prefetch
 from clusternet.raster import Raster, one_scene, open_array, open_raster, warn_of_orientation
 from clusternet.raster.band_fit import report_fit
-from clusternet.training.backbone import load_backbone
 from clusternet.training.run import Run, load_run
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray
 from clusternet.windows import Window
+
+if TYPE_CHECKING:  # it loads the network library
+    from clusternet.backbone.describing import Describer
 
 logger = logging.getLogger(__name__)
 
@@ -75,27 +72,24 @@ class Predictor:
         Raises:
             RunError: if the weights cannot be read or do not fit the settings, or the run has no
                 classes to assign.
+            SettingsError: if the window has no pixels.
         """
+        if window_size is not None and window_size < 1:
+            raise SettingsError(f"window_size: expected at least 1 pixel, received {window_size}.")
         self.run, self.assign = run, assign_of(run, assign)
         self.window_size = window_size or planned_window(run.bands.num_bands, run.settings)
         self.choice = replace(run.bands.nodata_choice, aoi=aoi)
         """What marks pixels without data."""
-        settings, bands = run.settings, run.bands
         _check_depth(run)
-        self._network = build_network(
-            bands.num_bands,
-            settings.num_clusters,
-            shape=bands.patch_shape,
-            base_filters=settings.base_filters,
-            num_features=settings.num_features,
-            padding=settings.padding,
-            dtype=resolve_precision(precision),
-            centre_only=True,
-        )
-        load_weights(self._network, run.model_path)
+        load_network_library()
+        from clusternet.prediction.networks import load_network
+
+        self._network = load_network(run, precision)
         self._backbone: Describer | None = None
         if run.backbone is not None:
-            loaded = load_backbone(run.folder, run.backbone, bands, run.stored.reduction)
+            from clusternet.training.backbone import load_backbone
+
+            loaded = load_backbone(run.folder, run.backbone, run.bands, run.stored.reduction)
             self._backbone = loaded.describer
         self._models: dict[tuple[bool, bool], Any] = {}
 
@@ -207,22 +201,16 @@ class Predictor:
     def _model(self, confidence: bool, features: bool) -> Any:
         key = (confidence, features)  # building and compiling a model takes seconds
         if key not in self._models:
-            settings = self.run.settings
-            without = uncovered(settings.padding)
-            smallest = 2 * without + 1  # the smallest possible window
-            wanted: dict[str, Any] = dict(
+            from clusternet.prediction.networks import make_model
+
+            self._models[key] = make_model(
+                self._network,
+                self.run,
+                self.assign,
                 confidence=confidence,
                 features=features,
-                filters_from=(smallest, smallest) if settings.fixed_filters else None,
-                uncovered=without,
                 num_beside=self._backbone.num_features if self._backbone else 0,
             )
-            head, codebook = self.run.class_head, self.run.stored.codebook
-            if self.assign == "classes" and head is not None:
-                self._models[key] = build_class_predictor(self._network, head.arrays, **wanted)
-            else:
-                chosen = codebook if self.assign == "codebook" else None
-                self._models[key] = build_predictor(self._network, chosen, **wanted)
         return self._models[key]
 
     @contextmanager

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pandas.api.types import is_string_dtype
 from rasterio.io import DatasetReader
 
 from clusternet.colours import RGB
@@ -95,6 +94,8 @@ def _arcgis_table(path: Path) -> Iterator[tuple[int, str]]:
     table = next((file for file in beside if file.is_file()), None)
     if table is None:
         return
+    from pandas.api.types import is_string_dtype  # here, because it takes long to load
+
     lost = f"{table}: is no table of names for {path.name}; remove this file, or write it anew"
     with converted(LabelError, lost):
         frame = read_layer(table)

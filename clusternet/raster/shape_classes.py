@@ -7,16 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from clusternet.errors import LabelError
 from clusternet.legend.common_classes import Statement
 from clusternet.legend.land_classes import MAX_CLASS
 from clusternet.legend.names import clean_name, is_made_up
 from clusternet.messages import short, short_value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ def read_classes(
     Raises:
         LabelError: if there is no such field, or it holds fractions or numbers out of range.
     """
+    import pandas as pd
+
     name = _class_field(path, frame, class_field)
     if name is None:
         return ClassColumn([1] * len(frame), {}, False)

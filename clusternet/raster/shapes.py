@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import geopandas
 import numpy as np
 import shapely
 
@@ -38,6 +37,9 @@ from clusternet.raster.vector_files import (
     write_layer,
 )
 from clusternet.types import NO_CLASS, AnyArray, IntArray
+
+if TYPE_CHECKING:
+    import geopandas
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,8 @@ class Shapes:
         Raises:
             GridMismatchError: if PROJ knows no transformation between the two.
         """
+        import geopandas  # inside functions, because it takes long to load
+
         with converted(GridMismatchError, f"{self.path}: cannot be brought into the CRS of {name}"):
             moved = geopandas.GeoSeries(self.geometries, crs=self.crs).to_crs(crs)
         return replace(self, geometries=moved.to_numpy(), crs=crs)
@@ -261,6 +265,8 @@ def write_polygons(
     Raises:
         OSError: if it cannot be written.
     """
+    import geopandas
+
     frame = geopandas.GeoDataFrame(dict(fields), geometry=geometries, crs=crs)
     write_layer(
         frame, path, layer=layer, driver="GPKG", geometry_type="MultiPolygon",
@@ -301,7 +307,7 @@ def _read_frame(path: Path, layer: str | None, *, quiet: bool = False) -> geopan
         _check_layer(path, layer, layers)
         # a million shapes take seconds, in which a signal should be answered
         frame = run_aside(partial(read_layer, path, layer or layers[0], quiet=quiet))
-    if not isinstance(frame, geopandas.GeoDataFrame):
+    if not hasattr(frame, "to_crs"):  # a table of pandas, not of geopandas
         raise LabelError(f"{path}: holds a table without geometries; name another layer.")
     if frame.empty:
         raise LabelError(f"{path}: holds no shape (layer '{layer or layers[0]}' is empty).")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import shapely
 
@@ -30,6 +29,8 @@ def touched_pixels(path: Path, profile: RasterProfile, pixels: AnyArray) -> Bool
     Raises:
         GridMismatchError: if the shapes cannot be brought into the CRS of the raster.
     """
+    import geopandas  # here, because it takes long to load
+
     corners = ((0, 0), (1, 0), (1, 1), (0, 1))
     squares = [
         shapely.Polygon([profile.transform @ (col + x, row + y) for x, y in corners])

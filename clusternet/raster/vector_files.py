@@ -15,11 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyogrio
-import pyogrio.raw
 import shapely
 
 from clusternet.errors import LabelError, OutputError
@@ -29,6 +26,9 @@ from clusternet.process_setup import quiet_stderr
 from clusternet.raster.endings import GEOJSON_SUFFIXES
 from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.plain_paths import plain_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ def list_layers(path: Path) -> list[tuple[str, str | None]]:
         LabelError: if the content is not what the suffix says.
         Exception: one that `clusternet.foreign_errors` lists, if the file cannot be read.
     """
+    from clusternet.raster.vector_library import pyogrio
+
     with _opened(path) as source:
         layers = pyogrio.list_layers(source).tolist()
     return [(str(name), None if kind is None else str(kind)) for name, kind in layers]
@@ -58,12 +60,16 @@ def list_layers(path: Path) -> list[tuple[str, str | None]]:
 
 def field_names(path: Path, layer: str) -> tuple[str, ...]:
     """Return the names of the fields of a layer; errors as of `list_layers`."""
+    from clusternet.raster.vector_library import pyogrio
+
     with _opened(path) as source:
         return tuple(map(str, pyogrio.read_info(source, layer=layer)["fields"]))
 
 
 def layer_metadata(path: Path, layer: str) -> Mapping[str, Any]:
     """Return the metadata of a layer; errors as of `list_layers`."""
+    from clusternet.raster.vector_library import pyogrio
+
     with _opened(path) as source:
         return pyogrio.read_info(source, layer=layer)["layer_metadata"] or {}
 
@@ -74,6 +80,9 @@ def read_layer(path: Path, layer: str | None = None, *, quiet: bool = False) -> 
     An invalid geometry, such as a line of one point, becomes a missing one, with a warning unless
     ``quiet``.
     """
+    path.stat()  # a missing file is told before libraries load, which takes long
+    from clusternet.raster.vector_library import pyogrio
+
     said: list[str] = []
     with _opened(path, said) as source:
         try:
@@ -118,6 +127,8 @@ def write_layer(frame: pd.DataFrame, path: Path, **options: Any) -> None:
 
 
 def _write(frame: pd.DataFrame, target: str, **options: Any) -> None:
+    from clusternet.raster.vector_library import pyogrio
+
     if frame.crs is None or _has_old_form(frame.crs):
         pyogrio.write_dataframe(frame, target, **options)
         return
@@ -206,6 +217,8 @@ def _with_crs(path: Path) -> Iterator[None]:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep GDAL from downloading the schema of a GML file, and remove the .gfs that it writes."""
+    from clusternet.raster.vector_library import pyogrio
+
     if path.suffix.lower() != ".gml":
         yield
         return
@@ -247,6 +260,8 @@ def _check(path: Path, _size: int, _mtime_ns: int) -> None:
 
 def _driver(path: Path) -> str | None:
     """Return the driver that GDAL chooses; None if it cannot open the file or finds no layer."""
+    from clusternet.raster.vector_library import pyogrio
+
     try:
         return str(pyogrio.read_info(_Plain(plain_path(path, LabelError)))["driver"])
     except Exception as error:

@@ -25,12 +25,10 @@ from clusternet.network.unet import (
 from clusternet.network.weight_files import load_weights
 from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
+from clusternet.training.pseudo_labels import IGNORE
 from clusternet.training.run_files import WEIGHTS, mark_weights
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Shape
-
-IGNORE = -1
-"""The pseudo-label of a pixel that has none."""
 
 _BESIDE = 16
 """Memory of features, logits and fixed filters, counted as so many base filters more."""

@@ -6,7 +6,7 @@ are in docs/method.md, in the same order. Saving and reporting are not here: see
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from clusternet.clustering.kmeans import Clustering, cluster_features
 from clusternet.clustering.sampling import Sample, join_samples
 from clusternet.patches.batches import Batch
 from clusternet.training.epoch_plan import EpochPlan, TrainingData
-from clusternet.training.learner import Learner
 from clusternet.training.pseudo_labels import SampleLabels, cluster_group, take_labels
 from clusternet.types import IntArray
+
+if TYPE_CHECKING:  # it loads the network library
+    from clusternet.training.learner import Learner
 
 
 def alternate(learner: Learner, data: TrainingData, observer: Observer, epochs_done: int) -> None:

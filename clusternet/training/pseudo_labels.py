@@ -9,8 +9,10 @@ from clusternet.clustering.sampling import Sample, SamplePlan
 from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
 from clusternet.training.epoch_plan import PatchGroup
-from clusternet.training.learner import IGNORE
 from clusternet.types import FloatArray, IntArray
+
+IGNORE = -1
+"""The pseudo-label of a pixel that has none."""
 
 
 class SampleLabels:

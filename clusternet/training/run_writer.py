@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tensorboard.summary import Writer
 
 from clusternet.clustering.kmeans import Clustering
 from clusternet.clustering.sampling import Sample
@@ -18,14 +18,12 @@ from clusternet.colours import palette
 from clusternet.errors import RunError
 from clusternet.files.outputs import NewFolder, readable_os_errors
 from clusternet.patches.batches import Batch, BatchLoader
-from clusternet.training.backbone import RunBackbone
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.class_head import ClassSide
 from clusternet.training.epoch_plan import EpochPlan, TrainingData
 from clusternet.training.epoch_progress import EpochProgress
 from clusternet.training.epoch_record import EpochRecord
 from clusternet.training.gallery import make_gallery
-from clusternet.training.learner import Learner
 from clusternet.training.loop import embed
 from clusternet.training.previews import epoch_name, preview_choice, write_patch_maps, write_preview
 from clusternet.training.report import RunFacts, write_report
@@ -33,6 +31,12 @@ from clusternet.training.run import StoredCodebook, save_description, save_resul
 from clusternet.training.run_files import PREVIEWS, RUN, TENSORBOARD
 from clusternet.training.run_identity import run_identity
 from clusternet.types import IntArray
+
+if TYPE_CHECKING:  # they take long to load
+    from tensorboard.summary import Writer
+
+    from clusternet.training.backbone import RunBackbone
+    from clusternet.training.learner import Learner
 
 logger = logging.getLogger(__name__)
 
@@ -281,6 +285,8 @@ class RunWriter:
             self._open_tensorboard()
 
     def _open_tensorboard(self) -> None:
+        from tensorboard.summary import Writer
+
         self._tensorboard = Writer(str(self.output / TENSORBOARD))
 
     def _tell_tensorboard(self, record: EpochRecord) -> None:

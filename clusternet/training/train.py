@@ -6,9 +6,10 @@ import logging
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clusternet.backbone.loading import Opened
 from clusternet.errors import PatchError, RunError, SettingsError
+from clusternet.network.loading import load_network_library
 from clusternet.network.sizes import check_shape
 from clusternet.patches.bands import Bands
 from clusternet.patches.batches import BatchLoader
@@ -16,11 +17,9 @@ from clusternet.patches.folder import PatchFolder, open_patches
 from clusternet.patches.survey import survey_patches
 from clusternet.processes.interrupts import interrupts
 from clusternet.settings import TrainingSettings, same_value
-from clusternet.training.backbone import RunBackbone, fit_backbone, load_backbone, open_new
 from clusternet.training.backbone_files import StoredBackbone
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.epoch_plan import TrainingData
-from clusternet.training.learner import Learner
 from clusternet.training.loop import alternate
 from clusternet.training.run import saved_settings
 from clusternet.training.run_files import (
@@ -35,6 +34,10 @@ from clusternet.training.run_identity import MAY_CHANGE, check_identity
 from clusternet.training.run_outputs import RunOutputs
 from clusternet.training.run_writer import PatchMaps, RunWriter
 from clusternet.windows import Shape
+
+if TYPE_CHECKING:  # they load the network library
+    from clusternet.backbone.loading import Opened
+    from clusternet.training.backbone import RunBackbone
 
 logger = logging.getLogger(__name__)
 
@@ -103,15 +106,28 @@ def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) 
             "new run."
         )
     checkpoint = load_checkpoint(outputs.output, settings) if outputs.resumes else None
+    folder = _open_patches(outputs.patches, settings)
+    given = outputs.pretrained_weights if checkpoint is None else None
+    weights = None if given is None else weights_file(given)
+    if weights is not None and not weights.is_file():
+        raise RunError(
+            f"{weights}: no such file; expected model.keras of a run, or a .weights.h5 file."
+        )
+    test_folder = outputs.test_img_folder
+    tests = None if test_folder is None else _open_test(test_folder, folder, settings)
+    load_network_library()  # not before all that is given has been looked at: it takes seconds
+    from clusternet.training.backbone import open_new
+    from clusternet.training.learner import Learner
+
     opened = None if checkpoint else open_new(settings)  # before patches are read
-    data = open_data(outputs, settings, checkpoint)
+    data = _survey(folder, outputs, settings, checkpoint)
     backbone = prepare_backbone(outputs.output, data, checkpoint, opened)
-    patch_maps = _open_patch_maps(outputs, data)
-    folder, batch_size = data.loader.patches, data.loader.batch_size
+    patch_maps = None if tests is None else _patch_maps(tests, outputs, data)
+    batch_size = data.loader.batch_size
     describer = backbone.describer if backbone else None
     learner = Learner(folder.num_bands, folder.shape, settings, batch_size, describer)
-    if outputs.pretrained_weights is not None and checkpoint is None:
-        learner.load_weights(weights_file(outputs.pretrained_weights))
+    if weights is not None:
+        learner.load_weights(weights)
     writer = RunWriter(
         outputs.output,
         learner,
@@ -139,21 +155,39 @@ def open_data(
     outputs: RunOutputs, settings: TrainingSettings, checkpoint: Checkpoint | None
 ) -> TrainingData:
     """Open the patches and take their statistics. A resumed run must have its own patches."""
-    patches, output = outputs.patches, outputs.output
+    folder = _open_patches(outputs.patches, settings)
+    load_network_library()
+    return _survey(folder, outputs, settings, checkpoint)
+
+
+def _open_patches(patches: Path, settings: TrainingSettings) -> PatchFolder:
+    """Open the patches to train on, and check that the network takes their shape."""
     folder = open_patches(
         patches,
         img_shape=settings.img_shape,
         nodata=settings.nodata,
         skip_bad_files=settings.skip_bad_files,
     )
+    check_shape(folder.shape, settings.padding)
+    return folder
+
+
+def _survey(
+    folder: PatchFolder,
+    outputs: RunOutputs,
+    settings: TrainingSettings,
+    checkpoint: Checkpoint | None,
+) -> TrainingData:
+    """Take the statistics of the patches. A resumed run must have its own patches."""
     labelled_shape = check_shape(folder.shape, settings.padding)
     survey = survey_patches(
         folder, labelled_shape, skip_bad_files=settings.skip_bad_files, workers=settings.workers
     )
+    output = outputs.output
     if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
         raise RunError(
-            f"{patches}: not the patches that {output} was trained on, or changed since (names or "
-            "pixels); cannot resume. Put them back, or start a new run."
+            f"{outputs.patches}: not the patches that {output} was trained on, or changed since "
+            "(names or pixels); cannot resume. Put them back, or start a new run."
         )
     if checkpoint is not None:
         checkpoint.check_size(output, settings, folder.num_bands)  # before a network is built
@@ -167,6 +201,8 @@ def prepare_backbone(
     output: Path, data: TrainingData, checkpoint: Checkpoint | None, opened: Opened | None
 ) -> RunBackbone | None:
     """Fit the backbone of a new run, or load that of a resumed one; None without one."""
+    from clusternet.training.backbone import fit_backbone, load_backbone
+
     if opened is not None:
         return fit_backbone(opened, data)
     if checkpoint is None or data.settings.backbone is None:
@@ -175,13 +211,10 @@ def prepare_backbone(
     return load_backbone(output, stored, data.survey.bands, checkpoint.stored.reduction)
 
 
-def _open_patch_maps(outputs: RunOutputs, data: TrainingData) -> PatchMaps | None:
-    """Open the patches that maps are written of, if there are any."""
-    if outputs.test_img_folder is None:
-        return None
-    patches = _open_test(outputs.test_img_folder, data.loader.patches, data.settings)
+def _patch_maps(tests: PatchFolder, outputs: RunOutputs, data: TrainingData) -> PatchMaps:
+    """Return what maps are written of, and where."""
     folder = outputs.out_pred_masks_test or outputs.output / MAPS_FOLDER
-    return PatchMaps(replace(data.loader, patches=patches), folder, outputs.replaces)
+    return PatchMaps(replace(data.loader, patches=tests), folder, outputs.replaces)
 
 
 def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int) -> None:

@@ -14,7 +14,7 @@ from memory_training import SETTINGS, Learners
 
 from clusternet.clustering.kmeans import Codebook
 from clusternet.clustering.sampling import SamplePlan
-from clusternet.network.filter_bank import num_filters
+from clusternet.network.filter_sizes import num_filters
 from clusternet.network.sizes import check_shape
 from clusternet.network.unet import build_network
 from clusternet.patches.bands import Bands

@@ -13,7 +13,7 @@ from clusternet.clustering.kmeans import Codebook, cluster
 from clusternet.clustering.sampling import SamplePlan, neighbours
 from clusternet.errors import OutputError, RunError
 from clusternet.network.backend import keras
-from clusternet.network.filter_bank import num_filters
+from clusternet.network.filter_sizes import num_filters
 from clusternet.network.sizes import check_shape
 from clusternet.patches.batches import Batch
 from clusternet.training.learner import IGNORE, Learner, _num_parts

@@ -37,7 +37,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         def close(self) -> None:
             told.append(("close",))
 
-    monkeypatch.setattr("clusternet.training.run_writer.Writer", Writer)
+    monkeypatch.setattr("tensorboard.summary.Writer", Writer)
     return told
 
 

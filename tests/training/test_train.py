@@ -61,13 +61,13 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _shared_networks(learners: Learners) -> Iterator[None]:
     """Compile networks once for all tests; `fresh_networks` for those that ask of new ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clusternet.training.train.Learner", learners)
+        patch.setattr("clusternet.training.learner.Learner", learners)
         yield
 
 
 @pytest.fixture
 def fresh_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusternet.training.train.Learner", Learner)
+    monkeypatch.setattr("clusternet.training.learner.Learner", Learner)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.processes.waiting import run_aside
 from clusternet.raster import MapForm, create_map, make_profile
+from clusternet.settings import check_seed
 from clusternet.types import BoolArray
 from clusternet.windows import Shape, Window
 
@@ -78,9 +79,10 @@ def write_scenes(
         The two images.
 
     Raises:
-        SettingsError: if the shape is too small.
+        SettingsError: if the shape is too small, or the seed negative.
         OutputError: if the folder exists, or cannot be written.
     """
+    check_seed(seed)
     with claimed(folder), new_folder(folder, kind=SCENES, overwrite=overwrite) as hidden_folder:
         for number, name in enumerate(Progress(_SCENES, desc="scenes", unit="scene")):
             # 2 * seed and 2 * seed + 1: no two seeds share a scene
