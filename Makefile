@@ -1,5 +1,6 @@
 # make demo   a fresh machine with Python 3.11 to a segmented scene
 # make test   the tests
+# make plugin the plugin for QGIS, as dist/clusternet_provider.zip (docs/qgis.md)
 # make mutate whether the tests notice small changes of the algorithm (takes long)
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +8,7 @@ VENV := .venv
 WORKERS ?= 2
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all mutate lint clean
+.PHONY: demo test test-all mutate lint plugin clean
 
 demo: $(VENV)/installed
 	$(RUN) tools/demo.py
@@ -26,6 +27,11 @@ lint: $(VENV)/installed
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+plugin:
+	mkdir -p dist
+	rm -rf dist/clusternet_provider.zip qgis/clusternet_provider/__pycache__
+	cd qgis && $(PYTHON) -m zipfile -c ../dist/clusternet_provider.zip clusternet_provider/
+
 $(VENV)/installed: requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
@@ -33,5 +39,5 @@ $(VENV)/installed: requirements.txt setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
