@@ -1,0 +1,67 @@
+"""What a wheel holds: all files of the package, the command, and the extras that docs name."""
+
+from __future__ import annotations
+
+import configparser
+from fnmatch import fnmatch
+from pathlib import Path
+
+from conftest import ROOT
+
+PACKAGE = ROOT / "clusternet"
+SETUP = configparser.ConfigParser(interpolation=None)
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+
+
+def patterns() -> list[str]:
+    """Return the patterns of package data, relative to the package."""
+    return [
+        "/".join((*name.split(".")[1:], pattern.strip()))
+        for name, text in SETUP["options.package_data"].items()
+        for pattern in text.replace(",", "\n").split("\n")
+        if pattern.strip()
+    ]
+
+
+def other_files() -> list[Path]:
+    """Return the files of the package that are no modules, relative to it."""
+    files = (path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".py")
+    return [path.relative_to(PACKAGE) for path in files if "__pycache__" not in path.parts]
+
+
+def is_matched(path: Path, pattern: str) -> bool:
+    """Tell whether setuptools takes a file; ``*`` matches no ``/``."""
+    parts, wanted = path.as_posix().split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatch, parts, wanted))
+
+
+def test_a_wheel_holds_the_styles_and_scripts_of_pages() -> None:
+    found = other_files()
+    assert any(path.suffix == ".css" for path in found)
+    assert any(path.suffix == ".js" for path in found)
+    lost = [path for path in found if not any(is_matched(path, one) for one in patterns())]
+    assert lost == []
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
+def test_the_extras_are_there() -> None:
+    extras = SETUP["options.extras_require"]
+    assert {"interactive", "distributed", "qgis", "dev"} <= set(extras)
+
+
+def test_the_command_is_that_of_the_package() -> None:
+    from clusternet.__main__ import run
+
+    scripts = SETUP["options.entry_points"]["console_scripts"].strip()
+    assert scripts == f"clusternet = {run.__module__}:{run.__name__}"
+
+
+def test_what_is_required_is_pinned_for_the_tests() -> None:
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
+    for line in SETUP["options"]["install_requires"].strip().splitlines():
+        name = line.split(">")[0].split(";")[0].strip().lower()
+        assert f"\n{name}==" in pinned, name
