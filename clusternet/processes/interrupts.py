@@ -61,6 +61,11 @@ class Interrupts:
         return self._asked is not None or (self._parent is not None and self._parent.is_set())
 
     @property
+    def owns_process(self) -> bool:
+        """True in a script, False in a caller's process, such as a notebook."""
+        return self._owns_process
+
+    @property
     def is_answering(self) -> bool:
         """True where `check` may raise: in the main thread, within a `listening` block."""
         return (
