@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 from fnmatch import fnmatch
 from pathlib import Path
@@ -65,3 +66,36 @@ def test_what_is_required_is_pinned_for_the_tests() -> None:
     for line in SETUP["options"]["install_requires"].strip().splitlines():
         name = line.split(">")[0].split(";")[0].strip().lower()
         assert f"\n{name}==" in pinned, name
+
+
+# --- systems other than POSIX
+
+_MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog"}
+_CALLS = {
+    "os.fork", "os.killpg", "os.setsid", "os.getuid", "os.geteuid", "os.getpgid", "os.statvfs",
+    "os.mkfifo", "os.chown", "os.sched_getaffinity", "os.sysconf", "signal.SIGKILL",
+    "signal.SIGHUP", "signal.SIGALRM", "signal.pthread_sigmask", "signal.pthread_kill",
+}  # fmt: skip
+_BRANCHES = ("win32", "os.name", "_ON_WINDOWS", "hasattr(signal", "getattr(signal", "is None")
+
+
+def branches(node: ast.AST) -> bool:
+    """Tell whether code asks which system it runs on, or lets an import fail."""
+    return isinstance(node, ast.Try) or any(text in ast.unparse(node) for text in _BRANCHES)
+
+
+def posix_only(path: Path) -> list[str]:
+    """Return what only POSIX has, and is used where the code around it does not ask for that."""
+    found = []
+    for block in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in ast.walk(block):
+            names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+            if isinstance(node, ast.Attribute):
+                names = {ast.unparse(node)} & _CALLS
+            found += [name for name in names & (_MODULES | _CALLS) if not branches(block)]
+    return found
+
+
+def test_what_only_posix_has_is_used_in_a_branch() -> None:
+    sources = [*PACKAGE.rglob("*.py"), *(ROOT / "qgis").rglob("*.py")]
+    assert {path: found for path in sources if (found := posix_only(path))} == {}
