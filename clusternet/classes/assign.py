@@ -119,7 +119,7 @@ def assign_classes(
         SettingsError: if an option cannot be used.
     """
     options = _changed(options or ClassOptions(), changes)
-    _check_given(labels, legend, options)
+    _check_given(labels, legend, run, options)
     cluster_maps = _maps_inside([read_cluster_map(path) for path in find_maps(maps)], aoi)
     outputs = ClassOutputs.of(
         cluster_maps, maps, output_folder, polygons, given=legend, overwrite=overwrite
@@ -130,8 +130,6 @@ def assign_classes(
     outputs.check_apart((*read, *known))
     with claimed(output_folder, polygons):
         outputs.check_new()
-        if run is not None and not run.is_dir():  # known before labels are read, which takes long
-            raise RunError(f"{run}: expected a run folder as main.py writes it, found none.")
         if labels is not None:
             work = _Work(cluster_maps, maps, outputs, options, run, executor)
             return work.by_labels(labels, rasters)
@@ -144,7 +142,11 @@ def _maps_inside(cluster_maps: Sequence[ClusterMap], aoi: Path | None) -> list[C
     return [replace(each, aoi=aoi) for each, is_inside in kept if is_inside]
 
 
-def _check_given(labels: Path | None, legend: Path | None, options: ClassOptions) -> None:
+def _check_given(
+    labels: Path | None, legend: Path | None, run: Path | None, options: ClassOptions
+) -> None:
+    if run is not None and not run.is_dir():
+        raise RunError(f"{run}: expected a run folder as main.py writes it, found none.")
     if (legend is None) == (labels is None):
         raise SettingsError(
             "Expected either labels or a legend (--legend), received both or neither."
