@@ -21,7 +21,7 @@ from clusternet.errors import SettingsError
 from clusternet.messages import short_value
 from clusternet.nodata import NodataChoice, NodataRule, Number
 from clusternet.scene_rule import SceneRule
-from clusternet.value_types import check_types
+from clusternet.value_types import check_seed, check_types
 from clusternet.windows import Edge, Shape
 
 Padding = Literal["same", "valid"]
@@ -332,12 +332,6 @@ def _refuse(name: str, expected: str, received: object) -> None:
     raise SettingsError(
         f"Setting {name}: expected {expected}, received {short_value(received, 60)}."
     )
-
-
-def check_seed(seed: int) -> None:
-    """Raise SettingsError if random numbers cannot start from this seed."""
-    if seed < 0 or seed >= 2**31:
-        _refuse("seed", "a whole number from 0 to 2147483647", seed)
 
 
 def same_value(one: object, other: object) -> bool:

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from clusternet.errors import SettingsError
 from clusternet.messages import short_value
 
 
@@ -80,3 +81,11 @@ def _accepted(hint: Any) -> list[tuple[str, _Test]]:
         return [(f"a {hint.__name__}", lambda value: isinstance(value, hint))]
     words = get_args(hint)  # the hint is a Literal
     return [(f"one of {', '.join(words)}", lambda value: value in words)]
+
+
+def check_seed(seed: int) -> None:
+    """Raise SettingsError if random numbers cannot start from this seed."""
+    if seed < 0 or seed >= 2**31:
+        raise SettingsError(
+            f"Setting seed: expected a whole number from 0 to 2147483647, received {seed}."
+        )

@@ -38,9 +38,8 @@ from clusternet.prediction.cluster_maps import (
 from clusternet.processes.executors import Executor
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster.screens import inside_area
-from clusternet.settings import check_seed
 from clusternet.types import NO_CLASS
-from clusternet.value_types import check_types
+from clusternet.value_types import check_seed, check_types
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.processes.waiting import run_aside
 from clusternet.raster import MapForm, create_map, make_profile
-from clusternet.settings import check_seed
 from clusternet.types import BoolArray
+from clusternet.value_types import check_seed
 from clusternet.windows import Shape, Window
 
 CLASS_COLOURS = np.array(
