@@ -23,7 +23,8 @@ from clusternet.network.unet import masked_cross_entropy, set_codebook
 from clusternet.patches.batches import Batch
 from clusternet.settings import TrainingSettings
 from clusternet.training.class_head import ClassHead
-from clusternet.training.learner import IGNORE, Learner
+from clusternet.training.learner import Learner
+from clusternet.training.pseudo_labels import IGNORE
 from clusternet.types import AnyArray, FloatArray, IntArray
 from clusternet.windows import Shape
 
