@@ -80,7 +80,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 announce=lambda address: say(f"{address} (Ctrl-C ends)", now=True),
             )  # fmt: skip
             return
-        load_network_library()
         from clusternet.classes.batch import BatchOptions, apply_strokes
         from clusternet.classes.export import Export
         from clusternet.classes.polygons import PolygonOptions
