@@ -27,6 +27,7 @@ from clusternet.types import FloatArray, IntArray, UInt8Array
 _NETWORKS = tuple(Training(units=32, decay=50.0, iterations=60, seed=seed) for seed in range(1, 6))
 _TREES = dict(n_estimators=30, min_samples_leaf=2, n_jobs=1, random_state=1)
 _MOST_OF_SHARES = 0.5  # weight of the estimated shares; with all of it maps of blocks are worse
+_LEAST_OF_EQUAL = 0.3  # least share, in equal shares: a rare class would be lost otherwise
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def fit_ensemble(samples: Samples, scene: Scene) -> Classifier:
         return one_class(numbers, samples)
     networks = MeanClassifier([fit_network(samples, scene, each) for each in _NETWORKS])
     # probabilities of trees are too even to estimate shares from
-    shift = shift_of_shares(networks, samples, scene, most=_MOST_OF_SHARES)
+    least = _LEAST_OF_EQUAL / len(numbers)
+    shift = shift_of_shares(networks, samples, scene, most=_MOST_OF_SHARES, least=least)
     return OffsetClassifier(MeanClassifier((networks, _fit_trees(samples))), shift)
 
 

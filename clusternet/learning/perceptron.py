@@ -113,12 +113,18 @@ def fit_network(
 
 
 def shift_of_shares(
-    fitted: Classifier, samples: Samples, scene: Scene, *, most: float = 1.0
+    fitted: Classifier,
+    samples: Samples,
+    scene: Scene,
+    *,
+    most: float = 1.0,
+    least: float = _LEAST_SHARE,
 ) -> FloatArray:
     """Return what is added to the scores, because classes are not as common as their strokes.
 
     The shares are estimated on the scene. With few strokes the estimate is poor, so it counts from
-    the third stroke a class on, with a weight that grows to ``most``.
+    the third stroke a class on, with a weight that grows to ``most``. Shares below ``least`` count
+    as that.
     """
     count = len(fitted.numbers)
     strokes = samples.num_strokes / count
@@ -127,7 +133,7 @@ def shift_of_shares(
     pixels = scene.features[:: max(1, len(scene.features) // _SHARE_PIXELS)]
     shares = fitted.probabilities(pixels, np.zeros(len(pixels), np.int32))
     before = np.full(count, 1 / count)  # the fit gives all classes the same weight
-    after = np.maximum(estimate_shares(shares, before), _LEAST_SHARE)
+    after = np.maximum(estimate_shares(shares, before), least)
     weight = min(most, 1 - _UNSURE / strokes)
     return np.asarray(weight * np.log(after / before), np.float32)
 

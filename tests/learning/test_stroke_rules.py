@@ -105,6 +105,19 @@ def test_shares_of_a_scene_are_those_that_explain_its_probabilities():
     np.testing.assert_allclose(estimate_shares(seen, even), [0.6, 0.4], atol=0.01)
 
 
+def test_a_class_that_the_scene_seems_not_to_have_is_not_ruled_out():
+    rng = np.random.default_rng(5)
+    classes = np.repeat([1, 2], 100).astype(np.int32)
+    drawn = rng.normal(np.where(classes == 1, 110, 150)[:, None], 5, (200, 3)).astype(np.uint8)
+    only_one = rng.normal(110, 5, (2000, 3)).astype(np.uint8)
+    none = np.zeros(2000, np.int32)
+    scene = Scene(only_one, none, np.zeros((0, 3), np.float32))
+    fitted = fit_rule("ensemble", Samples(drawn, none[:200], classes, 40), scene)
+    common, rare = fitted.offsets
+    assert common == pytest.approx(np.log(2) / 2, abs=1e-3)
+    assert rare == pytest.approx(np.log(0.3) / 2)
+
+
 def test_rare_classes_are_not_overestimated_once_strokes_are_many():
     rng = np.random.default_rng(5)
     truth = np.where(rng.random(8000) < 0.95, 1, 2).astype(np.int32)
