@@ -14,6 +14,13 @@ from clusternet.errors import SettingsError
 if TYPE_CHECKING:
     from clusternet.distributed.ray_executor import RayExecutor
 
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # it would send statistics to Ray's makers
+    "RAY_DEDUP_LOGS": "0",
+    # a worker that asks for no GPU must still see those of its node, as this process does
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
 
 @contextmanager
 def ray_executor(
@@ -34,8 +41,8 @@ def ray_executor(
         raise SettingsError(f"--num_workers: expected a number above 0, received {num_workers}.")
     local = LocalSecrets() if address is None else None
     with ExitStack() as stack:
-        if local is not None:
-            stack.enter_context(_environment(local.environment()))
+        secrets = {} if local is None else local.environment()
+        stack.enter_context(_environment(_SETTINGS | secrets))
         # here, because Ray reads its environment when it is loaded
         from clusternet.distributed.session import connected_executor
 
