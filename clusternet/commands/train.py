@@ -24,6 +24,7 @@ from clusternet.command_line.options import training_defaults, training_settings
 from clusternet.command_line.parser import Parser
 from clusternet.errors import SettingsError
 from clusternet.files.outputs import check_apart
+from clusternet.network.loading import load_network_library
 from clusternet.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -122,8 +123,6 @@ def _fine_tune(args: argparse.Namespace, outputs: RunOutputs, settings: Training
     how = {name: getattr(args, name) for name in _LABEL_OPTIONS[1:]}
     with outputs.claimed():
         labels = read_patch_labels(args.patches, args.labels, LabelOptions(listed, **how))
-        from clusternet.network.loading import load_network_library
-
         load_network_library()
         from clusternet.fine_tuning.tune import tune_with
 
