@@ -51,7 +51,7 @@ def test_every_folder_with_modules_is_a_package() -> None:
 
 def test_the_extras_are_there() -> None:
     extras = SETUP["options.extras_require"]
-    assert {"interactive", "distributed", "qgis", "dev"} <= set(extras)
+    assert {"interactive", "distributed", "backbones", "qgis", "dev"} <= set(extras)
 
 
 def test_the_command_is_that_of_the_package() -> None:
