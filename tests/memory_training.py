@@ -48,9 +48,15 @@ class Learners:
         self._made: dict[object, tuple[Learner, dict[str, np.ndarray]]] = {}
 
     def __call__(
-        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+        self,
+        num_bands: int,
+        shape: Shape,
+        settings: TrainingSettings,
+        batch_size: int,
+        describer: None = None,
     ) -> Learner:
-        """Take the arguments of `Learner`."""
+        """Take the arguments of `Learner`; a describer of a backbone is not kept."""
+        assert describer is None
         # what a network does not depend on
         alike = replace(
             settings, num_epochs=1, learn_rate=1, cluster_scope="epoch", clust_batch_size=1,

@@ -217,7 +217,7 @@ def complaints(data: Path, *arguments: str | Path, script: str = "quality.py") -
     with (
         patch.object(sys, "argv", list(map(str, (path, data, *arguments)))),
         patch.object(sys, "path", [str(path.parent), *sys.path]),
-        patch("clusternet.command_line.command.logging"),  # this process keeps its own ways
+        patch("clusternet.command_line.command._log_to_stderr"),  # this process keeps its ways
         contextlib.redirect_stderr(said),
         warnings.catch_warnings(action="ignore"),
         pytest.raises(SystemExit) as ended,

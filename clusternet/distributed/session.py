@@ -66,7 +66,7 @@ def _connected(address: str) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise SettingsError(
             f"--ray {address}: no Ray cluster answers there ({one_line(str(error))}); start "
-            "one with `ray start --head`, or leave --ray out."
+            "one with ray start, or leave --ray out."
         ) from error
     try:
         yield

@@ -72,7 +72,11 @@ def _size(dataset: DatasetReader, path: Path, num_values: int) -> int | None:
     if isinstance(path, SourcePath):  # its files are looked at one by one
         return None
     size = 0
-    for name in dataset.files or [dataset.name]:
+    try:
+        names = dataset.files or [dataset.name]
+    except UnicodeDecodeError:  # a virtual raster that states another encoding than it has
+        return None
+    for name in names:
         with suppress(OSError):  # a virtual file of GDAL
             size += Path(name).stat().st_size
     return size

@@ -20,7 +20,7 @@ def test_both_maps_of_a_scene_are_scored_and_their_labels_told_once(
     write_raster("images/train.tif", (truth[..., None] * 200 + noise).astype(np.uint8), nodata=0)
     write_raster("masks/train.tif", truth, nodata=255)
     write_raster("maps/train_clusters.tif", 1 - truth, nodata=255)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="clusternet"):
         scores = compare_with_bands(tmp_path, tmp_path / "maps", tmp_path / "bands", 2)
     assert [score.features for score in scores] == ["K-Means on the bands", "ClusterNet"]
     assert [score.accuracy for score in scores] == [1, 1]

@@ -245,7 +245,7 @@ def test_labels_in_the_graph_agree_with_faiss(transform: str) -> None:
     codebook = cluster(flat, 9, transform=fit_feature_transform(flat, transform)).codebook
     labeller = build_labeller(network, 9)
     set_codebook(labeller, *codebook.convolution())
-    labels = np.asarray(labeller(pixels))
+    labels = np.asarray(labeller([pixels]))
     by_faiss = codebook.assign(features.reshape(-1, 6)).reshape(labels.shape)
     assert (labels != by_faiss).mean() < 0.002  # equally near centroids
 
@@ -292,7 +292,7 @@ def test_the_head_takes_the_largest_probability_and_its_lead(
     pixels = np.random.default_rng(0).normal(size=(2, 16, 32, 2)).astype(np.float32)
     logits = np.asarray(network(pixels)).astype(float)
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)  # each has a quick way
-    found = build_predictor(network, None, confidence=True)(pixels)
+    found = build_predictor(network, None, confidence=True)([pixels])
     assert set(found) == {"labels", "confidence"}
     labels = np.asarray(found["labels"])
     np.testing.assert_array_equal(labels, logits.argmax(axis=-1))
@@ -300,7 +300,7 @@ def test_the_head_takes_the_largest_probability_and_its_lead(
     shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     best = np.sort(shares, axis=-1)
     np.testing.assert_allclose(found["confidence"], best[..., -1] - best[..., -2], atol=1e-5)
-    assert set(build_predictor(network, None)(pixels)) == {"labels"}
+    assert set(build_predictor(network, None)([pixels])) == {"labels"}
 
 
 @pytest.fixture(scope="module")
@@ -326,10 +326,10 @@ def test_all_models_describe_pixels_alike(described: dict[str, Any]) -> None:
     assert not labeller.get_layer("codebook").trainable
     assert not labeller.get_layer("offset").trainable
     predictor = build_predictor(network, codebook, features=True, filters_from=shape)
-    found = predictor(pixels)
+    found = predictor([pixels])
     assert set(found) == {"labels", "features"}
     np.testing.assert_allclose(found["features"], features, atol=1e-5)
-    for labels in (np.asarray(labeller(pixels)), np.asarray(found["labels"])):
+    for labels in (np.asarray(labeller([pixels])), np.asarray(found["labels"])):
         assert labels.dtype == np.int32 and labels.shape == (2, 32, 48)
         assert (labels != expected).mean() < 0.005  # equally near
     positions = np.array([[7, 0, 1535], [3, 3, 48]], np.int32)
@@ -366,8 +366,8 @@ def test_labels_are_those_of_brute_force_however_large_the_mean(transform: str) 
     distances = np.linalg.norm(points[:, None] - codebook.centroids.astype(float), axis=-1)
     labeller = build_labeller(network, 9)
     set_codebook(labeller, *codebook.convolution())
-    predicted = build_predictor(network, codebook, confidence=True)(pixels)
-    for labels in (labeller(pixels), predicted["labels"]):
+    predicted = build_predictor(network, codebook, confidence=True)([pixels])
+    for labels in (labeller([pixels]), predicted["labels"]):
         assert (np.asarray(labels).ravel() != distances.argmin(axis=1)).mean() < 0.002
     near = np.sort(distances, axis=1)
     clear = 1 - near[:, 0] / near[:, 1]
@@ -394,10 +394,10 @@ def test_confidence_is_one_on_a_centroid_and_zero_between_two() -> None:
     identity = np.zeros(6, np.float32), np.eye(6, dtype=np.float32)
     on = Codebook(np.stack([here, there]), *identity)
     even = Codebook(np.stack([here + 0.5, here - 0.5]), *identity)
-    outputs = build_predictor(network, on, confidence=True)(pixels)
+    outputs = build_predictor(network, on, confidence=True)([pixels])
     assert float(outputs["confidence"][0, 0, 0]) == pytest.approx(1, abs=2e-3)
     assert int(outputs["labels"][0, 0, 1]) == 1
-    outputs = build_predictor(network, even, confidence=True)(pixels)
+    outputs = build_predictor(network, even, confidence=True)([pixels])
     assert float(outputs["confidence"][0, 0, 0]) == pytest.approx(0, abs=2e-3)
 
 
