@@ -27,10 +27,15 @@ class ScoredLabels(Learner):
     """Computes the scores of all centroids, not only the nearest one."""
 
     def __init__(
-        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+        self,
+        num_bands: int,
+        shape: Shape,
+        settings: TrainingSettings,
+        batch_size: int,
+        backbone: Any = None,
     ) -> None:
         """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size)
+        super().__init__(num_bands, shape, settings, batch_size, backbone)
         codes = self._labeller.get_layer("codebook").output
         self._scores = keras.Model(self._labeller.input, codes)
 
@@ -64,10 +69,15 @@ class SoftTargets(ScoredLabels):
     """(patches, rows, cols, clusters) of the batch that was labelled last."""
 
     def __init__(
-        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+        self,
+        num_bands: int,
+        shape: Shape,
+        settings: TrainingSettings,
+        batch_size: int,
+        backbone: Any = None,
     ) -> None:
         """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size)
+        super().__init__(num_bands, shape, settings, batch_size, backbone)
         self._trainer.compile(self._trainer.optimizer, _soft_cross_entropy)
 
     def label(self, batch: Batch) -> IntArray:
@@ -117,10 +127,15 @@ class MeanTeacher(Learner):
     """
 
     def __init__(
-        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+        self,
+        num_bands: int,
+        shape: Shape,
+        settings: TrainingSettings,
+        batch_size: int,
+        backbone: Any = None,
     ) -> None:
         """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size)
+        super().__init__(num_bands, shape, settings, batch_size, backbone)
         optimizer, loss = self._trainer.optimizer, self._trainer.loss
         self._trainer = keras.models.clone_model(self.network)
         self._trainer.set_weights(self.network.get_weights())

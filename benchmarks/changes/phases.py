@@ -25,10 +25,15 @@ class FreshHead(Learner):
     """Begins each epoch with a new softmax head, as DeepCluster does (Caron et al. 2018)."""
 
     def __init__(
-        self, num_bands: int, shape: Shape, settings: TrainingSettings, batch_size: int
+        self,
+        num_bands: int,
+        shape: Shape,
+        settings: TrainingSettings,
+        batch_size: int,
+        backbone: Any = None,
     ) -> None:
         """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size)
+        super().__init__(num_bands, shape, settings, batch_size, backbone)
         self._seeds = np.random.default_rng(settings.seed)
 
     def freeze(self, codebook: Codebook) -> None:

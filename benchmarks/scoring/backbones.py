@@ -69,7 +69,7 @@ def backbone_describer(bench: Benchmark, name: str, settings: TrainingSettings) 
 
 
 def backbone_codebook(
-    bench: Benchmark, vectors: list[FloatArray], sample: FloatArray, name: str, seed: int
+    bench: Benchmark, vectors: list[FloatArray], sample: FloatArray, seed: int
 ) -> Codebook:
     """Return 100 clusters of vectors of `CLUSTERED`, weighted as a run weighs them."""
     run = load_run(bench.work / f"backbone_{seed}")

@@ -345,7 +345,7 @@ def test_confidence_is_one_minus_the_ratio_of_distances(described: dict[str, Any
     distances = np.linalg.norm(points[..., None, :] - codebook.centroids.astype(float), axis=-1)
     near = np.sort(distances, axis=-1)
     model = build_predictor(described["network"], codebook, confidence=True, filters_from=(32, 48))
-    found = model(described["pixels"])
+    found = model([described["pixels"]])
     assert set(found) == {"labels", "confidence"}
     np.testing.assert_allclose(found["confidence"], 1 - near[..., 0] / near[..., 1], atol=1e-2)
 
