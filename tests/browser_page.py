@@ -159,7 +159,7 @@ class Page:
 
     def tile(self, layer: str, col: int = 0, row: int = 0) -> np.ndarray:
         """Fetch a tile of a layer as it is shown now, at full size; (256, 256, 4)."""
-        url = self.script(f"return clusternet.tiles.{layer}.url")
+        url = self.until(lambda: self.script(f"return clusternet.tiles.{layer}?.url"))
         zoom = self.script("return clusternet.scene.max_zoom")
         address = url.replace("{z}", str(zoom)).replace("{x}", str(col)).replace("{y}", str(row))
         with urlopen(self.server.url + address) as answer:
