@@ -23,6 +23,6 @@ def settings_file(text: str) -> Path:
     """
     path = Path(text).expanduser()
     for name, file in shipped_files().items():
-        if path in (Path(name), Path("configs", file.name)) and not path.exists():
+        if path in (Path(name), Path("configs", file.name)) and not path.is_file():
             return file
     return path

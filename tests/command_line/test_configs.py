@@ -32,6 +32,12 @@ def test_a_file_of_the_user_is_meant_first(
     assert settings_file(text) == Path(text)
 
 
+def test_a_folder_of_that_name_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()  # as the demo itself makes one
+    assert settings_file("demo") == ROOT / "configs" / "demo.yaml"
+
+
 @pytest.mark.parametrize("text", ["official.yaml", "x/official.yaml", "officials", "~/official"])
 def test_other_names_are_paths(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
