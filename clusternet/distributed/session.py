@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from clusternet.processes.interrupts import SIGNALS, interrupts
 _LOOPBACK = "127.0.0.1"
 _OBJECT_STORE = 512 * 2**20  # bytes: what is under way, never whole rasters
 _SHORT = "/tmp"  # noqa: S108  # a folder with a random name is made in it
+_PATIENCE = 10.0  # seconds
 _LONGEST = 40  # characters of the folder that Ray's sockets lie below
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 
@@ -57,10 +59,22 @@ def _cores() -> int:
     return int(resources.get("CPU", 0))
 
 
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at ``host:port``: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in address:
+        return  # auto, or a kind of address that Ray reads
+    if not port.isdecimal():
+        raise ValueError("expected auto or host:port")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE):
+        pass
+
+
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
     """Connect to a running cluster, which goes on afterwards."""
     try:
+        _knock(address)
         with _signals_kept(), quiet_stderr():
             ray.init(address=address, **_QUIET)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:

@@ -171,6 +171,17 @@ def test_no_workers_are_refused() -> None:
         pass
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "127.0.0.1:x"])
+def test_an_address_without_a_cluster_is_refused(address: str) -> None:
+    from clusternet.distributed.cluster import ray_executor
+
+    with (
+        pytest.raises(SettingsError, match=f"^--ray {address}: no Ray cluster answers there"),
+        ray_executor(address, None),
+    ):
+        pass
+
+
 SLEEPER = """
 import time
 from clusternet.command_line.command import run_command
