@@ -20,6 +20,8 @@ class LocalSecrets:
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of the cluster."""
-        if "ray" in sys.modules:  # it has settled by then how it guards its servers
-            return {MARK: self.mark}
-        return {MARK: self.mark, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        # Without a token given, Ray would make one and keep it in the user's home.
+        variables = {MARK: self.mark, "RAY_AUTH_TOKEN": self.token}
+        if "ray" not in sys.modules:  # else it has settled how it guards: by tokens, unless told
+            variables["RAY_AUTH_MODE"] = "token"
+        return variables

@@ -41,8 +41,11 @@ def executor() -> Iterator[RayExecutor]:
 
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(HERE)
+    token = Path.home() / ".ray" / "auth_token"
+    had_token = token.exists()
     try:
         with ray_executor(None, 2) as started:
+            assert token.exists() == had_token  # the cluster's token is no file of the user's
             yield started
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
