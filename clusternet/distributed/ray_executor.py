@@ -167,7 +167,7 @@ class _Flow:
         if self._deaths[index] == TRIES:
             raise ClusterNetError(
                 f"{self._name(item)}: the worker that had it ended {TRIES} times (out of memory, "
-                "or its node is gone?); give workers more memory, or lower --window_size."
+                "or its node is gone?); start nodes with more memory, or fewer workers."
             )
         self._again.append((index, item))
         lost = [future for future, (_, _, owner) in self._under_way.items() if owner == number]

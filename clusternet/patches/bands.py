@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clusternet.errors import RunError
 from clusternet.messages import short_value
@@ -151,37 +152,70 @@ def _numbers(values: Any) -> tuple[float, ...]:
     return tuple(map(float, values))
 
 
+@dataclass(frozen=True)
+class PatchMoments:
+    """What `BandMoments` needs to know of the valid pixels of one patch; (bands,) all."""
+
+    count: int
+    """Valid pixels."""
+    mean: NDArray[np.float64]
+    """Of their differences to the origin."""
+    squares: NDArray[np.float64]
+    """Sum of the squared deviations from ``mean``."""
+    largest: NDArray[np.float64]
+    """Largest absolute values."""
+
+    @classmethod
+    def of(cls, pixels: AnyArray, valid: BoolArray, origin: NDArray[np.float64]) -> PatchMoments:
+        """Sum a patch up; (rows, cols, bands) and (rows, cols). ``origin`` is that of all."""
+        values = pixels[valid].astype(np.float64)
+        if not len(values):
+            nothing = np.zeros(len(origin))
+            return cls(0, nothing, nothing, nothing)
+        largest = np.abs(values).max(axis=0)
+        with np.errstate(invalid="ignore", over="ignore"):  # the deviation is infinite then
+            values -= origin
+            mean = values.mean(axis=0)
+            return cls(len(values), mean, ((values - mean) ** 2).sum(axis=0), largest)
+
+
 class BandMoments:
     """Mean and deviation of bands, fed one patch at a time (Chan et al. 1979).
 
-    Everything is summed as differences to the first pixel, in 64 bits: sums of large numbers
-    would be wrong by more than those differ.
+    Everything is summed as differences to one origin, the first pixel, in 64 bits: sums of large
+    numbers would be wrong by more than those differ.
     """
 
-    def __init__(self, num_bands: int) -> None:
-        """Start without any pixel."""
+    def __init__(self, num_bands: int, origin: NDArray[np.float64] | None = None) -> None:
+        """Start without any pixel.
+
+        Args:
+            num_bands: bands of a patch.
+            origin: (bands,) the first valid pixel of all patches; None takes it from them.
+        """
         self.count = 0
-        self._origin = np.zeros(num_bands)
+        self._origin = np.zeros(num_bands) if origin is None else origin
         self._mean = np.zeros(num_bands)  # of the differences
         self._squares = np.zeros(num_bands)
         self._largest = np.zeros(num_bands)
 
     def add(self, pixels: AnyArray, valid: BoolArray) -> None:
         """Add the valid pixels of a patch; (rows, cols, bands) and (rows, cols)."""
-        values = pixels[valid].astype(np.float64)
-        if not len(values):
+        if not self.count and valid.any():
+            self._origin = pixels[valid][0].astype(np.float64)
+        self.merge(PatchMoments.of(pixels, valid, self._origin))
+
+    def merge(self, patch: PatchMoments) -> None:
+        """Add the valid pixels of a patch that was summed up with the same origin."""
+        if not patch.count:
             return
-        if not self.count:
-            self._origin = values[0].copy()
-        np.maximum(self._largest, np.abs(values).max(axis=0), out=self._largest)
-        with np.errstate(invalid="ignore", over="ignore"):  # the deviation is infinite then
-            values -= self._origin
-            mean = values.mean(axis=0)
-            total = self.count + len(values)
-            shift = mean - self._mean
-            self._squares += ((values - mean) ** 2).sum(axis=0)
-            self._squares += shift**2 * (self.count * len(values) / total)
-            self._mean += shift * (len(values) / total)
+        np.maximum(self._largest, patch.largest, out=self._largest)
+        total = self.count + patch.count
+        with np.errstate(invalid="ignore", over="ignore"):
+            shift = patch.mean - self._mean
+            self._squares += patch.squares
+            self._squares += shift**2 * (self.count * patch.count / total)
+            self._mean += shift * (patch.count / total)
         self.count = total
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
@@ -18,7 +18,7 @@ from clusternet.files.folders import check_readable, search_folder
 from clusternet.foreign_errors import reason
 from clusternet.nodata import NodataChoice, Number
 from clusternet.patches.manifest import Manifest, read_manifest
-from clusternet.patches.readers import Read, keras_reader, nodata_choices, raster_reader
+from clusternet.patches.readers import KerasReader, RasterReader, Reader, nodata_choices
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import open_raster, warn_of_orientation
 from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
@@ -70,9 +70,7 @@ class PatchFolder:
     """What the run's rasters are to be read with, beside what they say of themselves."""
     identity: BandIdentity
     """What is known of the bands."""
-    _read: Read = field(repr=False, compare=False)
-    infinite: set[int] = field(default_factory=set, repr=False, compare=False)
-    """Indexes of the patches read so far that hold infinite values, which count as no data."""
+    _reader: Reader = field(repr=False, compare=False)
 
     def __len__(self) -> int:
         """Return the number of patches."""
@@ -82,6 +80,15 @@ class PatchFolder:
     def nodata(self) -> Number | None:
         """The one nodata value of all patches, None where there is none or files differ."""
         return self.choice.value
+
+    @property
+    def infinite(self) -> set[int]:
+        """Indexes of the patches read so far that hold infinite values, which are no data."""
+        return self._reader.infinite
+
+    def part(self, chosen: slice) -> PatchFolder:
+        """Return some of the patches, with indexes from 0; they can be sent to another process."""
+        return replace(self, files=self.files[chosen], _reader=self._reader.part(chosen))
 
     def read(self, index: int) -> tuple[AnyArray, BoolArray]:
         """Read a patch; safe to call from several threads.
@@ -93,7 +100,7 @@ class PatchFolder:
             PatchError: if the file is damaged.
         """
         try:
-            return self._read(index)
+            return self._reader.read(index)
         except RasterError as error:
             raise PatchError(str(error)) from error
         except MemoryError:  # says nothing of the file
@@ -137,12 +144,12 @@ def open_patches(
         warn_of_orientation(folder / file for file in files)
     shape = img_shape or first.shape
     choice, markers = nodata_choices(manifest, files, nodata)
-    infinite: set[int] = set()
+    reader: Reader
     if all(header.is_plain for header in headers):
         has_alpha = any(header.has_alpha for header in headers)
-        read = keras_reader(folder, files, shape, first.num_bands, has_alpha, markers)
+        reader = KerasReader(folder, files, shape, first.num_bands, has_alpha, markers)
     else:
-        read = raster_reader(folder, files, shape, markers, infinite)
+        reader = RasterReader(folder, files, shape, markers)
     return PatchFolder(
         folder=folder,
         files=tuple(files),
@@ -151,8 +158,7 @@ def open_patches(
         dtype=first.dtype,
         choice=choice,
         identity=_common_identity(folder, manifest, files, headers),
-        _read=read,
-        infinite=infinite,
+        _reader=reader,
     )
 
 

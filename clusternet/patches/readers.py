@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from clusternet.raster.validity import fitting, valid_pixels
 from clusternet.scene_rule import EACH_FILE
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
-
-Read = Callable[[int], tuple[AnyArray, BoolArray]]
-"""Gives the pixels (rows, cols, bands) and valid (rows, cols) of the patch of an index."""
 
 
 def nodata_choices(
@@ -50,46 +47,72 @@ def nodata_choices(
     return NodataChoice(shared, rule, overrides=given is None, scene=scene), own
 
 
-def keras_reader(
-    folder: Path,
-    files: Sequence[Path],
-    shape: Shape,
-    num_bands: int,
-    has_alpha: bool,
-    markers: Sequence[NodataChoice],
-) -> Read:
-    """Read 8-bit grey, RGB and RGBA patches through Keras' ImageDataGenerator.
+class Reader(Protocol):
+    """Reads the patches of a folder; can be sent to another process."""
+
+    infinite: set[int]
+    """Indexes of the patches read so far that hold infinite values, which count as no data."""
+
+    def read(self, index: int) -> tuple[AnyArray, BoolArray]:
+        """Return pixels (rows, cols, bands) and valid (rows, cols) of a patch."""
+
+    def part(self, chosen: slice) -> Reader:
+        """Return a reader of some of the patches, whose indexes start at 0."""
+
+
+@dataclass
+class KerasReader:
+    """Reads 8-bit grey, RGB and RGBA patches through Keras' ImageDataGenerator.
 
     Keras is loaded when the first patch is read.
-
-    Args:
-        folder: the folder of patches.
-        files: relative to it.
-        shape: (rows, cols) to resize to.
-        num_bands: 1 or 3.
-        has_alpha: True if a patch has alpha, or a transparent colour.
-        markers: what marks pixels without data in each patch.
     """
-    colours = "rgba" if has_alpha else "rgb" if num_bands == 3 else "grayscale"
-    lock = threading.Lock()
 
-    @cache
-    def iterator() -> Any:
-        return _keras_iterator(folder, files, shape, colours)
+    folder: Path
+    files: Sequence[Path]
+    """Relative to ``folder``."""
+    shape: Shape
+    """(rows, cols) to resize to."""
+    num_bands: int
+    """1 or 3."""
+    has_alpha: bool
+    """True if a patch has alpha, or a transparent colour."""
+    markers: Sequence[NodataChoice]
+    """What marks pixels without data in each patch."""
+    infinite: set[int] = field(default_factory=set)
+    """Stays empty: whole numbers are finite."""
 
-    def read(index: int) -> tuple[AnyArray, BoolArray]:
-        with lock:  # several threads read, and one makes the iterator
-            images = iterator()
-        pixels = images[index][0]
-        bands = np.moveaxis(pixels[..., :num_bands], -1, 0).astype(np.uint8)
-        values = [fitting(markers[index].value, "uint8")] * num_bands
-        rule = markers[index].rule or default_rule("uint8", values)
+    def __post_init__(self) -> None:
+        """Start without Keras."""
+        self._lock = threading.Lock()  # several threads read, and one makes the iterator
+        self._images: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send what the reader was made of: an iterator of Keras belongs to its process."""
+        return type(self), tuple(getattr(self, each.name) for each in fields(self))
+
+    def part(self, chosen: slice) -> KerasReader:
+        """See `Reader`."""
+        some = self.files[chosen], self.markers[chosen]
+        return replace(self, files=some[0], markers=some[1], infinite=set())
+
+    def read(self, index: int) -> tuple[AnyArray, BoolArray]:
+        """See `Reader`."""
+        pixels = self._iterator()[index][0]
+        bands = np.moveaxis(pixels[..., : self.num_bands], -1, 0).astype(np.uint8)
+        marker = self.markers[index]
+        values = [fitting(marker.value, "uint8")] * self.num_bands
+        rule = marker.rule or default_rule("uint8", values)
         valid = valid_pixels(bands, values, rule)
-        if has_alpha:
+        if self.has_alpha:
             valid &= pixels[..., -1] > 0
-        return pixels[..., :num_bands], valid
+        return pixels[..., : self.num_bands], valid
 
-    return read
+    def _iterator(self) -> Any:
+        colours = "rgba" if self.has_alpha else "rgb" if self.num_bands == 3 else "grayscale"
+        with self._lock:
+            if self._images is None:
+                self._images = _keras_iterator(self.folder, self.files, self.shape, colours)
+            return self._images
 
 
 def _keras_iterator(folder: Path, files: Sequence[Path], shape: Shape, colours: str) -> Any:
@@ -111,35 +134,36 @@ def _keras_iterator(folder: Path, files: Sequence[Path], shape: Shape, colours: 
         )
 
 
-def raster_reader(
-    folder: Path,
-    files: Sequence[Path],
-    shape: Shape,
-    markers: Sequence[NodataChoice],
-    infinite: set[int],
-) -> Read:
-    """Read patches of any bands and pixel type as rasters.
+@dataclass
+class RasterReader:
+    """Reads patches of any bands and pixel type as rasters."""
 
-    Args:
-        folder: the folder of patches.
-        files: relative to it.
-        shape: (rows, cols) to resize to.
-        markers: what marks pixels without data in each patch.
-        infinite: gets the indexes of patches with infinite values.
-    """
+    folder: Path
+    files: Sequence[Path]
+    """Relative to ``folder``."""
+    shape: Shape
+    """(rows, cols) to resize to."""
+    markers: Sequence[NodataChoice]
+    """What marks pixels without data in each patch."""
+    infinite: set[int] = field(default_factory=set)
+    """See `Reader`."""
 
-    def read(index: int) -> tuple[AnyArray, BoolArray]:
-        with open_raster(folder / files[index], markers[index]) as raster:
+    def part(self, chosen: slice) -> RasterReader:
+        """See `Reader`."""
+        some = self.files[chosen], self.markers[chosen]
+        return replace(self, files=some[0], markers=some[1], infinite=set())
+
+    def read(self, index: int) -> tuple[AnyArray, BoolArray]:
+        """See `Reader`."""
+        with open_raster(self.folder / self.files[index], self.markers[index]) as raster:
             own = raster.profile.shape
             pixels, valid = raster.read(Window(0, 0, *own))
         if raster.num_infinite:
-            infinite.add(index)
-        if own != shape:
+            self.infinite.add(index)
+        if own != self.shape:
             # the pixel under the centre of each new one, as Keras does with Pillow's NEAREST
-            rows = ((np.arange(shape[0]) + 0.5) * own[0] / shape[0]).astype(int)
-            cols = ((np.arange(shape[1]) + 0.5) * own[1] / shape[1]).astype(int)
+            rows = ((np.arange(self.shape[0]) + 0.5) * own[0] / self.shape[0]).astype(int)
+            cols = ((np.arange(self.shape[1]) + 0.5) * own[1] / self.shape[1]).astype(int)
             nearest = np.ix_(rows, cols)
             pixels, valid = pixels[nearest], valid[nearest]
         return pixels, valid
-
-    return read

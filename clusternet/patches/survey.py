@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clusternet.errors import PatchError
-from clusternet.patches.bands import BandMoments, Bands
+from clusternet.patches.bands import BandMoments, Bands, PatchMoments
 from clusternet.patches.folder import PatchFolder
+from clusternet.processes.executors import Executor
+from clusternet.processes.interrupts import interrupts
 from clusternet.processes.prefetch import prefetch
 from clusternet.processes.progress import Progress
 from clusternet.types import AnyArray, BoolArray
@@ -20,6 +24,8 @@ from clusternet.windows import Shape, Window, centre
 
 logger = logging.getLogger(__name__)
 
+_PARTS = 4  # pieces of work a worker, at least, so that all end at about the same time
+_PART_PIXELS = 2**24  # of a piece of work, at most
 _COARSEST = 1e-3  # deviations between two neighbouring numbers
 
 
@@ -39,8 +45,59 @@ class Survey:
     """Patches left out because they hold nothing but nodata."""
 
 
+@dataclass(frozen=True)
+class PatchFacts:
+    """What the survey needs to know of one patch."""
+
+    moments: PatchMoments | None
+    """Of its pixels; None if it is damaged."""
+    labelled: int = 0
+    """Valid pixels in the centre that gets labels."""
+    digest: bytes = b""
+    """Of its name, size and content."""
+    damage: str = ""
+    """Why it cannot be read."""
+
+
+@dataclass(frozen=True)
+class SurveyTask:
+    """Some patches, which are surveyed in one go."""
+
+    patches: PatchFolder
+    labelled_shape: Shape
+    origin: NDArray[np.float64]
+    """(bands,) of the moments, see `clusternet.patches.bands.BandMoments`."""
+    workers: int
+    """Reading threads."""
+
+    def __str__(self) -> str:
+        """Name the first patch, for messages."""
+        return f"{self.patches.folder / self.patches.files[0]} and {len(self.patches) - 1} more"
+
+    def facts(self) -> Generator[PatchFacts, None, None]:
+        """Read the patches ahead in threads; yield the facts of each, in order."""
+        return prefetch(self._look_at, range(len(self.patches)), self.workers)
+
+    def _look_at(self, index: int) -> PatchFacts:
+        try:
+            pixels, valid = self.patches.read(index)
+        except PatchError as error:
+            return PatchFacts(None, damage=str(error))
+        middle = centre(Window(0, 0, *self.patches.shape), self.labelled_shape).slices()
+        return PatchFacts(
+            PatchMoments.of(pixels, valid, self.origin),
+            int(valid[middle].sum()),
+            _digest(self.patches, index, pixels, valid),
+        )
+
+
 def survey_patches(
-    patches: PatchFolder, labelled_shape: Shape, *, skip_bad_files: bool = False, workers: int = 2
+    patches: PatchFolder,
+    labelled_shape: Shape,
+    *,
+    skip_bad_files: bool = False,
+    workers: int = 2,
+    executor: Executor | None = None,
 ) -> Survey:
     """Read every patch once.
 
@@ -49,55 +106,79 @@ def survey_patches(
         labelled_shape: (rows, cols) of the centre of a patch that gets labels.
         skip_bad_files: leave damaged patches out instead of stopping.
         workers: reading threads.
+        executor: where patches are read, with the same result; None reads them in this process.
 
     Raises:
         PatchError: if a patch is damaged, all pixels are nodata, or all bands are constant.
     """
-    middle = centre(Window(0, 0, *patches.shape), labelled_shape).slices()
-    moments = BandMoments(patches.num_bands)
-    usable, counts, num_damaged = [], [], 0
-
+    task = SurveyTask(patches, labelled_shape, _first_pixel(patches), workers)
+    found = task.facts() if executor is None else _facts_elsewhere(task, executor)
+    moments = BandMoments(patches.num_bands, task.origin)
+    labelled, num_damaged = np.zeros(len(patches), np.int64), 0
     all_patches = hashlib.sha256()
-
-    def read(index: int) -> tuple[AnyArray, BoolArray, bytes] | PatchError:
-        try:
-            pixels, valid = patches.read(index)
-        except PatchError as error:
-            return error
-        return pixels, valid, _digest(patches, index, pixels, valid)
-
-    read_ahead = prefetch(read, range(len(patches)), workers)
-    bar = Progress(read_ahead, "survey", len(patches), unit="patch", leave=False)
-    for index, patch in enumerate(bar):
-        if isinstance(patch, PatchError):
-            if not skip_bad_files:
-                raise patch
-            logger.warning("left out: %s", patch)
-            num_damaged += 1
-            continue
-        pixels, valid, digest = patch
-        all_patches.update(digest)
-        moments.add(pixels, valid)
-        if count := int(valid[middle].sum()):
-            usable.append(index)
-            counts.append(count)
-    if patches.infinite:
-        first = patches.folder / patches.files[min(patches.infinite)]
-        logger.warning(
-            "infinite values count as no data, in %d patch(es), such as %s",
-            len(patches.infinite), first,
-        )  # fmt: skip
+    with closing(found):
+        bar = Progress(found, "survey", len(patches), unit="patch", leave=False)
+        for index, facts in enumerate(bar):
+            if facts.moments is None:
+                if not skip_bad_files:
+                    raise PatchError(facts.damage)
+                logger.warning("left out: %s", facts.damage)
+                num_damaged += 1
+                continue
+            all_patches.update(facts.digest)
+            moments.merge(facts.moments)
+            labelled[index] = facts.labelled
+    _warn_of_infinite(patches)
     if num_damaged == len(patches):
         raise PatchError(f"{patches.folder}: none of its {len(patches)} images can be read.")
-    if not usable:
+    usable = np.flatnonzero(labelled)
+    if not len(usable):
         raise PatchError(_no_data(patches))
     return Survey(
         bands=_bands(patches, moments, all_patches.hexdigest()[:32]),
-        usable=np.array(usable),
-        valid_counts=np.array(counts),
+        usable=usable,
+        valid_counts=labelled[usable],
         num_damaged=num_damaged,
         num_blank=len(patches) - num_damaged - len(usable),
     )
+
+
+def _first_pixel(patches: PatchFolder) -> NDArray[np.float64]:
+    """Return the first valid pixel of the patches, from which all others are counted; (bands,)."""
+    for index in range(len(patches)):
+        interrupts.check()
+        with suppress(PatchError):  # damage is told when its turn comes
+            pixels, valid = patches.read(index)
+            if valid.any():
+                first: NDArray[np.float64] = pixels[valid][0].astype(np.float64)
+                return first
+    return np.zeros(patches.num_bands)
+
+
+def _facts_elsewhere(task: SurveyTask, executor: Executor) -> Generator[PatchFacts, None, None]:
+    """Yield the facts of all patches in order; parts of them are surveyed by the executor."""
+    patches, rows, cols = task.patches, *task.patches.shape
+    share = len(patches) // (_PARTS * executor.num_workers)
+    size = max(1, min(share, _PART_PIXELS // (rows * cols)))
+    starts = range(0, len(patches), size)
+    parts = (replace(task, patches=patches.part(slice(first, first + size))) for first in starts)
+    with closing(executor.map(_survey_part, parts, ordered=True)) as results:
+        for number, (facts, infinite) in results:
+            patches.infinite.update(starts[number] + index for index in infinite)
+            yield from facts
+
+
+def _survey_part(task: SurveyTask) -> tuple[list[PatchFacts], set[int]]:
+    facts = list(task.facts())
+    return facts, task.patches.infinite
+
+
+def _warn_of_infinite(patches: PatchFolder) -> None:
+    if patches.infinite:
+        logger.warning(
+            "infinite values count as no data, in %d patch(es), such as %s",
+            len(patches.infinite), patches.folder / patches.files[min(patches.infinite)],
+        )  # fmt: skip
 
 
 def _digest(patches: PatchFolder, index: int, pixels: AnyArray, valid: BoolArray) -> bytes:

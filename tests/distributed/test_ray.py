@@ -266,6 +266,27 @@ def test_maps_are_those_of_one_process(
     assert contents(tmp_path / "plain") == contents(tmp_path / "spread")
 
 
+def test_a_survey_is_that_of_one_process(
+    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    from clusternet.patches.folder import open_patches
+    from clusternet.patches.survey import survey_patches
+
+    for number in range(30):
+        pixels = four_textures(16, 20, 4, seed=number).astype(np.float32) / 7
+        pixels[: 4 * (number % 5)] = -1
+        write_raster(f"p/a/{number:02d}.tif", pixels)
+
+    found = [
+        survey_patches(open_patches(tmp_path / "p", nodata=-1), (8, 8), executor=where)
+        for where in (None, executor)
+    ]
+
+    assert found[0].bands == found[1].bands
+    np.testing.assert_array_equal(found[0].usable, found[1].usable)
+    np.testing.assert_array_equal(found[0].valid_counts, found[1].valid_counts)
+
+
 def test_classes_and_scores_are_those_of_one_process(
     executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -212,3 +213,50 @@ def test_infinite_values_are_no_data_with_a_warning(
         write_raster(f"p/a/{name}.tif", pixels)
     assert survey_patches(open_patches(tmp_path / "p"), (2, 2)).bands.mean == (2.0,)
     assert "infinite values count as no data, in 2 patch(es), such as" in caplog.text
+
+
+class Elsewhere:
+    """Sends work and results as bytes, as to other processes, and does the work here."""
+
+    num_workers = 1
+
+    def map(self, work, items, *, ordered=False, name=str):
+        for index, item in enumerate(items):
+            sent_work, sent = pickle.loads(pickle.dumps((work, item)))
+            yield index, pickle.loads(pickle.dumps(sent_work(sent)))
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_a_survey_elsewhere_is_that_of_one_process(
+    kind: str, write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(11):
+        pixels = four_textures(*SHAPE, 3, seed=number)
+        pixels[: {0: 16, 3: 8, 7: 16}.get(number, 0)] = 0
+        if kind == "png":
+            (tmp_path / "p/a").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / f"p/a/{number:02d}.png")
+        else:
+            values = pixels.astype(np.float32) / 7
+            values[0, 0, 0] = np.inf if number in (5, 9) else values[0, 0, 0]
+            write_raster(f"p/a/{number:02d}.tif", values)
+    damage(tmp_path / f"p/a/04.{kind}")
+    told, found = [], []
+    for executor in (None, Elsewhere()):
+        caplog.clear()
+        folder = open_patches(tmp_path / "p", nodata=0, skip_bad_files=True)
+        found.append(survey_patches(folder, (4, 6), skip_bad_files=True, executor=executor))
+        said = (each for each in caplog.records if each.name == "clusternet.patches.survey")
+        told.append([each.getMessage() for each in said])
+    here, there = found
+    assert there.bands == here.bands
+    np.testing.assert_array_equal(there.usable, here.usable)
+    np.testing.assert_array_equal(there.valid_counts, here.valid_counts)
+    assert (there.num_damaged, there.num_blank) == (here.num_damaged, here.num_blank) == (1, 2)
+    assert told[0] == told[1] and f"04.{kind}" in told[0][0]
+
+
+def test_damage_that_is_found_elsewhere_is_named(patches: Path) -> None:
+    damage(patches / "a" / "3.png")
+    with pytest.raises(PatchError, match=r"3\.png: cannot be read.*--skip_bad_files"):
+        survey_patches(open_patches(patches), SHAPE, executor=Elsewhere())
