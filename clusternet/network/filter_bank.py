@@ -11,6 +11,7 @@ import numpy as np
 
 from clusternet.network.backend import keras
 from clusternet.network.filter_sizes import BORDER, GRADIENT_SCALE, SCALES, num_filters, radius
+from clusternet.network.planes import filtered_down, to_bands, to_planes, trimmed, turned
 from clusternet.types import FloatArray
 from clusternet.windows import Shape
 
@@ -18,6 +19,8 @@ ops = keras.ops
 
 FAINT = 1e-2
 """Squared gradient, of standardised bands, below which a direction means nothing."""
+_MANY = 8
+"""Bands that fill the lanes of a processor; fewer are filtered plane by plane."""
 
 
 class FilterBank(keras.layers.Layer):  # type: ignore[misc]
@@ -37,33 +40,45 @@ class FilterBank(keras.layers.Layer):  # type: ignore[misc]
         (patches, rows, cols, bands), standardised.
 
     Output shape:
-        (patches, rows, cols, filters) float32.
+        (patches, rows, cols, filters) float32; without mirroring `BORDER` pixels fewer on each
+        side.
     """
 
-    def __init__(self, shape: Shape, **options: Any) -> None:
-        """Take the smallest (rows, cols) of the inputs: no more pixels are mirrored at a time."""
+    def __init__(self, shape: Shape, *, mirror: bool = True, **options: Any) -> None:
+        """Take the smallest (rows, cols) of the inputs: no more pixels are mirrored at a time.
+
+        Args:
+            shape: as above.
+            mirror: mirror the image at its border. False leaves out the `BORDER` pixels on each
+                side whose filters need others beyond them.
+            options: of the layer.
+        """
         super().__init__(dtype="float32", trainable=False, **options)
-        self._most = min(shape)
+        self._most, self._mirror = min(shape), mirror
 
     def call(self, bands: Any) -> Any:
         """See the class."""
-        wide = _mirrored(bands, BORDER, self._most)
-        products = _structure(ops.mean(wide, axis=-1, keepdims=True))
+        wide = _mirrored(bands, BORDER, self._most) if self._mirror else bands
+        products = _structure(to_planes(ops.mean(wide, axis=-1, keepdims=True)))
         wide = _cut(wide, radius(GRADIENT_SCALE))
-        grey = ops.mean(wide, axis=-1, keepdims=True)
-        # All channels of a scale are filtered in one call: a depthwise convolution takes as long
-        # for one channel as for eight.
-        stack = ops.concatenate([wide, grey**2, *[grey] * 4, products], axis=-1)
-        features, coherences = [bands], []
+        grey = to_planes(ops.mean(wide, axis=-1, keepdims=True))
+        planes = ops.concatenate([grey**2, products, grey], axis=1)
+        features, coherences = [_cut(wide, radius(max(SCALES)))], []
         for scale in SCALES:
-            *described, coherence = _at_scale(stack, scale, int(bands.shape[-1]))
-            features += described
+            spare = radius(max(SCALES)) - radius(scale)
+            smooth = _smoothed(_cut(wide, spare), _gaussian(scale, 0))
+            mean = turned(to_planes(ops.mean(smooth, axis=-1, keepdims=True)))
+            *texture, coherence = _at_scale(trimmed(planes, spare), mean, scale)
+            features += [smooth, to_bands(turned(ops.concatenate(texture, axis=1)))]
             coherences.append(coherence)
-        return ops.concatenate([*features, *coherences], axis=-1)
+        features.append(to_bands(turned(ops.concatenate(coherences, axis=1))))
+        return ops.concatenate(features, axis=-1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the result."""
-        return (*shape[:-1], num_filters(int(shape[-1] or 0)))
+        lost = 0 if self._mirror else 2 * BORDER
+        rows, cols = (None if size is None else size - lost for size in shape[1:3])
+        return (shape[0], rows, cols, num_filters(int(shape[-1] or 0)))
 
 
 class CropAndConcatenate(keras.layers.Layer):  # type: ignore[misc]
@@ -92,33 +107,45 @@ class CropAndConcatenate(keras.layers.Layer):  # type: ignore[misc]
 def _structure(grey: Any) -> Any:
     """Return the products of the gradient's two sides, of which the structure tensor is made."""
     plain, slope = (_gaussian(GRADIENT_SCALE, order) for order in (0, 1))
-    both = _along_rows(ops.concatenate([grey, grey], axis=-1), [slope, plain])
-    both = _along_cols(both, [plain, slope])
-    down, across = both[..., :1], both[..., 1:]
-    return ops.concatenate([down * down, across * across, down * across], axis=-1)
+    down, across = _separable(grey, slope, plain), _separable(grey, plain, slope)
+    down, across = turned(down), turned(across)
+    return ops.concatenate([down * down, across * across, down * across], axis=1)
 
 
-def _at_scale(stack: Any, scale: float, num_bands: int) -> tuple[Any, Any, Any, Any, Any]:
-    """Return smoothed bands, gradient, Laplacian, deviation and coherence at a scale.
+def _separable(planes: Any, down: FloatArray, across: FloatArray) -> Any:
+    """Filter planes from top to bottom, then from left to right; the result is turned."""
+    return filtered_down(turned(filtered_down(planes, down)), across)
+
+
+def _smoothed(bands: Any, kernel: FloatArray) -> Any:
+    """Filter bands (patches, rows, cols, bands) by one kernel along both axes."""
+    num_bands = int(bands.shape[-1])
+    if num_bands < _MANY:
+        return to_bands(turned(_separable(to_planes(bands), kernel, kernel)))
+    columns = np.repeat(kernel[::-1, None], num_bands, axis=1)
+    for shape in ((-1, 1), (1, -1)):
+        weights = columns.reshape((*shape, num_bands, 1))
+        bands = ops.depthwise_conv(bands, weights, padding="valid", data_format="channels_last")
+    return bands
+
+
+def _at_scale(planes: Any, mean: Any, scale: float) -> tuple[Any, Any, Any, Any]:
+    """Return gradient, Laplacian, deviation and coherence at a scale, turned.
 
     Args:
-        stack: bands, grey squared, grey four times, three products of the gradient, with a
-            border as wide as the largest scale needs.
+        planes: grey squared, three products of the gradient, and grey.
+        mean: smoothed grey, turned.
         scale: of the Gaussian.
-        num_bands: bands at the front.
     """
     plain, slope, bend = (_gaussian(scale, order) for order in range(3))
-    before, after = [plain] * (num_bands + 1), [plain] * 3
-    stack = _cut(stack, radius(max(SCALES)) - radius(scale))
-    stack = _along_rows(stack, [*before, plain, plain, slope, bend, *after])
-    stack = _along_cols(stack, [*before, slope, bend, plain, plain, *after])
-    bands, rest = stack[..., :num_bands], stack[..., num_bands:]
-    squares, across, cols_bend, down, rows_bend, rows, cols, both = (
-        rest[..., channel : channel + 1] for channel in range(8)
-    )
-    mean = ops.mean(bands, axis=-1, keepdims=True)
+    grey = planes[:, -1:]
+    smooth = filtered_down(planes, plain)
+    others = [filtered_down(grey, slope), filtered_down(grey, bend)]
+    half = turned(ops.concatenate([smooth[:, :-1], *others, smooth[:, -1:]], axis=1))
+    found = filtered_down(half[:, :-1], plain)
+    across, cols_bend = (filtered_down(half[:, -1:], kernel) for kernel in (slope, bend))
+    squares, rows, cols, both, down, rows_bend = (found[:, at : at + 1] for at in range(6))
     return (
-        bands,
         scale * ops.sqrt(down**2 + across**2),
         scale**2 * (rows_bend + cols_bend),
         ops.sqrt(ops.maximum(squares - mean**2, 0.0)),  # rounding may make a variance negative
@@ -140,23 +167,6 @@ def _mirrored(tensor: Any, width: int, most: int) -> Any:
 
 def _cut(tensor: Any, width: int) -> Any:
     return tensor[:, width:-width, width:-width] if width else tensor
-
-
-def _along_rows(tensor: Any, kernels: list[FloatArray]) -> Any:
-    """Filter each band from top to bottom by its own kernel; the radius is lost on both ends."""
-    return _filtered(tensor, kernels, (-1, 1))
-
-
-def _along_cols(tensor: Any, kernels: list[FloatArray]) -> Any:
-    """Filter each band from left to right by its own kernel; the radius is lost on both ends."""
-    return _filtered(tensor, kernels, (1, -1))
-
-
-def _filtered(tensor: Any, kernels: list[FloatArray], shape: tuple[int, int]) -> Any:
-    # Keras computes a correlation. The reversed kernel makes it a convolution, as SciPy's.
-    columns = np.stack([kernel[::-1] for kernel in kernels], axis=-1)
-    kernel = columns.reshape((*shape, len(kernels), 1))
-    return ops.depthwise_conv(tensor, kernel, padding="valid", data_format="channels_last")
 
 
 def _gaussian(scale: float, order: int) -> FloatArray:

@@ -142,7 +142,7 @@ def features_tensor(network: Any, filters_from: Shape | None = None, uncovered: 
     outside = max(0, uncovered - BORDER)
     bands = layers.Cropping2D(outside, name="within_reach", dtype="float32")(network.input)
     smallest = filters_from[0] - 2 * outside, filters_from[1] - 2 * outside
-    filters = FilterBank(smallest, name="filters")(bands)
+    filters = FilterBank(smallest, mirror=uncovered < BORDER, name="filters")(bands)
     return CropAndConcatenate(name="description", dtype="float32")([features, filters])
 
 

@@ -14,6 +14,7 @@ from clusternet.network.filter_bank import (
     FilterBank,
     num_filters,
 )
+from clusternet.network.planes import filtered_down
 
 
 def described(pixels: np.ndarray) -> np.ndarray:
@@ -27,7 +28,7 @@ def stripes(angle: float) -> np.ndarray:
     return np.repeat(wave[..., None], 3, axis=-1).astype(np.float32)
 
 
-@pytest.mark.parametrize("bands", [1, 3, 7])
+@pytest.mark.parametrize("bands", [1, 3, 9])  # few are filtered plane by plane
 def test_the_layer_computes_the_filters(bands: int) -> None:
     pixels = np.random.default_rng(1).normal(size=(96, 112, bands)).astype(np.float32)
     found, wanted = described(pixels), fixed_filters(pixels)
@@ -36,6 +37,25 @@ def test_the_layer_computes_the_filters(bands: int) -> None:
     np.testing.assert_allclose(found[..., :-3], wanted[..., :-3], atol=2e-5)
     inner = slice(BORDER, -BORDER)  # coherence mirrors gradients the other way round
     np.testing.assert_allclose(found[inner, inner], wanted[inner, inner], atol=2e-5)
+
+
+@pytest.mark.parametrize("bands", [3, 9])
+def test_filters_without_a_mirror_are_those_within_the_border(bands: int) -> None:
+    pixels = np.random.default_rng(1).normal(size=(1, 96, 112, bands)).astype(np.float32)
+    inner = np.asarray(FilterBank((96, 112), mirror=False)(pixels))[0]
+    np.testing.assert_array_equal(inner, described(pixels[0])[BORDER:-BORDER, BORDER:-BORDER])
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_planes_are_filtered_from_top_to_bottom(
+    monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    planes = np.random.default_rng(1).normal(size=(2, 3, 12, 7)).astype(np.float32)
+    kernel = np.array([1, 2, -4], np.float32)
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)  # each has a quick way
+    found = np.asarray(filtered_down(planes, kernel))
+    wanted = planes[..., 2:, :] + 2 * planes[..., 1:-1, :] - 4 * planes[..., :-2, :]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_a_model_takes_larger_patches_than_it_was_made_for() -> None:
