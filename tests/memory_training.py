@@ -141,7 +141,8 @@ class LinearLearner:
         return self.features(batch.pixels)[batch.valid]
 
     def embed_sample(self, batch: Batch, plan: SamplePlan) -> Sample:
-        parts = []
+        nothing = np.zeros((0, self.weights.shape[1]), np.float32)
+        parts = [Sample(nothing, nothing)]  # alone where a member of a group has no patch
         for place, index in enumerate(batch.indexes.tolist()):
             everywhere = self.features(batch.pixels[place]).reshape(batch.valid[place].size, -1)
             chosen = plan.positions(index, batch.valid[place])

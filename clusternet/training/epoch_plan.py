@@ -14,9 +14,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from clusternet.clustering.sampling import SamplePlan, plan_sample
-from clusternet.patches.augmentation import augment
-from clusternet.patches.batches import Batch, BatchLoader
+from clusternet.patches.augmentation import augment, augment_part
+from clusternet.patches.batches import Batch, BatchLoader, part_of_step
 from clusternet.patches.survey import Survey
+from clusternet.processes.groups import ALONE, Group
 from clusternet.settings import TrainingSettings
 from clusternet.types import FloatArray, IntArray
 
@@ -50,14 +51,25 @@ class EpochPlan:
     turns: bool
     """Views may be flipped and turned."""
 
-    def view(self, pixels: FloatArray, labels: IntArray) -> tuple[FloatArray, IntArray]:
+    def view(
+        self, pixels: FloatArray, labels: IntArray, batch: Batch | None = None
+    ) -> tuple[FloatArray, IntArray]:
         """Return another view of labelled patches, see `clusternet.patches.augmentation.augment`.
 
         Each call goes on in one stream of random numbers: views depend on the order of calls.
+
+        Args:
+            pixels: of the patches.
+            labels: of the patches.
+            batch: that they are; needed where a group of processes shares its step.
         """
-        if self.view_generator is None:
+        rng, turn = self.view_generator, self.turns
+        if rng is None:
             return pixels, labels
-        return augment(pixels, labels, self.view_generator, turn=self.turns)
+        if batch is None or batch.num_together == len(batch.indexes):
+            return augment(pixels, labels, rng, turn=turn)
+        places = range(batch.before, batch.before + len(batch.indexes))
+        return augment_part(pixels, labels, rng, places, batch.num_together, turn=turn)
 
     def groups(self, size: int) -> Iterator[PatchGroup]:
         """Cut the order into groups of ``size`` patches."""
@@ -73,10 +85,23 @@ class TrainingData:
     loader: BatchLoader
     survey: Survey
     settings: TrainingSettings
+    group: Group = ALONE
+    """The processes that share each step; this process reads its part of the patches."""
+
+    @property
+    def step_size(self) -> int:
+        """Patches in a step of all members of the group together."""
+        if self.group.size == 1:
+            return self.loader.batch_size
+        return self.settings.batch_size(self.loader.patches.shape, len(self.survey.usable))
 
     def batches(self, patches: NDArray[np.int64]) -> Iterator[Batch]:
-        """Yield batches of patches, see `BatchLoader.batches`."""
-        return self.loader.batches(patches)
+        """Yield this process's part of each batch of patches, see `BatchLoader.batches`."""
+        rank, size, step = self.group.rank, self.group.size, self.step_size
+        starts = range(0, len(patches), step)
+        return self.loader.parts(
+            part_of_step(patches[start : start + step], rank, size) for start in starts
+        )
 
     def plan(self, epoch: int) -> EpochPlan:
         """Draw the choices of an epoch."""
@@ -104,7 +129,7 @@ class TrainingData:
         """Choose the patches of an epoch: positions in the list of usable ones, ascending."""
         num_usable, settings = len(self.survey.usable), self.settings
         most = settings.epoch_patches(self.loader.patches.shape, num_usable)
-        count = min(num_usable, max(most, self.loader.batch_size))  # no fewer than fill a batch
+        count = min(num_usable, max(most, self.step_size))  # no fewer than fill a batch
         chosen = self._generator(_PATCHES, epoch).choice(num_usable, count, replace=False)
         return np.sort(chosen)
 

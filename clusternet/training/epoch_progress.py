@@ -53,7 +53,7 @@ class EpochProgress:
         if self._bar is not None:
             mean = self._total_loss / len(self._losses)
             self._bar.set_postfix({"loss": f"{mean:.3f}"} | self._left(), refresh=False)
-            self._bar.update(len(batch.indexes) * self._patch_pixels)
+            self._bar.update(batch.num_together * self._patch_pixels)
 
     def embedded(self, batch: Batch, plan: EpochPlan) -> None:
         """Count patches that are embedded.
@@ -65,7 +65,7 @@ class EpochProgress:
             self._open_bar("embed", len(plan.sample.patches))
             self._embeds = True
         if self._bar is not None:
-            self._bar.update(len(batch.indexes) * self._patch_pixels)
+            self._bar.update(batch.num_together * self._patch_pixels)
 
     def record(
         self, plan: EpochPlan, clustering: Clustering, labels_before: IntArray

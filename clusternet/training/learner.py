@@ -84,7 +84,7 @@ class Learner:
         inputs, description = described(self.network, filters_from, num_beside=beside)
         self._embedder = keras.Model(inputs, description)
         self._compare = settings.feature_transform == "neighbours"
-        self._num_parts = _num_parts(settings.base_filters, shape, batch_size)
+        self._num_parts = num_parts(settings.base_filters, shape, batch_size)
         parts = self._num_parts if self._num_parts > 1 else None
         self._trainer = self._compiled(inputs, description, settings, parts)
         self._trainer.optimizer.build(self._trainer.trainable_variables)
@@ -177,6 +177,8 @@ class Learner:
             used_vectors = patch_vectors[: size + 2 * pairs]
             features, near, far = np.split(used_vectors, [size, size + pairs])
             samples.append(Sample(features, near - far, num_backbone))
+        if not samples:  # a member of a group may have no patch of a batch
+            return Sample(vectors[0, :0], vectors[0, :0], num_backbone)
         return join_samples(samples)
 
     def load_weights(self, path: Path) -> None:
@@ -218,7 +220,7 @@ class Learner:
         return [one for one in variables if not one.name.endswith("gradient_accumulator")]
 
 
-def _num_parts(base_filters: int, shape: Shape, batch: int) -> int:
+def num_parts(base_filters: int, shape: Shape, batch: int) -> int:
     """Return the smallest number of equal parts of a batch that each fit into memory."""
     size = batch * shape[0] * shape[1] * (base_filters + _BESIDE)
     return next(

@@ -2,6 +2,9 @@
 
 DeepCluster (Caron et al. 2018) for the pixels of overhead images (Girard et al. 2019). The formulas
 are in docs/method.md, in the same order. Saving and reporting are not here: see `run_writer.py`.
+
+Several processes may run this together, one group (`clusternet.processes.groups`). Each then has
+its part of every batch, and all have the same weights and the same clusters.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ def alternate(learner: Learner, data: TrainingData, observer: Observer, epochs_d
     if learner.codebook is None:  # a new run; a resumed one brings its codebook along
         plan = data.plan(epochs_done)
         sample = embed(learner, data, plan, observer)
-        clustering = cluster_features(sample, settings)
+        clustering = data.group.once(cluster_features, sample, settings)
         learner.freeze(clustering.codebook)
         observer.clustered(plan, sample, clustering, None)
     for epoch in range(epochs_done + 1, settings.num_epochs + 1):
@@ -46,7 +49,9 @@ def alternate(learner: Learner, data: TrainingData, observer: Observer, epochs_d
             sample_labels = label_and_fit_groups(learner, data, plan, observer)
             initial_labels = None  # a number means another cluster in each group
         sample = embed(learner, data, plan, observer)
-        clustering = cluster_features(sample, settings, initial_labels=initial_labels)
+        clustering = data.group.once(
+            cluster_features, sample, settings, initial_labels=initial_labels
+        )
         learner.freeze(clustering.codebook)
         observer.clustered(plan, sample, clustering, sample_labels)
 
@@ -59,11 +64,11 @@ def label_and_fit(
     Returns:
         the pseudo-labels (samples,) of the pixels that are clustered at the end of the epoch.
     """
-    sample_labels = SampleLabels(plan.sample)
+    sample_labels = SampleLabels(plan.sample, data.group)
     for batch in data.batches(plan.order):
         labels = learner.label(batch)  # by the frozen weights and codebook
         sample_labels.collect(batch, labels)
-        loss = learner.fit(*plan.view(batch.pixels, labels))
+        loss = learner.fit(*plan.view(batch.pixels, labels, batch))
         observer.fitted(batch, loss)
     return sample_labels.in_order()
 
@@ -94,7 +99,7 @@ def embed(learner: Learner, data: TrainingData, plan: EpochPlan, observer: Obser
     for batch in data.batches(plan.sample.patches):
         parts.append(learner.embed_sample(batch, plan.sample))
         observer.embedded(batch, plan)
-    return join_samples(parts)
+    return join_samples(data.group.gather(parts))
 
 
 class Observer(Protocol):

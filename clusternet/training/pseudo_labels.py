@@ -7,6 +7,7 @@ import numpy as np
 from clusternet.clustering.kmeans import cluster_features
 from clusternet.clustering.sampling import Sample, SamplePlan
 from clusternet.patches.batches import Batch
+from clusternet.processes.groups import ALONE, Group
 from clusternet.settings import TrainingSettings
 from clusternet.training.epoch_plan import PatchGroup
 from clusternet.types import FloatArray, IntArray
@@ -22,9 +23,9 @@ class SampleLabels:
     taken on the way, since labelling these patches a second time would cost a forward pass.
     """
 
-    def __init__(self, plan: SamplePlan) -> None:
-        """Start without labels of the pixels of ``plan``."""
-        self._plan = plan
+    def __init__(self, plan: SamplePlan, group: Group = ALONE) -> None:
+        """Start without labels of the pixels of ``plan``, whose patches a group shares."""
+        self._plan, self._group = plan, group
         self._labels: dict[int, IntArray] = {}
 
     def collect(self, batch: Batch, labels: IntArray) -> None:
@@ -41,7 +42,10 @@ class SampleLabels:
 
     def in_order(self) -> IntArray:
         """Return the labels in the order of the sample; (samples,)."""
-        return np.concatenate([self._labels[patch] for patch in self._plan.quotas])
+        labels: dict[int, IntArray] = {}
+        for part in self._group.gather([self._labels]):
+            labels |= part
+        return np.concatenate([labels[patch] for patch in self._plan.quotas])
 
 
 def cluster_group(features: FloatArray, group: PatchGroup, settings: TrainingSettings) -> IntArray:

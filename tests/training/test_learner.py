@@ -16,7 +16,7 @@ from clusternet.network.backend import keras
 from clusternet.network.filter_sizes import num_filters
 from clusternet.network.sizes import check_shape
 from clusternet.patches.batches import Batch
-from clusternet.training.learner import IGNORE, Learner, _num_parts
+from clusternet.training.learner import IGNORE, Learner, num_parts
 
 PATCHES = random_patches(shape=(32, 48))
 
@@ -167,7 +167,7 @@ def test_a_batch_in_parts_trains_like_a_whole_one(monkeypatch: pytest.MonkeyPatc
 def test_a_batch_is_cut_into_equal_parts_that_memory_is_enough_for(
     base_filters: int, side: int, batch: int, parts: int
 ) -> None:
-    assert _num_parts(base_filters, (side, side), batch) == parts
+    assert num_parts(base_filters, (side, side), batch) == parts
     assert batch % parts == 0
 
 
