@@ -1,7 +1,9 @@
 """What kind of land cover the name of a class means, in many languages.
 
 The words stand in ``familiar_words.csv``: in lower case, in the singular, irregular plurals beside
-it. They are compared without case and accents.
+it. A hyphen joins words that count only together. Words are compared without case and accents.
+The kind ``denial`` has words that deny what stands beside them, as in *no forest*, the kind
+``nothing`` words that only end as a known one does, as *waterproof* ends in *roof*.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ _ROMANCE = ("fr", "es", "it", "pt", "ro", "ca")
 _COMPOUNDING = ("en", "de", "nl", "sv", "da", "no", "fi", "hu", "zh", "ja", "ko")
 # Languages whose words end with what a thing is, as in "Laubwald" and "farmhouse".
 _WITHOUT_SPACES = ("zh", "ja", "ko")
-_ENDINGS = ("s", "es", "e", "n", "en", "x", "er", "i", "ы", "и", "flache", "flachen")
-# of plurals, and German words for an area
+_PLURALS = ("s", "es", "e", "n", "en", "x", "er", "i", "ы", "и")
+_AREAS = ("flache", "flachen", "sflache", "sflachen")  # German: Wasserfläche, Siedlungsflächen
 _SHORTEST_END = 3  # letters of the shortest word that ends a compound, as "bos" in "naaldbos"
 _SHORTEST_ENGLISH_END = 4
 _LETTERS = str.maketrans({"ø": "o", "æ": "a", "ł": "l", "\N{LATIN SMALL LETTER DOTLESS I}": "i"})
 # which NFKD leaves as they are
+_PREFIXES = {"no", "non", "not"}  # as in "nonforest"
 
 
 def kind_of(name: str) -> str | None:
@@ -32,9 +35,10 @@ def kind_of(name: str) -> str | None:
     ``field``, ``bare``, ``snow`` and ``wetland``. A name such as *non-forest* says none.
     """
     words = _words(name)
-    if not words or _words_of("denial") & set(words):
+    joined = "".join(words)
+    if not words or any(map(_denies, words)) or _forms(joined) & _words_of("nothing"):
         return None
-    if (whole := _kinds(ambiguous=True).get("".join(words))) is not None:
+    if (whole := _kinds(ambiguous=True).get(joined)) is not None:
         return whole[0]
     found = [entry for word in words if (entry := _entry(word)) is not None]
     if not found:
@@ -45,15 +49,31 @@ def kind_of(name: str) -> str | None:
 def _entry(word: str) -> tuple[str, bool] | None:
     """Return the kind of a word, and whether its language puts the main noun first."""
     known, ends = _kinds(ambiguous=False), _compound_ends()
-    forms = [word, *(word.removesuffix(end) for end in _ENDINGS if word.endswith(end))]
+    forms = sorted(_forms(word), key=len, reverse=True)
     for form in forms:
         if form in known:
             return known[form]
+    if _forms(word) & _words_of("nothing"):
+        return None
     for form in forms:
         for start in range(1, len(form)):  # the longest end first
             if form[start:] in ends:
                 return ends[form[start:]], False
     return None
+
+
+def _forms(word: str) -> set[str]:
+    """Return a word, and what it may be in the singular or without a word for an area."""
+    return {word.removesuffix(end) for end in ("", *_PLURALS, *_AREAS)} - {""}
+
+
+def _denies(word: str) -> bool:
+    """Tell whether a word denies the others, or is a known word after one that denies it."""
+    denials = _words_of("denial")
+    return word in denials or any(
+        word.startswith(denial) and word[len(denial) :] in _kinds(ambiguous=False)
+        for denial in denials & _PREFIXES
+    )
 
 
 @cache

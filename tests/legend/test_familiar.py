@@ -28,10 +28,18 @@ PHRASES = {
     "route forestière": "road", "green roof": "roof", "toit en herbe": "roof", "bare soil": "bare",
     "sol nu": "bare", "suelo desnudo": "bare", "голая почва": "bare", "low grass": "grass",
     "built-up area": "building", "coniferous forest": "forest", "las": "forest", "森林": "forest",
+    "corpi idrici": "water", "водные объекты": "water", "forest, broad-leaved": "forest",
+    "las liściasty": "forest", "阔叶林": "forest", "針葉樹林": "forest", "forêt de feuillus": "forest",
+    "Siedlungsflächen": "building", "zone urbaine": "building", "terres cultivées": "field",
+    "snow/ice": "snow", "neige et glace": "snow", "ice field": "snow", "冰雪": "snow",
+    "rock outcrop": "bare", "草原": "grass", "пашня": "field", "Bare / sparse vegetation": "bare",
 }  # fmt: skip
 UNFAMILIAR = (
     "non-forest", "not water", "kein Wald", "deforestation", "forest loss", "class 3", "1", "",
     "unknown", "background", "car", "clutter", "cloud", "stadium", "machine", "Anbau", "las cosas",
+    "waterproof", "screwdriver", "snowflake", "broad", "thousand", "carrots", "Landkreis", "secret",
+    "grassroots", "low veg", "manager", "nonforest", "snow-free", "treeless", "tree shadow",
+    "cloud over water", "forest fire", "water tower", "soccer field", "ground track field",
 )  # fmt: skip
 
 
