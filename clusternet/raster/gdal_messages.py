@@ -19,6 +19,7 @@ from typing import Any
 from clusternet.errors import ClusterNetError, RasterError
 from clusternet.foreign_errors import is_foreign, reason
 from clusternet.messages import one_line
+from clusternet.raster.answers import Answer
 
 # the loggers of rasterio's callbacks for GDAL's messages, which have no public names
 _LOGGERS = ("rasterio._env", "rasterio._err")
@@ -143,14 +144,14 @@ def gdal_complaints() -> Iterator[list[Complaint]]:
 
 @contextmanager
 def whole_read(
-    message: str, advice: str, explain: Callable[[Sequence[str]], str] | None = None
+    message: str, advice: str, explain: Callable[[Sequence[str]], Answer] | None = None
 ) -> Iterator[None]:
     """Raise RasterError if GDAL fails during a block, or reports missing pixels.
 
     Args:
         message: start of the error, without full stop; the reason follows.
-        advice: end of the error.
-        explain: returns the reason from all that was said; None takes the first error.
+        advice: end of the error, if the first error is its reason.
+        explain: returns reason and advice from all that was said; None takes the first error.
     """
     with _COLLECTOR.listen() as heard:
         try:
@@ -158,20 +159,23 @@ def whole_read(
         except Exception as error:
             if isinstance(error, ClusterNetError) or not is_foreign(error):
                 raise
-            said = next((c.text for c in heard if c.costs_pixels), reason(error))
-            said = said if explain is None else explain([*(c.text for c in heard), said])
-            raise RasterError(_unread(message, said, advice)) from error
+            first = next((c.text for c in heard if c.costs_pixels), reason(error))
+            said = [*(c.text for c in heard), first]
+            answer = _told(first, advice) if explain is None else explain(said)
+            raise RasterError(f"{message} ({answer.reason}); {answer.advice}") from error
     lost = next((c for c in heard if c.costs_pixels), None)
     if lost is not None:
-        said = lost.text if explain is None else explain([c.text for c in heard])
-        raise RasterError(_unread(message, said, advice))
+        said = [c.text for c in heard]
+        answer = _told(lost.text, advice) if explain is None else explain(said)
+        raise RasterError(f"{message} ({answer.reason}); {answer.advice}")
 
 
-def _unread(message: str, said: str, advice: str) -> str:
+def _told(said: str, advice: str) -> Answer:
+    """Return GDAL's own reason, with advice on a format that it does not know."""
     said = plain_words(said)
     if _UNKNOWN.search(said):
         advice = "convert it with a program that reads it, such as the one that wrote it."
-    return f"{message} ({said}); {advice}"
+    return Answer(said, advice)
 
 
 def plain_words(text: str) -> str:

@@ -225,7 +225,7 @@ def _why_not(path: Path, error: Exception, heard: Sequence[str]) -> str:
     """Return the message for a file that cannot be opened, with GDAL's reason if it helps."""
     if isinstance(path, RemotePath):
         why = why_unread(path, [*heard, str(error)])
-        return f"{path}: cannot be read ({why}); check the address and what it needs to log in."
+        return f"{path}: cannot be read ({why}); {why.advice}"
     if not Path(path).exists():
         return f"{path}: no such file."
     if not os.access(path, os.R_OK):

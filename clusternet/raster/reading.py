@@ -232,8 +232,6 @@ class Raster:
             )
 
     def _advice(self) -> str:
-        if isinstance(self._path, SourcePath) and self._path.addresses:
-            return "check the address and the network, then give the same command again."
         if self._dataset.driver == "VRT":
             return "the files that it names seem to be missing, cut off or damaged."
         return "the file seems to be cut off or damaged."

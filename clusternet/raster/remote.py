@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import rasterio
@@ -15,6 +16,8 @@ import rasterio
 from clusternet.errors import RasterError
 from clusternet.foreign_errors import reason
 from clusternet.locations import RemotePath, SourcePath
+from clusternet.raster.answers import CHECK_ADDRESS, Answer, of_messages, of_status
+from clusternet.raster.gdal_messages import plain_words
 
 _SETTINGS = {
     # one request for the header, and none for files that might lie beside it
@@ -29,19 +32,13 @@ _SETTINGS = {
     "CPL_VSIL_CURL_CACHE_SIZE": str(2**27),
 }
 """GDAL's variables; those that the user has set in the environment stay as they are."""
-_STATUS = re.compile(r"(?:HTTP (?:response|error) code|response_code)\D{0,4}(\d{3})", re.I)
-_NO_ANSWER = re.compile(r"(Could not resolve|Failed to connect|Connection (?:refused|reset)|"
-                        r"timed? ?out|SSL)[^;]*", re.I)  # fmt: skip
 _CUT_OFF = re.compile(r"got \d+ bytes, expected \d+|not enough data|premature", re.I)
 _ANOTHER_FORMAT = "not recognized as being in a supported file format"
+_AGAIN = "check the address and the network, then give the same command again."
 _PASSWORD = re.compile(r"(?<=//)[^/@]*@")
 _PATIENCE = 10  # seconds
 _QUERY = re.compile(r"\?\S*")
-_MEANINGS = {
-    "401": "log-in needed", "403": "access denied", "404": "not found", "410": "gone",
-    "416": "no such part", "429": "too many requests", "500": "server error",
-    "502": "server error", "503": "server busy", "504": "server too slow",
-}  # fmt: skip
+_ABSENT = "does not exist in the file system"
 
 
 def remote_settings(path: Path) -> AbstractContextManager[object]:
@@ -53,42 +50,40 @@ def remote_settings(path: Path) -> AbstractContextManager[object]:
     return environment
 
 
-def why_unread(path: SourcePath, said: Sequence[str]) -> str:
-    """Return the reason for users why an address could not be read, from GDAL's messages.
+def why_unread(path: SourcePath, said: Sequence[str]) -> Answer:
+    """Return why an address cannot be read, from GDAL's messages.
 
     The messages themselves may hold the query of the address, and so a secret.
     """
-    for text in said:
-        if status := _STATUS.search(text):
-            return _named(status[1])
-        if failed := _NO_ANSWER.search(text):
-            return failed[0].strip()
+    if (answer := of_messages(said)) is not None:
+        return answer
     if any(_CUT_OFF.search(text) for text in said):
-        answers = ((each, _ask(each)) for each in path.addresses)
-        told = next((f"{each.name}: {answer}" for each, answer in answers if answer), "")
-        return told or "the server stopped answering, or the file is cut off"
+        for each in path.addresses:
+            if (answer := _ask(each)) is not None:
+                return replace(answer, reason=f"{each.name}: {answer}")
+        return Answer("the server stopped answering, or the file is cut off", _AGAIN)
+    if any(_ABSENT in text for text in said):
+        answers = (_ask(each) for each in path.addresses)
+        return next(filter(None, answers), Answer("there is no such file", CHECK_ADDRESS))
     if any(_ANOTHER_FORMAT in text for text in said):
-        return "it holds no raster of a format that holds its pixels itself, such as GeoTIFF"
-    return _QUERY.sub("", said[-1]) if said else "no reason is known"
+        reason = "it holds no raster of a format that holds its pixels itself, such as GeoTIFF"
+        return Answer(reason, CHECK_ADDRESS)
+    told = _QUERY.sub("", said[-1]) if said else "no reason is known"
+    return Answer(plain_words(told), _AGAIN)
 
 
-def _named(status: str) -> str:
-    meaning = _MEANINGS.get(status, "")
-    return f"HTTP status {status}" + (f", {meaning}" if meaning else "")
-
-
-def _ask(path: RemotePath) -> str:
-    """Return how the server answers now; empty if it sends the file, or has no such answers.
+def _ask(path: RemotePath) -> Answer | None:
+    """Return how the server answers now; None if it sends the file, or has no such answers.
 
     GDAL says nothing of the answer to a request in the middle of a file.
     """
     try:
         _first_byte(path)
     except urllib.error.HTTPError as error:
-        return _named(str(error.code))
+        return of_status(str(error.code))
     except (OSError, ValueError) as error:
-        return reason(error)
-    return ""
+        return of_messages([str(error)]) or Answer(reason(error), _AGAIN)
+    return None
 
 
 def remote_size(path: RemotePath) -> int | None:
