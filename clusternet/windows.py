@@ -17,7 +17,7 @@ EDGES: tuple[Edge, ...] = ("shift", "pad", "drop")
 Shape = tuple[int, int]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Window:
     """A rectangle of pixels; it may extend beyond the raster."""
 

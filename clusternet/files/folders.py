@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,11 @@ class Search:
     forbidden: list[Path] = field(default_factory=list)
     """Folders that this user has no permission to read."""
 
+    def sort(self) -> None:
+        """Sort what was found."""
+        for paths in (self.files, self.hidden, self.broken, self.forbidden):
+            paths.sort()
+
 
 def search_folder(folder: Path) -> Search:
     """Find all files below a folder.
@@ -34,6 +39,18 @@ def search_folder(folder: Path) -> Search:
     once. Its files are listed under its own name if that lies below ``folder``.
     """
     search = Search()
+    search.files.extend(walk_files(folder, search))
+    search.sort()
+    return search
+
+
+def walk_files(folder: Path, search: Search) -> Iterator[Path]:
+    """Yield the files below a folder as `search_folder` finds them, but in no order.
+
+    Args:
+        folder: the folder.
+        search: gets what is no file, and is to be sorted by the caller at the end.
+    """
     seen: set[tuple[int, int]] = set()
     # Linked folders wait until all others are searched, which lists those under their own names.
     own, linked = deque([folder]), deque[Path]()
@@ -56,11 +73,10 @@ def search_folder(folder: Path) -> Search:
                 search.hidden.append(path)
             elif is_folder[path]:
                 (linked if path.is_symlink() else own).append(path)
+            elif path.is_file():
+                yield path
             else:
-                (search.files if path.is_file() else search.broken).append(path)
-    for paths in (search.files, search.hidden, search.broken, search.forbidden):
-        paths.sort()
-    return search
+                search.broken.append(path)
 
 
 def check_readable(folder: Path, search: Search, kind: type[ClusterNetError]) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 from clusternet.errors import PatchError, RasterError
-from clusternet.files.folders import check_readable, search_folder
+from clusternet.files.folders import Search, check_readable, walk_files
+from clusternet.files.path_list import PathList
 from clusternet.foreign_errors import reason
 from clusternet.nodata import NodataChoice, Number
 from clusternet.patches.manifest import Manifest, read_manifest
@@ -55,12 +56,16 @@ class PatchHeader:
         return f"{rows} x {cols} pixels, {self.num_bands} band(s), {self.dtype}"
 
 
+Kind = tuple[str, PatchHeader]
+"""The folder of a raster, and the header of some of its patches; a million have few of them."""
+
+
 @dataclass(frozen=True)
 class PatchFolder:
     """Patches of one shape, band count and pixel type."""
 
     folder: Path
-    files: tuple[Path, ...]
+    files: Sequence[Path]
     """Relative to ``folder``, sorted."""
     shape: Shape
     """(rows, cols) as read, after any resizing."""
@@ -129,9 +134,10 @@ def open_patches(
         PatchError: if the folder is missing or empty, or its patches differ or are damaged.
         RasterError: if ``nodata`` cannot occur in pixels of their type.
     """
-    files, headers = _read_headers(folder, find_patches(folder), skip_bad_files)
+    files, kinds = _read_headers(folder, find_patches(folder), skip_bad_files)
+    headers = [header for _, header in kinds]
     first = headers[0]
-    for file, header in zip(files, headers, strict=True):
+    for (_, header), file in kinds.items():
         same_shape = img_shape is not None or header.shape == first.shape
         if not same_shape or (header.num_bands, header.dtype) != (first.num_bands, first.dtype):
             hint = "; --img_shape ROWS COLS resizes them" if not same_shape else ""
@@ -139,7 +145,7 @@ def open_patches(
                 f"{folder / file}: expected {first} like {folder / files[0]}, found {header}{hint}."
             )
     check_nodata(nodata, first.dtype, folder)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, with_patches=False)
     if manifest is None:  # patches that we cut are oriented as their rasters
         warn_of_orientation(folder / file for file in files)
     shape = img_shape or first.shape
@@ -152,17 +158,17 @@ def open_patches(
         reader = RasterReader(folder, files, shape, markers)
     return PatchFolder(
         folder=folder,
-        files=tuple(files),
+        files=files,
         shape=shape,
         num_bands=first.num_bands,
         dtype=first.dtype,
         choice=choice,
-        identity=_common_identity(folder, manifest, files, headers),
+        identity=_common_identity(folder, manifest, kinds),
         _reader=reader,
     )
 
 
-def find_patches(folder: Path) -> list[Path]:
+def find_patches(folder: Path) -> PathList:
     """Return the images one level or deeper below ``folder``, relative to it, sorted.
 
     Raises:
@@ -171,24 +177,28 @@ def find_patches(folder: Path) -> list[Path]:
     if not folder.is_dir():
         instead = "a file" if folder.exists() else "nothing"
         raise PatchError(f"{folder}: expected a folder of patches, found {instead}.")
-    search = search_folder(folder)
+    search, deeper, num_beside = Search(), [], 0
+    for path in walk_files(folder, search):
+        if path.suffix.lower() not in PATCH_SUFFIXES:
+            search.files.append(path)
+        elif path.parent == folder:
+            num_beside += 1
+        else:
+            deeper.append(path.relative_to(folder).as_posix())
+    search.sort()
     check_readable(folder, search, PatchError)
     report_forbidden(folder, search)
     report_left_out(folder, search, PATCH_SUFFIXES)
-    images = [
-        path.relative_to(folder) for path in search.files if path.suffix.lower() in PATCH_SUFFIXES
-    ]
-    deeper = [path for path in images if len(path.parts) > 1]
     if deeper:
-        if len(deeper) < len(images):
+        if num_beside:
             logger.warning(
                 "%s: %d images lie directly in the folder and are not used; images are "
-                "expected one folder level deeper.", folder, len(images) - len(deeper),
+                "expected one folder level deeper.", folder, num_beside,
             )  # fmt: skip
-        return deeper
-    if images:
+        return PathList.in_order(deeper)
+    if num_beside:
         raise PatchError(
-            f"{folder}: its {len(images)} images lie directly in it, expected one folder level "
+            f"{folder}: its {num_beside} images lie directly in it, expected one folder level "
             f"deeper; move them into a folder such as {folder / 'scene'}, or give "
             f"{folder.parent} if that holds nothing else."
         )
@@ -241,36 +251,36 @@ def _damaged(path: Path, error: Exception) -> str:
 
 
 def _read_headers(
-    folder: Path, files: Sequence[Path], skip_bad_files: bool
-) -> tuple[list[Path], list[PatchHeader]]:
-    good, headers = [], []
-    for file in files:
+    folder: Path, files: PathList, skip_bad_files: bool
+) -> tuple[PathList, dict[Kind, Path]]:
+    """Return the files that can be read, and the first file of each kind, in their order."""
+    kinds: dict[Kind, Path] = {}
+    bad: set[int] = set()
+    for index, file in enumerate(files):
         interrupts.check()
         try:
-            headers.append(read_header(folder / file))
-            good.append(file)
+            kinds.setdefault((file.parts[0], read_header(folder / file)), file)
         except PatchError as error:
             if not skip_bad_files:
                 raise
             logger.warning("left out: %s", error)
-    if not good:
+            bad.add(index)
+    if not kinds:
         raise PatchError(f"{folder}: none of its {len(files)} images can be read.")
-    return good, headers
+    if not bad:
+        return files, kinds
+    good = (file.as_posix() for index, file in enumerate(files) if index not in bad)
+    return PathList(good), kinds
 
 
 def _common_identity(
-    folder: Path,
-    manifest: Manifest | None,
-    files: Sequence[Path],
-    headers: Sequence[PatchHeader],
+    folder: Path, manifest: Manifest | None, kinds: dict[Kind, Path]
 ) -> BandIdentity:
     """Return what patches.json, or else the files, say of the bands of all patches."""
-    said: dict[BandIdentity, Path] = {}
-    for file, header in zip(files, headers, strict=True):
+    known, first = NOTHING_STATED, next(iter(kinds.values()))
+    for (_, header), file in kinds.items():
         listed = NOTHING_STATED if manifest is None else manifest.identity_of(file)
-        said.setdefault(listed.filled_from(header.bands), file)
-    known, first = NOTHING_STATED, files[0]
-    for bands, file in said.items():
+        bands = listed.filled_from(header.bands)
         if not known.agrees_with(bands):
             raise PatchError(
                 f"{folder / file}: its bands are others than those of {folder / first}, or stand "

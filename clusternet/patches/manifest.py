@@ -1,8 +1,4 @@
-"""Patches on disk: which format, and the list of them, ``patches.json``.
-
-8-bit grey, RGB and RGBA patches are PNG, as Keras' ImageDataGenerator reads them; everything
-else is GeoTIFF. Both are lossless.
-"""
+"""The list of patches on disk, ``patches.json``."""
 
 from __future__ import annotations
 
@@ -12,9 +8,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
-
-import numpy as np
-from PIL import Image
 
 from clusternet.errors import PatchError
 from clusternet.files.outputs import Kind
@@ -27,90 +20,21 @@ from clusternet.nodata import (
     decode_number,
     encode_number,
 )
-from clusternet.raster import RasterProfile, write_patch
+from clusternet.patches.patch_files import PatchFormat
+from clusternet.raster import RasterProfile
 from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.raster.category_names import is_our_side_file
 from clusternet.raster.control import Control
 from clusternet.raster.crs import same_crs_text
 from clusternet.scene_rule import SceneRule
 from clusternet.text_files import read_json, taken_apart
-from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Edge, Shape, Window
 
 MANIFEST_NAME, CLASSES = "patches.json", "classes.json"
 _FORMAT = 1
 _TILE_AGAIN = "tile the rasters again, or remove this file and give --nodata by hand."
-_MIN_DIGITS = 5  # file names of rasters up to 99,999 pixels a side all look alike
-
-
-@dataclass(frozen=True)
-class PatchFormat:
-    """How the patches of one raster are written."""
-
-    suffix: str
-    """``.png`` or ``.tif``."""
-    with_valid: bool
-    """Valid pixels are marked by an alpha channel (PNG) or a mask band (GeoTIFF)."""
-
-
-def choose_format(profile: RasterProfile, *, padded: bool) -> PatchFormat:
-    """Return the format for all patches of a raster; ``padded``: some reach beyond it."""
-    with_valid = (
-        profile.has_mask or profile.nodata_needs_mask or (padded and profile.nodata is None)
-    )
-    is_eight_bit = profile.dtype == "uint8"
-    if is_eight_bit and (profile.num_bands == 3 or (profile.num_bands == 1 and not with_valid)):
-        return PatchFormat(".png", with_valid)
-    # rasterio garbles the nodata tag of 64-bit integers: a mask says the same
-    untaggable = profile.nodata is not None and profile.dtype in ("int64", "uint64")
-    return PatchFormat(".tif", with_valid or untaggable)
-
-
-def patch_name(window: Window, shape: Shape, suffix: str) -> str:
-    """Return ``<row>_<col><suffix>``, zero-padded so that names sort in the order of the grid."""
-    digits = max(_MIN_DIGITS, len(str(max(shape))))
-    return f"{window.row:0{digits}d}_{window.col:0{digits}d}{suffix}"
-
-
-def save_patch(
-    path: Path,
-    pixels: AnyArray,
-    valid: BoolArray,
-    patch_format: PatchFormat,
-    profile: RasterProfile,
-    window: Window,
-) -> None:
-    """Write one patch.
-
-    Args:
-        path: the file, with the suffix of ``patch_format``.
-        pixels: (rows, cols, bands).
-        valid: (rows, cols), True where usable.
-        patch_format: as ``choose_format`` returned it for the raster.
-        profile: of the raster that the patch is cut from.
-        window: the pixels of that raster that the patch covers.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if patch_format.suffix == ".png":
-        if patch_format.with_valid:
-            alpha = np.where(valid, 255, 0).astype(np.uint8)
-            pixels = np.concatenate([pixels, alpha[..., np.newaxis]], axis=-1)
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-        # half the time of the default level, and photographs come out no larger
-        image.save(path, compress_level=3)
-        return
-    # A tag beside a mask would mark pixels of its own, under the usual rule.
-    is_tagged = profile.dtype not in ("int64", "uint64") and not profile.nodata_needs_mask
-    write_patch(
-        path,
-        pixels,
-        valid=valid if patch_format.with_valid else None,
-        nodata=profile.nodata if is_tagged else None,
-        crs=profile.output_crs,
-        transform=profile.window_transform(window) if profile.is_georeferenced else None,
-        control=None if profile.control is None else profile.control.of_window(window),
-        bands=profile.bands,
-    )
+_ONE_PATCH: dict[str, Any] = {"file": "", "raster": "", "window": []}
+_NOTHING = NodataChoice()
 
 
 @dataclass(frozen=True)
@@ -164,7 +88,7 @@ class PatchSource:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PatchEntry:
     """One patch."""
 
@@ -197,10 +121,14 @@ class Manifest:
         source = self._by_name.get(PurePath(file).parts[0])
         return NOTHING_STATED if source is None else source.identity
 
+    @cached_property
+    def _choices(self) -> dict[str, NodataChoice]:
+        """Made once for a raster: there may be a million patches."""
+        return {each.name: NodataChoice(each.nodata, each.nodata_rule) for each in self.rasters}
+
     def choice_of(self, file: str | PurePath) -> NodataChoice:
         """Return what marks pixels without data in a patch, given relative to the folder."""
-        source = self._by_name.get(PurePath(file).parts[0])
-        return NodataChoice() if source is None else NodataChoice(source.nodata, source.nodata_rule)
+        return self._choices.get(PurePath(file).parts[0], _NOTHING)
 
     def nodata_of(self, file: str | PurePath) -> Number | None:
         """Return the nodata value of a patch, given relative to the folder; None if none."""
@@ -231,8 +159,12 @@ def _as_mapping(entry: PatchEntry | PatchSource | NodataChoice) -> dict[str, Any
     return _source_values(entry)
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_manifest(folder: Path, *, with_patches: bool = True) -> Manifest | None:
     """Read ``patches.json`` of a folder of patches; None where there is none.
+
+    Args:
+        folder: the folder.
+        with_patches: False leaves the patches out, which take much memory if there are many.
 
     Raises:
         PatchError: if it is damaged, or of a later version.
@@ -240,7 +172,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST_NAME
     if not path.is_file():
         return None
-    values = read_json(path, PatchError)
+    values = read_json(path, PatchError, None if with_patches else _without_patch)
     with taken_apart(PatchError, f"{path}: cannot be read as a list of patches", _TILE_AGAIN):
         if values["format"] != _FORMAT:
             raise PatchError(
@@ -248,6 +180,17 @@ def read_manifest(folder: Path) -> Manifest | None:
                 "tile the rasters again with this version."
             )
         return _parse_manifest(values)
+
+
+def _without_patch(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, but of each patch nothing: a million of them share one object."""
+    values = dict(pairs)
+    is_patch = values.keys() == _ONE_PATCH.keys() and _is_window(values["window"])
+    return _ONE_PATCH if is_patch else values
+
+
+def _is_window(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(type(each) is int for each in value)
 
 
 def _source_values(source: PatchSource) -> dict[str, Any]:
@@ -302,6 +245,7 @@ def _parse_manifest(values: dict[str, Any]) -> Manifest:
         patches=tuple(
             PatchEntry(str(p["file"]), str(p["raster"]), Window(*map(int, p["window"])))
             for p in values["patches"]
+            if p is not _ONE_PATCH
         ),
         given=_parse_given(values.get("given")),
     )

@@ -116,14 +116,17 @@ class KerasReader:
 
 
 def _keras_iterator(folder: Path, files: Sequence[Path], shape: Shape, colours: str) -> Any:
-    """Return Keras' iterator over the files, in their order."""
+    """Return Keras' iterator over the files, in their order.
+
+    Keras would keep several strings of each file, so it gets the first one, and then our list.
+    """
     import pandas as pd
 
     from clusternet.network.backend import ImageDataGenerator
 
     with contextlib.redirect_stdout(io.StringIO()):  # "Found 12 images belonging to ..."
-        return ImageDataGenerator(data_format="channels_last").flow_from_dataframe(
-            pd.DataFrame({"filename": [str(file) for file in files]}),
+        images = ImageDataGenerator(data_format="channels_last").flow_from_dataframe(
+            pd.DataFrame({"filename": [str(files[0])]}),
             str(folder),
             validate_filenames=False,
             target_size=shape,
@@ -132,6 +135,19 @@ def _keras_iterator(folder: Path, files: Sequence[Path], shape: Shape, colours: 
             batch_size=1,
             shuffle=False,
         )
+    images.n, images._filepaths = len(files), _Names(folder, files)
+    return images
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The names of files, made when they are asked for."""
+
+    folder: Path
+    files: Sequence[Path]
+
+    def __getitem__(self, index: int) -> str:
+        return str(self.folder / self.files[index])
 
 
 @dataclass

@@ -31,8 +31,11 @@ def warn_of_orientation(paths: Iterable[Path]) -> None:
     Args:
         paths: any files; only JPEG, PNG and TIFF are checked.
     """
-    fresh = [path for path in dict.fromkeys(paths) if path.resolve() not in _said]
-    turned = {path: value for path in fresh if (value := read_orientation(path)) != _UPRIGHT}
+    turned = {
+        path: value
+        for path in paths
+        if (value := read_orientation(path)) != _UPRIGHT and path.resolve() not in _said
+    }
     _said.update(path.resolve() for path in turned)
     if not turned:
         return

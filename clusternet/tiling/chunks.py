@@ -14,7 +14,7 @@ import numpy as np
 from clusternet.labels.reading import RasterLabels
 from clusternet.legend.inventory import LabelInventory
 from clusternet.locations import SourcePath
-from clusternet.patches.manifest import patch_name, save_patch
+from clusternet.patches.patch_files import patch_name, save_patch
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import open_raster
 from clusternet.settings import TilingSettings

@@ -17,7 +17,7 @@ from clusternet.labels.rasterization import map_type
 from clusternet.labels.reading import is_class_value
 from clusternet.labels.rules import UNLABELLED, LabelOptions, LabelRules
 from clusternet.nodata import Number
-from clusternet.patches.manifest import PatchFormat, choose_format
+from clusternet.patches.patch_files import PatchFormat, choose_format
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import (
     RASTER_SUFFIXES,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import struct
+import tracemalloc
 from pathlib import Path
 from zlib import compress, crc32
 
@@ -310,3 +312,24 @@ def test_damaged_headers_are_skipped_on_demand(
     assert [path.as_posix() for path in folder.files] == ["a/2.png"]
     assert "left out" in caplog.text and "1.png" in caplog.text
     np.testing.assert_array_equal(folder.read(0)[0], four_textures(8, 8, 3))
+
+
+def test_a_folder_takes_few_bytes_for_each_patch(tmp_path: Path) -> None:
+    count = 1000
+    save(tmp_path / "one.png", four_textures(8, 8, 3))
+    (tmp_path / "p/scene").mkdir(parents=True)
+    for number in range(count):
+        (tmp_path / f"p/scene/{number:05d}_00000.png").hardlink_to(tmp_path / "one.png")
+    open_patches(tmp_path / "p").read(0)  # loads what stays loaded
+
+    tracemalloc.start()
+    try:
+        folder = open_patches(tmp_path / "p")
+        folder.read(count - 1)
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(folder) == count
+    assert held < 100 * count  # a Path alone takes more
