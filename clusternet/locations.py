@@ -142,6 +142,17 @@ def state_of(path: Path) -> tuple[int, int]:
     return sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0)
 
 
+def state_text(path: Path) -> str:
+    """Return what tells whether a file has changed: its name, size and time of the last change.
+
+    An address is known by its name alone.
+    """
+    if isinstance(path, SourcePath) and path.addresses:
+        return path.name
+    size, changed = state_of(path)
+    return f"{path.name}, {size} bytes, changed at {changed} ns"
+
+
 def location(given: str | Path) -> Path:
     """Return the path of a raster that a user named: a local one, or an address.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from clusternet.errors import PatchError
 from clusternet.files.outputs import Kind
+from clusternet.locations import state_text
 from clusternet.messages import short_value
 from clusternet.nodata import (
     NodataChoice,
@@ -65,6 +66,8 @@ class PatchSource:
     """What the raster says of its bands, in the order in which they stand in the patches."""
     control: Control | None = None
     """Ground control points or RPC of the raster, beside or instead of the transform."""
+    state: str | None = None
+    """What tells whether its files have changed; None (earlier versions) if that is not known."""
 
     @classmethod
     def from_profile(
@@ -85,6 +88,7 @@ class PatchSource:
             band_nodata=profile.band_nodata if profile.has_uneven_nodata else None,
             identity=profile.bands,
             control=profile.control,
+            state=state_text(profile.path),
         )
 
 
@@ -111,6 +115,10 @@ class Manifest:
     patches: tuple[PatchEntry, ...]
     given: NodataChoice | None = None
     """What the user said of nodata; None (earlier versions) if that is not known."""
+    keep_dark_region_ratio: float | None = None
+    """Largest share of nodata in a patch; None (earlier versions) if that is not known."""
+    aoi: str | None = None
+    """The file of polygons inside of which patches were cut, and its state."""
 
     @cached_property
     def _by_name(self) -> dict[str, PatchSource]:
@@ -248,6 +256,8 @@ def _parse_manifest(values: dict[str, Any]) -> Manifest:
             if p is not _ONE_PATCH
         ),
         given=_parse_given(values.get("given")),
+        keep_dark_region_ratio=values.get("keep_dark_region_ratio"),
+        aoi=values.get("aoi"),
     )
 
 

@@ -59,6 +59,8 @@ class Chunk:
     settings: TilingSettings
     aoi: Path | None = None
     """File of polygons; pixels outside are nodata."""
+    known: frozenset[Window] | None = None
+    """The windows whose patches exist already: only their labels are cut. None cuts all."""
 
     def __str__(self) -> str:
         """Name the raster and the first window, for messages."""
@@ -96,6 +98,25 @@ def split_windows(windows: Grid, path: Path, shares: int) -> Iterator[Grid]:
 
 def cut_chunk(chunk: Chunk) -> Outcome:
     """Cut the windows of a chunk and write their patches in all layers."""
+    return _cut_all(chunk) if chunk.known is None else _cut_labels(chunk, chunk.known)
+
+
+def _cut_labels(chunk: Chunk, known: frozenset[Window]) -> Outcome:
+    """Cut label patches beside patches that exist, without reading the raster."""
+    outcome = Outcome()
+    with _open_label(chunk.pair, outcome.labels) as label:
+        for window in chunk.windows:
+            interrupts.check()
+            for layer in chunk.layers:
+                if window in known and layer.of_labels:
+                    crop = centre(window, layer.shape)
+                    _save_labels(layer, chunk.pair, label, window, crop, outcome.labels)
+            if window not in known and label is not None:
+                label.read(window)  # counts their labels in the inventory
+    return outcome
+
+
+def _cut_all(chunk: Chunk) -> Outcome:
     pair, settings = chunk.pair, chunk.settings
     outcome = Outcome()
     choice = replace(settings.nodata_choice, aoi=chunk.aoi)

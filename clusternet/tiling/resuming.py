@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clusternet.errors import OutputError, SettingsError
-from clusternet.locations import SourcePath
+from clusternet.errors import OutputError
+from clusternet.locations import SourcePath, state_text
 from clusternet.patches.manifest import Manifest, PatchSource, read_manifest
 from clusternet.settings import TilingSettings
 from clusternet.tiling.chunks import Layer, Outcome
@@ -18,32 +18,25 @@ Before = Mapping[str, Outcome]
 """What an earlier call cut, by the names of rasters."""
 
 
-def check_alone(skip_existing: bool, masks_folder: Path | None) -> None:
-    """Refuse to go on with label patches, whose labels are counted over all rasters."""
-    if skip_existing and masks_folder is not None:
-        raise SettingsError(
-            "--skip_existing: label patches are cut in one go; leave out --masks_folder, or "
-            "give --overwrite instead."
-        )
-
-
-def cut_before(folder: Path, pairs: Sequence[TilingPair], settings: TilingSettings) -> Before:
+def cut_before(
+    layers: Sequence[Layer], pairs: Sequence[TilingPair], settings: TilingSettings, aoi: Path | None
+) -> Before:
     """Return what an earlier call of the same command has cut of the same rasters.
 
+    Label patches do not count: they are cut anew, which takes little time.
+
     Raises:
-        OutputError: if the folder was tiled with other settings.
+        OutputError: if a folder was tiled with other settings.
         PatchError: if its list of patches is damaged.
     """
+    folder = layers[0].folder
     manifest = read_manifest(folder) if folder.exists() else None
     if manifest is None:
         return {}
-    if not _is_same(manifest, settings):
-        raise OutputError(
-            f"{folder}: was tiled with another size, stride, edge, nodata or stack, so "
-            "--skip_existing cannot go on with it; give the same flags, or --overwrite."
-        )
+    for layer in _of_pixels(layers):
+        _check_same(layer, settings, aoi)
     known = {source.name: source for source in manifest.rasters}
-    names = {pair.raster.name for pair in pairs if known.get(pair.raster.name) == _source(pair)}
+    names = {pair.raster.name for pair in pairs if _is_known(pair, known)}
     outcomes = {name: Outcome() for name in names}
     for patch in manifest.patches:
         if patch.raster in names:
@@ -51,20 +44,50 @@ def cut_before(folder: Path, pairs: Sequence[TilingPair], settings: TilingSettin
     return outcomes
 
 
-def _is_same(manifest: Manifest, settings: TilingSettings) -> bool:
-    return (manifest.patch_shape, manifest.stride, manifest.edge, manifest.given) == (
-        settings.patch_shape, settings.full_stride, settings.edge, settings.nodata_choice,
-    )  # fmt: skip
+def area_of(aoi: Path | None) -> str | None:
+    """Return how ``patches.json`` names a file of polygons."""
+    return None if aoi is None else state_text(aoi)
 
 
-def _source(pair: TilingPair) -> PatchSource:
+def _of_pixels(layers: Sequence[Layer]) -> list[Layer]:
+    return [layer for layer in layers if not layer.of_labels]
+
+
+def _check_same(layer: Layer, settings: TilingSettings, aoi: Path | None) -> None:
+    """Raise OutputError unless a folder was tiled with these settings."""
+    manifest = read_manifest(layer.folder) if layer.folder.exists() else None
+    wanted = {
+        "patch_shape": layer.shape, "stride": settings.full_stride, "edge": settings.edge,
+        "nodata, stack or mask": settings.nodata_choice, "aoi": area_of(aoi),
+        "keep_dark_region_ratio": settings.keep_dark_region_ratio,
+    }  # fmt: skip
+    found = {} if manifest is None else _settings_of(manifest)
+    others = [name for name, value in wanted.items() if name not in found or found[name] != value]
+    if manifest is None or others:
+        what = "not tiled before" if manifest is None else f"tiled with another {others[0]}"
+        raise OutputError(
+            f"{layer.folder}: was {what}, so --skip_existing cannot go on with it; give the same "
+            "flags, or --overwrite."
+        )
+
+
+def _settings_of(manifest: Manifest) -> dict[str, object]:
+    return {
+        "patch_shape": manifest.patch_shape, "stride": manifest.stride, "edge": manifest.edge,
+        "nodata, stack or mask": manifest.given, "aoi": manifest.aoi,
+        "keep_dark_region_ratio": manifest.keep_dark_region_ratio,
+    }  # fmt: skip
+
+
+def _is_known(pair: TilingPair, known: Mapping[str, PatchSource]) -> bool:
     item = pair.raster
-    return PatchSource.from_profile(item.name, item.source, item.profile, item.patch_format)
+    source = PatchSource.from_profile(item.name, item.source, item.profile, item.patch_format)
+    return known.get(item.name) == source
 
 
 def take_patches(before: Before, layers: Sequence[Layer], hidden: Sequence[Layer]) -> None:
     """Put patches of an earlier call into new folders, as links where the disk allows."""
-    for old, new in zip(layers, hidden, strict=True):
+    for old, new in zip(_of_pixels(layers), _of_pixels(hidden), strict=True):
         for name in before:
             for file in sorted((old.folder / name).glob("*")):
                 target = new.folder / name / file.name

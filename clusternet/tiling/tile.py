@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clusternet.errors import ClusterNetError, LabelError, PatchError
+from clusternet.errors import LabelError, PatchError
 from clusternet.files.locks import claimed
 from clusternet.files.outputs import check_apart, check_new, check_writable, new_folders
 from clusternet.labels.rules import LabelOptions, LabelRules
@@ -24,28 +23,24 @@ from clusternet.patches.manifest import (
 )
 from clusternet.processes.executors import Executor, LocalProcesses
 from clusternet.processes.interrupts import interrupts
-from clusternet.processes.progress import Progress
 from clusternet.processes.workers import resolve_workers
 from clusternet.settings import TilingSettings
-from clusternet.tiling.chunks import ONLY_NODATA, Chunk, Layer, Outcome, cut_chunk, split_windows
+from clusternet.tiling.chunks import ONLY_NODATA, Layer, Outcome
+from clusternet.tiling.cutting import PAST_EDGE, cut_all
 from clusternet.tiling.inputs import TilingPair, find_inputs
 from clusternet.tiling.resuming import (
     Before,
     advice,
-    check_alone,
+    area_of,
     cut_before,
     drop_patches,
-    may_fail_midway,
     take_patches,
 )
-from clusternet.windows import centre, grid
+from clusternet.windows import centre
 
 __all__ = ["TilingReport", "TilingSettings", "tile_rasters"]
 
 logger = logging.getLogger(__name__)
-
-PAST_EDGE = "past the edge"
-_SMALL_JOB = 2**25  # pixels: below that, one process is done before others have started
 
 
 @dataclass(frozen=True)
@@ -117,13 +112,12 @@ def tile_rasters(
     layers = _layers(output_folder, settings, masks_folder)
     options = LabelOptions(classes or ClassList(), ignore_label=ignore_label)
     folders = [layer.folder for layer in layers]
-    check_alone(skip_existing, masks_folder)
     check_apart(folders, (source, masks_folder, aoi, options.classes.source))
     with claimed(*folders):
         _check_outputs(folders, overwrite or skip_existing)
         pairs, rules = find_inputs(source, settings, masks_folder, options, aoi)
         check_apart(folders, (item.path for pair in pairs for item in pair.items))
-        before = cut_before(output_folder, pairs, settings) if skip_existing else {}
+        before = cut_before(layers, pairs, settings, aoi) if skip_existing else {}
         job = _Job(source, pairs, rules, layers, settings, executor, aoi)
         return job.write(before, overwrite=overwrite or skip_existing)
 
@@ -147,10 +141,9 @@ class _Job:
             hidden = [replace(layer, folder=p) for layer, p in zip(self.layers, paths, strict=True)]
             take_patches(before, self.layers, hidden)
             left = [pair for pair in self.pairs if pair.raster.name not in before]
-            cut = _cut_all(left, hidden, self.settings, self.executor, self.aoi)
-            done = {left[i].raster.name: outcome for i, outcome in cut.outcomes.items()} | {
-                **before
-            }
+            known = self._add_labels(before, hidden)
+            cut = cut_all(left, hidden, self.settings, self.executor, self.aoi)
+            done = {left[i].raster.name: outcome for i, outcome in cut.outcomes.items()} | known
             if cut.failure is not None:
                 if not any(outcome.kept for outcome in done.values()):
                     raise cut.failure
@@ -159,43 +152,45 @@ class _Job:
             outcomes = [done[pair.raster.name] for pair in pairs]
             _warn_of_infinite(pairs, outcomes)
             report = _report(self.source, outcomes, self.settings)
-            _write_manifests(hidden, pairs, outcomes, self.settings, self.rules)
+            _write_manifests(hidden, pairs, outcomes, self)
         if cut.failure is not None:
             text = advice(cut.failure, len(pairs), len(self.pairs), folders[0])
             raise type(cut.failure)(text) from cut.failure
         return report
 
-
-@dataclass(frozen=True)
-class _Cut:
-    """What was cut."""
-
-    outcomes: dict[int, Outcome]
-    """By index, of the rasters that were cut to the end."""
-    failure: ClusterNetError | None = None
-    """Why the others were not."""
+    def _add_labels(self, before: Before, hidden: list[Layer]) -> dict[str, Outcome]:
+        """Cut the labels of patches that an earlier call has cut."""
+        known = [pair for pair in self.pairs if pair.raster.name in before]
+        if known and any(layer.of_labels for layer in hidden):
+            cut = cut_all(known, hidden, self.settings, self.executor, self.aoi, before)
+            if cut.failure is not None:
+                raise cut.failure
+            for index, outcome in cut.outcomes.items():
+                before[known[index].raster.name].labels.merge(outcome.labels)
+        return dict(before)
 
 
 def _write_manifests(
     layers: list[Layer],
     pairs: list[TilingPair],
     outcomes: list[Outcome],
-    settings: TilingSettings,
-    rules: LabelRules,
+    job: _Job,
 ) -> None:
     for layer in layers:
-        write_manifest(layer.folder, _manifest(layer, pairs, outcomes, settings))
+        write_manifest(layer.folder, _manifest(layer, pairs, outcomes, job))
         if layer.of_labels:
-            _report_labels(layer, outcomes, rules)
+            _report_labels(layer, outcomes, job.rules, is_whole=len(pairs) == len(job.pairs))
 
 
-def _report_labels(layer: Layer, outcomes: list[Outcome], rules: LabelRules) -> None:
+def _report_labels(
+    layer: Layer, outcomes: list[Outcome], rules: LabelRules, *, is_whole: bool
+) -> None:
     """Write the names of classes beside label patches, and log how many labels were used."""
     inventory = rules.inventory
     inventory.unused = "no patch is cut there"
     for outcome in outcomes:
         inventory.merge(outcome.labels)
-    if not inventory.used:
+    if not inventory.used and is_whole:
         path = min(rules.common.statements)
         why = inventory.why_none() or "it holds nodata only"
         raise LabelError(f"{path}: gives no patch a label, nor does any other label raster: {why}.")
@@ -250,54 +245,6 @@ def _check_outputs(folders: list[Path], overwrite: bool) -> None:
             logger.warning("%s is left as an earlier tiling wrote it", beside)
 
 
-def _cut_all(
-    pairs: list[TilingPair],
-    layers: list[Layer],
-    settings: TilingSettings,
-    executor: Executor,
-    aoi: Path | None,
-) -> _Cut:
-    """Cut all rasters, or those until a server fails."""
-    chunks: list[Chunk] = []
-    owners: list[int] = []
-    outcomes = []
-    for owner, pair in enumerate(pairs):
-        windows = pair.windows(settings)
-        outcomes.append(Outcome(skipped=_past_edge(pair, len(windows), settings)))
-        for some in split_windows(
-            windows, pair.raster.path, math.ceil(executor.num_workers / len(pairs))
-        ):
-            chunks.append(Chunk(pair, some, layers, settings, aoi))
-            owners.append(owner)
-    # Chunks, not rasters, are spread over processes: a single large raster keeps all of them busy.
-    num_windows = sum(len(chunk.windows) for chunk in chunks)
-    is_small = num_windows * math.prod(settings.patch_shape) < _SMALL_JOB
-    if is_small and isinstance(executor, LocalProcesses):
-        executor = LocalProcesses(1)
-    with Progress(total=num_windows, desc="tiling", unit="patch") as progress:
-        failure, left = None, Counter(owners)
-        try:
-            for index, result in executor.map(cut_chunk, chunks, name=str):
-                outcomes[owners[index]].add(result)
-                left[owners[index]] -= 1
-                progress.update(len(chunks[index].windows))
-        except ClusterNetError as error:
-            if not may_fail_midway(pairs):
-                raise
-            failure = error
-    for outcome in outcomes:
-        outcome.kept.sort()  # chunks come in any order, but patches.json must not depend on it
-    return _Cut({i: each for i, each in enumerate(outcomes) if not left[i]}, failure)
-
-
-def _past_edge(pair: TilingPair, num_windows: int, settings: TilingSettings) -> Counter[str]:
-    if settings.edge != "drop":
-        return Counter()
-    shape = pair.raster.profile.shape
-    num_covering = len(grid(shape, settings.patch_shape, settings.full_stride, "pad"))
-    return +Counter({PAST_EDGE: num_covering - num_windows})
-
-
 def _report(source: Path, outcomes: list[Outcome], settings: TilingSettings) -> TilingReport:
     skipped = sum((outcome.skipped for outcome in outcomes), Counter[str]())
     report = TilingReport(len(outcomes), sum(len(o.kept) for o in outcomes), dict(skipped))
@@ -322,8 +269,9 @@ def _advice(skipped: Counter[str], settings: TilingSettings) -> str:
 
 
 def _manifest(
-    layer: Layer, pairs: list[TilingPair], outcomes: list[Outcome], settings: TilingSettings
+    layer: Layer, pairs: list[TilingPair], outcomes: list[Outcome], job: _Job
 ) -> Manifest:
+    settings = job.settings
     sources, patches = [], []
     for pair, outcome in zip(pairs, outcomes, strict=True):
         item = layer.item(pair)
@@ -343,4 +291,6 @@ def _manifest(
         tuple(sources),
         tuple(patches),
         given=None if layer.of_labels else settings.nodata_choice,
+        keep_dark_region_ratio=settings.keep_dark_region_ratio,
+        aoi=area_of(job.aoi),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas
@@ -11,7 +12,7 @@ import shapely
 from conftest import WriteRaster
 from loopback import loopback
 
-from clusternet.errors import GridMismatchError, OutputError, RasterError, SettingsError
+from clusternet.errors import GridMismatchError, OutputError, RasterError
 from clusternet.patches.bands import Bands
 from clusternet.patches.folder import open_patches
 from clusternet.patches.manifest import read_manifest
@@ -98,7 +99,89 @@ def test_what_was_cut_before_a_server_died_is_kept(
         assert max(end for path, _, end in server.ranges if path == "/b.tif") > 100_000
         assert all(end < 20_000 for path, _, end in server.ranges if path == "/a.tif")
         other = TilingSettings(patch_shape=(64, 64))
-        with pytest.raises(OutputError, match="was tiled with another size"):
+        with pytest.raises(OutputError, match="was tiled with another patch_shape"):
             tile_rasters(listed, patches, other, skip_existing=True, workers=1)
-        with pytest.raises(SettingsError, match="leave out --masks_folder"):
-            tile_rasters(listed, patches, masks_folder=tmp_path, skip_existing=True)
+
+
+def test_label_patches_go_on_where_a_server_died(
+    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+    rng = np.random.default_rng(0)
+    noise = rng.integers(1, 2**16, (256, 256), np.uint16)
+    for name in ("a", "b"):
+        write_raster(f"www/{name}.tif", noise, tiled=True, blockxsize=128, blockysize=128)
+        write_raster(f"masks/{name}.tif", rng.integers(0, 3, (256, 256), np.uint8))
+    settings = TilingSettings(patch_shape=(128, 128), crop_shape=(64, 64))
+    listed, masks = tmp_path / "scenes.txt", tmp_path / "masks"
+
+    def tile(name: str, *, skip_existing: bool = False) -> None:
+        tile_rasters(
+            listed, tmp_path / name, settings, masks_folder=masks, skip_existing=skip_existing,
+            workers=1,
+        )  # fmt: skip
+
+    with loopback(tmp_path / "www") as server:
+        listed.write_text(f"{server.address}/a.tif\n{server.address}/b.tif\n")
+        tile("whole")
+        # GDAL keeps what an address sent, so the second call asks another name of the server
+        listed.write_text(listed.read_text().replace("127.0.0.1", "localhost"))
+        server.heads_only = "/b.tif"
+        with pytest.raises(RasterError, match="1 of 2 rasters are tiled"):
+            tile("part")
+        assert {path.parent.name for path in (tmp_path / "part_masks").rglob("*.png")} == {"a"}
+        server.heads_only, server.ranges[:] = "", []
+        tile("part", skip_existing=True)
+        assert all(end < 20_000 for path, _, end in server.ranges if path == "/a.tif")
+    for end in ("", "_masks", "_crops"):
+        whole, part = tmp_path / f"whole{end}", tmp_path / f"part{end}"
+        files = {path.relative_to(whole): path.read_bytes() for path in whole.rglob("*.*")}
+        assert files == {path.relative_to(part): path.read_bytes() for path in part.rglob("*.*")}
+
+
+def test_going_on_counts_the_labels_of_all_rasters(
+    write_raster: WriteRaster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index, name in enumerate("ab"):
+        write_raster(f"in/{name}.tif", np.ones((32, 32), np.uint16))
+        write_raster(f"masks/{name}.tif", np.full((32, 32), index, np.uint8))
+    settings = TilingSettings(patch_shape=(32, 32))
+    tile_rasters(tmp_path / "in/a.tif", tmp_path / "patches", settings, workers=1)
+    with caplog.at_level("INFO"):
+        tile_rasters(
+            tmp_path / "in", tmp_path / "patches", settings, masks_folder=tmp_path / "masks",
+            skip_existing=True, workers=1,
+        )  # fmt: skip
+    assert len(list((tmp_path / "patches_masks").rglob("*.png"))) == 2
+    assert "labels used: class 0 1,024 px, class 1 1,024 px" in caplog.text
+
+
+@pytest.mark.parametrize("change", ["aoi", "keep_dark_region_ratio", "crops"])
+def test_patches_cut_otherwise_are_not_taken(change: str, bands: Path, tmp_path: Path) -> None:
+    area, patches = tmp_path / "area.geojson", tmp_path / "patches"
+    box = shapely.box(448_000, 5_411_992, 448_008, 5_412_000)
+    geopandas.GeoDataFrame(geometry=[box], crs=32631).to_crs(4326).to_file(area)
+    tile_rasters(bands, patches, SETTINGS, aoi=area, workers=1)
+    tile_rasters(bands, patches, SETTINGS, aoi=area, skip_existing=True, workers=1)
+    before = sorted(path.name for path in patches.rglob("*"))
+    settings = {
+        "aoi": SETTINGS,
+        "keep_dark_region_ratio": replace(SETTINGS, keep_dark_region_ratio=0.9),
+        "crops": replace(SETTINGS, crop_shape=(8, 8)),
+    }[change]
+    with pytest.raises(OutputError, match=f"{change}.*--skip_existing cannot go on"):
+        tile_rasters(
+            bands, patches, settings, aoi=None if change == "aoi" else area, skip_existing=True,
+            workers=1,
+        )  # fmt: skip
+    assert sorted(path.name for path in patches.rglob("*")) == before
+
+
+def test_a_raster_that_has_changed_is_cut_again(write_raster: WriteRaster, tmp_path: Path) -> None:
+    raster = write_raster("a.tif", np.ones((32, 32), np.uint16))
+    settings = TilingSettings(patch_shape=(32, 32))
+    tile_rasters(raster, tmp_path / "patches", settings, workers=1)
+    write_raster("a.tif", np.full((32, 32), 7, np.uint16))
+    tile_rasters(raster, tmp_path / "patches", settings, skip_existing=True, workers=1)
+    with open_raster(tmp_path / "patches/a/00000_00000.tif") as patch:
+        assert (patch.read(Window(0, 0, 32, 32))[0] == 7).all()

@@ -28,7 +28,7 @@ from clusternet.patches.manifest import read_manifest
 from clusternet.raster import Raster, open_raster
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.settings import TilingSettings
-from clusternet.tiling import tile as tiling
+from clusternet.tiling import cutting as tiling
 from clusternet.tiling.inputs import raster_names
 from clusternet.tiling.tile import TilingReport, tile_rasters
 from clusternet.windows import Window
