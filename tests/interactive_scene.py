@@ -15,7 +15,8 @@ from clusternet.prediction.feature_cache import scene_folder
 from clusternet.prediction.filling import prepare_cache
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.settings import TrainingSettings
-from clusternet.training.run import StoredCodebook, load_run, save_description, write_codebook
+from clusternet.training.run import load_run, save_description
+from clusternet.training.stored_codebook import StoredCodebook, write_codebook
 from clusternet.windows import Window
 
 COLOURS = np.array([[60, 140, 60], [190, 170, 120], [40, 60, 160], [210, 210, 215]], np.float32)

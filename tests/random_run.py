@@ -14,7 +14,8 @@ from clusternet.network.unet import build_network
 from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings
 from clusternet.training.class_head import ClassHead
-from clusternet.training.run import StoredCodebook, save_description, save_result
+from clusternet.training.run import save_description, save_result
+from clusternet.training.stored_codebook import StoredCodebook
 
 CLUSTERS = 6
 

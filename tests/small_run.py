@@ -10,7 +10,8 @@ from clusternet.clustering.kmeans import Codebook
 from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings
 from clusternet.training.checkpoint import Checkpoint
-from clusternet.training.run import EpochRecord, StoredCodebook
+from clusternet.training.run import EpochRecord
+from clusternet.training.stored_codebook import StoredCodebook
 
 SETTINGS = TrainingSettings(num_clusters=4, img_shape=(64, 48), nodata=0.0)
 BANDS = Bands(1, "uint8", 0.0, (100.0,), (50.0,), (64, 48))

@@ -19,13 +19,9 @@ from clusternet.errors import SettingsError
 from clusternet.network.backend import keras
 from clusternet.training.backbone import RunBackbone
 from clusternet.training.backbone_files import StoredBackbone, digest_of
-from clusternet.training.run import (
-    StoredCodebook,
-    load_run,
-    save_description,
-    write_codebook,
-)
+from clusternet.training.run import load_run, save_description
 from clusternet.training.run_files import CODEBOOK, MODEL
+from clusternet.training.stored_codebook import StoredCodebook, write_codebook
 
 layers = keras.layers
 BANDS_OF_RGB = Stretch((3, 2, 1), (10.0, 0.0, 20.0), (200.0, 250.0, 240.0))

@@ -118,8 +118,10 @@ def read_centroids(run: Path, identity: str | None, num_clusters: int) -> FloatA
     Raises:
         RunError: if the run folder is incomplete, or another than that of the maps.
     """
-    from clusternet.training.run import read_codebook  # loads faiss: only where it is needed
     from clusternet.training.run_files import CODEBOOK
+    from clusternet.training.stored_codebook import (
+        read_codebook,  # loads faiss: only where it is needed
+    )
 
     stored = read_codebook(run / CODEBOOK)[0]
     centroids = stored.codebook.centroids

@@ -7,8 +7,9 @@ from typing import Literal
 
 from clusternet.errors import RunError
 from clusternet.training.class_head import read_class_head
-from clusternet.training.run import Run, read_codebook
+from clusternet.training.run import Run
 from clusternet.training.run_files import CLASS_HEAD, CODEBOOK
+from clusternet.training.stored_codebook import read_codebook
 
 Assign = Literal["codebook", "head", "classes"]
 

@@ -15,9 +15,10 @@ from clusternet.files.outputs import new_file
 from clusternet.settings import TrainingSettings
 from clusternet.text_files import taken_apart
 from clusternet.training.epoch_record import EpochRecord
-from clusternet.training.run import StoredCodebook, expected_weights
+from clusternet.training.run import expected_weights
 from clusternet.training.run_files import STATE
 from clusternet.training.run_identity import COLUMN
+from clusternet.training.stored_codebook import StoredCodebook
 from clusternet.types import AnyArray
 from clusternet.value_types import check_types
 

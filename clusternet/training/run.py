@@ -4,8 +4,8 @@
 ``settings.yaml``         the settings, resolved
 ``bands.json``            band statistics of the training patches, library versions
 ``model.keras``           the network
-``codebook.npz``          centroids, feature transform, cluster sizes, feature range, and the
-                          reduction of a backbone
+``codebook.npz``          centroids, feature transform, cluster sizes, feature range, leading
+                          components, and the reduction of a backbone
 ``backbone.json``         stretch and geometry of a backbone, if the run has one
 ``backbone.keras``        its network, unless the run refers to a file elsewhere
 ``class_head.npz``        classes and the weights that tell them apart; in fine-tuned runs
@@ -22,19 +22,14 @@ import csv
 import dataclasses
 import hashlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from clusternet.clustering.kmeans import Codebook
-from clusternet.clustering.reduction import Reduction
 from clusternet.errors import RunError, SettingsError
-from clusternet.files.arrays import check_array, read_arrays, write_arrays
 from clusternet.files.outputs import new_file
 from clusternet.network.sizes import num_weights
 from clusternet.patches.bands import Bands
@@ -58,74 +53,12 @@ from clusternet.training.run_files import (
     STATE,
 )
 from clusternet.training.run_identity import COLUMN, as_comment, check_identity
-from clusternet.types import AnyArray, FloatArray, IntArray
+from clusternet.training.stored_codebook import StoredCodebook, read_codebook, write_codebook
 from clusternet.yaml_files import read_yaml, write_yaml
 
-_REDUCTION = ("backbone_offset", "backbone_projection")  # the fields of `Reduction`
 _LIBRARIES = (
     "tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "faiss-cpu", "numpy", "rasterio",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class StoredCodebook:
-    """A codebook as kept in a run, with the sizes of its clusters and the range of features."""
-
-    codebook: Codebook
-    sizes: IntArray
-    """(clusters,) sampled pixels of each cluster."""
-    feature_range: FloatArray
-    """(2, depth) 0.5 and 99.5 percentile of each feature, for writing them as bytes."""
-    reduction: Reduction | None = None
-    """Of a backbone's features; None without one."""
-
-    @property
-    def identity(self) -> str:
-        """A short name that differs between codebooks; maps carry it."""
-        return hashlib.sha256(self.codebook.centroids.tobytes()).hexdigest()[:16]
-
-    def to_arrays(self) -> dict[str, AnyArray]:
-        """Return the arrays of an npz file."""
-        reduction = {}
-        if self.reduction is not None:
-            reduction = dict(zip(_REDUCTION, astuple(self.reduction), strict=True))
-        return reduction | {
-            "centroids": self.codebook.centroids,
-            "offset": self.codebook.offset,
-            "projection": self.codebook.projection,
-            "sizes": self.sizes,
-            "feature_range": self.feature_range,
-        }
-
-    @classmethod
-    def from_arrays(cls, values: Mapping[str, AnyArray]) -> StoredCodebook:
-        """Build from what `to_arrays` returned.
-
-        Raises:
-            KeyError: if something is missing.
-            ValueError: if something does not fit the rest, or is not finite.
-        """
-        codebook = Codebook(values["centroids"], values["offset"], values["projection"])
-        clusters, depth = codebook.centroids.shape
-        shapes = {
-            "centroids": (clusters, depth), "offset": (depth,), "projection": (depth, depth),
-            "feature_range": (2, depth), "sizes": (clusters,),
-        }  # fmt: skip
-        for name, shape in shapes.items():
-            check_array(name, values[name], shape, "iu" if name == "sizes" else "f")
-        return cls(codebook, values["sizes"], values["feature_range"], _reduction(values))
-
-
-def _reduction(values: Mapping[str, AnyArray]) -> Reduction | None:
-    """Read the reduction of a backbone; errors as of `StoredCodebook.from_arrays`."""
-    if _REDUCTION[0] not in values:
-        return None
-    offset, projection = (values[name] for name in _REDUCTION)
-    for name, array, ndim in zip(_REDUCTION, (offset, projection), (1, 2), strict=True):
-        check_array(name, array, array.shape, "f")
-        if array.ndim != ndim or not array.size or len(array) != len(offset):
-            raise ValueError(f"{name} is {array.shape}")
-    return Reduction(offset, projection)
 
 
 @dataclass(frozen=True)
@@ -306,25 +239,6 @@ def save_result(
         writer = csv.DictWriter(text, [*names, COLUMN])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(record) | {COLUMN: identity} for record in history)
-
-
-def write_codebook(
-    path: Path, stored: StoredCodebook, model_digest: str, identity: str = ""
-) -> None:
-    """Write a codebook as plain arrays."""
-    texts = {"model_sha256": np.array(model_digest), COLUMN: np.array(identity)}
-    write_arrays(path, stored.to_arrays() | texts)
-
-
-def read_codebook(path: Path) -> tuple[StoredCodebook, str]:
-    """Return a codebook and the digest of the model that it belongs to.
-
-    Raises:
-        RunError: if the file is missing or not a codebook.
-    """
-    values = read_arrays(path)
-    with taken_apart(RunError, f"{path}: is not the codebook of a run"):
-        return StoredCodebook.from_arrays(values), str(values["model_sha256"])
 
 
 def library_versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clusternet.clustering.components import fit_components
 from clusternet.clustering.kmeans import Clustering
 from clusternet.clustering.sampling import Sample
 from clusternet.colours import palette
@@ -27,9 +28,10 @@ from clusternet.training.gallery import make_gallery
 from clusternet.training.loop import embed
 from clusternet.training.previews import epoch_name, preview_choice, write_patch_maps, write_preview
 from clusternet.training.report import RunFacts, write_report
-from clusternet.training.run import StoredCodebook, save_description, save_result
+from clusternet.training.run import save_description, save_result
 from clusternet.training.run_files import PREVIEWS, RUN, TENSORBOARD
 from clusternet.training.run_identity import run_identity
+from clusternet.training.stored_codebook import StoredCodebook
 from clusternet.types import IntArray
 
 if TYPE_CHECKING:  # they take long to load
@@ -185,8 +187,9 @@ class RunWriter:
         feature_range = np.percentile(sample.features, (0.5, 99.5), axis=0).astype(np.float32)
         reduction = self._backbone.describer.reduction if self._backbone else None
         self.stored = StoredCodebook(
-            clustering.codebook, clustering.sizes, feature_range, reduction
-        )
+            clustering.codebook, clustering.sizes, feature_range, reduction,
+            fit_components(sample.features, clustering.codebook),
+        )  # fmt: skip
         if labels_before is None:
             self._create_folder()
         else:

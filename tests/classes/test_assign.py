@@ -32,7 +32,7 @@ from clusternet.legend.legend import read_legend
 from clusternet.raster import MapForm, create_map, open_raster
 from clusternet.raster.categories import read_categories
 from clusternet.raster.shapes import read_shapes
-from clusternet.training.run import StoredCodebook, write_codebook
+from clusternet.training.stored_codebook import StoredCodebook, write_codebook
 from clusternet.windows import Window
 
 LEFT, TOP, PIXEL = 448_000, 5_412_000, 0.5  # of rasters by the write_raster fixture

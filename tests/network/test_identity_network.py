@@ -23,7 +23,8 @@ from clusternet.prediction.map_outputs import MapOptions
 from clusternet.prediction.maps import predict_raster
 from clusternet.prediction.predictor import Assign, load
 from clusternet.settings import TrainingSettings
-from clusternet.training.run import StoredCodebook, save_description, save_result
+from clusternet.training.run import save_description, save_result
+from clusternet.training.stored_codebook import StoredCodebook
 from clusternet.windows import Window, centre
 
 CLUSTERS = 60

@@ -18,17 +18,15 @@ from clusternet.settings import TrainingSettings
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.run import (
     EpochRecord,
-    StoredCodebook,
     library_versions,
     load_run,
     read_arrays,
-    read_codebook,
     save_description,
     save_result,
     saved_settings,
     write_arrays,
-    write_codebook,
 )
+from clusternet.training.stored_codebook import StoredCodebook, read_codebook, write_codebook
 from clusternet.yaml_files import read_yaml
 
 
