@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clusternet.clustering.components import Components
 from clusternet.clustering.kmeans import Codebook
 from clusternet.patches.bands import Bands
 from clusternet.settings import TrainingSettings
@@ -33,7 +34,10 @@ def stored(seed: int = 0, clusters: int = 4) -> StoredCodebook:
     centroids = rng.normal(size=(clusters, 3)).astype(np.float32)
     codebook = Codebook(centroids, np.ones(3, np.float32), np.eye(3, dtype=np.float32))
     sizes = np.arange(clusters, dtype=np.int32)
-    return StoredCodebook(codebook, sizes, np.array([[0, 0, 0], [1, 2, 3]], np.float32))
+    components = Components(np.ones((3, 1), np.float32), np.array([[0], [1]], np.float32))
+    return StoredCodebook(
+        codebook, sizes, np.array([[0, 0, 0], [1, 2, 3]], np.float32), components=components
+    )
 
 
 def checkpoint(epoch: int = 2) -> Checkpoint:

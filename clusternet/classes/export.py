@@ -17,8 +17,9 @@ from clusternet.learning.mapping import count_clusters
 from clusternet.learning.streaming import Certainties, Windows
 from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import Legend, LegendRow, write_legend
-from clusternet.prediction.feature_cache import LEVELS, FeatureCache
+from clusternet.prediction.feature_cache import FeatureCache
 from clusternet.prediction.map_states import RUN_TAG
+from clusternet.prediction.quantiser import LEVELS
 from clusternet.processes.progress import Progress
 from clusternet.raster import MapForm, RasterProfile, create_map
 from clusternet.training.run import Run

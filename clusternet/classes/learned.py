@@ -26,8 +26,9 @@ from clusternet.legend.land_classes import LandClass
 from clusternet.legend.legend import Legend, LegendRow
 from clusternet.metrics import Counts, contingency_table
 from clusternet.prediction.cluster_maps import ClusterMap, read_clusters
-from clusternet.prediction.feature_cache import WINDOW, Quantiser
+from clusternet.prediction.feature_cache import WINDOW
 from clusternet.prediction.predictor import Predictor, load
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.raster import Raster, open_raster
 from clusternet.types import NO_CLASS, IntArray
 from clusternet.windows import Window

@@ -12,7 +12,7 @@ from clusternet.clustering.kmeans import Codebook, cluster
 from clusternet.learning.classifiers import Classifier, Scene, margin
 from clusternet.learning.rules import fit_rule
 from clusternet.learning.samples import LabelledPixels
-from clusternet.prediction.feature_cache import Quantiser
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.training.run import Run
 from clusternet.types import FloatArray, IntArray, UInt8Array
 

@@ -17,7 +17,8 @@ from clusternet.labels.rules import LabelRules
 from clusternet.learning.classifiers import Samples, Scene
 from clusternet.learning.spatial_blocks import CELL, GAP, cells_of, find_blocks
 from clusternet.legend.inventory import LabelInventory
-from clusternet.prediction.feature_cache import WINDOW, Quantiser
+from clusternet.prediction.feature_cache import WINDOW
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.processes.progress import Progress
 from clusternet.raster import RasterProfile, open_raster
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array

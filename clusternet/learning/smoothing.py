@@ -80,7 +80,7 @@ def classify_coarsely(
         features: (rows, cols, depth) as stored.
         clusters: (rows, cols).
         valid: (rows, cols).
-        guide: see `clusternet.prediction.feature_cache.Quantiser.guide`.
+        guide: see `clusternet.prediction.quantiser.Quantiser.guide`.
         factor: every ``factor``-th row and column is classified.
     """
     few = slice(None, None, factor)

@@ -19,7 +19,8 @@ from clusternet.learning.smoothing import (
     smooth_classes,
     smoothing_radius,
 )
-from clusternet.prediction.feature_cache import WINDOW, FeatureCache, Quantiser
+from clusternet.prediction.feature_cache import WINDOW, FeatureCache
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.processes.prefetch import prefetch
 from clusternet.raster import Raster
 from clusternet.types import NO_CLASS, FloatArray, IntArray, UInt8Array
@@ -113,7 +114,7 @@ def streamed_windows(
 def _stored(predicted: Prediction, quantiser: Quantiser) -> UInt8Array:
     """Return features as bytes, 0 where there are no data; (rows, cols, depth)."""
     if predicted.features is None:
-        return np.zeros((*predicted.window.shape, len(quantiser.kept)), np.uint8)
+        return np.zeros((*predicted.window.shape, quantiser.depth), np.uint8)
     return quantiser.quantise(
         np.where(predicted.valid[..., None], predicted.features, np.float32(0))
     )

@@ -9,9 +9,8 @@ The folder ``RUN/interactive/<raster>-<digest>/`` holds:
 ``done.npy``            (windows,) True for windows that are computed
 ======================  ==============================================================
 
-The files are memory-mapped, so that large scenes need little memory. A feature is stored as a
-byte. The bytes 0 and 254 stand for its 0.5 and 99.5 percentiles in training, which are the same
-for every scene of a run. Features that never vary are left out.
+The files are memory-mapped, so that large scenes need little memory. What is stored of a pixel, and
+how a number becomes a byte, is in `clusternet.prediction.quantiser`.
 
 The feature maps of tools/full_prediction.py hold the same bytes for GIS, which want one compressed
 GeoTIFF with all features. A page reads single pixels and three scales at once, and fills the cache
@@ -29,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
-from clusternet.errors import OutputError, RunError
+from clusternet.errors import OutputError
 from clusternet.files.outputs import Kind, check_new, make_parent, new_file, readable_os_errors
 from clusternet.locations import state_of
-from clusternet.prediction.guide import edge_axes
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.raster import RasterProfile
 from clusternet.text_files import read_json
 from clusternet.training.run import Run
@@ -40,80 +39,13 @@ from clusternet.training.run_files import PAGE_FOLDER, PAGE_LOCK
 from clusternet.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 from clusternet.windows import Blocks, Shape, Window, blocks
 
-VERSION = 2
+VERSION = 3
 STEPS = (1, 4, 16)
 """Pixel steps of the stored copies: each has every s-th pixel. Coarse ones serve overviews."""
 WINDOW = 512
 """Side in pixels of the windows that are computed at once; a multiple of every step."""
-LEVELS = 254
-"""The highest byte of a feature or confidence; 255 is nodata in maps."""
 IDENTITY = "identity.json"
 _SPARE = 64 * 2**20  # bytes that are left free on the disk
-
-
-@dataclass(frozen=True)
-class Quantiser:
-    """Converts features to bytes."""
-
-    kept: IntArray
-    """(depth,) indexes of the features that vary, among all features of the network."""
-    low: FloatArray
-    """(depth,) the feature value of byte 0."""
-    step: FloatArray
-    """(depth,) the feature difference between two bytes."""
-    centroids: FloatArray
-    """(clusters, depth) the run's centroids in units of bytes, not rounded."""
-    projection: FloatArray | None = None
-    """(depth, dimensions) from bytes to the space of K-Means, without the offset; None if the run
-    clusters features without a projection."""
-    guide: FloatArray | None = None
-    """(depth, channels) from bytes to the guide image of the smoothing: the raster's bands, or
-    three principal components of more than three bands; None if no features are bands."""
-
-    @classmethod
-    def of_run(cls, run: Run) -> Quantiser:
-        """Make the quantiser of a run from its feature range and codebook."""
-        low, high = run.stored.feature_range
-        kept = np.flatnonzero(high - low > 1e-6).astype(np.int32)
-        if not len(kept):
-            raise RunError(f"{run.folder}: its features never vary; train it again.")
-        step = ((high - low) / LEVELS)[kept].astype(np.float32)
-        book = run.stored.codebook
-        # K-Means runs in a projected space (whitened PCA), often of fewer dimensions. The
-        # pseudo-inverse gives the features that a centroid stands for.
-        centroids = book.centroids @ np.linalg.pinv(book.projection) + book.offset
-        scaled = (centroids[:, kept] - low[kept]) / step
-        projection = None
-        if book.has_projection:
-            projection = np.asarray(step[:, None] * book.projection[kept], np.float32)
-        guide = None
-        if run.settings.fixed_filters:  # the first of these features are the raster's bands
-            last = run.settings.num_features + run.bands.num_bands
-            bands = np.flatnonzero((kept >= run.settings.num_features) & (kept < last))
-            guide = _guide(bands, scaled, run.stored.sizes)
-        return cls(kept, low[kept], step, scaled.astype(np.float32), projection, guide)
-
-    def quantise(self, features: FloatArray) -> UInt8Array:
-        """Return features (..., all) as bytes (..., depth)."""
-        steps = (features[..., self.kept] - self.low) * (1 / self.step)
-        return np.asarray(np.rint(steps, out=steps).clip(0, LEVELS), np.uint8)
-
-
-def _guide(bands: AnyArray, centroids: FloatArray, sizes: IntArray) -> FloatArray | None:
-    """Return the projection of features to the guide image; (depth, channels), None without bands.
-
-    Args:
-        bands: indexes of the features that are bands.
-        centroids: (clusters, depth); their covariance stands for that of all pixels.
-        sizes: (clusters,) number of pixels of each cluster.
-    """
-    if not len(bands):
-        return None
-    spread = np.cov(centroids[:, bands].T, fweights=np.maximum(sizes, 1))
-    axes = edge_axes(np.atleast_2d(spread))
-    guide = np.zeros((centroids.shape[1], axes.shape[1]), np.float32)
-    guide[bands] = axes
-    return guide
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusternet.prediction.feature_cache import (
-    IDENTITY,
-    WINDOW,
-    FeatureCache,
-    Identity,
-    Quantiser,
-    open_cache,
-)
+from clusternet.prediction.feature_cache import IDENTITY, WINDOW, FeatureCache, Identity, open_cache
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.processes.progress import Progress
 from clusternet.raster import open_raster
 from clusternet.training.run import Run
@@ -60,8 +54,8 @@ def _needed(raster_path: Path, run: Run) -> tuple[Identity, Quantiser]:
     with open_raster(raster_path, run.bands.nodata_choice) as raster:
         profile = raster.profile
     run.check_fits(profile)
-    quantiser = Quantiser.of_run(run)
-    return Identity.of(profile, run, len(quantiser.kept)), quantiser
+    quantiser = Quantiser.compact(run)
+    return Identity.of(profile, run, quantiser.depth), quantiser
 
 
 def fill_cache(

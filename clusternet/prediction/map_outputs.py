@@ -36,7 +36,8 @@ class MapOptions:
     confidence: bool = False
     """Write ``<name>_confidence.tif``: 0 (two clusters as near) to 254 (certain)."""
     features: bool = False
-    """Write ``<name>_features.tif``: one byte a feature, with the scale recorded."""
+    """Write ``<name>_features.tif``: leading components and bands as bytes,
+    with names and scales recorded."""
     cog: bool = False
     """Write cloud-optimised GeoTIFFs with overviews."""
     overwrite: bool = False

@@ -16,10 +16,10 @@ from clusternet.labels.origins import tags_of
 from clusternet.labels.rasterization import map_type
 from clusternet.legend.land_classes import LandClass
 from clusternet.prediction.assigning import kind_of
-from clusternet.prediction.feature_cache import LEVELS
 from clusternet.prediction.map_outputs import MapOptions, WantedMaps, claim_maps
 from clusternet.prediction.map_states import COUNT_TAG, RUN_TAG, found_at, made_from, stale_sides
 from clusternet.prediction.predictor import Prediction, Predictor
+from clusternet.prediction.quantiser import LEVELS, Quantiser
 from clusternet.prediction.remote import RemotePredictor
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
@@ -126,7 +126,8 @@ def predict_raster(
         identity = predictor.run.identity(predictor.assign)
         tags = made_from(source, identity, predictor.assign, options.aoi)
         tags |= found_at(source, output)
-        writers = _create_maps(stack, predictor, raster.profile, output, options, tags)
+        quantiser = Quantiser.compact(predictor.run) if options.features else None
+        writers = _create_maps(stack, predictor, raster.profile, output, options, tags, quantiser)
         rows, cols = raster.profile.shape
         bar = stack.enter_context(
             Progress(total=rows * cols, desc=source.name, unit="px", unit_scale=True)
@@ -135,7 +136,7 @@ def predict_raster(
             raster, confidence=options.confidence, features=options.features
         )
         for prediction in stack.enter_context(closing(windows)):  # closed before the raster is
-            _write(prediction, writers, predictor)
+            _write(prediction, writers, quantiser)
             bar.update(prediction.window.height * prediction.window.width)
         for writer in writers.values():  # all maps are complete before the first is renamed
             writer.finish()
@@ -148,9 +149,9 @@ def _create_maps(
     output: Path,
     options: MapOptions,
     tags: dict[str, str],
+    quantiser: Quantiser | None,
 ) -> dict[str, MapWriter]:
     """Create the maps that are written; they appear when ``stack`` ends without an error."""
-    stored = predictor.run.stored
     kind, head = kind_of(predictor.assign), predictor.run.class_head
     name = output.stem.removesuffix(f"_{kind}")
     counts = {} if kind == "classes" else {COUNT_TAG: str(predictor.num_clusters)}
@@ -166,10 +167,11 @@ def _create_maps(
         return stack.enter_context(create_map(path, grid, form, overwrite=overwrite, stale=stale))
 
     writers = {}
-    if options.features:
-        low, high = stored.feature_range
-        scale = ((high - low) / LEVELS, low)
-        form = MapForm(num_bands=len(low), nodata=255, scale=scale, overview_method="average")
+    if quantiser is not None:
+        form = MapForm(
+            num_bands=quantiser.depth, nodata=255, scale=(quantiser.step, quantiser.low),
+            band_names=quantiser.names, overview_method="average",
+        )  # fmt: skip
         writers["features"] = create("features", form)
     if options.confidence:
         writers["confidence"] = create("confidence", MapForm(nodata=255, overview_method="average"))
@@ -220,7 +222,9 @@ def _write_mosaic(predictor: MapPredictor, path: Path, maps: Sequence[Path]) -> 
     write_mosaic(path, profiles, replace(_main_form(predictor), tags=tags), overwrite=True)
 
 
-def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: MapPredictor) -> None:
+def _write(
+    prediction: Prediction, writers: dict[str, MapWriter], quantiser: Quantiser | None
+) -> None:
     for name, writer in writers.items():
         dtype = np.dtype(writer.dataset.dtypes[0])
         nodata = np.iinfo(dtype).max
@@ -228,19 +232,16 @@ def _write(prediction: Prediction, writers: dict[str, MapWriter], predictor: Map
             shape = (*prediction.window.shape, writer.dataset.count)
             writer.write(prediction.window, np.full(shape, nodata, dtype))
             continue
-        values, valid = _values(prediction, name, predictor), prediction.valid
+        values, valid = _values(prediction, name, quantiser), prediction.valid
         if values.ndim == 3:
             valid = valid[..., None]
         writer.write(prediction.window, np.where(valid, values, nodata).astype(dtype))
 
 
-def _values(prediction: Prediction, name: str, predictor: MapPredictor) -> AnyArray:
+def _values(prediction: Prediction, name: str, quantiser: Quantiser | None) -> AnyArray:
     """Return the values of a map as whole numbers, before nodata is filled in."""
     if name == "confidence" and prediction.confidence is not None:
         return np.asarray(np.rint(prediction.confidence * LEVELS).clip(0, LEVELS))
-    if name == "features" and prediction.features is not None:
-        low, high = predictor.run.stored.feature_range
-        spread = np.maximum(high - low, 1e-12)  # a feature that never varies has no range
-        steps = np.rint((prediction.features - low) / spread * LEVELS)
-        return np.asarray(steps.clip(0, LEVELS))
+    if quantiser is not None and name == "features" and prediction.features is not None:
+        return quantiser.quantise(prediction.features)
     return prediction.labels

@@ -140,6 +140,8 @@ class MapForm:
     """Metadata to record in the file; ``CLUSTERNET_KIND`` is the kind of map."""
     scale: tuple[AnyArray, AnyArray] | None = None
     """(scales, offsets), (bands,) each: value = pixel * scale + offset, as GIS apply it."""
+    band_names: Sequence[str] = ()
+    """The name of each band; none for no names."""
     cog: bool = False
     """Write a cloud-optimised GeoTIFF, with overviews."""
     overview_method: str = "nearest"
@@ -223,6 +225,8 @@ def _describe(dataset: DatasetWriter, grid: RasterProfile, form: MapForm) -> Non
         dataset.write_colormap(1, _colour_table(form.colours, form.nodata))
     if form.scale is not None:
         dataset.scales, dataset.offsets = form.scale
+    if form.band_names:
+        dataset.descriptions = tuple(form.band_names)
     if grid.control is not None:
         grid.control.write(dataset)
 

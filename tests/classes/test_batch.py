@@ -26,7 +26,7 @@ from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.learning.rules import RULES
 from clusternet.legend.legend import read_legend
-from clusternet.prediction.feature_cache import Quantiser
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.training.run import load_run
 from clusternet.windows import Window

@@ -135,6 +135,8 @@ def test_what_is_no_table_of_values_is_refused(run: Path, tmp_path: Path, text: 
         ("projection", lambda a: a[0]), ("projection", lambda a: a[None]),
         ("sizes", lambda a: a[1:]), ("sizes", lambda a: a.astype(float)),
         ("feature_range", lambda a: a.T), ("feature_range", lambda a: a * np.float32("nan")),
+        ("component_axes", lambda a: a.T), ("component_axes", lambda a: a[:, :0]),
+        ("component_range", lambda a: a * np.float32("nan")), ("component_range", None),
         ("model_sha256", None), ("centroids", None),
     ],
 )  # fmt: skip

@@ -16,7 +16,8 @@ from clusternet.labels.stroke_files import DrawingGrid, read_strokes, write_stro
 from clusternet.labels.strokes import Drawing, Stroke, make_line
 from clusternet.legend.land_classes import LandClass
 from clusternet.prediction import feature_cache as cache_module
-from clusternet.prediction.feature_cache import Identity, Quantiser, disk_bytes, open_cache
+from clusternet.prediction.feature_cache import Identity, disk_bytes, open_cache
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.raster import open_raster
 from clusternet.raster.pyramid import build_pyramid
 from clusternet.windows import Window

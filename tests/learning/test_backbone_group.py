@@ -7,7 +7,7 @@ from pathlib import Path
 from tiny_backbones import make_backbone_run, two_levels
 
 from clusternet.learning.methods import views_of
-from clusternet.prediction.feature_cache import Quantiser
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.training.run import load_run
 
 

@@ -26,7 +26,8 @@ from clusternet.learning.mapping import (
 )
 from clusternet.learning.published import fit_published
 from clusternet.learning.rules import DEFAULT_RULE, RULES, fit_rule
-from clusternet.prediction.feature_cache import FeatureCache, Identity, Quantiser, open_cache
+from clusternet.prediction.feature_cache import FeatureCache, Identity, open_cache
+from clusternet.prediction.quantiser import Quantiser
 from clusternet.types import NO_CLASS
 from clusternet.windows import Window
 

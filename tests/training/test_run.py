@@ -14,17 +14,16 @@ from hypothesis import strategies as st
 from small_run import BANDS, RECORDS, SETTINGS, Network, checkpoint, stored
 
 from clusternet.errors import OutputError, RunError
+from clusternet.files.arrays import read_arrays, write_arrays
 from clusternet.settings import TrainingSettings
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.run import (
     EpochRecord,
     library_versions,
     load_run,
-    read_arrays,
     save_description,
     save_result,
     saved_settings,
-    write_arrays,
 )
 from clusternet.training.stored_codebook import StoredCodebook, read_codebook, write_codebook
 from clusternet.yaml_files import read_yaml
@@ -208,7 +207,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(OutputError, match="No space left"):
-        patch.setattr("clusternet.training.run.np.savez", full)
+        patch.setattr("clusternet.files.arrays.np.savez", full)
         checkpoint(2).save(tmp_path)
     assert Checkpoint.load(tmp_path).epoch == 1
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["state.npz"]
