@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         def close(self) -> None:
             told.append(("close",))
 
-    monkeypatch.setattr("tensorboard.summary.Writer", Writer)
+    # not by its dotted name, which stands for a module that is loaded later
+    monkeypatch.setattr(importlib.import_module("tensorboard.summary"), "Writer", Writer)
     return told
 
 
