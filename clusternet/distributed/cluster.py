@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would send statistics to Ray's makers
-    "RAY_DEDUP_LOGS": "0",
+    # A paragraph about each worker that dies would stand in our output, whatever its log level:
+    # the filter of repeated lines drops it, and all else that Ray would print.
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
     # a worker that asks for no GPU must still see those of its node, as this process does
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 
 from clusternet.distributed.guard import MARK
+
+
+@cache
+def _random_token() -> str:
+    return secrets.token_hex(32)
+
+
+def _token() -> str:
+    """Return the user's token, or one for all clusters of this process: Ray reads it once only."""
+    return os.environ.get("RAY_AUTH_TOKEN") or _random_token()
 
 
 @dataclass(frozen=True)
@@ -15,7 +27,7 @@ class LocalSecrets:
 
     mark: str = field(default_factory=lambda: secrets.token_hex(16))
     """Is in the environment of all its processes, by which they are found."""
-    token: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    token: str = field(default_factory=_token, repr=False)
     """Ray's servers listen on all interfaces: they refuse all calls without this token."""
 
     def environment(self) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -14,6 +16,8 @@ from clusternet.processes.executors import in_order
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.workers import picklable_call
 
+logger = logging.getLogger(__name__)
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -21,6 +25,7 @@ TRIES = 3
 """Times that a piece of work may end its worker before the command gives up."""
 _AHEAD = 2  # pieces that a worker has at a time: the next one is there when one is done
 _LOOK_EVERY = 0.1  # seconds
+_PATIENCE = 600.0  # seconds without any worker; a cluster may be busy, or start nodes first
 
 
 class Worker:
@@ -30,6 +35,9 @@ class Worker:
         """Set the process up as the commands do."""
         prepare_process()
 
+    def greet(self) -> None:
+        """Answer that this worker has started."""
+
     def call(self, work: Callable[[Item], Result], item: Item) -> Result:
         """Do a piece of work."""
         return picklable_call(work, item)
@@ -38,13 +46,16 @@ class Worker:
 class RayExecutor:
     """Does pieces of work on a Ray cluster; see `clusternet.processes.executors.Executor`.
 
-    Every worker is an actor of one core. If it or its node dies, another one takes its work.
+    Every worker is an actor of one core. If it or its node dies, another one takes its work. A
+    worker gets work when it has started: in a cluster that has lost a node, some never do.
     """
 
     def __init__(self, num_workers: int) -> None:
         """Take the number of workers; they start with the first work."""
         self._num_workers = num_workers
         self._workers: list[Any] = []
+        self._greetings: dict[Any, int] = {}  # future -> worker that has not started yet
+        self._failed = 0  # workers in a row that could not start
 
     @property
     def num_workers(self) -> int:
@@ -68,26 +79,61 @@ class RayExecutor:
         with closing(flow.results()) as results:
             yield from in_order(results) if ordered else results
 
-    def worker(self, number: int) -> Any:
-        """Return a worker, and start it if need be."""
-        while len(self._workers) <= number:
-            self._workers.append(self._start())
-        return self._workers[number]
+    @property
+    def greetings(self) -> list[Any]:
+        """Futures of the workers that have not started yet, for `welcome`."""
+        return list(self._greetings)
+
+    @property
+    def ready(self) -> list[int]:
+        """The workers that have started."""
+        starting = set(self._greetings.values())
+        return [number for number in range(len(self._workers)) if number not in starting]
+
+    def start(self, count: int) -> None:
+        """Start workers until there are as many."""
+        while len(self._workers) < min(count, self._num_workers):
+            self._workers.append(None)
+            self._start(len(self._workers) - 1)
+
+    def welcome(self, greeting: Any) -> None:
+        """Take a worker that has started, or start another one if it could not.
+
+        Raises:
+            ClusterNetError: if several in a row could not.
+        """
+        number = self._greetings.pop(greeting)
+        try:
+            ray.get(greeting)
+            self._failed = 0
+        except ray.exceptions.RayError as error:
+            self._failed += 1
+            if self._failed == TRIES:
+                raise ClusterNetError(
+                    f"Ray: {TRIES} workers ended before they had work (out of memory?); start "
+                    "nodes with more memory, or fewer workers."
+                ) from error
+            self.replace(number)
+
+    def submit(self, number: int, work: Callable[[Item], Result], item: Item) -> Any:
+        """Give a worker a piece of work; return its future."""
+        return self._workers[number].call.remote(work, item)
 
     def replace(self, number: int) -> None:
         """Start another worker in the place of one that died."""
         ray.kill(self._workers[number])
-        self._workers[number] = self._start()
+        self._start(number)
 
     def close(self) -> None:
         """End all workers."""
         for worker in self._workers:
             ray.kill(worker)
-        self._workers = []
+        self._workers, self._greetings = [], {}
 
-    @staticmethod
-    def _start() -> Any:
-        return ray.remote(Worker).options(num_cpus=1).remote()
+    def _start(self, number: int) -> None:
+        worker: Any = ray.remote(Worker).options(num_cpus=1).remote()
+        self._workers[number] = worker
+        self._greetings[worker.greet.remote()] = number
 
 
 class _Flow:
@@ -103,42 +149,62 @@ class _Flow:
     ) -> None:
         self._executor, self._work, self._name = executor, work, name
         self._items, self._ordered = items, ordered
-        self._again: deque[tuple[int, Any]] = deque()  # work of workers that died
+        self._waiting: deque[tuple[int, Any]] = deque()  # for a worker
         self._under_way: dict[Any, tuple[int, Any, int]] = {}  # future -> index, item, worker
         self._deaths: Counter[int] = Counter()  # by item
         self._unfinished: set[int] = set()  # indexes taken that have no result yet
         self._num_taken = 0
         self._most = _AHEAD * executor.num_workers
+        self._last_seen = time.monotonic()  # a worker that had started
 
     def results(self) -> Generator[tuple[int, Any], None, None]:
         """Yield results as they come."""
         self._fill()
         try:
-            while self._under_way:
+            while self._under_way or self._waiting:
                 interrupts.check()
-                done, _ = ray.wait(list(self._under_way), timeout=_LOOK_EVERY)
+                futures = [*self._under_way, *self._executor.greetings]
+                done, _ = ray.wait(futures, timeout=_LOOK_EVERY)
                 for future in done:
                     if future in self._under_way:  # its worker did not die meanwhile
                         yield from self._take(future)
+                    elif future in self._executor.greetings:
+                        self._executor.welcome(future)
                 self._fill()
         finally:
             for future in self._under_way:
                 ray.cancel(future, recursive=False)
 
     def _fill(self) -> None:
-        while len(self._under_way) < self._most:
+        """Take items, and give them to the workers that have started."""
+        while len(self._under_way) + len(self._waiting) < self._most:
             following = self._following()
             if following is None:
+                break
+            self._waiting.append(following)
+        self._executor.start(len(self._under_way) + len(self._waiting))
+        ready = self._executor.ready
+        self._check_patience(bool(ready))
+        busy = Counter(number for _, _, number in self._under_way.values())
+        while self._waiting and ready:
+            number = min(ready, key=lambda each: busy[each])
+            if busy[number] == _AHEAD:
                 return
-            index, item = following
-            busy = Counter(number for _, _, number in self._under_way.values())
-            number = min(range(self._executor.num_workers), key=lambda each: busy[each])
-            future = self._executor.worker(number).call.remote(self._work, item)
+            busy[number] += 1
+            index, item = self._waiting.popleft()
+            future = self._executor.submit(number, self._work, item)
             self._under_way[future] = index, item, number
 
+    def _check_patience(self, any_ready: bool) -> None:
+        if any_ready or not self._waiting:
+            self._last_seen = time.monotonic()
+        elif time.monotonic() - self._last_seen > _PATIENCE:
+            raise ClusterNetError(
+                f"Ray: no core of the cluster became free within {_PATIENCE / 60:.0f} minutes; "
+                "look at ray status, add nodes, or ask for fewer workers elsewhere."
+            )
+
     def _following(self) -> tuple[int, Any] | None:
-        if self._again:
-            return self._again.popleft()
         # if ordered, the oldest result is waited for: no others may pile up behind it
         oldest = min(self._unfinished, default=self._num_taken) if self._ordered else None
         if oldest is not None and self._num_taken - oldest >= self._most:
@@ -169,9 +235,9 @@ class _Flow:
                 f"{self._name(item)}: the worker that had it ended {TRIES} times (out of memory, "
                 "or its node is gone?); start nodes with more memory, or fewer workers."
             )
-        self._again.append((index, item))
+        logger.warning("%s: the worker that had it ended; another one takes it", self._name(item))
         lost = [future for future, (_, _, owner) in self._under_way.items() if owner == number]
-        for future in lost:  # they were not at work: this does not count as their failure
-            other, waiting, _ = self._under_way.pop(future)
-            self._again.append((other, waiting))
+        # those behind it were not at work: this does not count as their failure
+        again = [(index, item), *(self._under_way.pop(future)[:2] for future in lost)]
+        self._waiting.extendleft(reversed(again))
         self._executor.replace(number)

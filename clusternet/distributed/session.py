@@ -78,6 +78,11 @@ def _connected(address: str) -> Iterator[None]:
         with _signals_kept(), quiet_stderr():
             ray.init(address=address, **_QUIET)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        if "AuthenticationError" in str(error.__cause__):
+            raise SettingsError(
+                f"--ray {address}: the cluster refuses this command's token; set "
+                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as where it was started."
+            ) from error
         raise SettingsError(
             f"--ray {address}: no Ray cluster answers there ({one_line(str(error))}); start "
             "one with ray start, or leave --ray out."

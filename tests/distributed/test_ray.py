@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from conftest import four_textures
 
-from clusternet.distributed.guard import MARK
+from clusternet.distributed.guard import processes_of
+from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.errors import ClusterNetError, RasterError, SettingsError
 
 if TYPE_CHECKING:
@@ -164,6 +165,14 @@ def test_a_node_with_another_version_is_named(
         nodes.check_nodes([])
 
 
+def test_all_clusters_of_a_process_have_one_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    assert LocalSecrets().token == LocalSecrets().token  # Ray reads it once only
+    assert LocalSecrets().mark != LocalSecrets().mark
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "the user's")
+    assert LocalSecrets().token == "the user's"
+
+
 def test_no_workers_are_refused() -> None:
     from clusternet.distributed.cluster import ray_executor
 
@@ -186,7 +195,10 @@ def test_an_address_without_a_cluster_is_refused(address: str) -> None:
 
 
 SLEEPER = """
+import sys
 import time
+from pathlib import Path
+from pieces import Deadly, die
 from clusternet.command_line.command import run_command
 from clusternet.distributed.cluster import ray_executor
 from clusternet.processes.interrupts import interrupts
@@ -195,6 +207,7 @@ interrupts.own_process()
 @interrupts.listening()
 def work():
     with ray_executor(None, 1) as executor:
+        list(executor.map(die, [Deadly(1, Path(sys.argv[1]), deaths=1)]))
         print("ready", flush=True)
         list(executor.map(time.sleep, [60] * 4))
 
@@ -203,41 +216,46 @@ run_command(work)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_of_a_command_that_is_stopped(number: int) -> None:
-    processes, folders = marked(), cluster_folders()
+def test_nothing_is_left_of_a_command_that_is_stopped(number: int, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SLEEPER, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(HERE)},
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        assert cluster_folders() - folders and marked() - processes
+        folder, mark = guarded(process.pid)
+        assert Path(folder).exists() and len(processes_of(folder, mark)) > 3
         time.sleep(0.5)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
 
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
-    assert errors == ("" if number == signal.SIGKILL else "interrupted.\n")
+    # of the worker that died only our line, none of Ray's
+    told = (
+        "WARNING: scene_1.tif, window at row 0, column 0: the worker that had it ended; another one"
+    )
+    assert errors.startswith(told) and not output
+    assert errors.splitlines()[1:] == ([] if number == signal.SIGKILL else ["interrupted."])
     until = time.monotonic() + 30
-    while (cluster_folders() - folders or marked() - processes) and time.monotonic() < until:
+    while (Path(folder).exists() or processes_of(folder, mark)) and time.monotonic() < until:
         time.sleep(0.1)
-    assert cluster_folders() - folders == set()
-    assert marked() - processes == set()
+    assert not Path(folder).exists()
+    assert processes_of(folder, mark) == []
 
 
-def cluster_folders() -> set[str]:
-    """Return the folders of local clusters."""
-    return {path.name for path in Path("/tmp").glob("clusternet-ray-*")}
-
-
-def marked() -> set[int]:
-    """Return the processes that belong to local clusters."""
-    found = set()
+def guarded(command: int) -> tuple[str, str]:
+    """Return the folder and the mark of the cluster that a command has started."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{MARK}=".encode() in (entry / "environ").read_bytes():
-                found.add(int(entry.name))
-        except OSError:  # it has ended, or is another user's
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (entry / "cmdline").read_text().split("\0")
+        except OSError:  # it has ended
             continue
-    return found
+        if parent == command and "clusternet.distributed.guard" in words:
+            return words[3], words[4]
+    raise AssertionError("no guard")
 
 
 def test_maps_are_those_of_one_process(
