@@ -44,7 +44,6 @@ from clusternet.messages import short
 from clusternet.prediction.feature_cache import WINDOW, FeatureCache, scene_folder
 from clusternet.prediction.filling import complete_cache, fill_cache, prepare_cache
 from clusternet.prediction.scene_lock import lock_scene
-from clusternet.process_setup import quiet_stderr
 from clusternet.processes.interrupts import interrupts
 from clusternet.raster import RasterProfile, check_new_map, open_raster, warn_of_orientation
 from clusternet.training.run import Run, load_run, scene_of_run
@@ -200,11 +199,8 @@ class LazyPredictor:
         """Return the predictor."""
         if self._predictor is None:
             # here: TensorFlow takes seconds to load, and is not needed where features are there
-            with quiet_stderr():
-                from clusternet.network.backend import start_runtime
-                from clusternet.prediction.predictor import load
+            from clusternet.prediction.predictor import load
 
-                start_runtime()
             self._predictor = load(self._folder, window_size=WINDOW, assign="codebook")
         return self._predictor
 

@@ -9,11 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# First, because TensorFlow brings a SQLite without r-trees along: GDAL would take it for its own,
-# and GeoPackages would be written without spatial index.
-import clusternet.raster.vector_library  # noqa: F401
-
-# isort: split
 import keras
 
 # Keras 3 has no public name for it that works without TensorFlow: it is a part of tf.keras alone.

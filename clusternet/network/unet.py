@@ -6,7 +6,7 @@ fetched from a saved model: ``features`` (64 a pixel, float32) and ``logits`` (o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -32,7 +32,7 @@ def build_network(
     num_features: int = 64,
     padding: str = "same",
     dtype: str = "float32",
-    seed: int = 1,
+    seed: int | None = 1,
     centre_only: bool = False,
 ) -> Any:
     """Build the U-Net with its features and its clustering head.
@@ -50,7 +50,7 @@ def build_network(
         num_features: features a pixel.
         padding: ``same``, or ``valid`` as published.
         dtype: Keras dtype policy of the inner layers; features and logits are float32.
-        seed: fixes the first weights.
+        seed: fixes the first weights. None makes them zero, where those of a file take their place.
         centre_only: with same padding, leave out on the way up what only the outer
             ``margin("same")`` pixels of the output need. For prediction, where they are cut off.
 
@@ -61,7 +61,7 @@ def build_network(
         logits (patches, rows', cols', clusters) float32; rows' = rows with same padding; with
         ``centre_only`` the centre and a few pixels on each side of it.
     """
-    blocks = _Blocks(base_filters, padding, dtype, count(seed * 1000))
+    blocks = _Blocks(base_filters, padding, dtype, None if seed is None else count(seed * 1000))
     cuts = centre_cuts() if centre_only and padding == "same" else skip_cuts(shape, padding)
     inputs = keras.Input((None, None, num_bands), name="bands")
     tensor, skips = inputs, []
@@ -75,7 +75,7 @@ def build_network(
     features = layers.Activation("relu", name="features", dtype="float32")(tensor)
     logits = layers.Conv2D(
         num_clusters, 1, name="logits", dtype="float32",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=next(blocks.seeds)),
+        kernel_initializer=blocks.first_weights(keras.initializers.GlorotUniform),
     )(features)  # fmt: skip
     return keras.Model(inputs, logits, name="clusternet")
 
@@ -87,14 +87,17 @@ class _Blocks:
     base_filters: int
     padding: str
     dtype: str
-    seeds: Iterator[int]
+    seeds: Iterator[int] | None
+
+    def first_weights(self, kind: Callable[..., Any]) -> Any:
+        return "zeros" if self.seeds is None else kind(seed=next(self.seeds))
 
     def conv(
         self, tensor: Any, filters: int, size: int, name: str, activation: str = "relu"
     ) -> Any:
         return layers.Conv2D(
             filters, size, padding=self.padding, activation=activation, dtype=self.dtype, name=name,
-            kernel_initializer=keras.initializers.HeNormal(seed=next(self.seeds)),
+            kernel_initializer=self.first_weights(keras.initializers.HeNormal),
         )(tensor)  # fmt: skip
 
     def down(self, tensor: Any, level: int) -> Any:

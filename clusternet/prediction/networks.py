@@ -28,6 +28,7 @@ def load_network(run: Run, precision: str) -> Any:
         num_features=settings.num_features,
         padding=settings.padding,
         dtype=resolve_precision(precision),
+        seed=None,
         centre_only=True,
     )
     load_weights(network, run.model_path)

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import rasterio
-from pyproj import CRS as ProjCRS
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
@@ -76,6 +75,8 @@ def is_on_earth(crs: CRS | None) -> bool:
 
 def horizontal(crs: CRS) -> CRS:
     """Return a CRS without its vertical axis, because pixels have no heights."""
+    from pyproj import CRS as ProjCRS  # here, because it takes long to load
+
     try:
         flat = ProjCRS.from_wkt(wkt_of(crs)).to_2d()
         return CRS.from_wkt(flat.to_wkt()) if len(flat.axis_info) == 2 else crs
@@ -89,6 +90,8 @@ def full_turn(crs: CRS | None) -> float | None:
     """Return 360 degrees in the units of a geographic CRS, None for others."""
     if crs is None or not crs.is_geographic:
         return None
+    from pyproj import CRS as ProjCRS
+
     # some CRSs, such as the French NTF (Paris), have grads and not degrees
     radians = ProjCRS.from_wkt(wkt_of(crs)).axis_info[0].unit_conversion_factor
     return 2 * math.pi / radians if radians else None
