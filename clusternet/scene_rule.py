@@ -17,6 +17,7 @@ from clusternet.errors import SettingsError
 _WILD = re.compile(r"(\[[^\]]+\]|\*|\?)")
 _PIXEL_SIZE = re.compile(r"[_-]?(?<![0-9])\d+m$", re.I)
 """The pixel size at the end of a file name, as in ``_10m``."""
+_NUMBER = re.compile(r"0*(\d+)")
 _SIZE_FOLDER = re.compile(r"R\d+m", re.I)
 """Folders of one pixel size, as in Sentinel-2 products."""
 _VALUES = re.compile(r"(\d+)(?:-(\d+))?|bit(\d+)", re.I)
@@ -62,11 +63,16 @@ class BandPattern:
         return (*outer, "_".join(word for word in words if word))
 
     def _start(self, path: PurePath) -> str | None:
-        """Return the name before the band; None if the file's name does not end in the band."""
+        """Return the name before the band; None if the file's name does not end in the band.
+
+        Zeros before numbers do not count: B2 is B02.
+        """
+        pieces = _NUMBER.split(self.pattern)
+        end = "".join(f"0*{re.escape(p)}" if i % 2 else re.escape(p) for i, p in enumerate(pieces))
         for stem in (_PIXEL_SIZE.sub("", path.stem), path.stem, path.name):
-            start = stem[: len(stem) - len(self.pattern)]
-            if stem.casefold().endswith(self.pattern.casefold()) and not start[-1:].isalnum():
-                return start.rstrip("_-. ")
+            match = re.fullmatch(f"(.*?){end}", stem, re.I)
+            if match is not None and not match[1][-1:].isalnum():
+                return match[1].rstrip("_-. ")
         return None
 
     def _expression(self) -> str:
@@ -104,7 +110,8 @@ class SceneRule:
             )
         names = [band.name for band in self.bands]
         twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None or (self.stack and not all(band.pattern for band in self.bands)):
+        is_whole = all(band.pattern and ";" not in band.pattern for band in self.bands)
+        if twice is not None or not is_whole:
             raise SettingsError(
                 f"Setting stack: expected different bands with commas between, such as "
                 f"B02,B03,B04; received '{self.stack}'."

@@ -30,10 +30,17 @@ from clusternet.raster.endings import (
     RASTER_SUFFIXES,
 )
 from clusternet.raster.gdal_messages import gdal_complaints
-from clusternet.raster.lists import common_folder, is_archive, is_list, read_list, zipped_rasters
+from clusternet.raster.lists import (
+    common_folder,
+    is_archive,
+    is_list,
+    plain_place,
+    read_list,
+    zipped_rasters,
+)
 from clusternet.raster.mosaics import repeated_pixels
 from clusternet.raster.plain_paths import plain_path
-from clusternet.raster.products import ProductPath, find_products, is_product
+from clusternet.raster.products import ProductPath, find_products, is_product, product_of
 from clusternet.raster.quiet import quiet_georeferencing
 from clusternet.raster.stacks import StackedPath, find_stacks
 from clusternet.scene_rule import SceneRule
@@ -72,7 +79,7 @@ def find_scenes(source: Path, rule: SceneRule | None = None) -> list[Path]:
     Raises:
         RasterError: as `find_rasters`; or if a scene lacks a band.
     """
-    source = location(source)
+    source = product_of(location(source))
     if isinstance(source, (StackedPath, ProductPath)):
         return [source]
     if rule is not None and rule.stack:
@@ -110,7 +117,7 @@ def find_scenes(source: Path, rule: SceneRule | None = None) -> list[Path]:
 def _take_products(folder: Path, search: Search) -> list[Path]:
     """Return the products of a folder, and leave their files out of the search."""
     archives = [path for path in search.files if path.suffix.lower() == ".zip"]
-    inside = {above for path in search.files for above in path.parents if above != folder}
+    inside = {above for path in search.files for above in path.parents if folder in above.parents}
     products = sorted(path for path in (*archives, *inside) if is_product(path))
     within = set(products)
     unpacked = {path.stem for path in products if path.suffix.lower() == ".safe"}
@@ -139,7 +146,7 @@ def one_scene(source: Path, rule: SceneRule) -> Path:
     Raises:
         RasterError: if a folder holds several scenes, or none.
     """
-    source = location(source)
+    source = product_of(location(source))
     is_plain = not rule.stack and not is_product(source)
     if is_plain or (is_one_raster(source) and not is_product(source)):
         return source
@@ -154,7 +161,7 @@ def one_scene(source: Path, rule: SceneRule) -> Path:
 
 def is_one_raster(source: Path) -> bool:
     """Tell whether a path is one raster: no folder, list or archive, which may hold several."""
-    return source.is_file() and not _holds_files(source)
+    return source.is_file() and not _holds_files(source) and product_of(source) == source
 
 
 def stack_files(source: Path) -> list[Path]:
@@ -173,7 +180,9 @@ def stack_files(source: Path) -> list[Path]:
     if is_list(source):
         return find_rasters(source)
     search = _search(source)
-    zipped = [file for path in search.files if is_archive(path) for file in zipped_rasters(path)]
+    unpacked = {above.stem for path in search.files for above in path.parents if is_product(above)}
+    archives = [p for p in search.files if is_archive(p) and p.stem not in unpacked]
+    zipped = [file for path in archives for file in zipped_rasters(path)]
     return zipped if zipped and not _plain_rasters(search) else [*_rasters(source, search), *zipped]
 
 
@@ -188,13 +197,20 @@ def inner_paths(source: Path, paths: Sequence[Path]) -> list[Path]:
         source: what the user gave: a raster, a folder, or a list.
         paths: the rasters that `find_scenes` found there.
     """
-    source = location(source)
+    source = product_of(location(source))
     if is_list(source) or is_archive(source):
         root = common_folder(list(paths))
     else:
         root = source if source.is_dir() and not is_product(source) else source.parent
-    count = len(root.parts)
-    return [Path(*path.parts[count:]) for path in paths]
+    return [_below(root, path) for path in paths]
+
+
+def _below(root: Path, path: Path) -> Path:
+    """Return a path relative to a folder, also of what lies in an archive there."""
+    for folder, below in ((root, path), (root.absolute(), plain_place(path))):
+        if below.is_relative_to(folder):
+            return Path(*below.parts[len(folder.parts) :])
+    return Path(*(part for part in path.parts if part != path.anchor))
 
 
 def report_left_out(

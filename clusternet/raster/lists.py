@@ -12,6 +12,7 @@ from clusternet.raster.endings import RASTER_SUFFIXES
 from clusternet.text_files import read_text, taken_apart
 
 _SUFFIXES = (".txt", ".lst", ".list")
+_IN_ZIP = "/vsizip/"
 _ZIPPED = tuple(suffix for suffix in RASTER_SUFFIXES if suffix != ".vrt")
 _MOST_LINES = 100_000
 _GRID_STARTS = ("ncols", "nrows", "dsaa", "north:")
@@ -86,7 +87,16 @@ def zipped_rasters(path: Path) -> list[Path]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     rasters = [name for name in names if Path(name).suffix.lower() in _ZIPPED]
-    return [location(f"/vsizip/{path.absolute().as_posix()}/{name}") for name in rasters]
+    return [location(f"{_IN_ZIP}{path.absolute().as_posix()}/{name}") for name in rasters]
+
+
+def plain_place(path: Path) -> Path:
+    """Return where what lies in an archive would lie if the archive were a folder."""
+    text = path.as_posix()
+    if not text.startswith(_IN_ZIP):
+        return path
+    place = text.removeprefix(_IN_ZIP)
+    return Path(place if ":" in place[:3] else f"/{place}")  # or begins with a drive of Windows
 
 
 def common_folder(paths: list[Path]) -> Path:

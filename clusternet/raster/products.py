@@ -72,6 +72,12 @@ def is_product(path: Path) -> bool:
     return path.suffix.lower() == ".zip" and path.is_file() and _zipped_metadata(path) is not None
 
 
+def product_of(path: Path) -> Path:
+    """Return the ``.SAFE`` folder whose list of contents a path names; other paths unchanged."""
+    named = not isinstance(path, SourcePath) and _METADATA.search(path.name) and path.is_file()
+    return path.parent if named and is_product(path.parent) else path
+
+
 def _zipped_metadata(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:

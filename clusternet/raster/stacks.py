@@ -15,6 +15,8 @@ from clusternet.scene_rule import BandPattern, SceneKey, SceneRule
 logger = logging.getLogger(__name__)
 
 _NAMED = 3  # files that a message names
+_IMAGES, _MASKS = "IMG_DATA", "QI_DATA"
+"""The folders of bands, and of masks of them, in a Sentinel-2 product."""
 
 
 class StackedPath(SourcePath):
@@ -75,6 +77,8 @@ def find_stacks(source: Path, files: Sequence[Path], rule: SceneRule) -> list[St
     """
     patterns = [*rule.bands, *([rule.mask_pattern] if rule.mask_band else [])]
     scenes = _by_scene(files, patterns)
+    if rule.mask_band:
+        _share_quality(scenes, rule.mask_pattern.name)
     if not scenes:
         raise RasterError(
             f"{source}: no file is named as a band of --stack {rule.stack}; expected names such "
@@ -93,11 +97,39 @@ def _by_scene(
 ) -> dict[SceneKey, dict[str, list[Path]]]:
     scenes: dict[SceneKey, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for pattern in patterns:
+        of_masks = pattern.pattern.upper().startswith("MSK_")
         for file in files:
-            key = pattern.key(file)
-            if key is not None:
-                scenes[key][pattern.name].append(file)
+            # masks of a Sentinel-2 product are named by the bands that they are of
+            if of_masks or _MASKS not in file.parts:
+                key = pattern.key(file)
+                if key is not None:
+                    scenes[key][pattern.name].append(file)
     return scenes
+
+
+def _share_quality(scenes: dict[SceneKey, dict[str, list[Path]]], quality: str) -> None:
+    """Give quality bands to scenes in whose names only a part of theirs comes before the band.
+
+    As ``LC08_T1_QA_PIXEL.TIF`` beside ``LC08_T1_SR_B4.TIF``, where the band is called B4.
+    """
+    alone = [key for key, bands in scenes.items() if set(bands) == {quality}]
+    taken = set()
+    for key, bands in scenes.items():
+        theirs = [each for each in alone if quality not in bands and _is_of_scene(each, key)]
+        if theirs:
+            longest = max(theirs, key=lambda each: len(each[-1]))
+            bands[quality] = scenes[longest][quality]
+            taken.add(longest)
+    for key in taken:
+        del scenes[key]
+
+
+def _is_of_scene(quality: SceneKey, scene: SceneKey) -> bool:
+    folders = [[part for part in key[:-1] if part not in (_IMAGES, _MASKS)]
+               for key in (quality, scene)]  # fmt: skip
+    start, rest = quality[-1], scene[-1][len(quality[-1]) :]
+    is_begin = scene[-1].startswith(start) and not (start and rest[:1].isalnum())
+    return folders[0] == folders[1] and is_begin
 
 
 def _scene(

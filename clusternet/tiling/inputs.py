@@ -187,6 +187,7 @@ def raster_names(paths: list[Path]) -> list[str]:
 
 
 def _name_forms(path: Path) -> tuple[str, str, str]:
+    path = path.relative_to(path.anchor)  # else it would name a folder outside of the output
     joined = "__".join(path.with_suffix("").parts)
     return path.stem, joined, f"{joined}_{path.suffix[1:]}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -45,6 +46,10 @@ def product(tmp_path: Path) -> Path:
                 value = 9 if name == "SCL" else 100 * int(name[1:])
                 dataset.write(np.full((1, side, side), value, kind))
             files.append(path.relative_to(safe).with_suffix("").as_posix())
+    masks = safe / "GRANULE" / GRANULE / "QI_DATA"
+    masks.mkdir()
+    for name in ("MSK_DETFOO_B02", "MSK_QUALIT_B02", "MSK_CLDPRB_20m"):
+        shutil.copy(next(images.rglob("*SCL_20m.jp2")), masks / f"{name}.jp2")
     listed = "".join(f"<IMAGE_FILE>{name}</IMAGE_FILE>" for name in files)
     (safe / "MTD_MSIL2A.xml").write_text(
         f'{HEAD}<n1:Level-2A_User_Product xmlns:n1="{SPACE}/User_Product_Level-2A.xsd">'
@@ -97,6 +102,35 @@ def test_a_stack_takes_bands_of_all_sizes(product: Path) -> None:
         with open_raster(find_scenes(source, rule)[0], NodataChoice(scene=rule)) as raster:
             assert raster.profile.bands.descriptions == ("B02", "B11", "B01")
             assert not raster.read(Window(0, 0, SIDE, SIDE))[1].any()  # clouds everywhere
+
+
+def test_masks_of_a_product_are_no_bands(product: Path) -> None:
+    for source in (product, product.parent, zipped(product)):
+        scenes = find_scenes(source, SceneRule("B2"))
+        assert [scene.name for scene in scenes] == ["T32UQD_20240101T101031"]
+    rule = SceneRule("B02,B03", "MSK_CLDPRB", "9")
+    with open_raster(find_scenes(product, rule)[0], NodataChoice(scene=rule)) as raster:
+        assert not raster.read(Window(0, 0, SIDE, SIDE))[1].any()
+
+
+def test_an_unpacked_product_beside_its_archive_counts_once(product: Path) -> None:
+    zipped(product).rename(product.parent / f"{NAME}.zip")
+    for rule in (EACH_FILE, SceneRule("B02,B03")):
+        assert len(find_scenes(product.parent, rule)) == 1
+
+
+def test_a_product_is_named_by_its_list_of_contents(product: Path) -> None:
+    listed = product / "MTD_MSIL2A.xml"
+    assert find_scenes(listed) == [product]
+    assert inner_paths(listed, find_scenes(listed)) == [Path(product.name)]
+    assert len(find_scenes(listed, SceneRule("B02,B11"))) == 1
+
+
+def test_folders_inside_a_product_hold_its_files(product: Path) -> None:
+    folder = product / "GRANULE" / GRANULE / "IMG_DATA" / "R10m"
+    found = find_scenes(folder)
+    assert [path.stem[-7:] for path in found] == ["B02_10m", "B03_10m", "B04_10m", "B08_10m"]
+    assert inner_paths(folder, found)[0].parent == Path()
 
 
 def test_a_product_that_lacks_a_band_is_refused(product: Path) -> None:

@@ -18,6 +18,7 @@ from rasterio.transform import from_origin
 from clusternet.errors import GridMismatchError, RasterError, SettingsError
 from clusternet.nodata import NodataChoice
 from clusternet.raster import find_scenes, one_scene, open_raster
+from clusternet.raster.finding import inner_paths
 from clusternet.scene_rule import BandPattern, SceneRule
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Window
@@ -183,6 +184,36 @@ def test_a_missing_band_is_named(sentinel: Path) -> None:
         find_scenes(sentinel, SceneRule("B7"))
 
 
+def test_a_quality_band_belongs_to_scenes_whose_names_go_on(write_band: WriteBand) -> None:
+    for scene in ("LC08_01_T1", "LC08_02_T1"):
+        for name in ("SR_B2", "SR_B3"):
+            folder = write_band(f"ls/{scene}/{scene}_{name}.TIF", 10).parent.parent
+        write_band(f"ls/{scene}/{scene}_QA_PIXEL.TIF", 10, np.full((SIDE, SIDE), 8, np.uint16))
+    rule = SceneRule("B2,B3", "QA_PIXEL", "bit3")
+    scenes = find_scenes(folder, rule)
+    assert [scene.name for scene in scenes] == ["LC08_01_T1_SR", "LC08_02_T1_SR"]
+    for scene in scenes:
+        assert scene.quality[0].parent.name == scene.parent.name
+        assert not read(scene, rule)[1].any()
+
+
+def test_scenes_in_archives_of_a_folder_are_named_below_it(
+    sentinel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "zips"
+    folder.mkdir()
+    for day in ("0101", "0111"):
+        with ZipFile(folder / f"{day}.zip", "w") as archive:
+            for path in sorted((sentinel / day).rglob("*.tif")):
+                archive.write(path, path.relative_to(sentinel))
+    monkeypatch.chdir(tmp_path)
+    for source in (folder, Path("zips")):
+        inner = inner_paths(source, find_scenes(source, SceneRule("B02,B11")))
+        assert [str(path) for path in inner] == [
+            str(Path(f"{day}.zip", day, f"T32_{day}")) for day in ("0101", "0111")
+        ]
+
+
 def test_bands_of_other_ground_are_refused(write_band: WriteBand, tmp_path: Path) -> None:
     write_band("a_B02.tif", 10)
     rule = SceneRule("B02,B03")
@@ -212,6 +243,9 @@ def test_bands_of_other_ground_are_refused(write_band: WriteBand, tmp_path: Path
         ("*.B02.*.tif", "a/HLS.B02.v2.tif", ("a", "HLS_v2")),
         ("B02/*", "day/B02/T32.tif", ("day", "T32")),
         ("blue=B02", "a/T32_B02.tif", ("a", "T32")),
+        ("B2", "a/T32_B02_10m.jp2", ("a", "T32")),
+        ("B02", "a/LC08_B2.TIF", ("a", "LC08")),
+        ("B2", "a/LC08_B20.TIF", None),
     ],
 )
 def test_names_of_bands(pattern: str, file: str, key: tuple[str, ...] | None) -> None:
@@ -220,7 +254,7 @@ def test_names_of_bands(pattern: str, file: str, key: tuple[str, ...] | None) ->
 
 @pytest.mark.parametrize("texts", [
     ("B02,B02", "", ""), ("B02,", "", ""), ("", "SCL", ""), ("", "", "3"), ("", "SCL", "x"),
-    ("", "SCL", "bit64"),
+    ("", "SCL", "bit64"), ("B02;B03", "", ""),
 ])  # fmt: skip
 def test_rules_that_cannot_be_read(texts: tuple[str, str, str]) -> None:
     with pytest.raises(SettingsError):

@@ -210,6 +210,7 @@ def test_rasters_of_one_name_in_two_folders_do_not_collide(write_raster, tmp_pat
         (["a.tif", "a.png", "x/a.tif"], ["a_tif", "a_png", "x__a"]),
         (["x__a.tif", "x/a.tif", "y/a.tif"], ["x__a", "x__a_tif", "y__a"]),
         (["a.v1.tif", "a.v2.tif"], ["a.v1", "a.v2"]),
+        (["/x/a.tif", "/y/a.tif"], ["x__a", "y__a"]),  # names, not places outside of the output
     ],
 )
 def test_every_raster_has_a_name_of_its_own(paths, names):
