@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from clusternet.areas.overlaps import ReadClasses, earlier_maps, on_another
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.evaluation.contingency import MAX_CLASSES, MapHeader, MapValues, read_header
 from clusternet.evaluation.evaluate import settle_masks
@@ -26,6 +29,10 @@ from clusternet.raster.pixel_areas import PixelAreas, pixel_areas
 from clusternet.types import BoolArray, IntArray
 from clusternet.windows import Window, blocks
 
+logger = logging.getLogger(__name__)
+
+REPEATED = -2
+"""In place of a class where an earlier map has data."""
 _WINDOW = (1024, 1024)
 
 
@@ -60,26 +67,55 @@ class ClassMaps:
     def windows(self, what: str) -> Iterator[tuple[int, Window, IntArray, Values]]:
         """Yield the classes of all maps window by window, with a progress bar.
 
+        Where maps overlap, a place counts once: for the first of them that has data there.
+
         Args:
             what: shown beside the bar.
 
         Yields:
-            index of the map, window, classes (rows, cols) or -1 where there is no data, and the
-            area of a pixel (rows, cols).
+            index of the map, window, classes (rows, cols), -1 where there is no data and
+            `REPEATED` where an earlier map has data, and the area of a pixel (rows, cols).
         """
         total = sum(each.profile.shape[0] * each.profile.shape[1] for each in self.maps)
         with Progress(total=total, unit="px", unit_scale=True, desc=what) as bar:
             for index, each in enumerate(self.maps):
-                with self.reader(each) as read:
+                with self._reader_of_new(index) as read:
                     for window in blocks(each.profile.shape, _WINDOW):
-                        values, _ = read(window)
+                        values = read(window)
                         area = np.broadcast_to(each.areas.of(window), values.shape)
                         yield index, window, values, area
                         bar.update(values.size)
 
+    @contextmanager
+    def _reader_of_new(self, index: int) -> Iterator[ReadClasses]:
+        """Open a map; a context manager that yields a function from windows to classes.
+
+        The classes of pixels on an earlier map are `REPEATED`.
+        """
+        profiles = [each.profile for each in self.maps]
+        with ExitStack() as stack:
+            read_own = _classes_only(stack.enter_context(self.reader(self.maps[index])))
+            others = [
+                (profiles[i], _classes_only(stack.enter_context(self.reader(self.maps[i]))))
+                for i in earlier_maps(profiles, index)
+            ]
+
+            def read(window: Window) -> IntArray:
+                values = read_own(window)
+                for other, read_other in others:
+                    known = on_another(profiles[index], window, other, read_other)
+                    values = np.where(known & (values >= 0), REPEATED, values)
+                return values
+
+            yield read
+
     def reader(self, class_map: ClassMap) -> _Reader:
         """Open a map; a context manager that yields a function from windows to classes."""
         return _Reader(class_map.header, self.common)
+
+
+def _classes_only(read: Callable[[Window], tuple[IntArray, BoolArray]]) -> ReadClasses:
+    return lambda window: read(window)[0]
 
 
 class _Reader:
@@ -111,6 +147,8 @@ class Strata:
     """``ha`` or ``pixels``."""
     num_nodata: int
     """Pixels without data, which belong to no stratum."""
+    num_repeated: int = 0
+    """Pixels on an earlier map, which do not count again."""
 
     @property
     def weights(self) -> Values:
@@ -173,12 +211,15 @@ class Tally:
         self._pixels = np.zeros(MAX_CLASSES, np.int64)
         self._areas = np.zeros(MAX_CLASSES)
         self._nodata = 0
+        self._repeated = 0
 
     def add(self, values: IntArray, area: Values) -> None:
         """Add a window: classes, -1 for none, and the area of each pixel; (rows, cols) both."""
         for row_values, row_area in self._even(values, area):
             valid = row_values[row_values >= 0]
-            self._nodata += row_values.size - valid.size
+            repeated = int((row_values == REPEATED).sum())
+            self._repeated += repeated
+            self._nodata += row_values.size - valid.size - repeated
             if valid.size and valid.max() >= MAX_CLASSES:
                 raise LabelError(
                     f"The map holds the class {valid.max()}; expected class numbers below "
@@ -205,7 +246,16 @@ class Tally:
         names = {number: maps.name(number) for number in present.tolist()}
         colours = class_colours(names, _stated_colours(maps, names))
         classes = [LandClass(n, name, colours[n]) for n, name in names.items()]
-        return Strata(classes, self._pixels[present], self._areas[present], maps.unit, self._nodata)
+        if self._repeated:
+            logger.info(
+                "%d maps overlap: %s of their pixels lie on an earlier map, and each place counts "
+                "once, for the first map (by name) that has data there.",
+                len(maps.maps), f"{self._repeated:,}",
+            )  # fmt: skip
+        return Strata(
+            classes, self._pixels[present], self._areas[present], maps.unit, self._nodata,
+            self._repeated,
+        )  # fmt: skip
 
 
 def _stated_colours(maps: ClassMaps, names: Mapping[int, str]) -> dict[int, tuple[int, int, int]]:

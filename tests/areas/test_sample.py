@@ -12,6 +12,7 @@ import rasterio
 from conftest import WriteRaster
 from rasterio.transform import from_origin
 
+from clusternet.areas import overlaps as overlaps_module
 from clusternet.areas import sample as sample_module
 from clusternet.areas import strata as strata_module
 from clusternet.areas.sampling import SampleOptions, sample_points
@@ -143,6 +144,33 @@ def test_several_maps_share_one_sample(class_map: Path, write_raster: WriteRaste
     assert (points["class"] == 2).sum() == 300
     assert (points.geometry.x > 600_000).sum() == pytest.approx(300 * 900 / 3300, abs=30)
     assert other.exists()
+
+
+@pytest.mark.parametrize("metres", [0.5, 0.25, 0.7])
+def test_where_maps_overlap_a_place_counts_once(
+    class_map: Path, write_raster: WriteRaster, metres: float, monkeypatch: Any, caplog: Any
+) -> None:
+    monkeypatch.setattr(strata_module, "_WINDOW", (16, 32))
+    monkeypatch.setattr(overlaps_module, "_MOST_READ", 60)
+    # from the upper left corner of the first map, whose nodata it covers, 20 x 30 metres
+    rows, cols = round(20 / metres), round(30 / metres)
+    other = write_raster("a_second_classes.tif", np.full((rows, cols), 2, np.uint8), nodata=NODATA,
+                         transform=from_origin(448_000, 5_412_000, metres, metres))  # fmt: skip
+    class_map.rename(class_map.with_name("a_first_classes.tif"))
+    with caplog.at_level("INFO"):
+        strata = strata_module.count_strata(open_class_maps(class_map.parent))
+    water_on_nodata = 10 * 10 / 10_000  # of the 20 x 20 pixels of the first map
+    areas = {c.name: area for c, area in zip(strata.classes, strata.areas, strict=True)}
+    edge = 2 * 45 * metres / 10_000  # pixels that lie across a border
+    assert areas["water"] == pytest.approx(60 * 40 * 0.25 / 1e4 + water_on_nodata, abs=edge)
+    assert strata.areas.sum() == pytest.approx(60 * 90 * 0.25 / 1e4, abs=edge)
+    assert "2 maps overlap" in caplog.text and strata.num_repeated > 0
+    points = draw(class_map.parent, per_class=400)
+    ours = points[points["class"] == 2].geometry
+    twice = (ours.x < 448_025) & (ours.x > 448_010) & (ours.y > 5_411_980)
+    assert not twice.any()  # there the first map says grass
+    other.unlink()
+    assert strata_module.count_strata(open_class_maps(class_map.parent)).num_repeated == 0
 
 
 def test_cluster_maps_and_impossible_options_are_refused(
