@@ -239,6 +239,10 @@ def _dependence(points: Points, maps: ClassMaps, places: Counts) -> list[str]:
     of_points, sources = digest(points.path), set()
     for index, each in enumerate(maps.maps):
         of_map = np.flatnonzero(places[:, 0] == index)
+        if each.drawn is not None and len(of_map):
+            on_strokes = each.drawn.cover(each.profile, places[of_map, 1:])
+            labelled[of_map] |= on_strokes
+            sources |= {"strokes drawn on the page"} if on_strokes.any() else set()
         for origin in each.origins:
             if origin.digest == of_points:
                 text = f"{points.path}: is a label file that the map was made from"

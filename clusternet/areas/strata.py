@@ -14,6 +14,7 @@ from clusternet.areas.overlaps import ReadClasses, earlier_maps, on_another
 from clusternet.errors import GridMismatchError, LabelError
 from clusternet.evaluation.contingency import MAX_CLASSES, MapHeader, MapValues, read_header
 from clusternet.evaluation.evaluate import settle_masks
+from clusternet.labels.drawn import DrawnStrokes, read_drawn
 from clusternet.labels.files import map_statements
 from clusternet.labels.origins import Origin, read_origins
 from clusternet.labels.pairing import find_maps
@@ -46,6 +47,8 @@ class ClassMap:
     """Of its pixels."""
     origins: Sequence[Origin]
     """The label files that it was made from; empty if it does not state them."""
+    drawn: DrawnStrokes | None = None
+    """The strokes of the page that it was made from; None if it does not state them."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def open_class_maps(path: Path) -> ClassMaps:
 def _open(header: MapHeader) -> ClassMap:
     with open_raster(header.path, header.nodata, codes=True) as raster:
         profile, tags = raster.profile, raster.tags
-    return ClassMap(header, profile, pixel_areas(profile), read_origins(tags))
+    return ClassMap(header, profile, pixel_areas(profile), read_origins(tags), read_drawn(tags))
 
 
 def count_strata(maps: ClassMaps) -> Strata:

@@ -10,8 +10,10 @@ import numpy as np
 
 from clusternet.classes.polygons import PolygonOptions, write_class_polygons
 from clusternet.files.outputs import KIND_TAG
+from clusternet.labels.drawn import stroke_tags
 from clusternet.labels.origins import origin_tags
 from clusternet.labels.rasterization import map_type
+from clusternet.labels.strokes import Stroke
 from clusternet.learning.classifiers import Classifier
 from clusternet.learning.mapping import count_clusters
 from clusternet.learning.streaming import Certainties, Windows
@@ -62,11 +64,12 @@ def write_class_map(
     run: str,
     *,
     labels: Iterable[Path] = (),
+    strokes: Iterable[Stroke] = (),
     overwrite: bool = False,
 ) -> dict[int, int]:
     """Write a class map on the grid of its raster and return the pixels of each class.
 
-    The map states its run, and the files of labels that it is made from.
+    The map states its run, and the files of labels or the strokes that it is made from.
     """
     dtype, nodata = map_type(max(classes))
     colours = np.zeros((max(classes) + 1, 3), np.uint8)
@@ -76,6 +79,7 @@ def write_class_map(
     counts = np.zeros(max(classes) + 1, np.int64)
     rows, cols = grid.shape
     tags = {KIND_TAG: "classes", RUN_TAG: run, **origin_tags(labels, path)}
+    tags |= stroke_tags(strokes, grid.transform)
     form = MapForm(dtype, nodata=nodata, colours=colours, names=names, tags=tags)
     with create_map(path, grid, form, overwrite=overwrite) as writer:
         with Progress(total=rows * cols, desc="class map", unit="px", unit_scale=True) as bar:

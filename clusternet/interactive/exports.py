@@ -127,7 +127,7 @@ class Exports:
             windows = task.follow(windows, lambda pair: pair[1].size)
             counts = write_class_map(
                 export.output, workspace.profile, windows, classes, workspace.run.stored.identity,
-                overwrite=export.overwrite,
+                strokes=drawing.strokes, overwrite=export.overwrite,
             )  # fmt: skip
             if export.polygons is not None:
                 task.begin(f"Writing {export.polygons.name} ...")

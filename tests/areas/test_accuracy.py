@@ -20,7 +20,9 @@ from clusternet.areas.report import Margins, assess_to_folder
 from clusternet.areas.sampling import SampleOptions, sample_points
 from clusternet.errors import LabelError, OutputError, SettingsError
 from clusternet.evaluation.evaluate import evaluate
+from clusternet.labels.drawn import stroke_tags
 from clusternet.labels.origins import origin_tags
+from clusternet.labels.strokes import Stroke
 from clusternet.raster.opening import open_raster
 from clusternet.raster.pixel_areas import pixel_areas
 
@@ -172,6 +174,24 @@ def test_labels_that_made_the_map_do_not_validate_it_unsaid(world: Path, caplog:
     caplog.clear()
     evaluate(world / "map.tif", world / "points.gpkg", class_field="reference")
     assert "was made from these labels" in caplog.text
+
+
+def test_points_on_strokes_that_made_the_map_are_told(world: Path, caplog: Any) -> None:
+    frame = fill(world)
+    strokes = [
+        Stroke(shapely.box(0, 0, 20, 100), 1),
+        Stroke(shapely.box(50, 0, 100, 100), 1, is_check=True),  # held back: it may validate
+    ]
+    with rasterio.open(world / "map.tif", "r+") as raster:
+        raster.update_tags(**stroke_tags(strokes, raster.transform))
+    result = assess_areas(world / "map.tif", world / "points.gpkg")
+    on_strokes = int((frame.geometry.x < 5e5 + 205).sum())
+    assert f"{on_strokes} of its 120 points lie on labels" in result.warnings[0]
+    assert "strokes drawn on the page" in caplog.text
+
+    with rasterio.open(world / "map.tif", "r+") as raster:
+        raster.update_tags(CLUSTERNET_STROKES="edited by others")
+    assert assess_areas(world / "map.tif", world / "points.gpkg").warnings == []
 
 
 def test_area_units_come_from_the_crs(write_raster: WriteRaster, caplog: Any) -> None:

@@ -23,9 +23,11 @@ from clusternet.interactive.areas import count_areas
 from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.session import Session
 from clusternet.interactive.workspace import Workspace
+from clusternet.labels.drawn import read_drawn
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.learning.mapping import confidence
 from clusternet.legend.legend import read_legend
+from clusternet.raster import open_raster
 from clusternet.windows import Window
 
 
@@ -102,6 +104,15 @@ def test_legend_is_written_without_a_class_map(workspace, tmp_path):
     workspace.exports.legend(tmp_path / "out" / "legend.csv")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["legend.csv"]
     assert read_legend(tmp_path / "out" / "legend.csv").lookup()[:2].tolist() == [1, 2]
+
+
+def test_a_map_holds_the_strokes_that_it_is_made_from(workspace, tmp_path):
+    workspace.exports.class_map(Export(tmp_path / "c.tif"))
+    with open_raster(tmp_path / "c.tif", codes=True) as raster:
+        drawn, profile = read_drawn(raster.tags), raster.profile
+    pixels = np.array([(30, 30), (45, 50), (60, 70), (30, 200), (20, 30), (60, 30)])
+    assert drawn is not None
+    assert drawn.cover(profile, pixels).tolist() == [True, True, True, True, False, False]
 
 
 def test_exports_asked_for_at_once_all_succeed(workspace, tmp_path):
