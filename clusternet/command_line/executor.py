@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clusternet.processes.executors import Executor
+from clusternet.processes.groups import Team
 
 
 @contextmanager
@@ -28,3 +29,21 @@ def executor_of(
     given = [path for path in paths if path is not None]
     with ray_executor(args.ray, args.num_workers, given) as executor:
         yield executor
+
+
+@contextmanager
+def team_of(args: argparse.Namespace, paths: Sequence[Path | None]) -> Iterator[Team | None]:
+    """Return the processes that ``--ray`` and ``--num_workers`` ask for; None without them.
+
+    Args:
+        args: of the command line.
+        paths: see `executor_of`.
+    """
+    if args.ray is None and args.num_workers is None:
+        yield None
+        return
+    from clusternet.distributed.cluster import ray_team
+
+    given = [path for path in paths if path is not None]
+    with ray_team(args.ray, args.num_workers, args.min_workers, given) as team:
+        yield team

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusternet.command_line.command import run_command, say
+from clusternet.command_line.executor import team_of
 from clusternet.command_line.options import training_defaults, training_settings
 from clusternet.command_line.parser import Parser
 from clusternet.errors import SettingsError
@@ -35,6 +36,7 @@ PATH_OPTIONS = (
 )  # fmt: skip
 _OPTIONS = ("overwrite", "resume", *PATH_OPTIONS[1:])
 _LABEL_OPTIONS = ("classes", "class_field", "layer", "background", "ignore_label")
+_WORKERS = ("ray", "num_workers", "min_workers")
 _NOT_WITH_LABELS = ("test_img_folder", "out_pred_masks_test")
 
 
@@ -48,6 +50,7 @@ def build_parser(prog: str | None = None) -> Parser:
     parser.add(("overwrite", "resume"))
     parser.add(("labels", *_LABEL_OPTIONS))
     parser.add(("current_epoch",), {"current_epoch": 0})
+    parser.add(_WORKERS)
     parser.add([field.name for field in fields(TrainingSettings)], training_defaults())
     return parser
 
@@ -60,8 +63,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
 
     def command() -> None:
         from clusternet.training.run_outputs import RunOutputs
+        from clusternet.training.sharing import check_shareable
 
         _check_label_options(args)
+        _check_workers(args)
         # what the run was started with stands, unless a flag or file says otherwise
         parser.set_defaults(**_settings_of_runs(args, output))
         args.__dict__.update(vars(parser.parse_args(argv)))
@@ -75,9 +80,16 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             say(f"{output}: run folder written, which predicts classes")
             return
         outputs.check()
+        if args.ray is not None or args.num_workers is not None:
+            check_shareable(settings)
         from clusternet.training.train import train
 
-        train(args.patches, output, settings, current_epoch=args.current_epoch, **options)
+        paths = args.patches, output, *(getattr(args, name) for name in PATH_OPTIONS[1:])
+        with team_of(args, paths) as team:
+            train(
+                args.patches, output, settings, current_epoch=args.current_epoch, team=team,
+                **options,
+            )  # fmt: skip
         say(f"{output}: run folder written; previews in {output / 'previews'}")
 
     run_command(command, args.verbosity)
@@ -97,6 +109,21 @@ def _check_label_options(args: argparse.Namespace) -> None:
             )
     if args.current_epoch:
         raise SettingsError("--current_epoch: counts epochs without labels; leave it out.")
+
+
+def _check_workers(args: argparse.Namespace) -> None:
+    from clusternet.distributed.cluster import check_numbers
+
+    given = [name for name in _WORKERS if getattr(args, name) is not None]
+    if given and args.labels is not None:
+        raise SettingsError(
+            f"--{given[0]}: shares a training without labels only; leave it out, or --labels."
+        )
+    if given == ["min_workers"]:
+        raise SettingsError(
+            "--min_workers: says how few workers are enough; give --num_workers or --ray, too."
+        )
+    check_numbers(args.num_workers, args.min_workers)
 
 
 def _settings_of_runs(args: argparse.Namespace, output: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from clusternet.errors import SettingsError
 
 if TYPE_CHECKING:
     from clusternet.distributed.ray_executor import RayExecutor
+    from clusternet.distributed.ray_team import RayTeam
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would send statistics to Ray's makers
@@ -40,17 +41,63 @@ def ray_executor(
         SettingsError: if Ray is not installed, the cluster cannot be reached, or has too few cores.
         ClusterNetError: naming the node, if one cannot do the work.
     """
-    if num_workers is not None and num_workers < 1:
-        raise SettingsError(f"--num_workers: expected a number above 0, received {num_workers}.")
-    local = LocalSecrets() if address is None else None
-    with ExitStack() as stack:
-        secrets = {} if local is None else local.environment()
-        stack.enter_context(_environment(_SETTINGS | secrets))
-        # here, because Ray reads its environment when it is loaded
+    check_numbers(num_workers)
+    with _started(address) as local:
         from clusternet.distributed.session import connected_executor
 
-        session = connected_executor(local, address or "", num_workers, paths)
-        yield stack.enter_context(session)
+        with connected_executor(local, address or "", num_workers, paths) as executor:
+            yield executor
+
+
+@contextmanager
+def ray_team(
+    address: str | None,
+    num_workers: int | None,
+    min_workers: int | None = None,
+    paths: Sequence[Path] = (),
+) -> Iterator[RayTeam]:
+    """Do the same for processes that work together, such as those that share a training.
+
+    Args:
+        address: see `ray_executor`.
+        num_workers: processes, which share the cores of the cluster; None takes one a node.
+        min_workers: processes that the work may go on with after a node is lost; None wants all.
+        paths: see `ray_executor`.
+
+    Raises:
+        SettingsError: see `ray_executor`.
+        ClusterNetError: see `ray_executor`.
+    """
+    check_numbers(num_workers, min_workers)
+    with _started(address) as local:
+        from clusternet.distributed.session import connected_team
+
+        with connected_team(local, address or "", num_workers, min_workers, paths) as team:
+            yield team
+
+
+def check_numbers(num_workers: int | None, min_workers: int | None = None) -> None:
+    """Refuse numbers of workers that make no sense.
+
+    Raises:
+        SettingsError: naming the flag.
+    """
+    for name, number in (("num_workers", num_workers), ("min_workers", min_workers)):
+        if number is not None and number < 1:
+            raise SettingsError(f"--{name}: expected a number above 0, received {number}.")
+    if num_workers is not None and min_workers is not None and min_workers > num_workers:
+        raise SettingsError(
+            f"--min_workers: expected {num_workers} at most, as --num_workers, received "
+            f"{min_workers}."
+        )
+
+
+@contextmanager
+def _started(address: str | None) -> Iterator[LocalSecrets | None]:
+    """Set the environment for Ray, which reads it when it is loaded."""
+    local = LocalSecrets() if address is None else None
+    with _environment(_SETTINGS | ({} if local is None else local.environment())):
+        yield local
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.distributed.nodes import check_nodes
 from clusternet.distributed.ray_executor import RayExecutor
 from clusternet.distributed.ray_library import ray
+from clusternet.distributed.ray_team import RayTeam, num_nodes
 from clusternet.errors import ClusterNetError, SettingsError
 from clusternet.messages import one_line
 from clusternet.process_setup import quiet_stderr
@@ -36,22 +37,43 @@ def connected_executor(
     local: LocalSecrets | None, address: str, num_workers: int | None, paths: Sequence[Path]
 ) -> Iterator[RayExecutor]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_executor`."""
-    with ExitStack() as stack:
-        if local is not None:
-            stack.enter_context(_local_cluster(local, num_workers or os.cpu_count() or 1))
-        else:
-            stack.enter_context(_connected(address))
+    with _cluster(local, address, num_workers or os.cpu_count() or 1):
+        _check(num_workers, paths)
+        with closing(RayExecutor(num_workers or _cores())) as executor:
+            yield executor
+
+
+@contextmanager
+def connected_team(
+    local: LocalSecrets | None,
+    address: str,
+    num_workers: int | None,
+    min_workers: int | None,
+    paths: Sequence[Path],
+) -> Iterator[RayTeam]:
+    """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_team`."""
+    # all cores of this machine, which few workers then share
+    with _cluster(local, address, max(num_workers or 1, os.cpu_count() or 1)):
+        _check(num_workers, paths)
+        yield RayTeam(num_workers or num_nodes(), min_workers)
+
+
+@contextmanager
+def _cluster(local: LocalSecrets | None, address: str, cores: int) -> Iterator[None]:
+    with _connected(address) if local is None else _local_cluster(local, cores):
         interrupts.check()
-        cores = _cores()
-        if (num_workers or 1) > cores:
-            raise SettingsError(
-                f"--num_workers {num_workers}: the cluster has {cores} core(s), one for each "
-                f"worker; ask for {cores} or fewer, or add nodes."
-            )
-        check_nodes(paths)
-        executor = RayExecutor(num_workers or cores)
-        stack.callback(executor.close)
-        yield executor
+        yield
+
+
+def _check(num_workers: int | None, paths: Sequence[Path]) -> None:
+    """Refuse a cluster that has too few cores, or a node that cannot do the work."""
+    cores = _cores()
+    if (num_workers or 1) > cores:
+        raise SettingsError(
+            f"--num_workers {num_workers}: the cluster has {cores} core(s), one for each "
+            f"worker; ask for {cores} or fewer, or add nodes."
+        )
+    check_nodes(paths)
 
 
 def _cores() -> int:

@@ -6,13 +6,17 @@ that is written for a group runs in a single process too, which is the group `AL
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import ParamSpec, Protocol, TypeVar
 
 from clusternet.types import FloatArray
 
 Given = ParamSpec("Given")
 Value = TypeVar("Value")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Job = TypeVar("Job", contravariant=True)
 
 
@@ -68,6 +72,38 @@ class Alone:
 
 
 ALONE = Alone()
+
+
+@dataclass(frozen=True)
+class GroupExecutor:
+    """Shares pieces of work among the members of a group, all of which get all results.
+
+    See `clusternet.processes.executors.Executor`; results always come in order.
+    """
+
+    group: Group
+
+    @property
+    def num_workers(self) -> int:
+        """Pieces of work that are done at the same time."""
+        return self.group.size
+
+    def map(
+        self,
+        work: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        ordered: bool = False,
+        name: Callable[[Item], str] = str,
+    ) -> Generator[tuple[int, Result], None, None]:
+        """See `clusternet.processes.executors.Executor`; each member gives the same arguments."""
+        index, left = 0, iter(items)
+        while few := list(islice(left, self.group.size)):  # one for each member
+            own = [work(item) for item in few[self.group.rank : self.group.rank + 1]]
+            for results in self.group.gather([own]):
+                for result in results:
+                    yield index, result
+                    index += 1
 
 
 class Work(Protocol[Job]):

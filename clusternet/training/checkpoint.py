@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from clusternet.training.run_identity import COLUMN
 from clusternet.training.stored_codebook import StoredCodebook
 from clusternet.types import AnyArray
 from clusternet.value_types import check_types
+
+if TYPE_CHECKING:  # it loads the network library
+    from clusternet.training.learner import Learner
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,22 @@ class Checkpoint:
                 f"weights, expected {expected:,}); cannot be resumed. Start a new run, or replace "
                 "this one with --overwrite."
             )
+
+    def put_into(self, learner: Learner, folder: Path) -> None:
+        """Bring a network back to the end of the epoch that this was written after.
+
+        Raises:
+            RunError: if it is of another network, as earlier versions may have written it.
+        """
+        try:
+            learner.restore(self.arrays)
+            learner.freeze(self.stored.codebook)
+        except (KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise RunError(
+                f"{folder}: its checkpoint does not fit this version's network ({reason}); "
+                "cannot be resumed. Start a new run, or replace this one with --overwrite."
+            ) from error
 
     def check(self) -> None:
         """Raise ValueError if something does not fit the rest, or is not finite."""

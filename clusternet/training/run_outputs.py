@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from clusternet.errors import OutputError
-from clusternet.files.locks import claimed, is_held
+from clusternet.files.locks import claimed, is_held, tidy
 from clusternet.files.outputs import (
     check_apart,
     check_distinct,
     check_new,
     check_open_folder,
     check_writable,
+    readable_os_errors,
 )
 from clusternet.training.previews import EPOCH_MAPS, epoch_name
 from clusternet.training.run_files import PAGE_FOLDER, PAGE_LOCK, RUN, STATE, WEIGHTS
@@ -83,6 +85,13 @@ class RunOutputs:
                 folder = self.out_pred_masks_test / epoch_name(epoch)
                 check_new(folder, kind=EPOCH_MAPS, overwrite=self.replaces)
             check_open_folder(self.out_pred_masks_test)
+
+    def tidy(self) -> None:
+        """Remove what processes left that wrote these outputs for this one and were killed."""
+        for output in (self.output, self.out_weights_file, self.out_pred_masks_test):
+            if output is not None:
+                with readable_os_errors(output):
+                    tidy(Path(os.path.realpath(output)))
 
     def _check_pages(self) -> None:
         """Refuse to replace a run that the page works with."""

@@ -16,7 +16,6 @@ from clusternet.clustering.components import fit_components
 from clusternet.clustering.kmeans import Clustering
 from clusternet.clustering.sampling import Sample
 from clusternet.colours import palette
-from clusternet.errors import RunError
 from clusternet.files.outputs import NewFolder, readable_os_errors
 from clusternet.patches.batches import Batch, BatchLoader
 from clusternet.training.checkpoint import Checkpoint
@@ -141,15 +140,7 @@ class RunWriter:
         Raises:
             RunError: if it is of another network, as earlier versions may have written it.
         """
-        try:
-            self._learner.restore(checkpoint.arrays)
-            self._learner.freeze(checkpoint.stored.codebook)
-        except (KeyError, ValueError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise RunError(
-                f"{self.output}: its checkpoint does not fit this version's network ({reason}); "
-                "cannot be resumed. Start a new run, or replace this one with --overwrite."
-            ) from error
+        checkpoint.put_into(self._learner, self.output)
         self.epochs_done, self.history = checkpoint.epoch, list(checkpoint.history)
         self.stored = checkpoint.stored
         self._identity = checkpoint.identity or self._make_identity()

@@ -15,11 +15,13 @@ from clusternet.patches.bands import Bands
 from clusternet.patches.batches import BatchLoader
 from clusternet.patches.folder import PatchFolder, open_patches
 from clusternet.patches.survey import survey_patches
+from clusternet.processes.groups import ALONE, Group, GroupExecutor, Team
 from clusternet.processes.interrupts import interrupts
 from clusternet.settings import TrainingSettings, same_value
 from clusternet.training.backbone_files import StoredBackbone
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.epoch_plan import TrainingData
+from clusternet.training.following import Follower
 from clusternet.training.loop import alternate
 from clusternet.training.run import saved_settings
 from clusternet.training.run_files import (
@@ -33,11 +35,14 @@ from clusternet.training.run_files import (
 from clusternet.training.run_identity import MAY_CHANGE, check_identity
 from clusternet.training.run_outputs import RunOutputs
 from clusternet.training.run_writer import PatchMaps, RunWriter
+from clusternet.training.sharing import SharedTraining, TrainingJob, check_shareable
 from clusternet.windows import Shape
 
 if TYPE_CHECKING:  # they load the network library
+    from clusternet.backbone.describing import Describer
     from clusternet.backbone.loading import Opened
     from clusternet.training.backbone import RunBackbone
+    from clusternet.training.learner import Learner
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ def train(
     out_weights_file: Path | None = None,
     test_img_folder: Path | None = None,
     out_pred_masks_test: Path | None = None,
+    team: Team | None = None,
 ) -> Path:
     """Train a network on patches without labels, and write the run folder.
 
@@ -72,6 +78,8 @@ def train(
         out_weights_file: where to write the final weights as well (.weights.h5).
         test_img_folder: patches to write cluster maps of after every epoch.
         out_pred_masks_test: where those maps go; None means ``output/test_maps``.
+        team: processes that share each step, see `clusternet.distributed.cluster.ray_team`; None
+            trains in this process.
 
     Returns:
         the run folder.
@@ -94,56 +102,97 @@ def train(
         test_img_folder=test_img_folder,
         out_pred_masks_test=out_pred_masks_test,
     )
+    job = TrainingJob(outputs, settings, current_epoch)
+    if team is not None:
+        check_shareable(settings)
     with outputs.claimed():
-        _train(outputs, settings, current_epoch)
+        if team is None:
+            _train(ALONE, job)
+        else:
+            team.run(_train, SharedTraining(job).next_job)
     return output
 
 
-def _train(outputs: RunOutputs, settings: TrainingSettings, current_epoch: int) -> None:
-    if outputs.resumes and (outputs.output / CLASS_HEAD).is_file():
-        raise RunError(
-            f"{outputs.output}: learns classes; give --labels as when it was started, or start a "
-            "new run."
-        )
-    checkpoint = load_checkpoint(outputs.output, settings) if outputs.resumes else None
-    folder = _open_patches(outputs.patches, settings)
-    given = outputs.pretrained_weights if checkpoint is None else None
-    weights = None if given is None else weights_file(given)
-    if weights is not None and not weights.is_file():
-        raise RunError(
-            f"{weights}: no such file; expected model.keras of a run, or a .weights.h5 file."
-        )
-    test_folder = outputs.test_img_folder
+def _train(group: Group, job: TrainingJob) -> None:
+    """Do the part of one process in a training. The first process of a group writes the run."""
+    outputs, settings, leads = job.outputs, job.settings, group.rank == 0
+    checkpoint = group.once(_checkpoint_of, outputs, settings)
+    folder = group.once(_open_patches, outputs.patches, settings)
+    weights = _given_weights(outputs) if leads and checkpoint is None else None
+    test_folder = outputs.test_img_folder if leads else None
     tests = None if test_folder is None else _open_test(test_folder, folder, settings)
     load_network_library()  # not before all that is given has been looked at: it takes seconds
     from clusternet.training.backbone import open_new
-    from clusternet.training.learner import Learner
 
     opened = None if checkpoint else open_new(settings)  # before patches are read
-    data = _survey(folder, outputs, settings, checkpoint)
+    data = _survey(folder, outputs, settings, checkpoint, group)
     backbone = prepare_backbone(outputs.output, data, checkpoint, opened)
     patch_maps = None if tests is None else _patch_maps(tests, outputs, data)
-    batch_size = data.loader.batch_size
-    describer = backbone.describer if backbone else None
-    learner = Learner(folder.num_bands, folder.shape, settings, batch_size, describer)
-    if weights is not None:
-        learner.load_weights(weights)
-    writer = RunWriter(
-        outputs.output,
-        learner,
-        data,
-        epochs_done=current_epoch,
-        overwrite=outputs.overwrite,
-        patch_maps=patch_maps,
-        backbone=backbone,
+    learner = _new_learner(data, backbone.describer if backbone else None, weights)
+    epochs_done = job.current_epoch
+    writer = (
+        RunWriter(
+            outputs.output,
+            learner,
+            data,
+            epochs_done=epochs_done,
+            overwrite=outputs.overwrite,
+            patch_maps=patch_maps,
+            backbone=backbone,
+        )
+        if leads
+        else Follower(outputs.output, learner, data, epochs_done)
     )
     with writer.writing():
         if checkpoint is not None:
             writer.restore(checkpoint)
         alternate(learner, data, writer, writer.epochs_done)
         writer.write_report()
-    if outputs.out_weights_file is not None:
+    if leads and outputs.out_weights_file is not None:
         learner.save_weights(outputs.out_weights_file, overwrite=outputs.replaces)
+
+
+def _checkpoint_of(outputs: RunOutputs, settings: TrainingSettings) -> Checkpoint | None:
+    """Read the checkpoint of the run that is resumed; None if a new run starts."""
+    if not outputs.resumes:
+        return None
+    if (outputs.output / CLASS_HEAD).is_file():
+        raise RunError(
+            f"{outputs.output}: learns classes; give --labels as when it was started, or start a "
+            "new run."
+        )
+    return load_checkpoint(outputs.output, settings)
+
+
+def _given_weights(outputs: RunOutputs) -> Path | None:
+    """Return the file of weights that a new run starts from."""
+    if outputs.pretrained_weights is None:
+        return None
+    weights = weights_file(outputs.pretrained_weights)
+    if not weights.is_file():
+        raise RunError(
+            f"{weights}: no such file; expected model.keras of a run, or a .weights.h5 file."
+        )
+    return weights
+
+
+def _new_learner(data: TrainingData, describer: Describer | None, weights: Path | None) -> Learner:
+    """Build the network, with given weights if there are some; the same one in all members."""
+    from clusternet.training.learner import Learner
+
+    group, settings, folder = data.group, data.settings, data.loader.patches
+    bands, shape = folder.num_bands, folder.shape
+    if group.size == 1:
+        learner = Learner(bands, shape, settings, data.loader.batch_size, describer)
+    else:
+        from clusternet.training.group_learner import GroupLearner
+
+        learner = GroupLearner(bands, shape, settings, data.step_size, group, describer)
+    if weights is not None:
+        learner.load_weights(weights)
+    if group.size > 1:
+        learner.restore(group.once(learner.state))
+    return learner
 
 
 def weights_file(pretrained_weights: Path) -> Path:
@@ -177,14 +226,20 @@ def _survey(
     outputs: RunOutputs,
     settings: TrainingSettings,
     checkpoint: Checkpoint | None,
+    group: Group = ALONE,
 ) -> TrainingData:
     """Take the statistics of the patches. A resumed run must have its own patches."""
     labelled_shape = check_shape(folder.shape, settings.padding)
     survey = survey_patches(
-        folder, labelled_shape, skip_bad_files=settings.skip_bad_files, workers=settings.workers
+        folder,
+        labelled_shape,
+        skip_bad_files=settings.skip_bad_files,
+        workers=settings.workers,
+        executor=None if group.size == 1 else GroupExecutor(group),
     )
     output = outputs.output
-    if checkpoint is not None and not survey.bands.same_as(Bands.load(output / BANDS)):
+    known = None if checkpoint is None else group.once(Bands.load, output / BANDS)
+    if known is not None and not survey.bands.same_as(known):
         raise RunError(
             f"{outputs.patches}: not the patches that {output} was trained on, or changed since "
             "(names or pixels); cannot resume. Put them back, or start a new run."
@@ -193,8 +248,10 @@ def _survey(
         checkpoint.check_size(output, settings, folder.num_bands)  # before a network is built
     warn_of_few_steps(settings, folder.shape, len(survey.usable))
     batch_size = settings.batch_size(folder.shape, len(survey.usable))
-    loader = BatchLoader(folder, survey.bands, labelled_shape, batch_size, settings.workers)
-    return TrainingData(loader, survey, settings)
+    warn_of_idle_workers(batch_size, group.size)
+    each = math.ceil(batch_size / group.size)
+    loader = BatchLoader(folder, survey.bands, labelled_shape, each, settings.workers)
+    return TrainingData(loader, survey, settings, group)
 
 
 def prepare_backbone(
@@ -233,6 +290,16 @@ def warn_of_few_steps(settings: TrainingSettings, shape: Shape, num_patches: int
             "cut smaller ones (tools/patch_generator.py --patch_shape 512 512), lower "
             "--train_batch_size, or raise --epoch_megapixels (0 takes all patches).",
             *shape, steps, _FEW_STEPS,
+        )  # fmt: skip
+
+
+def warn_of_idle_workers(step_size: int, num_workers: int) -> None:
+    """Warn if a step has fewer patches than there are workers to share them."""
+    if step_size < num_workers:
+        logger.warning(
+            "a training step has %d patch(es), so %d of %d workers have none; take %d workers, or "
+            "raise --train_batch_size.",
+            step_size, num_workers - step_size, num_workers, step_size,
         )  # fmt: skip
 
 
