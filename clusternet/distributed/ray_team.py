@@ -204,7 +204,8 @@ def _result(future: Any) -> Ending:
     try:
         ending: Ending = ray.get(future)
     except ray.exceptions.RayTaskError as error:
-        error.cause.add_note(str(error))
+        if not isinstance(error.cause, ClusterNetError):
+            error.cause.add_note(str(error))  # where in the program it was
         raise error.cause from None
     except ray.exceptions.RayError as error:
         raise MemberLost(str(error)) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusternet.errors import SettingsError
+from clusternet.processes.groups import ALONE, Team, Work
 from clusternet.settings import TrainingSettings
 from clusternet.training.run_files import STATE
 from clusternet.training.run_outputs import RunOutputs
@@ -40,6 +41,19 @@ class SharedTraining:
         if saved != self._job.saved:  # our own, since this process has locked the run folder
             self._job = replace(self._job, outputs=replace(outputs, resume=True), saved=saved)
         return self._job
+
+
+def carry_out(work: Work[TrainingJob], job: TrainingJob, team: Team | None) -> None:
+    """Do a job with a team, or in this process where there is none.
+
+    Raises:
+        SettingsError: if a team cannot do it.
+    """
+    if team is None:
+        work(ALONE, job)
+        return
+    check_shareable(job.settings)
+    team.run(work, SharedTraining(job).next_job)
 
 
 def _saved(output: Path) -> tuple[int, int] | None:

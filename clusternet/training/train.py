@@ -35,7 +35,7 @@ from clusternet.training.run_files import (
 from clusternet.training.run_identity import MAY_CHANGE, check_identity
 from clusternet.training.run_outputs import RunOutputs
 from clusternet.training.run_writer import PatchMaps, RunWriter
-from clusternet.training.sharing import SharedTraining, TrainingJob, check_shareable
+from clusternet.training.sharing import TrainingJob, carry_out
 from clusternet.windows import Shape
 
 if TYPE_CHECKING:  # they load the network library
@@ -102,14 +102,8 @@ def train(
         test_img_folder=test_img_folder,
         out_pred_masks_test=out_pred_masks_test,
     )
-    job = TrainingJob(outputs, settings, current_epoch)
-    if team is not None:
-        check_shareable(settings)
     with outputs.claimed():
-        if team is None:
-            _train(ALONE, job)
-        else:
-            team.run(_train, SharedTraining(job).next_job)
+        carry_out(_train, TrainingJob(outputs, settings, current_epoch), team)
     return output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,11 @@ from memory_training import SETTINGS, LinearLearner, Recorder, make_training
 from thread_group import ThreadGroup, in_threads
 
 from clusternet.processes.groups import ALONE
+from clusternet.settings import TrainingSettings
+from clusternet.training.checkpoint import Checkpoint
+from clusternet.training.following import Follower
 from clusternet.training.loop import alternate
+from clusternet.training.run_writer import RunWriter
 
 WHOLE = replace(SETTINGS, augment=True, train_batch_size=3, epoch_megapixels=0, num_epochs=2)
 """Nine patches in three steps of three, each in a view of its own."""
@@ -41,6 +46,21 @@ def run(group: Any) -> tuple[Recorder, np.ndarray]:
     data = replace(training.data, loader=loader, group=group)
     alternate(training.learner, data, training.observer, 0)
     return training.observer, training.learner.weights
+
+
+def run_with(group: Any, settings: TrainingSettings, output: Path, resumes: bool) -> None:
+    """Write a run, or go on with it, as a member."""
+    training = make_training(Member, settings=settings)
+    training.learner.group = group
+    loader = replace(training.data.loader, batch_size=-(-3 // group.size))
+    data = replace(training.data, loader=loader, group=group)
+    kind = RunWriter if group.rank == 0 else Follower
+    writer = kind(output, training.learner, data, epochs_done=0)
+    with writer.writing():
+        if resumes:
+            writer.restore(group.once(Checkpoint.load, output))
+        alternate(training.learner, data, writer, writer.epochs_done)
+        writer.write_report()
 
 
 @pytest.mark.parametrize("size", [2, 4])

@@ -1,0 +1,232 @@
+"""A group on a Ray cluster: what members exchange, who dies, what the command shows."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clusternet.errors import ClusterNetError, PatchError, SettingsError
+
+if TYPE_CHECKING:
+    from clusternet.distributed.ray_team import RayTeam
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+    # Ray never waits for the processes that it has ended
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def team() -> Iterator[RayTeam]:
+    """Two workers of a cluster that ends with the module; they find `group_pieces`."""
+    from clusternet.distributed.cluster import ray_team
+
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(HERE)
+    try:
+        with ray_team(None, 2) as started:
+            yield started
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def notes(folder: Path) -> list[Any]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def test_members_get_the_same_from_each_other(team: RayTeam, tmp_path: Path) -> None:
+    from group_pieces import Task, exchange
+
+    team.run(exchange, lambda: Task(tmp_path))
+
+    one, other = notes(tmp_path)
+    assert one[:-1] == other[:-1] and one[-1] != other[-1]
+    size, sums, gathered, process, large, own = one
+    assert size == 2 and process == own and large == 300_000 * 299_999 // 2
+    assert gathered == ["0 first", "1 first", "0 second", "1 second"]
+    for found in sums:
+        assert found == pytest.approx([3 * 10.0**power for power in range(-3, 4)])
+
+
+def test_the_command_shows_what_the_first_member_says(
+    team: RayTeam, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from group_pieces import Task, speak
+
+    monkeypatch.setenv("CLUSTERNET_PROGRESS", "lines")
+    with caplog.at_level(logging.INFO, "clusternet"):
+        team.run(speak, lambda: Task(tmp_path))
+
+    assert [(r.name, r.getMessage()) for r in caplog.records] == [
+        ("clusternet.tests", "member 0 of 2")
+    ]
+    out, errors = capsys.readouterr()
+    lines = errors.splitlines()
+    assert out == "" and lines[-1] == "after" and lines.count("after") == 1
+    assert "PROGRESS: 3/3 steps" in lines
+
+
+def test_work_begins_again_when_a_member_dies(
+    team: RayTeam, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from group_pieces import Task, lose_a_member
+
+    def next_task() -> Task:  # something is achieved before each death
+        return Task(tmp_path, begun=len(list(tmp_path.glob("begun_*"))))
+
+    team.run(lose_a_member, next_task)
+
+    assert notes(tmp_path) == [[2, 2], [2, 2]]
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["a worker is lost; all go on from the last complete epoch."] * 2
+    assert capfd.readouterr().out == ""  # nor does Ray speak
+
+
+def test_a_group_that_dies_again_and_again_is_given_up(
+    team: RayTeam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from group_pieces import Task, always_die
+
+    from clusternet.distributed import ray_team
+
+    monkeypatch.setattr(ray_team, "TRIES", 1)
+    with pytest.raises(ClusterNetError, match=r"lost a worker 1 times within one epoch") as found:
+        team.run(always_die, lambda: Task(tmp_path))
+    assert len(str(found.value)) < 300 and "\n" not in str(found.value)
+
+
+def test_an_error_of_a_member_is_raised_as_it_is_and_the_first_one_tidies_up(
+    team: RayTeam, tmp_path: Path
+) -> None:
+    from group_pieces import Task, blunder, refuse
+
+    with pytest.raises(PatchError, match=r"^PATCHES/a.png: is damaged.$"):
+        team.run(refuse, lambda: Task(tmp_path))
+    assert (tmp_path / "tidied").exists()
+    with pytest.raises(ZeroDivisionError, match="a fault") as found:
+        team.run(blunder, lambda: Task(tmp_path))
+    assert "group_pieces.py" in "".join(found.value.__notes__)  # where it was
+
+
+@pytest.mark.parametrize("least", [None, 2])
+def test_fewer_workers_go_on_if_that_is_allowed(
+    team: RayTeam, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, least: int | None,
+) -> None:  # fmt: skip
+    from group_pieces import Task, exchange
+
+    from clusternet.distributed import ray_team
+
+    cores = sum(ray_team._cores_of_nodes())
+    monkeypatch.setattr(ray_team, "_REPLACED", 2.0 if least is None else 6.0)
+    large = ray_team.RayTeam(cores + 1, least)
+    if least is None:
+        with pytest.raises(ClusterNetError, match=r"has room for .* --resume, or --min_workers"):
+            large.run(exchange, lambda: Task(tmp_path))
+        return
+
+    large.run(exchange, lambda: Task(tmp_path))
+
+    assert len(notes(tmp_path)) == cores
+    assert "results will differ from those of" in caplog.text
+
+
+def test_cores_are_shared_evenly() -> None:
+    from clusternet.distributed.ray_team import cores_each
+
+    assert cores_each([16, 16], 2) == 16
+    assert cores_each([16, 4], 2) == 8  # both on the large node
+    assert cores_each([16, 4], 5) == 4
+    assert cores_each([1, 1], 2) == 1
+    assert cores_each([2], 5) == 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((0, None), "--num_workers: expected a number above 0, received 0"),
+        ((2, 0), "--min_workers: expected a number above 0, received 0"),
+        ((2, 3), "--min_workers: expected 2 at most, as --num_workers, received 3"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    numbers: tuple[int, int | None], message: str
+) -> None:
+    from clusternet.distributed.cluster import ray_team
+
+    with pytest.raises(SettingsError, match=message), ray_team(None, *numbers):
+        pass
+
+
+WAITER = """
+import sys
+from pathlib import Path
+from group_pieces import Task, wait
+from clusternet.command_line.command import run_command
+from clusternet.distributed.cluster import ray_team
+from clusternet.processes.interrupts import interrupts
+interrupts.own_process()
+
+@interrupts.listening()
+def work():
+    with ray_team(None, 2) as team:
+        team.run(wait, lambda: Task(Path(sys.argv[1])))
+
+run_command(work)
+"""
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
+def test_nothing_is_left_of_a_group_that_is_stopped(tmp_path: Path, number: int) -> None:
+    from test_ray import cluster_folders, marked
+
+    processes, folders = marked(), cluster_folders()
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITER, tmp_path],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(HERE)},
+    ) as process:  # fmt: skip
+        until = time.monotonic() + 90
+        while not (tmp_path / "working").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert cluster_folders() - folders and marked() - processes
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=90)
+
+    killed = number == signal.SIGKILL
+    assert process.returncode == (-number if killed else 130)
+    assert errors == ("" if killed else "interrupted; epoch 3 is saved.\n") and out == ""
+    until = time.monotonic() + 30
+    while (cluster_folders() - folders or marked() - processes) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert cluster_folders() - folders == set()
+    assert marked() - processes == set()
