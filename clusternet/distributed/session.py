@@ -99,7 +99,6 @@ def _connected(address: str) -> Iterator[None]:
         _knock(address)
         with _signals_kept(), quiet_stderr():
             ray.init(address=address, **_QUIET)
-        _hush()
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         if "AuthenticationError" in str(error.__cause__):
             raise SettingsError(
@@ -144,7 +143,6 @@ def _local_cluster(local: LocalSecrets, cores: int) -> Iterator[None]:
                 f"--num_workers: no Ray cluster could be started on this machine "
                 f"({one_line(str(error))}); leave --num_workers out."
             ) from error
-        _hush()
         yield
     finally:
         ray.shutdown()
@@ -153,14 +151,6 @@ def _local_cluster(local: LocalSecrets, cores: int) -> Iterator[None]:
             guard.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             guard.wait(timeout=10)
-
-
-def _hush() -> None:
-    """Keep Ray from printing on stdout that a worker has died: we say so, where it matters."""
-    with suppress(AttributeError):  # there is no public way
-        worker: Any = ray._private.worker.global_worker
-        worker.threads_stopped.set()
-        worker.gcs_error_subscriber.close()
 
 
 def _short_temporary_folder() -> str | None:

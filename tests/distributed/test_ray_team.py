@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clusternet.distributed.guard import processes_of
 from clusternet.errors import ClusterNetError, PatchError, SettingsError
 
 if TYPE_CHECKING:
@@ -207,9 +208,8 @@ run_command(work)
     ],
 )
 def test_nothing_is_left_of_a_group_that_is_stopped(tmp_path: Path, number: int) -> None:
-    from test_ray import cluster_folders, marked
+    from test_ray import guarded
 
-    processes, folders = marked(), cluster_folders()
     with subprocess.Popen(
         [sys.executable, "-c", WAITER, tmp_path],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -218,7 +218,8 @@ def test_nothing_is_left_of_a_group_that_is_stopped(tmp_path: Path, number: int)
         until = time.monotonic() + 90
         while not (tmp_path / "working").exists() and time.monotonic() < until:
             time.sleep(0.1)
-        assert cluster_folders() - folders and marked() - processes
+        folder, mark = guarded(process.pid)
+        assert Path(folder).exists() and len(processes_of(folder, mark)) > 4
         process.send_signal(number)
         out, errors = process.communicate(timeout=90)
 
@@ -226,7 +227,7 @@ def test_nothing_is_left_of_a_group_that_is_stopped(tmp_path: Path, number: int)
     assert process.returncode == (-number if killed else 130)
     assert errors == ("" if killed else "interrupted; epoch 3 is saved.\n") and out == ""
     until = time.monotonic() + 30
-    while (cluster_folders() - folders or marked() - processes) and time.monotonic() < until:
+    while (Path(folder).exists() or processes_of(folder, mark)) and time.monotonic() < until:
         time.sleep(0.1)
-    assert cluster_folders() - folders == set()
-    assert marked() - processes == set()
+    assert not Path(folder).exists()
+    assert processes_of(folder, mark) == []
