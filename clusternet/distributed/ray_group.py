@@ -15,6 +15,7 @@ Given = ParamSpec("Given")
 Value = TypeVar("Value")
 
 _LOOK_EVERY = 0.2  # seconds
+_AT_ONCE = 2**25  # bytes of a vector that are in the object stores at a time
 
 
 class RayGroup:
@@ -64,6 +65,10 @@ class RayGroup:
         Each member adds up one part of the vectors, in the order of ranks, and gives its sum to
         all. So a member sends about twice the length of the vector, however many members there are.
         """
+        blocks = np.array_split(vector, max(1, -(-vector.nbytes // _AT_ONCE)))
+        return np.concatenate([self._sum_block(block) for block in blocks])
+
+    def _sum_block(self, vector: FloatArray) -> FloatArray:
         parts = np.array_split(vector, self._size)
         others = [None if rank == self._rank else ray.put(p) for rank, p in enumerate(parts)]
         total, *more = self._exchange(others, parts[self._rank])

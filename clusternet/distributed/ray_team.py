@@ -84,7 +84,7 @@ class RayTeam:
         ready: list[Any] = []
         begin = time.monotonic()
         try:
-            while len(ready) < self._size and time.monotonic() - begin < self._patience():
+            while len(ready) < self._size and time.monotonic() - begin < self._patience(len(ready)):
                 interrupts.check()
                 ready, _ = ray.wait(list(members), num_returns=self._size, timeout=_LOOK_EVERY)
         except BaseException:
@@ -96,8 +96,10 @@ class RayTeam:
             self._go_on_with(started)
         return started
 
-    def _patience(self) -> float:
-        return _START if sum(_cores_of_nodes()) >= self._size * self._cores else _REPLACED
+    def _patience(self, num_ready: int) -> float:
+        """Return the seconds in which another member may start."""
+        room = sum(cores // self._cores for cores in _cores_of_nodes())
+        return _START if num_ready < min(room, self._size) else _REPLACED
 
     def _go_on_with(self, started: Sequence[Any]) -> None:
         if len(started) < self._least:
