@@ -5,9 +5,10 @@ Modules that compute import ``keras`` from here; the others never load it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -33,6 +34,15 @@ def channels_last() -> Iterator[None]:
         yield
     finally:
         keras.config.set_image_data_format(kept)
+
+
+@contextmanager
+def once_done(tensors: Sequence[Any]) -> Iterator[None]:
+    """Compute what is written inside after ``tensors``, where the backend would choose an order."""
+    with ExitStack() as stack:
+        if keras.backend.backend() == "tensorflow":
+            stack.enter_context(tf.control_dependencies(tensors))
+        yield
 
 
 def has_fast_bfloat16() -> bool:
@@ -63,6 +73,7 @@ __all__ = [
     "channels_last",
     "has_fast_bfloat16",
     "keras",
+    "once_done",
     "resolve_precision",
     "start_runtime",
 ]

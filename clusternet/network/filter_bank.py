@@ -92,16 +92,18 @@ class CropAndConcatenate(keras.layers.Layer):  # type: ignore[misc]
         """Take features (patches, rows, cols, ...) and filters (patches, rows', cols', ...)."""
         features, filters = tensors
         rows, cols = ops.shape(features)[1:3]
-        top, left = (
-            (ops.shape(filters)[axis] - size + 1) // 2 for axis, size in ((1, rows), (2, cols))
-        )
-        centre = filters[:, top : top + rows, left : left + cols]
-        return ops.concatenate([features, centre], axis=-1)
+        return ops.concatenate([features, centred(filters, rows, cols)], axis=-1)
 
     def compute_output_shape(self, shapes: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         """Return the shape of the result."""
         features, filters = shapes
         return (*features[:-1], int(features[-1] or 0) + int(filters[-1] or 0))
+
+
+def centred(tensor: Any, rows: int, cols: int) -> Any:
+    """Return the middle of (patches, rows', cols', ...), see `CropAndConcatenate`."""
+    top, left = ((ops.shape(tensor)[axis] - size + 1) // 2 for axis, size in ((1, rows), (2, cols)))
+    return tensor[:, top : top + rows, left : left + cols]
 
 
 def _structure(grey: Any) -> Any:

@@ -15,29 +15,37 @@ from clusternet.settings import TrainingSettings
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window, blocks
 
-_LARGEST, _SMALLEST = 768, 128
-"""Sides of windows in pixels; below, most of what is read would only be border."""
+_LARGEST, _LARGEST_FEATURES, _SMALLEST = 1024, 768, 128
+"""Sides of windows in pixels; below the smallest, most of what is read would only be border. All
+features of a window take as much memory as all else of it: the windows are smaller then."""
 _WINDOW_BYTES = 1.9e9
 """Memory that the arrays of a window may take; with its libraries a process has 2.5 GiB at most."""
 # bytes of a pixel in all arrays that exist at the same time, measured at 3, 16 and 64 bands
-_BAND_BYTES, _PLAIN_BAND_BYTES, _FEATURE_BYTES, _FILTER_BYTES = 72, 24, 8, 18
+_BAND_BYTES, _PLAIN_BAND_BYTES, _FEATURE_BYTES, _FILTER_BYTES = 56, 24, 8, 18
+_KEPT_BAND_BYTES = 72  # of a band where the features are kept
 
 
-def planned_window(num_bands: int, settings: TrainingSettings) -> int:
+def planned_window(
+    num_bands: int, settings: TrainingSettings, *, keeps_features: bool = False
+) -> int:
     """Return the side of windows that fit the memory, whatever the number of bands.
 
     Args:
         num_bands: bands of the rasters. Each becomes several fixed filters.
         settings: of the run.
+        keeps_features: all features of a window are wanted, not only what is made of them.
     """
-    of_band = _BAND_BYTES if settings.fixed_filters else _PLAIN_BAND_BYTES
+    of_band = _KEPT_BAND_BYTES if keeps_features else _BAND_BYTES
+    if not settings.fixed_filters:
+        of_band = _PLAIN_BAND_BYTES
+    largest = _LARGEST_FEATURES if keeps_features else _LARGEST
     pixel = (
         of_band * num_bands
         + _FEATURE_BYTES * (settings.num_features + (DIMENSIONS if settings.backbone else 0))
         + _FILTER_BYTES * settings.base_filters
     )
     side = math.isqrt(int(_WINDOW_BYTES / pixel)) - 2 * margin(settings.padding)
-    return max(_SMALLEST, min(_LARGEST, side // TOTAL_STRIDE * TOTAL_STRIDE))
+    return max(_SMALLEST, min(largest, side // TOTAL_STRIDE * TOTAL_STRIDE))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from clusternet.network.backend import resolve_precision
 from clusternet.network.class_head import build_class_predictor
+from clusternet.network.pieces import in_pieces
 from clusternet.network.sizes import uncovered
 from clusternet.network.unet import build_network, build_predictor
 from clusternet.network.weight_files import load_weights
@@ -64,6 +65,11 @@ def make_model(
         num_beside=num_beside,
     )
     if assign == "classes" and run.class_head is not None:
-        return build_class_predictor(network, run.class_head.arrays, **wanted)
-    codebook = run.stored.codebook if assign == "codebook" else None
-    return build_predictor(network, codebook, **wanted)
+        model = build_class_predictor(network, run.class_head.arrays, **wanted)
+    else:
+        codebook = run.stored.codebook if assign == "codebook" else None
+        model = build_predictor(network, codebook, **wanted)
+    if features:  # all of them are wanted at once
+        return model
+    beside = [layer.output for layer in model.layers if layer.name in ("filters", "beside")]
+    return in_pieces(model, [network.get_layer("features").input, *beside])

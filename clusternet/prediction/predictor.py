@@ -77,7 +77,11 @@ class Predictor:
         if window_size is not None and window_size < 1:
             raise SettingsError(f"window_size: expected at least 1 pixel, received {window_size}.")
         self.run, self.assign = run, assign_of(run, assign)
-        self.window_size = window_size or planned_window(run.bands.num_bands, run.settings)
+        bands = run.bands.num_bands
+        self.window_size = window_size or planned_window(bands, run.settings)
+        self._features_window = window_size or planned_window(
+            bands, run.settings, keeps_features=True
+        )
         self.choice = replace(run.bands.nodata_choice, aoi=aoi)
         """What marks pixels without data."""
         _check_depth(run)
@@ -166,9 +170,8 @@ class Predictor:
         report_fit(arrangement, bands.identity, raster.profile, f"the run {self.run.folder}")
         raster.arrange(arrangement)
         shape = raster.profile.shape
-        grid = PredictionGrid.plan(
-            shape, bands.patch_shape, self.run.settings.padding, self.window_size
-        )
+        size = min(self.window_size, self._features_window) if features else self.window_size
+        grid = PredictionGrid.plan(shape, bands.patch_shape, self.run.settings.padding, size)
         model, backbone = self._model(confidence, features), self._backbone
         head = self.run.class_head if self.assign == "classes" else None
         numbers = None if head is None else head.numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -82,7 +82,11 @@ class RemotePredictor:
     ) -> None:
         """Take what `Predictor` takes, and where the work is done."""
         self.run, self.assign = run, assign_of(run, assign)
-        self.window_size = window_size or planned_window(run.bands.num_bands, run.settings)
+        bands = run.bands.num_bands
+        self.window_size = window_size or planned_window(bands, run.settings)
+        self._features_window = window_size or planned_window(
+            bands, run.settings, keeps_features=True
+        )
         self.choice = run.bands.nodata_choice
         """What marks pixels without data."""
         self._executor = executor
@@ -113,14 +117,16 @@ class RemotePredictor:
 
     def _tasks(self, raster: Raster, confidence: bool, features: bool) -> Iterator[WindowTask]:
         path, shape = raster.profile.path.resolve(), raster.profile.shape
+        side = self._features_window if features else self.window_size
         grid = PredictionGrid.plan(
-            shape, self.run.bands.patch_shape, self.run.settings.padding, self.window_size
+            shape, self.run.bands.patch_shape, self.run.settings.padding, side
         )
+        network = replace(self._network, window_size=side)
         depth = len(self.run.stored.codebook.offset) if features else 0
         size = grid.kept_shape[0] * grid.kept_shape[1] * (_PIXEL_BYTES + 4 * depth)
         windows = (kept for _, kept in grid.windows(shape))
         while some := tuple(islice(windows, max(1, _MOST_BYTES // size))):
-            yield WindowTask(self._network, path, some, confidence, features, raster.choice)
+            yield WindowTask(network, path, some, confidence, features, raster.choice)
 
 
 def predict_windows(task: WindowTask) -> WindowResult:

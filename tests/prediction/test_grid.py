@@ -111,7 +111,8 @@ def test_beyond_the_edge_the_inside_is_mirrored_with_its_nodata() -> None:
 def test_windows_are_planned_by_bytes(num_bands: int, padding: Any, filters: bool) -> None:
     settings = TrainingSettings(padding=padding, fixed_filters=filters)
     side, more = (planned_window(n, settings) for n in (num_bands, 2 * num_bands))
-    assert more <= side <= 768 and side % 16 == 0 and side >= 128
-    assert planned_window(3, settings) == 768
+    assert more <= side <= 1024 and side % 16 == 0 and side >= 128
+    assert planned_window(3, settings) == 1024
+    assert planned_window(3, settings, keeps_features=True) == 768
     if num_bands >= 64 and filters:
-        assert side < 400
+        assert planned_window(num_bands, settings, keeps_features=True) <= side < 450
