@@ -18,6 +18,7 @@ from clusternet.limited_memory import peak_memory
 from clusternet.messages import MOST, printable, short
 from clusternet.process_setup import prepare_process
 from clusternet.processes.interrupts import STATUS, interrupts
+from clusternet.processes.phases import phases
 from clusternet.processes.showing import progress_shown
 
 _LOG = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ def _run(command: Callable[[], None]) -> None:
     finally:
         memory = peak_memory()
         most = f", {memory >> 20} MB of memory at most" if memory is not None else ""
-        _LOG.debug("%.1f s%s", time.monotonic() - begin, most)
+        spent = time.monotonic() - begin
+        _LOG.debug("%.1f s, %s%s", spent, phases.summary(), most)
 
 
 def say(result: object, *, now: bool = False) -> None:

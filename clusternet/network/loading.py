@@ -12,6 +12,7 @@ from functools import cache
 from clusternet.network.late_modules import LateModules
 from clusternet.process_setup import quiet_stderr
 from clusternet.processes.interrupts import interrupts
+from clusternet.processes.phases import phases
 
 _FOR_OTHERS = ("sklearn", "matplotlib", "pandas", "requests")
 """What Keras loads, if it is installed, for wrappers, plots, tables and callbacks that ClusterNet
@@ -21,6 +22,7 @@ _LATE = ("tensorflow._api.v2",)
 
 
 @cache
+@phases.during("start")
 def load_network_library() -> None:
     """Load Keras and its backend without the messages that they print while loading.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from clusternet.processes.phases import phases
 from clusternet.raster import RasterProfile, write_patch
 from clusternet.types import AnyArray, BoolArray
 from clusternet.windows import Shape, Window
@@ -48,6 +49,7 @@ def patch_name(window: Window, shape: Shape, suffix: str) -> str:
     return f"{window.row:0{digits}d}_{window.col:0{digits}d}{suffix}"
 
 
+@phases.during("writing")
 def save_patch(
     path: Path,
     pixels: AnyArray,

@@ -14,6 +14,7 @@ import numpy as np
 
 from clusternet.nodata import NodataChoice, Number, default_rule
 from clusternet.patches.manifest import Manifest
+from clusternet.processes.phases import phases
 from clusternet.raster import open_raster
 from clusternet.raster.validity import fitting, valid_pixels
 from clusternet.scene_rule import EACH_FILE
@@ -95,6 +96,7 @@ class KerasReader:
         some = self.files[chosen], self.markers[chosen]
         return replace(self, files=some[0], markers=some[1], infinite=set())
 
+    @phases.during("reading")
     def read(self, index: int) -> tuple[AnyArray, BoolArray]:
         """See `Reader`."""
         pixels = self._iterator()[index][0]

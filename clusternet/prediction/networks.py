@@ -11,9 +11,11 @@ from clusternet.network.sizes import uncovered
 from clusternet.network.unet import build_network, build_predictor
 from clusternet.network.weight_files import load_weights
 from clusternet.prediction.assigning import Assign
+from clusternet.processes.phases import phases
 from clusternet.training.run import Run
 
 
+@phases.during("start")
 def load_network(run: Run, precision: str) -> Any:
     """Build the network of a run and load its weights.
 

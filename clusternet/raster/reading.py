@@ -13,6 +13,7 @@ from rasterio.windows import Window as RasterioWindow
 from clusternet.errors import RasterError
 from clusternet.locations import SourcePath
 from clusternet.nodata import NodataChoice, Number
+from clusternet.processes.phases import phases
 from clusternet.raster.band_identity import AS_STORED, Arrangement, BandIdentity
 from clusternet.raster.band_statements import read_band_identity
 from clusternet.raster.control import read_control
@@ -151,6 +152,7 @@ class Raster:
         """The numbers of the bands that are read, from 1, as in the file."""
         return tuple(self._indexes)
 
+    @phases.during("reading")
     def read(self, window: Window) -> tuple[AnyArray, BoolArray]:
         """Read one window, which may extend beyond the raster.
 
@@ -177,6 +179,7 @@ class Raster:
         fill = np.array([marker or 0 for marker in self._validity.markers], self.profile.dtype)
         return np.tile(fill, (*shape, 1))
 
+    @phases.during("reading")
     def read_coarse(self, window: Window, step: int) -> tuple[AnyArray, BoolArray]:
         """Read a window at a coarser resolution, from overviews if the file has them.
 

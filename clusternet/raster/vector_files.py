@@ -23,6 +23,7 @@ from clusternet.errors import LabelError, OutputError
 from clusternet.foreign_errors import is_foreign, reason, topic
 from clusternet.messages import one_line, short_value
 from clusternet.process_setup import quiet_stderr
+from clusternet.processes.phases import phases
 from clusternet.raster.endings import GEOJSON_SUFFIXES
 from clusternet.raster.gdal_messages import gdal_complaints
 from clusternet.raster.plain_paths import plain_path
@@ -74,6 +75,7 @@ def layer_metadata(path: Path, layer: str) -> Mapping[str, Any]:
         return pyogrio.read_info(source, layer=layer)["layer_metadata"] or {}
 
 
+@phases.during("reading")
 def read_layer(path: Path, layer: str | None = None, *, quiet: bool = False) -> pd.DataFrame:
     """Read a layer; a geopandas frame if it holds geometries. Errors as of `list_layers`.
 
@@ -108,6 +110,7 @@ def _report(path: Path, said: Sequence[str]) -> None:
             logger.warning("%s: %s", path, one_line(text))
 
 
+@phases.during("writing")
 def write_layer(frame: pd.DataFrame, path: Path, **options: Any) -> None:
     """Write a layer with ``pyogrio.write_dataframe``.
 

@@ -25,6 +25,7 @@ from clusternet.foreign_errors import reason, topic
 from clusternet.legend.names import clean_name
 from clusternet.messages import one_line
 from clusternet.process_setup import quiet_stderr
+from clusternet.processes.phases import phases
 from clusternet.processes.waiting import run_aside
 from clusternet.raster.band_identity import NOTHING_STATED, BandIdentity
 from clusternet.raster.category_names import side_file_path, write_side_file
@@ -102,6 +103,7 @@ class MapWriter:
     """Completes the file, still under its hidden name."""
     is_complete: bool = False
 
+    @phases.during("writing")
     def finish(self) -> None:
         """Complete the file; calling it again does nothing.
 
@@ -112,6 +114,7 @@ class MapWriter:
             self.complete()
             self.is_complete = True
 
+    @phases.during("writing")
     def write(self, window: Window, values: AnyArray) -> None:
         """Write values (rows, cols) or (rows, cols, bands) at ``window``."""
         bands = values[np.newaxis] if values.ndim == 2 else np.moveaxis(values, -1, 0)
