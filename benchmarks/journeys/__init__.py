@@ -1,0 +1,1 @@
+"""Parts of `journey.py`: scenes, our commands, what others would write, and the report."""
