@@ -12,6 +12,7 @@ from clusternet.demo.scene.labels import write_label_polygons
 from clusternet.demo.scene.making import CLASS_NAMES, Scene, make_scene
 from clusternet.files.locks import claimed
 from clusternet.files.outputs import Kind, new_folder
+from clusternet.legend.familiar import COLOURS
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.processes.waiting import run_aside
@@ -20,10 +21,8 @@ from clusternet.types import BoolArray
 from clusternet.value_types import check_seed
 from clusternet.windows import Shape, Window
 
-CLASS_COLOURS = np.array(
-    [(222, 205, 135), (52, 112, 60), (96, 96, 100), (205, 72, 58), (58, 110, 184)], np.uint8
-)
-"""(classes, 3), the RGB of each class in the truth rasters."""
+CLASS_COLOURS = np.array([COLOURS[name] for name in CLASS_NAMES], np.uint8)
+"""(classes, 3), the RGB of each class in the truth rasters: as all commands give it."""
 
 _EPSG = 32631  # UTM zone 31 north
 _ORIGIN = 448_000.0, 5_412_000.0  # metres, upper left corner of the first scene
