@@ -71,10 +71,22 @@ def test_what_is_required_is_pinned_for_the_tests() -> None:
 # --- systems other than POSIX
 
 _MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog"}
+_OS = (
+    "chown chroot ctermid fchdir fchmod fchown fork forkpty getegid geteuid getgid getgroups "
+    "getloadavg getpgid getpgrp getpriority getsid getuid getxattr killpg lchown lockf "
+    "major mkfifo mknod nice openpty pipe2 posix_fadvise posix_fallocate posix_spawn pread pwrite "
+    "register_at_fork sched_getaffinity sched_setaffinity sched_yield sendfile set_blocking setgid "
+    "setpgid setpriority setsid setuid setxattr statvfs fstatvfs sync sysconf tcgetpgrp uname wait "
+    "wait3 wait4 WNOHANG O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_SYNC"
+)
+_SIGNAL = (
+    "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2 "
+    "SIGWINCH SIGXCPU alarm getitimer pause pthread_kill pthread_sigmask setitimer siginterrupt "
+    "sigpending sigtimedwait sigwait"
+)
 _CALLS = {
-    "os.fork", "os.killpg", "os.setsid", "os.getuid", "os.geteuid", "os.getpgid", "os.statvfs",
-    "os.mkfifo", "os.chown", "os.sched_getaffinity", "os.sysconf", "signal.SIGKILL",
-    "signal.SIGHUP", "signal.SIGALRM", "signal.pthread_sigmask", "signal.pthread_kill",
+    *(f"os.{name}" for name in _OS.split()), *(f"signal.{name}" for name in _SIGNAL.split()),
+    "select.epoll", "select.kqueue", "select.poll", "socket.AF_UNIX", "time.tzset",
 }  # fmt: skip
 _BRANCHES = ("win32", "os.name", "_ON_WINDOWS", "hasattr(signal", "getattr(signal", "is None")
 
@@ -90,6 +102,8 @@ def posix_only(path: Path) -> list[str]:
     for block in ast.parse(path.read_text(encoding="utf-8")).body:
         for node in ast.walk(block):
             names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+            if isinstance(node, ast.ImportFrom):
+                names = {node.module or ""} | {f"{node.module}.{a.name}" for a in node.names}
             if isinstance(node, ast.Attribute):
                 names = {ast.unparse(node)} & _CALLS
             found += [name for name in names & (_MODULES | _CALLS) if not branches(block)]

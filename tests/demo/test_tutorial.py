@@ -15,14 +15,16 @@ import rasterio
 from conftest import ROOT
 
 from clusternet.demo.scene import write_scenes
+from clusternet.legend.familiar import COLOURS
 from clusternet.legend.legend import read_legend
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", TUTORIAL.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-SCENE = "python tools/make_scene.py tutorial\n"
+SCENE = "clusternet scene tutorial\n"
+TRAINING = "--config demo"
 SHAPE = (192, 256)
 
-# stands in for configs/demo.yaml, so that training takes seconds
+# stands in for the configuration demo, so that training takes seconds
 CONFIG = """# tiny
 base_filters: 2
 num_features: 8
@@ -40,20 +42,18 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page is wri
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run the page on scenes of a few patches; returns the folder that it fills."""
     place = tmp_path_factory.mktemp("tutorial")
-    for name in ("tools", "main.py"):
-        (place / name).symlink_to(ROOT / name)
-    (place / "configs").mkdir()
-    (place / "configs" / "demo.yaml").write_text(CONFIG)
+    (place / "tiny.yaml").write_text(CONFIG)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "CUDA_VISIBLE_DEVICES": "",
     }
-    assert BLOCKS[0] == SCENE
+    assert BLOCKS[0] == SCENE and sum(block.count(TRAINING) for block in BLOCKS) == 1
     write_scenes(place / "tutorial", shape=SHAPE)
     for block in BLOCKS[1:]:
+        quick = block.replace(TRAINING, "--config tiny.yaml")
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block], cwd=place, env=environment,
+            ["bash", "-euo", "pipefail", "-c", quick], cwd=place, env=environment,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{block}\n{done.stderr}"
@@ -88,11 +88,15 @@ def test_the_polygons_open_with_class_and_area(tutorial: Path) -> None:
 def test_the_edited_legend_was_applied(tutorial: Path) -> None:
     classes = {row.cluster: row.land_class for row in _rows(tutorial / "classes")}
     assert {classes[cluster].name for cluster in (11, 20)} == {"forest"}
-    assert classes[11].colour == (0x34, 0x70, 0x3C)
+    assert classes[11].colour == COLOURS["forest"]
     assert classes[27].name == "field"
-    assert classes[27].colour == (0xDE, 0xCD, 0x87)
+    assert classes[27].colour == COLOURS["field"]
     with rasterio.open(tutorial / "classes" / "unseen_classes.tif") as made:
-        assert made.colormap(1)[0][:3] == (0xDE, 0xCD, 0x87)
+        assert made.colormap(1)[0][:3] == COLOURS["field"]
+
+
+def test_the_run_has_a_report_in_which_clusters_are_named(tutorial: Path) -> None:
+    assert 'id="save"' in (tutorial / "run" / "report.html").read_text()
 
 
 def test_qgis_finds_a_style_with_the_names(tutorial: Path) -> None:
