@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class LearnedMaps:
     def open(cls, run_folder: Path, scenes: Sequence[Scene], folder: Path) -> LearnedMaps:
         """Compute the features of scenes, or find those that were computed before."""
         run, predictor = load_run(run_folder), LazyPredictor(run_folder)
+        # all features are stored: methods are compared on groups of them
+        run = replace(run, stored=replace(run.stored, components=None))
         caches, profiles = [], []
         for scene in tqdm(scenes, desc="features", disable=None, leave=False):
             caches.append(full_cache(run, scene.image, predictor, folder))
