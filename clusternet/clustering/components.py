@@ -9,10 +9,10 @@ import numpy as np
 from clusternet.clustering.kmeans import Codebook
 from clusternet.types import FloatArray
 
-SHARE = 0.93
-"""Share of the variance that is kept; with it classes are told apart as well as with all of it
+DIMENSIONS = 32
+"""Components that are kept; with them classes are told apart as well as with all features
 (docs/experiments.md)."""
-_WORTH = 0.5  # part of all dimensions; a space that needs more of them is not reduced
+_LEAST_SHARE = 0.8  # of the variance; a space of which they hold less is not reduced
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,17 @@ def fit_components(features: FloatArray, codebook: Codebook) -> Components | Non
         codebook: of the clusters.
 
     Returns:
-        as many components as hold `SHARE` of the variance. None if these are more than half of all
-        dimensions, or if features are compared as they are, each in a unit of its own.
+        `DIMENSIONS` components. None if there are not twice as many dimensions, if these hold too
+        little of the variance, or if features are compared as they are, each in a unit of its own.
     """
-    if not codebook.has_projection:
+    if not codebook.has_projection or len(codebook.offset) < 2 * DIMENSIONS:
         return None
     values = codebook.transform(features).astype(np.float64)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(values.T)))
-    shares = np.cumsum(variances[::-1]) / max(variances.sum(), np.finfo(float).tiny)
-    count = int(np.searchsorted(shares, SHARE)) + 1
-    if count > _WORTH * len(axes):
+    if variances[-DIMENSIONS:].sum() < _LEAST_SHARE * variances.sum():
         return None
-    axes = axes[:, ::-1][:, :count]
+    axes = axes[:, ::-1][:, :DIMENSIONS]
     # an axis and its reverse are both right: the largest part of each is made positive
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(count)])
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(DIMENSIONS)])
     ends = np.percentile(values @ axes, (0.5, 99.5), axis=0)
     return Components((codebook.projection @ axes).astype(np.float32), ends.astype(np.float32))

@@ -155,7 +155,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "forest"), help="how strokes become classes; clusters is the published rule"),
     "smooth": dict(type=int, metavar="PIXELS", help="side of the squares that smooth a map along "
         "edges of the image; 1 leaves every pixel its own class"),
-    "cache_folder": _PATH | dict(help="where the scene's features are kept, about 30 bytes a "
+    "cache_folder": _PATH | dict(help="where the scene's features are kept, about 40 bytes a "
         "pixel (default: beside the run)"),
     "backdrop": _PATH | dict(help="another raster of the same place, to show behind the classes"),
     "host": dict(help="address to serve the page on; 0.0.0.0 lets other machines in, with a token "

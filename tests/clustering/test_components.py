@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from clusternet.clustering.components import fit_components
 from clusternet.clustering.kmeans import Codebook
 
 RNG = np.random.default_rng(5)
+
+
+@pytest.fixture(autouse=True)
+def _two_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusternet.clustering.components.DIMENSIONS", 2)
 
 
 def codebook(projection: np.ndarray) -> Codebook:
@@ -39,10 +45,10 @@ def test_the_directions_of_the_largest_variance_after_the_projection_are_kept() 
 
 
 def test_distances_are_those_that_kmeans_compares() -> None:
-    values = features([8, 7, 6, 0.1, 0.1, 0.1, 0.1, 0.1])
+    values = features([8, 7, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
     book = codebook(np.linalg.qr(RNG.normal(size=(8, 8)))[0])
     found = fit_components(values, book)
-    assert found is not None and found.count == 3
+    assert found is not None and found.count == 2
     expected = np.linalg.norm(np.diff(book.transform(values), axis=0), axis=1)
     components = (values - book.offset) @ found.axes
     made = np.linalg.norm(np.diff(components, axis=0), axis=1)
@@ -58,3 +64,7 @@ def test_a_space_that_is_whitened_is_not_reduced() -> None:
 
 def test_features_that_are_compared_as_they_are_are_not_reduced() -> None:
     assert fit_components(features([9, 1, 1, 1]), codebook(np.eye(4))) is None
+
+
+def test_a_space_of_few_dimensions_is_not_reduced() -> None:
+    assert fit_components(features([9, 5, 1]), codebook(2 * np.eye(3))) is None

@@ -33,9 +33,10 @@ def of_two_directions(run: Run) -> tuple[Run, np.ndarray]:
         centroids=((features[:6] - run.stored.codebook.offset) @ projection).astype(np.float32),
     )
     ends = np.percentile(features, (0.5, 99.5), axis=0).astype(np.float32)
-    stored = replace(
-        run.stored, codebook=book, feature_range=ends, components=fit_components(features, book)
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clusternet.clustering.components.DIMENSIONS", 2)
+        components = fit_components(features, book)
+    stored = replace(run.stored, codebook=book, feature_range=ends, components=components)
     return replace(run, stored=stored), features
 
 
