@@ -1,5 +1,5 @@
 # make demo   a fresh machine with Python 3.11 to a segmented scene
-# make test   the tests
+# make test   the tests; make test-slow those that take minutes, test-all both
 # make plugin the plugin for QGIS, as dist/clusternet_provider.zip (docs/qgis.md)
 # make mutate whether the tests notice small changes of the algorithm (takes long)
 PYTHON ?= python3
@@ -8,13 +8,16 @@ VENV := .venv
 WORKERS ?= 2
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all mutate lint plugin clean
+.PHONY: demo test test-slow test-all mutate lint plugin clean
 
 demo: $(VENV)/installed
 	$(RUN) tools/demo.py
 
 test: $(VENV)/installed
 	$(RUN) -m pytest -n $(WORKERS)
+
+test-slow: $(VENV)/installed
+	$(RUN) -m pytest -n $(WORKERS) -m slow
 
 test-all: $(VENV)/installed
 	$(RUN) -m pytest -n $(WORKERS) -m ""

@@ -89,27 +89,31 @@ def write_raster(tmp_path: Path) -> WriteRaster:
     """
 
     def write(name: str, pixels: np.ndarray, mask: Any = None, **options: Any) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        bands = pixels[np.newaxis] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
-        driver = {".png": "PNG", ".jpg": "JPEG"}.get(path.suffix, "GTiff")
-        profile: dict[str, Any] = dict(
-            driver=driver, count=len(bands), height=bands.shape[1], width=bands.shape[2],
-            dtype=bands.dtype.name,
-        )  # fmt: skip
-        if driver == "GTiff":
-            profile |= dict(crs="EPSG:32631", transform=from_origin(448_000, 5_412_000, 0.5, 0.5))
-            if len(bands) != 3:  # or GDAL takes the fourth band for alpha
-                profile |= dict(photometric="minisblack", alpha="unspecified")
-        profile |= options
-        with quiet_georeferencing(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-            with rasterio.open(path, "w", **profile) as dataset:
-                dataset.write(bands)
-                if mask is not None:
-                    dataset.write_mask(np.asarray(mask, bool))
-        return path
+        return write_geotiff(tmp_path / name, pixels, mask, **options)
 
     return write
+
+
+def write_geotiff(path: Path, pixels: np.ndarray, mask: Any = None, **options: Any) -> Path:
+    """Write a raster as the fixture `write_raster` does, anywhere; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands = pixels[np.newaxis] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    driver = {".png": "PNG", ".jpg": "JPEG"}.get(path.suffix, "GTiff")
+    profile: dict[str, Any] = dict(
+        driver=driver, count=len(bands), height=bands.shape[1], width=bands.shape[2],
+        dtype=bands.dtype.name,
+    )  # fmt: skip
+    if driver == "GTiff":
+        profile |= dict(crs="EPSG:32631", transform=from_origin(448_000, 5_412_000, 0.5, 0.5))
+        if len(bands) != 3:  # or GDAL takes the fourth band for alpha
+            profile |= dict(photometric="minisblack", alpha="unspecified")
+    profile |= options
+    with quiet_georeferencing(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        with rasterio.open(path, "w", **profile) as dataset:
+            dataset.write(bands)
+            if mask is not None:
+                dataset.write_mask(np.asarray(mask, bool))
+    return path
 
 
 def four_textures(rows: int = 64, cols: int = 64, bands: int = 4, seed: int = 0) -> np.ndarray:

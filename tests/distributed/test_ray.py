@@ -14,17 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from conftest import four_textures
 
 from clusternet.distributed.guard import processes_of
 from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.errors import ClusterNetError, RasterError, SettingsError
 
 if TYPE_CHECKING:
-    from conftest import WriteRaster
-
     from clusternet.distributed.ray_executor import RayExecutor
 
 pytestmark = [
@@ -116,30 +112,6 @@ def test_an_error_of_the_work_is_raised_as_it_is(executor: RayExecutor) -> None:
 
     with pytest.raises(RasterError, match=r"^scene.tif: is damaged.$"):
         list(executor.map(refuse, range(9)))
-
-
-def test_patches_are_those_of_one_process(
-    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
-) -> None:
-    from clusternet import TilingSettings, tile_rasters
-
-    rng = np.random.default_rng(1)
-    (tmp_path / "scenes").mkdir()
-    for name in ("a.tif", "b.tif"):
-        write_raster(f"scenes/{name}", rng.integers(1, 255, (150, 170, 3), np.uint8))
-    settings = TilingSettings((32, 32))
-
-    for folder, where in (("plain", None), ("spread", executor)):
-        tile_rasters(tmp_path / "scenes", tmp_path / folder, settings, workers=1, executor=where)
-
-    assert contents(tmp_path / "plain")
-    assert contents(tmp_path / "plain") == contents(tmp_path / "spread")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files by name."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_a_node_that_does_not_see_the_inputs_is_named(
@@ -256,74 +228,3 @@ def guarded(command: int) -> tuple[str, str]:
         if parent == command and "clusternet.distributed.guard" in words:
             return words[3], words[4]
     raise AssertionError("no guard")
-
-
-def test_maps_are_those_of_one_process(
-    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
-) -> None:
-    from random_run import make_run
-
-    from clusternet.prediction.map_outputs import MapOptions
-    from clusternet.prediction.maps import predict_rasters
-    from clusternet.prediction.predictor import load
-    from clusternet.prediction.remote import RemotePredictor
-    from clusternet.training.run import load_run
-
-    run = make_run(tmp_path / "run", "same", fixed_filters=True)
-    pixels = four_textures(150, 170, 3)
-    pixels[40:90, 30:60] = 0
-    raster = write_raster("scene.tif", pixels, nodata=0)
-    how = {"precision": "float32", "window_size": 64}
-    options = MapOptions(confidence=True, features=True)
-
-    predict_rasters(load(run, **how), [raster], tmp_path / "plain", options)
-    remote = RemotePredictor(load_run(run), executor, **how)
-    predict_rasters(remote, [raster], tmp_path / "spread", options)
-
-    assert len(contents(tmp_path / "plain")) >= 3
-    assert contents(tmp_path / "plain") == contents(tmp_path / "spread")
-
-
-def test_a_survey_is_that_of_one_process(
-    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
-) -> None:
-    from clusternet.patches.folder import open_patches
-    from clusternet.patches.survey import survey_patches
-
-    for number in range(30):
-        pixels = four_textures(16, 20, 4, seed=number).astype(np.float32) / 7
-        pixels[: 4 * (number % 5)] = -1
-        write_raster(f"p/a/{number:02d}.tif", pixels)
-
-    found = [
-        survey_patches(open_patches(tmp_path / "p", nodata=-1), (8, 8), executor=where)
-        for where in (None, executor)
-    ]
-
-    assert found[0].bands == found[1].bands
-    np.testing.assert_array_equal(found[0].usable, found[1].usable)
-    np.testing.assert_array_equal(found[0].valid_counts, found[1].valid_counts)
-
-
-def test_classes_and_scores_are_those_of_one_process(
-    executor: RayExecutor, tmp_path: Path, write_raster: WriteRaster
-) -> None:
-    from clusternet.classes.assign import assign_classes
-    from clusternet.evaluation.report import evaluate_to_folder
-
-    rng = np.random.default_rng(3)
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "labels").mkdir()
-    for name in ("a", "b", "c"):
-        truth = np.kron(rng.integers(0, 3, (4, 5)), np.ones((40, 40), int)).astype(np.uint8)
-        clusters = (2 * truth + rng.integers(0, 2, truth.shape)).astype(np.uint8)
-        write_raster(f"maps/{name}.tif", clusters, nodata=255)
-        write_raster(f"labels/{name}.tif", truth, nodata=255)
-
-    for folder, where in (("plain", None), ("spread", executor)):
-        maps, labels, out = tmp_path / "maps", tmp_path / "labels", tmp_path / folder
-        assign_classes(maps, labels, out / "classes", executor=where)
-        evaluate_to_folder(maps, labels, out / "scores", clusters=True, executor=where)
-
-    assert contents(tmp_path / "plain")
-    assert contents(tmp_path / "plain") == contents(tmp_path / "spread")
