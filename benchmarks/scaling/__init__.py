@@ -1,0 +1,1 @@
+"""Measurements and the simulation of `scale.py`."""
