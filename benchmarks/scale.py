@@ -24,7 +24,7 @@ from measures.report import RESULTS, load, machine
 from scaling import costs, simulation
 from scaling.material import Material
 from scaling.names import measure_names
-from scaling.report import save, tables
+from scaling.report import put_into, save, tables
 from scaling.stages import Jobs, can_train, measure_overhead, measure_workers
 
 from clusternet.errors import OutputError
@@ -71,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--names", type=int, nargs="+",
                         help="numbers of patches whose names a command holds")  # fmt: skip
     parser.add_argument("--repeats", type=int, help="times that each command is called")
+    parser.add_argument("--page", type=Path,
+                        help="put tables and picture into this page of the docs, too")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="so small that times mean nothing")
     args = parser.parse_args(argv)
     try:
@@ -96,6 +98,8 @@ def _measure_all(args: argparse.Namespace, scale: Scale) -> None:
             save(results, args.output_folder)
             shutil.rmtree(Path(work) / "out", ignore_errors=True)
     print(tables(results))
+    if args.page is not None:
+        put_into(args.page, results)
 
 
 def _measure(

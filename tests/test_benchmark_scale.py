@@ -65,7 +65,17 @@ def test_a_simulation_of_what_the_folder_holds_is_drawn(tmp_path: Path) -> None:
     results = {"machine": {}, "commands": [], "costs": costs}
     (folder / "results.json").write_text(json.dumps(results))
 
-    scale.main(["--output_folder", str(folder), "--parts", "simulation"])
+    page = tmp_path / "scale.md"
+    page.write_text(
+        "Before.\n<!-- tables of benchmarks/scale.py -->\nold\n<!-- end of the tables -->\nAfter.\n"
+    )
+    (tmp_path / "images").mkdir()
+
+    scale.main(["--output_folder", str(folder), "--parts", "simulation", "--page", str(page)])
+
+    text = page.read_text()
+    assert text.startswith("Before.") and text.endswith("-->\nAfter.\n") and "old" not in text
+    assert "larger batch" in text and (tmp_path / "images" / "scale.png").exists()
 
     assert (folder / "scale.png").stat().st_size > 1000
     rows = json.loads((folder / "results.json").read_text())["training"]

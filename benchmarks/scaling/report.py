@@ -97,7 +97,10 @@ def _names(rows: Sequence[Figures]) -> list[Row]:
 
 
 def _training(rows: Sequence[Figures]) -> list[Row]:
-    head = ("settings", "patches an epoch", "change", "one worker", *(n.name for n in NETWORKS))
+    shown = (3, 6, 8)
+    numbers = ", ".join(str(WORKERS[place]) for place in shown)
+    networks = (f"{each.name}: {numbers} workers; useful" for each in NETWORKS)
+    head = ("settings", "patches an epoch", "change", "one worker", *networks)
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
         if row["variant"] == "and exchange every 8 steps":
@@ -105,8 +108,8 @@ def _training(rows: Sequence[Figures]) -> list[Row]:
         speed = "" if row["speed"] == 1 else f", {row['speed']} times faster workers"
         key = (row["configuration"] + speed, f"{row['patches']:,}", row["variant"],
                _duration(row["one_seconds"]))  # fmt: skip
-        shown = f"{row['speedup'][3]:.1f}, {row['speedup'][6]:.0f}, {row['speedup'][8]:.0f}"
-        found.setdefault(key, {})[row["network"]] = f"{shown}; {row['useful']}"
+        speedups = ", ".join(f"{row['speedup'][place]:.3g}" for place in shown)
+        found.setdefault(key, {})[row["network"]] = f"{speedups}; {row['useful']}"
     return [head, *((*key, *cells.values()) for key, cells in found.items())]
 
 
@@ -125,6 +128,32 @@ def _maps(found: dict[str, Any]) -> list[Row]:
         (name, *(f"{speedup:.3g}" for speedup in row["speedup"]), str(row["useful"]))
         for name, row in rows
     )]  # fmt: skip
+
+
+def put_into(page: Path, results: dict[str, Any]) -> None:
+    """Replace the tables of a page, and the picture beside it.
+
+    Raises:
+        ValueError: if the page has no place for tables.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, start, rest = text.partition(_START)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(f"{page}: expected a line {_START} and a line {_END}")
+    known = results["machine"]
+    about = (
+        f"Measured on {known['date']} on {known['cores']} cores, with a load of "
+        f"{known['load'][0]:g} (above {known['cores']}: other programs ran, too)."
+    )
+    page.write_text(
+        f"{before}{start}\n{about}\n\n{tables(results).strip()}\n{end}{after}", encoding="utf-8"
+    )
+    if results.get("training"):
+        _plot(results["training"], page.parent / "images" / "scale.png")
+
+
+_START, _END = "<!-- tables of benchmarks/scale.py -->", "<!-- end of the tables -->"
 
 
 def save(results: dict[str, Any], folder: Path) -> None:

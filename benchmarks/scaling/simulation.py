@@ -126,9 +126,13 @@ _ITERATIONS = 20  # of K-Means
 
 
 def variants(training: Training, workers: int) -> Iterator[tuple[str, Training]]:
-    """Yield the training as it is, and changed so that more workers are of use."""
+    """Yield the training as it is, and changed so that more workers are of use.
+
+    A batch has no more patches than share a codebook.
+    """
     yield "as configured", training
-    larger = replace(training, batch=max(training.batch, 4 * workers))
+    largest = training.group or training.epoch_patches
+    larger = replace(training, batch=min(max(training.batch, 4 * workers), largest))
     yield "larger batch", larger
     yield "and exchange every 8 steps", replace(larger, exchange_every=8)
     yield "and K-Means on all workers", replace(larger, exchange_every=8, spreads_kmeans=True)

@@ -20,8 +20,10 @@ ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
+    "RAY_worker_niceness": "0",
 }
-"""Environment of every command measured, so that a worker has one thread."""
+"""Environment of every command measured: a worker has one thread, and the priority of the command.
+Ray gives workers a low priority (nice 15), which would count on a busy machine."""
 _COMMAND = (sys.executable, "-m", "clusternet")
 _SURVEY = (sys.executable, str(Path(__file__).with_name("survey_command.py")))
 _LONG = 300.0  # seconds of the run whose overhead is given
