@@ -99,7 +99,7 @@ def _connected(address: str) -> Iterator[None]:
         _knock(address)
         with _signals_kept(), quiet_stderr():
             ray.init(address=address, **_QUIET)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+    except Exception as error:  # Ray raises of every kind, also Exception itself
         if "AuthenticationError" in str(error.__cause__):
             raise SettingsError(
                 f"--ray {address}: the cluster refuses this command's token; set "
@@ -138,7 +138,7 @@ def _local_cluster(local: LocalSecrets, cores: int) -> Iterator[None]:
                     _temp_dir=folder,
                     **_QUIET,
                 )
-        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        except Exception as error:  # Ray raises of every kind, also Exception itself
             raise ClusterNetError(
                 f"--num_workers: no Ray cluster could be started on this machine "
                 f"({one_line(str(error))}); leave --num_workers out."
