@@ -88,7 +88,8 @@ def test_a_simulation_of_what_the_folder_holds_is_drawn(tmp_path: Path) -> None:
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 def test_all_parts_are_measured_into_one_folder(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "scale.py", "--quick", "--output_folder", tmp_path],
+        [sys.executable, ROOT / "benchmarks" / "scale.py", "--quick", "--output_folder", tmp_path,
+         "--stages", "survey", "train"],
         check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     results = json.loads((tmp_path / "results.json").read_text())
