@@ -98,7 +98,7 @@ def assess_areas(
     estimate = StratifiedEstimate(
         table, np.append(strata.weights, extra), np.maximum(pixels, 0).astype(float)
     )
-    warnings = _dependence(read, opened, places[used])
+    warnings = [*_dependence(read, opened, places[used]), *_unsampled(read, opened, places[used])]
     for text in warnings:
         logger.warning("%s", text)
     return Assessment(
@@ -258,6 +258,21 @@ def _dependence(points: Points, maps: ClassMaps, places: Counts) -> list[str]:
         f"{points.path}: {int(labelled.sum())} of its {len(places)} points lie on labels that the "
         f"map was made from ({short(', '.join(sorted(sources)), 60)}); accuracies are too good. "
         "Leave these points out, or draw points elsewhere."
+    ]
+
+
+def _unsampled(points: Points, maps: ClassMaps, places: Counts) -> list[str]:
+    """Say on which maps no point lies although many should, had they been drawn from all maps."""
+    sizes = np.array([each.profile.shape[0] * each.profile.shape[1] for each in maps.maps])
+    wanted = len(places) * sizes / sizes.sum()
+    found = np.bincount(places[:, 0], minlength=len(sizes))
+    lacking = np.flatnonzero((found == 0) & (wanted >= 10)).tolist()
+    without = [maps.maps[index].profile.path.name for index in lacking]
+    if not without:
+        return []
+    return [
+        f"{points.path}: none of its {len(places)} points lies on {short(', '.join(without), 90)}; "
+        "if they were not drawn from all of these maps, the figures hold for the others only."
     ]
 
 

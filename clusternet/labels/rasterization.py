@@ -18,6 +18,7 @@ from clusternet.legend.inventory import Fate, LabelInventory
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.progress import Progress
 from clusternet.raster.burning import BurntLabels
+from clusternet.raster.finding import one_scene
 from clusternet.raster.map_files import check_new_map
 from clusternet.raster.opening import open_raster
 from clusternet.raster.orientation import warn_of_orientation
@@ -25,6 +26,7 @@ from clusternet.raster.profile import RasterProfile
 from clusternet.raster.shape_classes import check_number
 from clusternet.raster.shapes import Shapes, read_shapes
 from clusternet.raster.writing import MapForm, create_map
+from clusternet.scene_rule import EACH_FILE
 from clusternet.types import IntArray, UInt8Array
 from clusternet.windows import blocks
 
@@ -77,7 +79,7 @@ def rasterize_labels(
 
     Args:
         vectors: shapefile, GeoPackage or GeoJSON in any CRS.
-        reference: the raster whose size, CRS and transform the labels get.
+        reference: the raster whose size, CRS and transform the labels get, or a list of this one.
         output: the GeoTIFF to write, 8-bit up to class 254, else 16-bit.
         classes: number, name and colour of the classes that shapes may have; None numbers names
             in alphabetical order.
@@ -103,7 +105,7 @@ def rasterize_labels(
         check_background(background, classes)
         if burn_value is not None:
             check_number(vectors, burn_value)
-        grid = _grid(reference)
+        grid = _grid(one_scene(reference, EACH_FILE))
         reserved = () if background is None else (background,)
         shapes = read_shapes(
             vectors, class_field=class_field, layer=layer, order_field=order_field,

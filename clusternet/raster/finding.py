@@ -141,20 +141,20 @@ def _named_stack(name: Path, rule: SceneRule) -> list[Path]:
 
 
 def one_scene(source: Path, rule: SceneRule) -> Path:
-    """Return the scene that a path names: a raster, or the only scene of a folder.
+    """Return the scene that a path names: a raster, or the only scene of a folder or a list.
 
     Raises:
-        RasterError: if a folder holds several scenes, or none.
+        RasterError: if a folder or a list holds several scenes, or none.
     """
     source = product_of(location(source))
-    is_plain = not rule.stack and not is_product(source)
+    is_plain = not (rule.stack or is_product(source) or is_list(source))
     if is_plain or (is_one_raster(source) and not is_product(source)):
         return source
     scenes = find_scenes(source, rule)
     if len(scenes) > 1:
+        how = "give one of them" if is_list(source) else "name it by what its files share"
         raise RasterError(
-            f"{source}: holds {len(scenes)} scenes, expected one; name it by what its files "
-            f"share, such as {scenes[0]}."
+            f"{source}: holds {len(scenes)} scenes, expected one; {how}, such as {scenes[0]}."
         )
     return scenes[0]
 

@@ -194,6 +194,18 @@ def test_points_on_strokes_that_made_the_map_are_told(world: Path, caplog: Any) 
     assert assess_areas(world / "map.tif", world / "points.gpkg").warnings == []
 
 
+def test_maps_without_any_point_are_told(world: Path, write_raster: WriteRaster) -> None:
+    fill(world)
+    other = write_raster("other.tif", np.ones((100, 100), np.uint8), nodata=255,
+                         transform=from_origin(6e5, 6e6, 10, 10))  # fmt: skip
+    with rasterio.open(other, "r+") as raster:
+        raster.update_tags(CLUSTERNET_KIND="classes")
+    listed = world / "maps.txt"
+    listed.write_text("map.tif\nother.tif\n")
+    warned = assess_areas(listed, world / "points.gpkg").warnings
+    assert len(warned) == 1 and "none of its 120 points lies on other.tif" in warned[0]
+
+
 def test_area_units_come_from_the_crs(write_raster: WriteRaster, caplog: Any) -> None:
     def areas(crs: str | None, transform: Any) -> tuple[str, float]:
         path = write_raster("a.tif", np.ones((10, 20), np.uint8), crs=crs, transform=transform)

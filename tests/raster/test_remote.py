@@ -15,8 +15,9 @@ from test_claims import tiff, tiles
 
 from clusternet.errors import RasterError
 from clusternet.locations import RemotePath, location
-from clusternet.raster import find_scenes, open_raster
+from clusternet.raster import find_scenes, one_scene, open_raster
 from clusternet.raster.finding import inner_paths
+from clusternet.scene_rule import EACH_FILE
 from clusternet.windows import Window
 
 WHOLE = Window(0, 0, 64, 64)
@@ -142,6 +143,16 @@ def test_a_list_names_files_folders_and_addresses(
     local = tmp_path / "local.txt"
     local.write_text("in/a.tif\nin/deep\n")
     assert inner_paths(local, find_scenes(local)) == [Path("a.tif"), Path("deep/b.tif")]
+
+
+def test_a_list_of_one_raster_stands_for_it(tmp_path: Path, write_raster: WriteRaster) -> None:
+    first, listed = write_raster("a.tif", np.ones((8, 8), np.uint8)), tmp_path / "scenes.txt"
+    listed.write_text("a.tif\n")
+    assert one_scene(listed, EACH_FILE) == first
+    write_raster("b.tif", np.ones((8, 8), np.uint8))
+    listed.write_text("a.tif\nb.tif\n")
+    with pytest.raises(RasterError, match=r"holds 2 scenes, expected one; give one of them"):
+        one_scene(listed, EACH_FILE)
 
 
 def test_a_wrong_line_of_a_list_is_named(tmp_path: Path) -> None:
