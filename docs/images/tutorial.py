@@ -17,11 +17,10 @@ from PIL import Image, ImageDraw
 from clusternet.colours import palette
 from clusternet.demo.scene import CLASS_COLOURS
 from clusternet.files.pictures import colour_labels, side_by_side, stretch
+from clusternet.legend.familiar import COLOURS
 from clusternet.raster import open_raster
 from clusternet.types import AnyArray, UInt8Array
 from clusternet.windows import Window
-
-FIRST = {1: "#1f77b4", 2: "#2ca02c", 3: "#d62728", 4: "#ffbb28", 5: "#9467bd"}
 
 
 def read(path: Path, *, codes: bool = True) -> tuple[AnyArray, AnyArray]:
@@ -44,10 +43,10 @@ def with_polygons(image: Path, labels: Path) -> UInt8Array:
     with open_raster(image) as raster:
         place = ~raster.profile.transform
     frame = geopandas.read_file(labels).explode()
-    names = sorted(set(frame["class"]))
     for shape, name in zip(frame.geometry, frame["class"], strict=True):
         corners = [place @ (x, y) for x, y in shape.exterior.coords]
-        draw.line(corners, fill=FIRST[names.index(name) + 1], width=4)
+        draw.line(corners, fill="white", width=7)
+        draw.line(corners, fill=COLOURS[name], width=4)
         draw.text((corners[0][0] + 14, corners[0][1] - 6), name, "white", font_size=18,
                   stroke_width=2, stroke_fill="black")  # fmt: skip
     return np.array(picture)
@@ -77,7 +76,7 @@ def main(folder: Path, output: Path) -> None:
                 side_by_side(
                     [coloured(folder / "classes" / "unseen_classes.tif", CLASS_COLOURS),
                      coloured(folder / "masks" / "unseen.tif", CLASS_COLOURS)],
-                    captions=["three lines of the legend edited", "truth"],
+                    captions=["four lines of the legend edited", "truth"],
                 ),
             ]
         ),
