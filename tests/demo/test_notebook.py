@@ -38,6 +38,11 @@ def test_the_cells_run_and_end_with_a_table(
     assert "matplotlib.pyplot" in sys.modules
 
 
+def test_each_cell_has_a_name_of_its_own_as_the_format_wants(notebook: dict[str, Any]) -> None:
+    names = [cell.get("id") for cell in notebook["cells"]]
+    assert None not in names and len(set(names)) == len(names)
+
+
 def test_the_notebook_shows_what_it_found(notebook: dict[str, Any]) -> None:
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     kinds = [output["output_type"] for cell in cells for output in cell["outputs"]]
