@@ -36,6 +36,7 @@ _MEANINGS = {
 _UNREACHED = Answer(
     "the server cannot be reached", "check the address, and that the network is up."
 )
+_LOCKED = "no log-in is set for this store"
 _FAILURES = tuple(
     (re.compile(said, re.I), Answer(reason, advice))
     for said, reason, advice in (
@@ -55,13 +56,13 @@ _FAILURES = tuple(
         (r"access ?denied|access ?key ?id you|signature we calculated|invalid ?access ?key|"
          r"expired ?token|signature ?does ?not ?match",
          "HTTP status 403, access denied", _LOG_IN),
-        (r"AWS_\w+.*(?:not defined|not filled)", "no log-in is set for this store",
+        (r"AWS_\w+.*(?:not defined|not filled)|no valid AWS credentials", _LOCKED,
          "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_NO_SIGN_REQUEST=YES."),
-        (r"GS_\w+.*not defined", "no log-in is set for this store",
+        (r"GS_\w+.*not defined|no valid GCS credentials", _LOCKED,
          "set GOOGLE_APPLICATION_CREDENTIALS, or GS_NO_SIGN_REQUEST=YES."),
-        (r"Missing AZURE_", "no log-in is set for this store",
+        (r"Missing AZURE_|no valid Azure credentials", _LOCKED,
          "set AZURE_STORAGE_ACCOUNT, and AZURE_STORAGE_ACCESS_KEY or AZURE_NO_SIGN_REQUEST=YES."),
-        (r"\w+ configuration options? not (?:defined|set)", "no log-in is set for this store",
+        (r"configuration options? not (?:defined|set)|InvalidCredentials", _LOCKED,
          "set the variables that GDAL asks for (docs/data.md)."),
         (r"filename should be of the form", "it names no file in a bucket",
          "give the whole address, such as s3://bucket/scene.tif."),

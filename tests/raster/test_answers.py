@@ -141,6 +141,7 @@ def test_cloud_stores_are_read(
         ("The specified key does not exist.", "HTTP status 404"),
         ("The AWS Access Key Id you provided does not exist in our records.", "HTTP status 403"),
         ("Missing AZURE_STORAGE_ACCOUNT+(AZURE_STORAGE_ACCESS_KEY or ...)", "no log-in is set"),
+        ("InvalidCredentials: No valid AWS credentials found. For authenticated ...", "no log-in"),
         ("Filename should be of the form /vsis3/bucket/key", "names no file in a bucket"),
         ("HTTP response code on http://127.0.0.1:8123/a.zip: 404", "HTTP status 404"),
     ],
