@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from clusternet.distributed.coordinator import Coordinator
 from clusternet.distributed.member import Ending, Member, Surroundings
 from clusternet.distributed.ray_library import ray
+from clusternet.distributed.shares import room, share_of_worker, shares_of_nodes
 from clusternet.errors import ClusterNetError
 from clusternet.messages import one_line
 from clusternet.processes.groups import Work
@@ -49,8 +50,7 @@ class RayTeam:
                 wants them all.
         """
         self._size, self._least = num_workers, min_workers or num_workers
-        self._cores = cores_each(_cores_of_nodes(), num_workers)
-        self._gpus = int(_total("GPU") >= num_workers)
+        self._share = share_of_worker(shares_of_nodes(), num_workers)
 
     def run(self, work: Work[Job], next_job: Callable[[], Job]) -> None:
         """See `clusternet.processes.groups.Team`."""
@@ -73,9 +73,9 @@ class RayTeam:
 
     def _start(self) -> list[Any]:
         """Start members; fewer than wanted if no more start and so few are allowed."""
-        surroundings = _surroundings(self._cores)
+        surroundings = _surroundings(self._share.cores)
         actor: Any = ray.remote(Member).options(
-            num_cpus=self._cores, num_gpus=self._gpus, scheduling_strategy="SPREAD"
+            num_cpus=self._share.cores, num_gpus=self._share.gpus, scheduling_strategy="SPREAD"
         )
         members = {
             one.ready.remote(): one
@@ -98,8 +98,8 @@ class RayTeam:
 
     def _patience(self, num_ready: int) -> float:
         """Return the seconds in which another member may start."""
-        room = sum(cores // self._cores for cores in _cores_of_nodes())
-        return _START if num_ready < min(room, self._size) else _REPLACED
+        most = min(room(shares_of_nodes(), self._share), self._size)
+        return _START if num_ready < most else _REPLACED
 
     def _go_on_with(self, started: Sequence[Any]) -> None:
         if len(started) < self._least:
@@ -230,32 +230,3 @@ def _surroundings(cores: int) -> Surroundings:
     level = logging.getLogger("clusternet").getEffectiveLevel()
     has_screen = sys.stderr is not None and sys.stderr.isatty()
     return Surroundings(Path.cwd(), environment, level, has_screen)
-
-
-def cores_each(nodes: Sequence[int], num_workers: int) -> int:
-    """Return the most cores that each of some workers can have, at least 1.
-
-    Args:
-        nodes: cores of each node.
-        num_workers: that are to find room on them.
-    """
-    fits = (
-        cores for cores in range(max(nodes, default=1), 1, -1)
-        if sum(node // cores for node in nodes) >= num_workers
-    )  # fmt: skip
-    return next(fits, 1)
-
-
-def _cores_of_nodes() -> list[int]:
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
-
-
-def num_nodes() -> int:
-    """Return the number of nodes that have cores."""
-    return sum(cores > 0 for cores in _cores_of_nodes())
-
-
-def _total(resource: str) -> float:
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return resources.get(resource, 0)

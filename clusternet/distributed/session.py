@@ -18,7 +18,8 @@ from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.distributed.nodes import check_nodes
 from clusternet.distributed.ray_executor import RayExecutor
 from clusternet.distributed.ray_library import ray
-from clusternet.distributed.ray_team import RayTeam, num_nodes
+from clusternet.distributed.ray_team import RayTeam
+from clusternet.distributed.shares import shares_of_nodes, usual_workers
 from clusternet.errors import ClusterNetError, SettingsError
 from clusternet.messages import one_line
 from clusternet.process_setup import quiet_stderr
@@ -55,7 +56,7 @@ def connected_team(
     # all cores of this machine, which few workers then share
     with _cluster(local, address, max(num_workers or 1, os.cpu_count() or 1)):
         _check(num_workers, paths)
-        yield RayTeam(num_workers or num_nodes(), min_workers)
+        yield RayTeam(num_workers or usual_workers(shares_of_nodes()), min_workers)
 
 
 @contextmanager

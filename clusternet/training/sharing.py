@@ -11,8 +11,6 @@ from clusternet.settings import TrainingSettings
 from clusternet.training.run_files import STATE
 from clusternet.training.run_outputs import RunOutputs
 
-_LEAVE = "leave --ray and --num_workers out"
-
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -73,9 +71,6 @@ def check_shareable(settings: TrainingSettings) -> None:
     if settings.cluster_scope == "batch":
         raise SettingsError(
             "--cluster_scope batch: clusters all pixels of a group of patches, which would all "
-            f"have to travel between workers; take --cluster_scope epoch, or {_LEAVE}."
-        )
-    if settings.backbone is not None:
-        raise SettingsError(
-            f"--backbone {settings.backbone}: cannot be shared among workers yet; {_LEAVE}."
+            "have to travel between workers; take --cluster_scope epoch, or leave --ray and "
+            "--num_workers out."
         )

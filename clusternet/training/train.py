@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,10 +118,13 @@ def _train(group: Group, job: TrainingJob) -> None:
     tests = None if test_folder is None else _open_test(test_folder, folder, settings)
     load_network_library()  # not before all that is given has been looked at: it takes seconds
     from clusternet.training.backbone import open_new
+    from clusternet.training.shared_backbone import share_backbone
 
-    opened = None if checkpoint else open_new(settings)  # before patches are read
+    # before patches are read
+    opened = open_new(settings) if leads and checkpoint is None else None
     data = _survey(folder, outputs, settings, checkpoint, group)
-    backbone = prepare_backbone(outputs.output, data, checkpoint, opened)
+    prepare = partial(prepare_backbone, outputs.output, checkpoint=checkpoint, opened=opened)
+    backbone = share_backbone(prepare, data)
     patch_maps = None if tests is None else _patch_maps(tests, outputs, data)
     learner = _new_learner(data, backbone.describer if backbone else None, weights)
     epochs_done = job.current_epoch

@@ -139,8 +139,9 @@ def test_fewer_workers_go_on_if_that_is_allowed(
     from group_pieces import Task, exchange
 
     from clusternet.distributed import ray_team
+    from clusternet.distributed.shares import Share, room, shares_of_nodes
 
-    cores = sum(ray_team._cores_of_nodes())
+    cores = room(shares_of_nodes(), Share(1))
     monkeypatch.setattr(ray_team, "_REPLACED", 0.0)  # no other node will come
     large = ray_team.RayTeam(cores + 1, least)
     if least is None:
@@ -154,14 +155,22 @@ def test_fewer_workers_go_on_if_that_is_allowed(
     assert "results will differ from those of" in caplog.text
 
 
-def test_cores_are_shared_evenly() -> None:
-    from clusternet.distributed.ray_team import cores_each
+def test_cores_are_shared_evenly_and_gpus_one_each() -> None:
+    from clusternet.distributed.shares import Share, room, share_of_worker, usual_workers
 
-    assert cores_each([16, 16], 2) == 16
-    assert cores_each([16, 4], 2) == 8  # both on the large node
-    assert cores_each([16, 4], 5) == 4
-    assert cores_each([1, 1], 2) == 1
-    assert cores_each([2], 5) == 1
+    def cores(*nodes: int, workers: int) -> int:
+        return share_of_worker([Share(each) for each in nodes], workers).cores
+
+    assert cores(16, 16, workers=2) == 16
+    assert cores(16, 4, workers=2) == 8  # both on the large node
+    assert cores(16, 4, workers=5) == 4
+    assert cores(1, 1, workers=2) == 1
+    assert cores(2, workers=5) == 1
+    nodes = [Share(16, 2), Share(8), Share(16, 2)]
+    assert share_of_worker(nodes, 4) == Share(8, 1) and usual_workers(nodes) == 4
+    assert room(nodes, Share(8, 1)) == 4 and usual_workers([Share(8), Share(0)]) == 1
+    with pytest.raises(SettingsError, match="--num_workers 5: the cluster has 4 GPU"):
+        share_of_worker(nodes, 5)
 
 
 @pytest.mark.parametrize(

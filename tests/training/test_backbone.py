@@ -10,14 +10,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import four_textures
+from memory_training import make_training, random_patches
 from PIL import Image
+from thread_group import ThreadGroup, in_threads
 from tiny_backbones import layers, make_backbone_run, save, two_levels
 
 import clusternet
+from clusternet.backbone.describing import Describer
+from clusternet.backbone.loading import Opened
+from clusternet.backbone.measuring import measure
+from clusternet.backbone.stretch import Stretch
+from clusternet.clustering.reduction import Reduction
 from clusternet.errors import ClusterNetError, RunError, SettingsError
 from clusternet.network.backend import keras
 from clusternet.settings import TrainingSettings
+from clusternet.training.backbone import RunBackbone
+from clusternet.training.backbone_files import StoredBackbone
+from clusternet.training.epoch_plan import TrainingData
 from clusternet.training.run import load_run
+from clusternet.training.shared_backbone import share_backbone
 from clusternet.training.train import train
 
 SETTINGS = TrainingSettings(
@@ -154,3 +165,39 @@ def test_a_codebook_without_the_reduction_is_refused(tmp_path: Path) -> None:
     np.savez(run / "codebook.npz", **values)
     with pytest.raises(RunError, match="differ in whether the run has a backbone"):
         load_run(run)
+
+
+def test_all_members_of_a_group_describe_pixels_alike(tmp_path: Path) -> None:
+    calls = []
+
+    def prepare(data: TrainingData) -> RunBackbone:
+        calls.append(data.group.size)
+        network = two_levels()
+        stretch = Stretch((3, 2, 1), (10.0, 0.0, 20.0), (200.0, 250.0, 240.0))
+        geometry = measure(network, "mine")
+        reduction = Reduction(np.ones(10, np.float32), np.eye(10, 4, dtype=np.float32))
+        stored = StoredBackbone("mine", "backbone.keras", "", stretch, geometry)
+        describer = Describer(network, geometry, stretch, data.survey.bands, reduction)
+        return RunBackbone(describer, Opened("mine", network, None, None), stored)
+
+    def work(group: ThreadGroup) -> np.ndarray:
+        data = replace(training.data, group=group)
+        backbone = share_backbone(prepare, data)
+        assert backbone is not None and backbone.opened.name == "mine"
+        return backbone.describer.describe_patches(pixels)
+
+    training, pixels = make_training(), random_patches().pixels[:2]
+    one, other = in_threads(2, work)
+
+    assert calls == [1]  # in the first one, as if it were alone
+    assert one.shape == (2, 32, 32, 4) and one.std() > 0.01
+    np.testing.assert_array_equal(one, other)
+
+
+def test_members_of_a_group_without_a_backbone_have_none() -> None:
+    data = make_training().data
+
+    def work(group: ThreadGroup) -> RunBackbone | None:
+        return share_backbone(lambda _: None, replace(data, group=group))
+
+    assert in_threads(2, work) == [None, None]

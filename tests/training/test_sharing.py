@@ -22,7 +22,6 @@ from clusternet.training.train import warn_of_idle_workers
     ("flags", "words"),
     [
         ("--num_workers 2 --cluster_scope batch --feature_transform none", "--cluster_scope batch"),
-        ("--num_workers 2 --backbone MobileNetV2", "--backbone MobileNetV2: cannot be shared"),
         ("--num_workers 2 --labels LABELS", "--num_workers: shares a training without labels"),
         ("--ray auto --labels LABELS", "--ray: shares a training without labels"),
         ("--num_workers 0", "--num_workers: expected a number above 0, received 0"),
