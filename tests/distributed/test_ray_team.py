@@ -224,13 +224,16 @@ def test_nothing_is_left_of_a_group_that_is_stopped(tmp_path: Path, number: int)
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(HERE)},
     ) as process:  # fmt: skip
-        until = time.monotonic() + 90
-        while not (tmp_path / "working").exists() and time.monotonic() < until:
-            time.sleep(0.1)
-        folder, mark = guarded(process.pid)
-        assert Path(folder).exists() and len(processes_of(folder, mark)) > 4
-        process.send_signal(number)
-        out, errors = process.communicate(timeout=90)
+        try:
+            until = time.monotonic() + 240
+            while not (tmp_path / "working").exists() and time.monotonic() < until:
+                time.sleep(0.1)
+            folder, mark = guarded(process.pid)
+            assert Path(folder).exists() and len(processes_of(folder, mark)) > 4
+            process.send_signal(number)
+            out, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()  # or a test that fails would wait for it for ever
 
     killed = number == signal.SIGKILL
     assert process.returncode == (-number if killed else 130)
