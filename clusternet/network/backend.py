@@ -5,7 +5,7 @@ Modules that compute import ``keras`` from here; the others never load it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,14 @@ def start_runtime() -> None:
     """Make the backend look for its devices now; the messages that it prints then come early."""
     if keras.backend.backend() == "tensorflow":
         tf.constant(0)
+
+
+def compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function of tensors that changes variables, as one graph where that is faster."""
+    if keras.backend.backend() == "tensorflow":
+        graph: Callable[..., None] = tf.function(function)
+        return graph
+    return function
 
 
 @contextmanager
@@ -71,6 +79,7 @@ def resolve_precision(precision: str) -> str:
 __all__ = [
     "ImageDataGenerator",
     "channels_last",
+    "compiled",
     "has_fast_bfloat16",
     "keras",
     "once_done",

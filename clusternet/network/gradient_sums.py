@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from clusternet.network.backend import keras
-from clusternet.types import AnyArray, FloatArray
+from clusternet.network.backend import compiled, keras
+from clusternet.types import FloatArray
 
 
 class GradientSums(keras.optimizers.Optimizer):  # type: ignore[misc]
@@ -41,19 +41,26 @@ class GradientSums(keras.optimizers.Optimizer):  # type: ignore[misc]
         return vector
 
 
-def apply_gradients(optimizer: Any, vector: FloatArray, weights: Sequence[Any]) -> None:
-    """Take the step of an optimizer.
+class Steps:
+    """The steps of an optimizer, whose gradients come as numbers."""
 
-    Args:
-        optimizer: that was built for ``weights``.
-        vector: (numbers,) gradients of all weights in a row.
-        weights: Keras' variables.
-    """
-    gradients: list[AnyArray] = []
-    start = 0
-    for weight in weights:
-        size = int(np.prod(weight.shape))
-        part = vector[start : start + size].reshape(weight.shape)
-        gradients.append(keras.ops.convert_to_tensor(part, weight.dtype))
-        start += size
-    optimizer.apply(gradients, weights)
+    def __init__(self, optimizer: Any, weights: Sequence[Any]) -> None:
+        """Take an optimizer and Keras' variables that it moves."""
+        self.optimizer, self._weights = optimizer, list(weights)
+        optimizer.build(self._weights)
+        # one by one, the operations of a step would take fifteen times as long
+        self._apply = compiled(self._apply_tensors)
+
+    def _apply_tensors(self, *gradients: Any) -> None:
+        self.optimizer.apply(list(gradients), self._weights)
+
+    def take(self, vector: FloatArray) -> None:
+        """Take one step down (numbers,) gradients of all weights in a row."""
+        ends = np.cumsum([int(np.prod(weight.shape)) for weight in self._weights])
+        parts = np.split(vector, ends[:-1])
+        self._apply(
+            *(
+                keras.ops.convert_to_tensor(part.reshape(weight.shape), weight.dtype)
+                for part, weight in zip(parts, self._weights, strict=True)
+            )
+        )

@@ -13,7 +13,7 @@ from clusternet.backbone.describing import Describer
 from clusternet.clustering.kmeans import Codebook
 from clusternet.errors import RunError
 from clusternet.network.backend import keras
-from clusternet.network.gradient_sums import GradientSums, apply_gradients
+from clusternet.network.gradient_sums import GradientSums, Steps
 from clusternet.network.unet import masked_cross_entropy
 from clusternet.processes.groups import Group
 from clusternet.settings import TrainingSettings
@@ -64,8 +64,7 @@ class GroupLearner(Learner):
     ) -> Any:
         trainer = keras.Model(self.network.input, self.network.output)
         trainer.compile(GradientSums(), masked_cross_entropy)
-        self._optimizer = self._new_optimizer(settings)
-        self._optimizer.build(trainer.trainable_variables)
+        self._steps = Steps(self._new_optimizer(settings), trainer.trainable_variables)
         return trainer
 
     def _new_optimizer(self, settings: TrainingSettings) -> Any:
@@ -91,7 +90,7 @@ class GroupLearner(Learner):
         total = self._group.sum(own)
         # where no member has a labelled pixel, all sums are 0
         means = total[:-1] / (total[-1] or np.float32(1))
-        apply_gradients(self._optimizer, means[:-1], self._trainer.trainable_variables)
+        self._steps.take(means[:-1])
         return float(means[-1])
 
     def freeze(self, codebook: Codebook) -> None:
@@ -132,7 +131,7 @@ class GroupLearner(Learner):
         raise NotImplementedError
 
     def _optimizer_variables(self) -> list[Any]:
-        return list(self._optimizer.variables)
+        return list(self._steps.optimizer.variables)
 
 
 _STEPS = "optimizer_0000"

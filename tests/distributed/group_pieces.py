@@ -94,3 +94,11 @@ def wait(group: Group, task: Task) -> None:
             (task.folder / "working").touch()
     except KeyboardInterrupt:
         raise KeyboardInterrupt("epoch 3 is saved.") from None
+
+
+def outlast(group: Group, task: Task) -> None:
+    """Work together until no other member is left, then alone."""
+    while group.size > 1:
+        group.gather([time.sleep(0.05)])
+        (task.folder / "working").touch()
+    note(group, task, group.size)
