@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import reprlib
 import unicodedata
@@ -100,3 +101,13 @@ def without_flags(text: str) -> str:
     if not kept:
         return _FLAG.sub(lambda flag: flag[1].replace("_", " "), text)
     return " ".join(kept)
+
+
+def unknown_key_message(key: str, known: list[str], prefix: str = "") -> str:
+    """Return the message for a key that is no setting, with the most similar setting.
+
+    ``prefix`` is shown before both: ``--`` for flags.
+    """
+    near = difflib.get_close_matches(key, known, 1)
+    hint = f" Did you mean {prefix}{near[0]}?" if near else ""
+    return f"'{prefix}{key}' is not a setting.{hint}"

@@ -112,6 +112,7 @@ class LinearLearner:
         self.weights = rng.normal(size=(num_bands, settings.num_features)).astype(np.float32)
         self.moment = np.zeros_like(self.weights)
         self.steps_since_reset = 0
+        self.starts: list[np.ndarray | None] = []
         self.codebook: Codebook | None = None
         self._compare = settings.feature_transform == "neighbours"
         self.network = self
@@ -123,7 +124,8 @@ class LinearLearner:
     def freeze(self, codebook: Codebook) -> None:
         self._frozen, self.codebook = self.weights.copy(), codebook
 
-    def label(self, batch: Batch) -> np.ndarray:
+    def label(self, batch: Batch, starts: np.ndarray | None = None) -> np.ndarray:
+        self.starts.append(starts)
         labels = nearest(batch.pixels @ self._frozen, self.codebook)
         return np.where(batch.valid, labels, IGNORE).astype(np.int32)
 

@@ -20,9 +20,8 @@ from clusternet.command_line.configs import settings_file, shipped_files
 from clusternet.command_line.options import OPTIONS, raster_argument
 from clusternet.errors import SettingsError
 from clusternet.foreign_errors import reason
-from clusternet.messages import short_value
+from clusternet.messages import short_value, unknown_key_message
 from clusternet.nodata import number
-from clusternet.settings import unknown_key_message
 from clusternet.yaml_files import read_yaml
 
 _PATHS = {name for name, option in OPTIONS.items() if option.get("type") in (Path, raster_argument)}

@@ -21,7 +21,8 @@ from clusternet.processes.groups import ALONE, Group
 from clusternet.settings import TrainingSettings
 from clusternet.types import FloatArray, IntArray
 
-_SAMPLE, _ORDER, _VIEWS, _PATCHES, _GROUP = 1, 2, 3, 4, 5  # the streams; numbers are never reused
+# the streams; numbers are never reused
+_SAMPLE, _ORDER, _VIEWS, _PATCHES, _GROUP, _STARTS = 1, 2, 3, 4, 5, 6
 _SAMPLES_PER_CENTROID = 256  # of the codebook that is kept, where groups take all their pixels
 
 
@@ -50,6 +51,8 @@ class EpochPlan:
     """Draws how views differ from patches; None to train on the patches as they are."""
     turns: bool
     """Views may be flipped and turned."""
+    pixel_step: int = 1
+    """Rows and columns from one pixel that is trained on to the next."""
 
     def view(
         self, pixels: FloatArray, labels: IntArray, batch: Batch | None = None
@@ -70,6 +73,23 @@ class EpochPlan:
             return augment(pixels, labels, rng, turn=turn)
         places = range(batch.before, batch.before + len(batch.indexes))
         return augment_part(pixels, labels, rng, places, batch.num_together, turn=turn)
+
+    def starts(self, batch: Batch) -> IntArray | None:
+        """Return the first row and column of the pixels of patches that are trained on.
+
+        They depend on the epoch and the patch alone.
+
+        Returns:
+            (batch size, 4, 2) of each quarter, see `clusternet.network.pixel_grid`; None where
+            all pixels are trained on.
+        """
+        if self.pixel_step == 1:
+            return None
+        starts = np.zeros((len(batch.pixels), 4, 2), np.int32)
+        for row, patch in enumerate(batch.indexes.tolist()):
+            rng = np.random.default_rng((self.seed, _STARTS, self.epoch, patch + 1))
+            starts[row] = rng.integers(self.pixel_step, size=(4, 2))
+        return starts
 
     def groups(self, size: int) -> Iterator[PatchGroup]:
         """Cut the order into groups of ``size`` patches."""
@@ -123,6 +143,7 @@ class TrainingData:
             view_generator=self._generator(_VIEWS, epoch) if settings.augment else None,
             # with valid padding labels cover a centre that need not be symmetric
             turns=settings.padding == "same",
+            pixel_step=settings.pixel_step,
         )
 
     def _choose_patches(self, epoch: int) -> NDArray[np.int64]:

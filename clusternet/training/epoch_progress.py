@@ -75,11 +75,14 @@ class EpochProgress:
         Args:
             plan: of the epoch.
             clustering: of the sample, at its end.
-            labels_before: (samples,) pseudo-labels of the sample in the epoch.
+            labels_before: (samples,) pseudo-labels of the sample in the epoch, negative for none.
         """
+        known = labels_before >= 0
         self._seconds.append(time.monotonic() - self._begin)
         sizes, num_clusters = clustering.sizes, len(clustering.sizes)
-        table = contingency_table(labels_before, clustering.assignment, num_clusters, num_clusters)
+        table = contingency_table(
+            labels_before[known], clustering.assignment[known], num_clusters, num_clusters
+        )
         return EpochRecord(
             epoch=plan.epoch,
             loss=float(np.mean(self._losses)),

@@ -62,7 +62,7 @@ class GroupLearner(Learner):
     def _compiled(
         self, inputs: list[Any], description: Any, settings: TrainingSettings, parts: int | None
     ) -> Any:
-        trainer = keras.Model(self.network.input, self.network.output)
+        trainer = self._to_train()
         trainer.compile(GradientSums(), masked_cross_entropy)
         self._steps = Steps(self._new_optimizer(settings), trainer.trainable_variables)
         return trainer
@@ -79,12 +79,13 @@ class GroupLearner(Learner):
         """
         # A member counts for as much as it has labelled pixels: the mean over all is wanted, and
         # patches have more or fewer of them. Shares of the whole step keep the numbers small.
-        loss = 0.0
-        for some_pixels, some_labels in zip(self._split(pixels), self._split(labels), strict=True):
+        inputs, labels = self._on_grid(pixels, labels)
+        loss, split = 0.0, [self._split(one) for one in (*inputs, labels)]
+        for *some_inputs, some_labels in zip(*split, strict=True):
             share = _num_labelled(some_labels) / (labels.size * self._group.size)
             if share:
                 weights = np.full(len(some_labels), share, np.float32)
-                loss += float(self._trainer.train_on_batch(some_pixels, some_labels, weights))
+                loss += self._loss_of_step(some_inputs, some_labels, weights)
         share = _num_labelled(labels) / (labels.size * self._group.size)
         own = np.append(self._trainer.optimizer.take(), np.array([loss, share], np.float32))
         total = self._group.sum(own)

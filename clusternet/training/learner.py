@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from clusternet.clustering.kmeans import Codebook
 from clusternet.clustering.sampling import Sample, SamplePlan, join_samples, neighbours
 from clusternet.files.outputs import new_file
 from clusternet.network.backend import keras, resolve_precision
+from clusternet.network.pixel_grid import (
+    build_grid_trainer,
+    grid_description,
+    grid_starts,
+    off_grid,
+    on_grid,
+)
 from clusternet.network.unet import (
+    argmax,
     build_labeller,
     build_network,
     build_sampler,
@@ -84,7 +93,9 @@ class Learner:
         inputs, description = described(self.network, filters_from, num_beside=beside)
         self._embedder = keras.Model(inputs, description)
         self._compare = settings.feature_transform == "neighbours"
+        self._pixel_step = settings.pixel_step
         self._num_parts = num_parts(settings.base_filters, shape, batch_size)
+        self._part_size = batch_size // self._num_parts
         parts = self._num_parts if self._num_parts > 1 else None
         self._trainer = self._compiled(inputs, description, settings, parts)
         self._trainer.optimizer.build(self._trainer.trainable_variables)
@@ -102,10 +113,27 @@ class Learner:
         """
         # A second model around the same layers is compiled. The first one is saved, and a file that
         # names the loss function could not be loaded without this package.
-        trainer = keras.Model(self.network.input, self.network.output)
+        trainer = self._to_train()
         adam = keras.optimizers.Adam(settings.learn_rate, gradient_accumulation_steps=parts)
         trainer.compile(adam, masked_cross_entropy)
         return trainer
+
+    def _to_train(self) -> Any:
+        """Return the model from the inputs of `_on_grid` to the logits of its labels."""
+        if self._pixel_step == 1:
+            return keras.Model(self.network.input, self.network.output)
+        return build_grid_trainer(self.network, self._pixel_step, self._part_size)
+
+    @cached_property
+    def _grid_labeller(self) -> Any:
+        """The labeller on a grid of pixels; it has the layers of the other one."""
+        whole = self._labeller
+        beside = [one.output for one in whole.layers if one.name in ("filters", "beside")]
+        starts, description = grid_description(
+            self._frozen, beside, self._pixel_step, self._part_size
+        )
+        scores = whole.get_layer("codebook")(whole.get_layer("offset")(description))
+        return keras.Model([*whole.inputs, starts], argmax(scores), name="grid_labeller")
 
     def freeze(self, codebook: Codebook) -> None:
         """From now on label with the present weights and ``codebook``."""
@@ -113,24 +141,62 @@ class Learner:
         set_codebook(self._labeller, *codebook.convolution())
         self.codebook = codebook
 
-    def label(self, batch: Batch) -> IntArray:
-        """Return pseudo-labels (patches, rows', cols'), IGNORE where not valid."""
+    def label(self, batch: Batch, starts: IntArray | None = None) -> IntArray:
+        """Return pseudo-labels (patches, rows', cols'), IGNORE where not valid.
+
+        Args:
+            batch: the patches.
+            starts: (patches, 4, 2) of grids of pixels to label, see
+                `clusternet.network.pixel_grid`; the others get IGNORE. None labels all.
+        """
         parts = self._inputs(batch.pixels)
-        labels = np.concatenate([np.asarray(self._labeller.predict_on_batch(x)) for x in parts])
+        if starts is None:
+            found = [np.asarray(self._labeller.predict_on_batch(x)) for x in parts]
+            labels = np.concatenate(found)
+        else:
+            pairs = zip(parts, self._split(starts), strict=True)
+            found = [np.asarray(self._grid_labeller.predict_on_batch([*x, s])) for x, s in pairs]
+            labels = off_grid(
+                np.concatenate(found), starts, self._pixel_step, batch.valid.shape, IGNORE
+            )
         return np.where(batch.valid, labels, np.int32(IGNORE))
 
+    def _on_grid(self, pixels: FloatArray, labels: IntArray) -> tuple[list[AnyArray], IntArray]:
+        """Return what the trainer takes, and the labels that it learns.
+
+        These are the labels on the grids of pixels that the first ones lie on.
+        """
+        if self._pixel_step == 1:
+            return [pixels], labels
+        starts = grid_starts(labels, self._pixel_step)
+        return [pixels, starts], on_grid(labels, starts, self._pixel_step)
+
     def fit(self, pixels: FloatArray, labels: IntArray) -> float:
-        """Take one step from pixels towards labels; return the mean loss of the batch."""
+        """Take one step from pixels towards labels; return the mean loss of the batch.
+
+        Args:
+            pixels: (patches, rows, cols, bands).
+            labels: (patches, rows', cols') as of `label`.
+        """
+        inputs, labels = self._on_grid(pixels, labels)
         if self._num_parts == 1:
-            return float(self._trainer.train_on_batch(pixels, labels))
+            return self._loss_of_step(inputs, labels)
         total, losses = int(np.count_nonzero(labels >= 0)) or 1, []
-        for some_pixels, some_labels in zip(self._split(pixels), self._split(labels), strict=True):
+        split = [self._split(one) for one in (*inputs, labels)]
+        for *some_inputs, some_labels in zip(*split, strict=True):
             # Keras steps after the last part, with the mean of the parts' gradients. The weights
             # make it the mean over labelled pixels, of which one part may have more than another.
             weight = self._num_parts * int(np.count_nonzero(some_labels >= 0)) / total
             weights = np.full(len(some_labels), weight, np.float32)
-            losses.append(float(self._trainer.train_on_batch(some_pixels, some_labels, weights)))
+            losses.append(self._loss_of_step(some_inputs, some_labels, weights))
         return float(np.mean(losses))
+
+    def _loss_of_step(
+        self, inputs: list[AnyArray], labels: IntArray, weights: FloatArray | None = None
+    ) -> float:
+        """Take a step, or a part of one, from what `_on_grid` returns; ``weights`` of its rows."""
+        given = inputs if len(inputs) > 1 else inputs[0]  # Keras wants a single input as it is
+        return float(self._trainer.train_on_batch(given, labels, weights))
 
     def _split(self, array: AnyArray) -> list[AnyArray]:
         """Cut a batch (patches, ...) into parts that fit into memory one at a time."""

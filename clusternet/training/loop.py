@@ -62,11 +62,12 @@ def label_and_fit(
     """Label each batch and take a step towards its labels, once for every patch.
 
     Returns:
-        the pseudo-labels (samples,) of the pixels that are clustered at the end of the epoch.
+        the pseudo-labels (samples,) of the pixels that are clustered at the end of the epoch,
+        IGNORE for those that were not labelled.
     """
     sample_labels = SampleLabels(plan.sample, data.group)
     for batch in data.batches(plan.order):
-        labels = learner.label(batch)  # by the frozen weights and codebook
+        labels = learner.label(batch, plan.starts(batch))  # by the frozen weights and codebook
         sample_labels.collect(batch, labels)
         loss = learner.fit(*plan.view(batch.pixels, labels, batch))
         observer.fitted(batch, loss)

@@ -89,6 +89,36 @@ def test_a_few_full_patches_are_sampled_to_the_last_pixel() -> None:
     assert make_training(patches=patches).data.plan(1).sample.quotas == {0: 6, 1: 6, 3: 6}
 
 
+def test_each_quarter_of_a_patch_is_trained_on_from_a_start_of_its_own(
+    data: TrainingData,
+) -> None:
+    def starts(epoch: int, *patches: int, **changes: object) -> np.ndarray:
+        plan = changed(data, pixel_step=2, **changes).plan(epoch)
+        batch = next(data.loader.batches(np.array(patches)))
+        return plan.starts(batch)
+
+    assert data.plan(1).starts(next(data.loader.batches(np.array([3])))) is None  # all pixels
+    both = starts(1, 3, 5)
+    assert both.shape == (2, 4, 2) and both.dtype == np.int32
+    np.testing.assert_array_equal(starts(1, 5, 3), both[::-1])  # whatever stands beside it
+    np.testing.assert_array_equal(starts(1, 5)[0], both[1])  # the batch is filled up
+    every = np.concatenate([starts(epoch, 3, 5) for epoch in range(9)]).reshape(-1, 2)
+    assert {tuple(start) for start in every.tolist()} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert len({starts(epoch, 3).tobytes() for epoch in range(9)}) > 3
+    assert any((starts(epoch, 3) != starts(epoch, 3, seed=2)).any() for epoch in range(3))
+
+
+def test_patches_are_labelled_where_they_are_trained_on() -> None:
+    settings = replace(SETTINGS, epoch_megapixels=0, pixel_step=3)
+    training = make_training(settings=settings)
+    training.start()
+    training.learner.starts.clear()
+    training.epoch(1)
+    plan = training.data.plan(1)
+    wanted = [plan.starts(batch) for batch in training.data.batches(plan.order)]
+    np.testing.assert_array_equal(training.learner.starts[: len(wanted)], wanted)
+
+
 def test_groups_cut_the_order_and_have_seeds_of_their_own(data: TrainingData) -> None:
     plan = changed(data, epoch_megapixels=0).plan(1)
     groups = [*plan.groups(4)]

@@ -100,6 +100,66 @@ def test_training_lowers_the_loss_of_what_is_trained_on(learner: Learner, batch:
     assert learner.fit(batch.pixels, labels) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_step_labels_and_trains_on_every_second_row_and_column(
+    learners: Learners, padding: str
+) -> None:
+    settings = replace(SETTINGS, padding=padding, pixel_step=2, fixed_filters=True)
+    shape = (32, 48) if padding == "same" else (204, 221)
+    learner = learners(3, shape, settings, 2)
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(size=(2, *shape, 3)).astype(np.float32)
+    labelled = check_shape(shape, padding)
+    batch = Batch(np.arange(2), pixels, rng.random((2, *labelled)) < 0.9)
+    learner.freeze(codebook_of(learner, batch))
+    everywhere = learner.label(batch)
+    starts = rng.integers(2, size=(2, 4, 2)).astype(np.int32)
+    labels = learner.label(batch, starts)
+    on = grid_mask(starts, labelled)
+    assert labels.shape == everywhere.shape and labels.dtype == np.int32
+    np.testing.assert_array_equal(labels, np.where(on, everywhere, IGNORE))
+
+    logits = np.asarray(learner.network(pixels)).astype(float)
+    chosen = np.take_along_axis(logits, np.maximum(labels, 0)[..., None], axis=-1)[..., 0]
+    scores = np.log(np.exp(logits).sum(axis=-1)) - chosen
+    first = learner.state()
+    turns = [(pixels, labels, scores)]
+    if padding == "same":  # labels turn with the pixels
+        turns.append((pixels[:, ::-1].copy(), labels[:, ::-1], None))
+    for some_pixels, some_labels, some_scores in turns:
+        learner.restore(first)
+        loss = learner.fit(some_pixels, some_labels)
+        if some_scores is None:
+            turned = np.asarray(learners(3, shape, settings, 2).network(some_pixels))
+            chosen = np.take_along_axis(turned, np.maximum(some_labels, 0)[..., None], axis=-1)
+            some_scores = np.log(np.exp(turned).sum(axis=-1)) - chosen[..., 0]
+        assert loss == pytest.approx(some_scores[some_labels >= 0].mean(), rel=1e-3)
+        learner.restore(first)
+        learner.fit(some_pixels, some_labels)
+        moved = [name for name, value in learner.state().items() if (value != first[name]).any()]
+        assert sum("weight" in name for name in moved) == len(learner.network.weights)
+
+
+def grid_mask(starts: np.ndarray, labelled: tuple[int, int]) -> np.ndarray:
+    """Return where the grids of patches lie, counted pixel by pixel; (patches, rows, cols)."""
+    mask = np.zeros((len(starts), *labelled), bool)
+    rows, cols = (size // 4 * 2 for size in labelled)  # of a quarter
+    for patch, quarters in enumerate(starts):
+        for number, (row, col) in enumerate(quarters):
+            down, across = number // 2 * rows, number % 2 * cols
+            for y in range(0, rows, 2):
+                for x in range(0, cols, 2):
+                    mask[patch, down + row + y, across + col + x] = True
+    return mask
+
+
+def test_weights_have_one_order_however_many_pixels_are_trained_on(learners: Learners) -> None:
+    for step in (1, 2):  # checkpoints hold the moments of the weights in this order
+        learner = learners(3, (32, 48), replace(SETTINGS, pixel_step=step), 2)
+        order = [weight.path for weight in learner._trainer.trainable_variables]
+        assert order == [weight.path for weight in learner.network.trainable_variables]
+
+
 def test_a_fresh_optimizer_steps_as_far_as_the_learning_rate(
     learner: Learner, batch: Batch
 ) -> None:
