@@ -16,7 +16,7 @@ def measure_limit(size: int, precision: str, settings: TrainingSettings, batch: 
         times as many. ``forward`` and ``train``: GFLOP/s of all these convolutions forwards, and
         forwards with both gradients.
     """
-    shapes = _convolutions(size, settings)
+    shapes = convolutions(size, settings)
     import tensorflow as tf
 
     dtype = tf.bfloat16 if "bfloat16" in precision else tf.float32
@@ -39,7 +39,7 @@ def measure_limit(size: int, precision: str, settings: TrainingSettings, batch: 
     }
 
 
-def _convolutions(size: int, settings: TrainingSettings) -> list[tuple[Any, Any, Any]]:
+def convolutions(size: int, settings: TrainingSettings) -> list[tuple[Any, Any, Any]]:
     """Return (input, kernel, output) shapes of the spatial convolutions, batch left out."""
     from clusternet.network.backend import keras
     from clusternet.network.unet import build_network
