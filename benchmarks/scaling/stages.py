@@ -50,7 +50,7 @@ class Jobs:
 
 
 _SIZES = {
-    "tile": (4, 24), "survey": (100, 1500), "predict": (1, 4), "classes": (10, 100),
+    "tile": (4, 24), "survey": (100, 1500), "predict": (1, 4), "classes": (5, 40),
     "evaluate": (10, 100), "train": (16, 96),
 }  # fmt: skip
 
