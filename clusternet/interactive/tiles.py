@@ -24,7 +24,7 @@ from clusternet.nodata import NodataChoice, Number
 from clusternet.raster import Raster
 from clusternet.raster.opening import gdal_name
 from clusternet.raster.quiet import quiet_georeferencing, quiet_warnings
-from clusternet.raster.remote import remote_settings
+from clusternet.raster.remote import kept_open, remote_settings
 from clusternet.types import AnyArray, BoolArray, IntArray, UInt8Array
 from clusternet.windows import Window
 
@@ -156,6 +156,7 @@ class ImageTiles:
             with (
                 quiet_georeferencing(),
                 quiet_warnings(NoOverviewWarning),
+                kept_open(),
                 remote_settings(self._path),
             ):
                 reader = _Reader(gdal_name(self._path))

@@ -50,6 +50,16 @@ def remote_settings(path: Path) -> AbstractContextManager[object]:
     return environment
 
 
+def kept_open() -> AbstractContextManager[object]:
+    """Return a block in which to open a raster that stays open until its thread or Python ends.
+
+    Outside of such a block rasterio 1.5 gives each dataset a GDAL environment of its own, which is
+    gone by then, and closing the dataset prints a traceback.
+    """
+    environment: AbstractContextManager[object] = rasterio.Env()
+    return environment
+
+
 def why_unread(path: SourcePath, said: Sequence[str]) -> Answer:
     """Return why an address cannot be read, from GDAL's messages.
 
