@@ -295,9 +295,9 @@ def warn_of_idle_workers(step_size: int, num_workers: int) -> None:
     """Warn if a step has fewer patches than there are workers to share them."""
     if step_size < num_workers:
         logger.warning(
-            "a training step has %d patch(es), so %d of %d workers have none; take %d workers, or "
-            "raise --train_batch_size.",
-            step_size, num_workers - step_size, num_workers, step_size,
+            "a training step has %d patch(es), so %d of %d workers have none; take fewer workers, "
+            "or raise --train_batch_size.",
+            step_size, num_workers - step_size, num_workers,
         )  # fmt: skip
 
 
