@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = build_parser(prog).parse_args(argv)
 
     def command() -> None:
-        from clusternet.prediction.map_outputs import MapOptions, claim_maps
+        from clusternet.prediction.map_outputs import MapOptions, check_first_raster, claim_maps
 
         options = MapOptions(
             confidence=args.confidence,
@@ -53,15 +53,15 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         paths = (args.run, *args.rasters, args.output_folder)
         with claim as wanted, executor_of(args, paths) as executor:
             from clusternet.prediction.maps import predict_maps
-            from clusternet.prediction.predictor import load
+            from clusternet.prediction.predictor import Predictor
             from clusternet.prediction.remote import RemotePredictor
             from clusternet.training.run import load_run
 
+            run = load_run(args.run)
+            check_first_raster(wanted, run)
             how = {name: getattr(args, name) for name in ("assign", "precision", "window_size")}
             predictor = (
-                load(args.run, **how)
-                if executor is None
-                else RemotePredictor(load_run(args.run), executor, **how)
+                Predictor(run, **how) if executor is None else RemotePredictor(run, executor, **how)
             )
             say(predict_maps(predictor, wanted, options).summary())
 

@@ -55,13 +55,18 @@ def once_done(tensors: Sequence[Any]) -> Iterator[None]:
 
 def has_fast_bfloat16() -> bool:
     """Tell whether the hardware multiplies bfloat16 faster than float32."""
-    if keras.backend.backend() == "tensorflow" and tf.config.list_physical_devices("GPU"):
-        return True
     if keras.backend.backend() == "jax":
         import jax  # type: ignore[import-not-found,unused-ignore]
 
         # XLA on a CPU runs bfloat16 far slower than float32, whatever the processor has.
         return bool(jax.default_backend() != "cpu")
+    if _processor_has_bfloat16():
+        return True
+    # last, because it loads more of TensorFlow
+    return keras.backend.backend() == "tensorflow" and bool(tf.config.list_physical_devices("GPU"))
+
+
+def _processor_has_bfloat16() -> bool:
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -20,7 +20,7 @@ from clusternet.raster.finding import is_one_raster
 from clusternet.raster.mosaic_vrt import check_mosaic
 from clusternet.raster.screens import inside_area
 from clusternet.scene_rule import EACH_FILE, SceneRule
-from clusternet.training.run import scene_rule_of
+from clusternet.training.run import Run, scene_rule_of
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +151,18 @@ class WantedMaps:
     """Number of maps that exist and are kept."""
     every: tuple[Path, ...] = ()
     """All maps, also those that are kept."""
+
+
+def check_first_raster(wanted: WantedMaps, run: Run) -> None:
+    """Refuse the raster that is predicted first if it cannot be, before the network is loaded.
+
+    Raises:
+        RasterError: if its header is damaged.
+        RunError: if its bands or pixel type differ from the run's.
+    """
+    for source, _ in wanted.jobs[:1]:
+        with open_raster(source, run.bands.nodata_choice) as raster:
+            run.check_fits(raster.profile)
 
 
 @contextmanager

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import struct
 import subprocess
 import sys
+import zlib
+from pathlib import Path
 
 import pytest
 from example_world import build_world
@@ -117,7 +120,63 @@ CALLS = [
     "scene x --seed -1",
     "demo --output images",
     "completion fish",
+    "tile images --output_folder x --aoi nowhere.gpkg",
+    "tile images --output_folder x --mask_values 3",
+    "tile images --output_folder x --ray 127.0.0.1:9",
+    "tile empty --output_folder x --stack",
+    "train patches --output x --backbone nowhere.keras",
+    "train patches --output x --backbone NoSuchNetwork",
+    "train patches --output x --backbone EfficientNetB0 --backbone_weights nowhere.h5",
+    "train patches --output x --backbone_scale 2",
+    "train patches --output x --labels nowhere.gpkg --pretrained_weights run",
+    "train patches --output x --labels vectors.gpkg --pretrained_weights nowhere",
+    "train patches --output x --labels vectors.gpkg --classes nowhere.json",
+    "predict run images --output_folder x --aoi nowhere.gpkg",
+    "predict run images --output_folder x --mosaic x.tif",
+    "predict run images --output_folder x --assign classes",
+    "predict run mine.tif --output_folder x",
+    "classes maps vectors.gpkg --output_folder x --aoi nowhere.gpkg",
+    "classes maps vectors.gpkg --output_folder x --run run --rasters nowhere",
+    "evaluate classes vectors.gpkg --output_folder x --design stratified --area_margin 2",
+    "demo --output x --num_epochs 0",
+    *(
+        call.format(file)
+        for file in ("claims.tif", "claims.png", "claims.vrt")
+        for call in (
+            "tile {} --output_folder x",
+            "predict run {} --output_folder x",
+            "classes {} vectors.gpkg --output_folder x",
+            "evaluate {} vectors.gpkg --output_folder x",
+            "rasterize vectors.gpkg {} x.tif",
+            "sample {} --output x.gpkg",
+            "draw run {}",
+        )
+    ),
 ]
+
+CLAIMED = 60_000
+"""Rows and columns that the headers of some small files promise."""
+
+
+def write_claims(folder: Path) -> None:
+    """Write a TIFF, a PNG and a virtual raster of gigapixels in 150 bytes at most."""
+    tags = ((256, CLAIMED), (257, CLAIMED), (258, 8), (259, 8), (262, 1), (273, 8), (277, 1),
+            (278, CLAIMED), (279, 100))  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    (folder / "claims.tif").write_bytes(head + entries + bytes(12))
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", CLAIMED, CLAIMED, 8, 0, 0, 0, 0)),
+             (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))  # fmt: skip
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    ]
+    (folder / "claims.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    (folder / "claims.vrt").write_text(
+        f'<VRTDataset rasterXSize="{CLAIMED}" rasterYSize="{CLAIMED}">'
+        '<VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+    )
+
 
 _RUN = """
 import io, json, shlex, sys
@@ -149,6 +208,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str,
     build_world(world)
     (world / "empty").mkdir()
     (world / "weights.keras").mkdir()
+    write_claims(world)
     done = subprocess.run(
         [sys.executable, "-c", _RUN], input=json.dumps([CALLS, SLOW]), cwd=world, text=True,
         capture_output=True, check=True,
@@ -170,3 +230,11 @@ def test_every_command_is_tried() -> None:
     from clusternet.commands.table import SUMMARIES
 
     assert {shlex.split(call)[0] for call in CALLS} == SUMMARIES.keys()
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if "claims." in call])
+def test_headers_that_promise_gigapixels_are_told(
+    call: str, ended: dict[str, tuple[int, str, list[str]]]
+) -> None:
+    said = ended[call][1]
+    assert f"claims {CLAIMED} x {CLAIMED} pixels" in said and len(said.splitlines()[-1]) < 300
