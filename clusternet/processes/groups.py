@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
-from clusternet.types import FloatArray
+if TYPE_CHECKING:  # it loads NumPy, which --help of a command does without
+    from clusternet.types import FloatArray
 
 Given = ParamSpec("Given")
 Value = TypeVar("Value")
