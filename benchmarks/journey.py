@@ -123,7 +123,7 @@ def _journey_of(
     journeys: dict[str, Any], size: str, material: Material, count: int
 ) -> dict[str, Any]:
     """Return what is known of a scene; nothing if it was another one."""
-    one = f"{material.megapixels:g} megapixels"
+    one = f"{material.megapixels:g} megapixel{'' if material.megapixels == 1 else 's'}"
     scene = one if count == 1 else f"{count} rasters, {one}"
     if journeys.get(size, {}).get("scene") != scene:
         journeys[size] = {"scene": scene, "megapixels": material.megapixels, "methods": {}}

@@ -47,7 +47,8 @@ def table(results: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for journey in results["journeys"].values():
         ours = total(journey, "ours")
-        for name, rows in journey["methods"].items():
+        for name in (name for name in LABELS if name in journey["methods"]):
+            rows = journey["methods"][name]
             own = total(journey, name)
             ratio = f"{own['cpu'] / ours['cpu']:.2f}" if ours and own else ""
             per = f"{own['cpu'] / journey['megapixels']:.2f}"
