@@ -138,7 +138,6 @@ CALLS = [
     "classes maps vectors.gpkg --output_folder x --aoi nowhere.gpkg",
     "classes maps vectors.gpkg --output_folder x --run run --rasters nowhere",
     "evaluate classes vectors.gpkg --output_folder x --design stratified --area_margin 2",
-    "demo --output x --num_epochs 0",
     *(
         call.format(file)
         for file in ("claims.tif", "claims.png", "claims.vrt")
