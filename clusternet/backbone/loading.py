@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import hashlib
 import sys
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Any
 
 from clusternet.backbone import applications, hub
 from clusternet.backbone.faults import refused
+from clusternet.backbone.network_files import check_network_file, file_of, start_of
 from clusternet.errors import ClusterNetError, SettingsError
 from clusternet.foreign_errors import reason
 from clusternet.network.backend import channels_last, keras
-
-_FILE_ENDINGS = (".keras", ".h5", ".hdf5", ".pb", ".onnx", ".pt", ".pth", ".safetensors", ".tflite")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def open_backbone(name: str, weights: str | None = None) -> Opened:
         SettingsError: saying which file or package is missing, or what is wrong with the network.
     """
     path = Path(name).expanduser()
-    if path.is_file() or (path.suffix.lower() in _FILE_ENDINGS and "://" not in name):
+    if file_of(name) is not None:
         _refuse_weights(name, weights)
         return open_file(path, SettingsError)
     known = applications.names()
@@ -81,14 +79,8 @@ def open_file(path: Path, kind: type[ClusterNetError]) -> Opened:
         path: the file.
         kind: the error to raise.
     """
-    start = f"--backbone {path}" if kind is SettingsError else str(path)
-    if not path.is_file():
-        raise kind(f"{start}: expected a file, found none; check its path.")
-    if path.suffix.lower() != ".keras" or not zipfile.is_zipfile(path):
-        raise kind(
-            f"{start}: expected a .keras file of Keras 3, found another format; save the network "
-            "with model.save('NAME.keras')."
-        )
+    check_network_file(path, kind)
+    start = start_of(path, kind)
     digest = digest_of(path, kind)
     hub.load_if_needed(path, start, kind)
     with _quiet(), refused(f"{start}: cannot be loaded by Keras", kind):

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusternet.backbone.network_files import check_backbone
 from clusternet.errors import PatchError, RunError, SettingsError
 from clusternet.network.loading import load_network_library
 from clusternet.network.sizes import check_shape
@@ -116,6 +117,8 @@ def _train(group: Group, job: TrainingJob) -> None:
     weights = _given_weights(outputs) if leads and checkpoint is None else None
     test_folder = outputs.test_img_folder if leads else None
     tests = None if test_folder is None else _open_test(test_folder, folder, settings)
+    if leads and checkpoint is None:
+        check_backbone(settings.backbone)
     load_network_library()  # not before all that is given has been looked at: it takes seconds
     from clusternet.training.backbone import open_new
     from clusternet.training.shared_backbone import share_backbone
