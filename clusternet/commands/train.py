@@ -141,14 +141,19 @@ def _settings_of_runs(args: argparse.Namespace, output: Path) -> dict[str, Any]:
 
 def _fine_tune(args: argparse.Namespace, outputs: RunOutputs, settings: TrainingSettings) -> None:
     """Read the labels, and only then load the network library and train."""
+    from clusternet.backbone.network_files import check_backbone
     from clusternet.fine_tuning.patch_labels import read_patch_labels
     from clusternet.labels.rules import LabelOptions
     from clusternet.legend.class_list import ClassList, read_class_list
+    from clusternet.training.train import given_weights
 
     listed = ClassList() if args.classes is None else read_class_list(args.classes)
     check_apart((outputs.output, outputs.out_weights_file), (args.classes,))
     how = {name: getattr(args, name) for name in _LABEL_OPTIONS[1:]}
     with outputs.claimed():
+        if not outputs.resumes:
+            given_weights(outputs)
+            check_backbone(settings.backbone)
         labels = read_patch_labels(args.patches, args.labels, LabelOptions(listed, **how))
         load_network_library()
         from clusternet.fine_tuning.tune import tune_with

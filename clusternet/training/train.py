@@ -114,7 +114,7 @@ def _train(group: Group, job: TrainingJob) -> None:
     outputs, settings, leads = job.outputs, job.settings, group.rank == 0
     checkpoint = group.once(_checkpoint_of, outputs, settings)
     folder = group.once(_open_patches, outputs.patches, settings)
-    weights = _given_weights(outputs) if leads and checkpoint is None else None
+    weights = given_weights(outputs) if leads and checkpoint is None else None
     test_folder = outputs.test_img_folder if leads else None
     tests = None if test_folder is None else _open_test(test_folder, folder, settings)
     if leads and checkpoint is None:
@@ -165,8 +165,12 @@ def _checkpoint_of(outputs: RunOutputs, settings: TrainingSettings) -> Checkpoin
     return load_checkpoint(outputs.output, settings)
 
 
-def _given_weights(outputs: RunOutputs) -> Path | None:
-    """Return the file of weights that a new run starts from."""
+def given_weights(outputs: RunOutputs) -> Path | None:
+    """Return the file of weights that a new run starts from.
+
+    Raises:
+        RunError: if there is none.
+    """
     if outputs.pretrained_weights is None:
         return None
     weights = weights_file(outputs.pretrained_weights)
