@@ -75,11 +75,10 @@ class TrainingSettings:
     augment: Annotated[
         bool, "train on copies of the patches that are flipped, rotated and changed in brightness"
     ] = True
-    # neighbours tell nearly the same, and the loss takes half as long as the network
     pixel_step: Annotated[
         int,
         "label and train on every n-th row and column of pixels alone, from other ones each "
-        "epoch; 2 saves a third of the time; 1 takes all pixels, as always with --labels",
+        "epoch; 2 saves a third of the time and costs quality; --labels takes all",
         {"metavar": "N"},
     ] = 1
     padding: Annotated[
