@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import rasterio
 from hypothesis import settings
 from rasterio.transform import from_origin
 
+from clusternet.distributed.cluster import SETTINGS as OF_RAY
 from clusternet.raster.quiet import quiet_georeferencing
 
 pytest_plugins = ("page_fixtures",)  # one browser for all tests of the page
@@ -33,6 +35,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # and what nohup starts ignores SIGHUP
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Ray reads these once a process, when it is loaded, which any test may do first
+os.environ.update(OF_RAY | {"RAY_AUTH_MODE": "token"})
 
 ROOT = Path(__file__).resolve().parents[1]
 WriteRaster = Callable[..., Path]

@@ -78,7 +78,7 @@ class _Learner:
     def state(self) -> dict[str, np.ndarray]:
         return {"weight_0000": np.zeros(1)}
 
-    def label(self, batch: Any) -> np.ndarray:
+    def label(self, batch: Any, _starts: Any = None) -> np.ndarray:
         return np.where(batch.valid, 1, -1).astype(np.int32)
 
     def embed_sample(self, batch: Any, plan: Any) -> Sample:

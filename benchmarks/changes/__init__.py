@@ -19,7 +19,7 @@ from clusternet.settings import TrainingSettings
 _LEARNER = "clusternet.training.learner.Learner"
 _AUGMENT = "clusternet.training.epoch_plan.augment"
 _FEATURES = "clusternet.network.unet.features_tensor"
-_RELIGHT = "clusternet.patches.augmentation._relight"
+_RELIGHT = "clusternet.patches.augmentation._View.relight"
 _ALGORITHM = "clusternet.training.train.alternate"
 
 

@@ -51,7 +51,7 @@ class ScoredLabels(Learner):
 class BalancedLabels(ScoredLabels):
     """Gives every cluster equally many pixels of a batch (Asano et al. 2020, Caron et al. 2020)."""
 
-    def label(self, batch: Batch) -> IntArray:
+    def label(self, batch: Batch, starts: IntArray | None = None) -> IntArray:
         """See `Learner.label`."""
         shares = np.exp(self.log_odds(batch)[batch.valid]).astype(np.float64)
         for _ in range(_ROUNDS):
@@ -80,7 +80,7 @@ class SoftTargets(ScoredLabels):
         super().__init__(num_bands, shape, settings, batch_size, backbone)
         self._trainer.compile(self._trainer.optimizer, _soft_cross_entropy)
 
-    def label(self, batch: Batch) -> IntArray:
+    def label(self, batch: Batch, starts: IntArray | None = None) -> IntArray:
         """See `Learner.label`; soft ones are kept for `augment_soft`."""
         odds = np.exp(self.log_odds(batch))
         SoftTargets.targets = np.where(
@@ -107,9 +107,9 @@ def _soft_cross_entropy(targets: Any, logits: Any) -> Any:
 class SuperpixelLabels(Learner):
     """Gives every superpixel the most frequent label in it (Achanta et al. 2012)."""
 
-    def label(self, batch: Batch) -> IntArray:
+    def label(self, batch: Batch, starts: IntArray | None = None) -> IntArray:
         """See `Learner.label`."""
-        labels = super().label(batch)
+        labels = super().label(batch, starts)
         for pixels, label, valid in zip(batch.pixels, labels, batch.valid, strict=True):
             if not valid.any():
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.random import Generator
 from scipy import ndimage
@@ -13,9 +15,10 @@ _BLUR = 1.5  # pixels, at most
 _ZOOM = 1.4  # times larger or smaller, at most
 
 
-def same_light(view: FloatArray, rng: Generator) -> FloatArray:
+def same_light(view: Any, patch: FloatArray) -> FloatArray:
     """Leave colours as they are; replaces the change of brightness and colours."""
-    return view
+    turned: FloatArray = view.turn(patch)
+    return turned
 
 
 def light_only(

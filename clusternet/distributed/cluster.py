@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clusternet.distributed.ray_executor import RayExecutor
     from clusternet.distributed.ray_team import RayTeam
 
-_SETTINGS = {
+SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would send statistics to Ray's makers
     # A paragraph about each worker that dies would stand in our output, whatever its log level:
     # the filter of repeated lines drops it, and all else that Ray would print.
@@ -24,6 +24,7 @@ _SETTINGS = {
     # a worker that asks for no GPU must still see those of its node, as this process does
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+"""Environment variables, which Ray reads when it is loaded."""
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def check_numbers(num_workers: int | None, min_workers: int | None = None) -> No
 def _started(address: str | None) -> Iterator[LocalSecrets | None]:
     """Set the environment for Ray, which reads it when it is loaded."""
     local = LocalSecrets() if address is None else None
-    with _environment(_SETTINGS | ({} if local is None else local.environment())):
+    with _environment(SETTINGS | ({} if local is None else local.environment())):
         yield local
 
 

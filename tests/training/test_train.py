@@ -25,13 +25,14 @@ from PIL import Image
 import clusternet
 from clusternet.clustering.sampling import Sample
 from clusternet.errors import ClusterNetError, OutputError, PatchError, RunError, SettingsError
+from clusternet.files.arrays import read_arrays, write_arrays
 from clusternet.network.unet import masked_cross_entropy
 from clusternet.prediction.predictor import load
 from clusternet.settings import TilingSettings, TrainingSettings
 from clusternet.tiling.tile import tile_rasters
 from clusternet.training.checkpoint import Checkpoint
 from clusternet.training.learner import Learner
-from clusternet.training.run import EpochRecord, load_run, read_arrays, write_arrays
+from clusternet.training.run import EpochRecord, load_run
 from clusternet.training.run_writer import RunWriter
 from clusternet.training.train import train, warn_of_few_steps
 
@@ -484,7 +485,7 @@ def test_a_full_disk_while_saving(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("clusternet.training.run.np.savez", full)
+    monkeypatch.setattr("clusternet.files.arrays.np.savez", full)
     assert "No space left on device" in refused(patches, tmp_path)
 
 
