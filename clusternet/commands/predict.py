@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         paths = (args.run, *args.rasters, args.output_folder)
         with claim as wanted, executor_of(args, paths) as executor:
             from clusternet.prediction.maps import predict_maps
-            from clusternet.prediction.predictor import Predictor
+            from clusternet.prediction.predictor import load
             from clusternet.prediction.remote import RemotePredictor
             from clusternet.training.run import load_run
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             check_first_raster(wanted, run)
             how = {name: getattr(args, name) for name in ("assign", "precision", "window_size")}
             predictor = (
-                Predictor(run, **how) if executor is None else RemotePredictor(run, executor, **how)
+                load(args.run, **how) if executor is None else RemotePredictor(run, executor, **how)
             )
             say(predict_maps(predictor, wanted, options).summary())
 

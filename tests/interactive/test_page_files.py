@@ -28,6 +28,7 @@ NAMES = "return [...document.querySelectorAll('.class-row input')].map((e) => e.
 
 
 def undo(page: Page) -> None:
+    page.until(lambda: not page.dialog())  # while one closes, keys do nothing behind it
     page.key(KEYS.CONTROL + "z")
 
 
