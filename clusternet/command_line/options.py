@@ -83,9 +83,10 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "has them, else codebook)"),
     "window_size": dict(type=int, metavar="PIXELS", help="side of the windows that are predicted; "
         "memory grows with its square, the map does not depend on it (default: what fits 2.5 GiB, "
-        "768 at most)"),
+        "1024 at most)"),
     "confidence": _FLAG | dict(help="also write the confidence of each pixel's cluster, 0 to 254"),
-    "features": _FLAG | dict(help="also write the features, one byte each"),
+    "features": _FLAG | dict(help="also write what the features hold, as bytes: "
+                             "leading components, and the bands"),
     "cog": _FLAG | dict(help="write cloud-optimised GeoTIFFs with overviews"),
     "skip_existing": dict(action="store_true", help="go on with what ended early: keep maps made "
         "from the same raster, run and options (other maps of ClusterNet are replaced), or patches "

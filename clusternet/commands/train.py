@@ -63,7 +63,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
 
     def command() -> None:
         from clusternet.training.run_outputs import RunOutputs
-        from clusternet.training.sharing import check_shareable
 
         _check_label_options(args)
         _check_workers(args)
@@ -81,7 +80,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             return
         outputs.check()
         if args.ray is not None or args.num_workers is not None:
-            check_shareable(settings)
+            _check_before_workers(outputs, settings)
         from clusternet.training.train import train
 
         paths = args.patches, output, *(getattr(args, name) for name in PATH_OPTIONS[1:])
@@ -124,6 +123,20 @@ def _check_workers(args: argparse.Namespace) -> None:
             "--min_workers: says how few workers are enough; give --num_workers or --ray, too."
         )
     check_numbers(args.num_workers, args.min_workers)
+
+
+def _check_before_workers(outputs: RunOutputs, settings: TrainingSettings) -> None:
+    """Refuse what the first worker would refuse; a cluster takes seconds to start."""
+    from clusternet.backbone.network_files import check_backbone
+    from clusternet.patches.folder import check_folder
+    from clusternet.training.sharing import check_shareable
+    from clusternet.training.train import given_weights
+
+    check_shareable(settings)
+    check_folder(outputs.patches)
+    if not outputs.resumes:
+        given_weights(outputs)
+        check_backbone(settings.backbone)
 
 
 def _settings_of_runs(args: argparse.Namespace, output: Path) -> dict[str, Any]:

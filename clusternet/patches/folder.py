@@ -114,6 +114,13 @@ class PatchFolder:
             raise PatchError(_damaged(self.folder / self.files[index], error)) from error
 
 
+def check_folder(folder: Path) -> None:
+    """Raise PatchError if there is no such folder."""
+    if not folder.is_dir():
+        instead = "a file" if folder.exists() else "nothing"
+        raise PatchError(f"{folder}: expected a folder of patches, found {instead}.")
+
+
 def open_patches(
     folder: Path,
     *,
@@ -174,9 +181,7 @@ def find_patches(folder: Path) -> PathList:
     Raises:
         PatchError: if there is no such folder, or no image where it should be.
     """
-    if not folder.is_dir():
-        instead = "a file" if folder.exists() else "nothing"
-        raise PatchError(f"{folder}: expected a folder of patches, found {instead}.")
+    check_folder(folder)
     search, deeper, num_beside = Search(), [], 0
     for path in walk_files(folder, search):
         if path.suffix.lower() not in PATCH_SUFFIXES:

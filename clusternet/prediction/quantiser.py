@@ -18,6 +18,7 @@ from clusternet.types import AnyArray, FloatArray, IntArray, UInt8Array
 LEVELS = 254
 """The highest byte of a feature or confidence; 255 is nodata in maps."""
 _FAINT = 1e-6  # range of a feature up to which it does not vary
+_AT_ONCE = 2**14  # pixels; in double precision their features take some megabytes
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,13 @@ class Quantiser:
 
     def quantise(self, features: FloatArray) -> UInt8Array:
         """Return features (..., all) as bytes (..., depth)."""
-        steps = (self._values(features) - self.low) * (1 / self.step)
-        return np.asarray(np.rint(steps, out=steps).clip(0, LEVELS), np.uint8)
+        pixels = features.reshape(-1, features.shape[-1])
+        stored = np.empty((len(pixels), self.depth), np.uint8)
+        for first in range(0, len(pixels), _AT_ONCE):
+            few = slice(first, first + _AT_ONCE)
+            steps = (self._values(pixels[few]) - self.low) * (1 / self.step)
+            stored[few] = np.rint(steps, out=steps).clip(0, LEVELS)
+        return stored.reshape(*features.shape[:-1], self.depth)
 
     def _values(self, features: FloatArray) -> AnyArray:
         if self.axes is None:
@@ -122,9 +128,10 @@ class Quantiser:
 
 
 def _features_of_centroids(run: Run) -> AnyArray:
-    """Return the features that centroids stand for; (clusters, all).
+    """Return the features that centroids, which lie in the space of K-Means, stand for.
 
-    K-Means runs in a projected space (whitened PCA), often of fewer dimensions.
+    Output shape:
+        (clusters, all)
     """
     book = run.stored.codebook
     return book.centroids @ np.linalg.pinv(book.projection) + book.offset

@@ -16,7 +16,18 @@ from pathlib import Path
 import pytest
 from example_world import build_world
 
-SLOW = ("tensorflow", "keras", "jax", "faiss", "sklearn", "scipy", "pandas", "nicegui", "fastapi")
+SLOW = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "faiss",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "nicegui",
+    "fastapi",
+    "ray",
+)
 """Libraries that take a fifth of a second or more."""
 
 # Each is refused. Paths lie in the folder of example_world.py; nowhere and x are not there.
@@ -34,6 +45,9 @@ CALLS = [
     "tile images --output_folder x --crop_shape 999 999",
     "tile images --output_folder x --nodata black",
     "train nowhere",
+    "train nowhere --output x --num_workers 1",
+    "train patches --output x --num_workers 1 --pretrained_weights nowhere.keras",
+    "train patches --output x --num_workers 1 --backbone nowhere.keras",
     "train empty",
     "train images",
     "train settings.yaml",
@@ -221,6 +235,7 @@ def test_a_mistake_is_refused_before_slow_libraries_load(
     status, said, loaded = ended[call]
     assert status == 2 and said.count("error: ") == 1, said
     may_load = {"scipy"} if call.split()[0] in ("scene", "demo") else set()  # draws the scenes
+    may_load |= {"ray"} if "--ray" in call else set()  # whether a cluster answers, Ray finds out
     assert set(loaded) <= may_load
 
 

@@ -80,11 +80,15 @@ def test_the_guide_is_the_bands(folder: Path) -> None:
     assert np.argwhere(Quantiser.compact(run).guide).tolist() == [[2, 0], [3, 1], [4, 2]]
 
 
-def test_a_window_and_its_parts_have_the_same_bytes(folder: Path) -> None:
+def test_a_window_and_its_parts_have_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, _ = of_two_directions(load_run(folder))
     quantiser = Quantiser.compact(run)
     features = RNG.normal(size=(64, 70, len(run.stored.codebook.offset))).astype(np.float32)
     whole = quantiser.quantise(features)
+    monkeypatch.setattr("clusternet.prediction.quantiser._AT_ONCE", 111)
+    np.testing.assert_array_equal(quantiser.quantise(features), whole)
     rows = np.concatenate([quantiser.quantise(row[None]) for row in features])
     np.testing.assert_array_equal(rows, whole)
     np.testing.assert_array_equal(quantiser.quantise(features[3:5, 7:8]), whole[3:5, 7:8])
