@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -63,11 +63,10 @@ def train_in_two(patches: Path, output: Path, **options: bool) -> Path:
 
 @contextmanager
 def member_killed(rank: int, epoch: int) -> Iterator[list[int]]:
-    """Kill a worker soon after an epoch has ended; yield the processes that were killed."""
+    """Kill a worker as soon as an epoch has ended; yield the processes that were killed."""
     killed: list[int] = []
 
     def kill() -> None:
-        time.sleep(0.3)  # into the next epoch
         found = processes_of("/nowhere", os.environ[MARK])
         members = [
             process for process in sorted(found)
@@ -123,7 +122,9 @@ def test_a_worker_that_is_killed_changes_nothing(
     with member_killed(rank, epoch=1) as killed:
         disturbed = train_in_two(patches, tmp_path / "run")
 
-    assert killed and "a worker is lost" in caplog.text and "resumed after epoch 1" in caplog.text
+    assert killed and "a worker is lost" in caplog.text
+    # a fast machine may have ended epoch 2 too before the worker dies
+    assert re.search(r"resumed after epoch [12]\b", caplog.text)
     assert_same(learned(disturbed), learned(run))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
