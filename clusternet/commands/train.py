@@ -111,7 +111,7 @@ def _check_label_options(args: argparse.Namespace) -> None:
 
 
 def _check_workers(args: argparse.Namespace) -> None:
-    from clusternet.distributed.cluster import check_numbers
+    from clusternet.distributed.cluster import check_numbers, check_room
 
     given = [name for name in _WORKERS if getattr(args, name) is not None]
     if given and args.labels is not None:
@@ -123,17 +123,18 @@ def _check_workers(args: argparse.Namespace) -> None:
             "--min_workers: says how few workers are enough; give --num_workers or --ray, too."
         )
     check_numbers(args.num_workers, args.min_workers)
+    check_room(args.ray, args.num_workers)
 
 
 def _check_before_workers(outputs: RunOutputs, settings: TrainingSettings) -> None:
     """Refuse what the first worker would refuse; a cluster takes seconds to start."""
     from clusternet.backbone.network_files import check_backbone
-    from clusternet.patches.folder import check_folder
+    from clusternet.patches.folder import check_has_patches
     from clusternet.training.sharing import check_shareable
     from clusternet.training.train import given_weights
 
     check_shareable(settings)
-    check_folder(outputs.patches)
+    check_has_patches(outputs.patches)
     if not outputs.resumes:
         given_weights(outputs)
         check_backbone(settings.backbone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """Environment variables, which Ray reads when it is loaded."""
+_WORKERS_A_CORE = 4  # with more they only wait for each other
+_MEMORY_OF_WORKER = 2**30  # bytes, with TensorFlow loaded
 
 
 @contextmanager
@@ -43,6 +46,7 @@ def ray_executor(
         ClusterNetError: naming the node, if one cannot do the work.
     """
     check_numbers(num_workers)
+    check_room(address, num_workers)
     with _started(address) as local:
         from clusternet.distributed.session import connected_executor
 
@@ -70,6 +74,7 @@ def ray_team(
         ClusterNetError: see `ray_executor`.
     """
     check_numbers(num_workers, min_workers)
+    check_room(address, num_workers)
     with _started(address) as local:
         from clusternet.distributed.session import connected_team
 
@@ -91,6 +96,32 @@ def check_numbers(num_workers: int | None, min_workers: int | None = None) -> No
             f"--min_workers: expected {num_workers} at most, as --num_workers, received "
             f"{min_workers}."
         )
+
+
+def check_room(address: str | None, num_workers: int | None) -> None:
+    """Refuse more workers than this machine can start, where they are to work on this machine.
+
+    Raises:
+        SettingsError: naming the flag.
+    """
+    if address is not None or num_workers is None:
+        return
+    cores = os.cpu_count() or 1
+    most = max(min(_WORKERS_A_CORE * cores, _memory() // _MEMORY_OF_WORKER), 2)
+    if num_workers > most:
+        raise SettingsError(
+            f"--num_workers {num_workers}: this machine has room for {most} worker(s), "
+            f"{_WORKERS_A_CORE} a core and one a GiB of memory; ask for {most} or fewer, or name a "
+            "cluster of several machines with --ray."
+        )
+
+
+def _memory() -> int:
+    """Return the bytes of memory of this machine; unlimited where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # AttributeError: on Windows
+        return sys.maxsize
 
 
 @contextmanager

@@ -121,6 +121,17 @@ def check_folder(folder: Path) -> None:
         raise PatchError(f"{folder}: expected a folder of patches, found {instead}.")
 
 
+def check_has_patches(folder: Path) -> None:
+    """Raise the PatchError of `find_patches` if that finds none; stop at the first patch."""
+    check_folder(folder)
+    if not any(_is_patch(path, folder) for path in walk_files(folder, Search())):
+        find_patches(folder)
+
+
+def _is_patch(path: Path, folder: Path) -> bool:
+    return path.suffix.lower() in PATCH_SUFFIXES and path.parent != folder
+
+
 def open_patches(
     folder: Path,
     *,
@@ -184,12 +195,12 @@ def find_patches(folder: Path) -> PathList:
     check_folder(folder)
     search, deeper, num_beside = Search(), [], 0
     for path in walk_files(folder, search):
-        if path.suffix.lower() not in PATCH_SUFFIXES:
-            search.files.append(path)
-        elif path.parent == folder:
+        if _is_patch(path, folder):
+            deeper.append(path.relative_to(folder).as_posix())
+        elif path.suffix.lower() in PATCH_SUFFIXES:
             num_beside += 1
         else:
-            deeper.append(path.relative_to(folder).as_posix())
+            search.files.append(path)
     search.sort()
     check_readable(folder, search, PatchError)
     report_forbidden(folder, search)

@@ -11,6 +11,8 @@ from PIL import Image
 from thread_group import ThreadGroup, in_threads
 
 from clusternet.commands import train as command
+from clusternet.distributed import cluster
+from clusternet.errors import SettingsError
 from clusternet.processes.groups import ALONE, GroupExecutor
 from clusternet.training.run_files import STATE
 from clusternet.training.run_outputs import RunOutputs
@@ -27,6 +29,7 @@ from clusternet.training.train import warn_of_idle_workers
         ("--num_workers 0", "--num_workers: expected a number above 0, received 0"),
         ("--num_workers 2 --min_workers 3", "--min_workers: expected 2 at most"),
         ("--min_workers 2", "--min_workers: says how few workers are enough"),
+        ("--num_workers 99999", "--num_workers 99999: this machine has room for "),
     ],
 )
 def test_what_cannot_be_shared_is_refused_before_a_cluster_starts(
@@ -46,6 +49,34 @@ def test_what_cannot_be_shared_is_refused_before_a_cluster_starts(
     assert end.value.code == 2
     assert line.startswith(f"error: {words}") and len(line) < 300
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_patches_is_told_before_a_cluster_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "team_of", None)
+    (tmp_path / "patches/a").mkdir(parents=True)
+    (tmp_path / "patches/a/notes.txt").write_text("no image")
+    given = [str(tmp_path / "patches"), "--output", str(tmp_path / "run"), "--num_workers", "2"]
+    with pytest.raises(SystemExit) as end:
+        command.main(given)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert line.startswith(f"error: {tmp_path / 'patches'}: holds no image")
+
+
+@pytest.mark.parametrize(
+    ("cores", "gibibytes", "most"), [(2, 24, 8), (64, 24, 24), (2, 1, 2), (1, 64, 4)]
+)
+def test_workers_of_this_machine_are_bound_by_its_cores_and_memory(
+    cores: int, gibibytes: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(cluster, "_memory", lambda: gibibytes * 2**30)
+    cluster.check_room(None, most)
+    cluster.check_room("auto", most + 1)
+    with pytest.raises(SettingsError, match=f"room for {most} worker"):
+        cluster.check_room(None, most + 1)
 
 
 # --- after a loss
