@@ -39,3 +39,7 @@ class LabelError(ClusterNetError):
 
 class OutputError(ClusterNetError):
     """An output exists already, or cannot be written."""
+
+
+class WorkerError(ClusterNetError):
+    """Worker processes ended again and again, or their cluster is gone; inputs may be sound."""

@@ -68,7 +68,8 @@ def save_patch(
         profile: of the raster that the patch is cut from.
         window: the pixels of that raster that the patch covers.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # no parents: a worker may be late, and must not make a folder again that was given up
+    path.parent.mkdir(exist_ok=True)
     if patch_format.suffix == ".png":
         if patch_format.with_valid:
             alpha = np.where(valid, 255, 0).astype(np.uint8)

@@ -36,7 +36,8 @@ class Executor(Protocol):
             name: names an item in messages, such as its raster and window.
 
         Raises:
-            ClusterNetError: if the work does, or its workers end again and again.
+            WorkerError: if its workers end again and again.
+            ClusterNetError: if the work raises one.
             KeyboardInterrupt: if a signal has asked to stop.
         """
 

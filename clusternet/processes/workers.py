@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from clusternet.errors import ClusterNetError, SettingsError
+from clusternet.errors import ClusterNetError, SettingsError, WorkerError
 from clusternet.foreign_errors import describe, is_foreign
 from clusternet.process_setup import prepare_process
 from clusternet.processes.interrupts import SIGNALS, Flag, interrupts
@@ -45,8 +45,9 @@ def map_unordered(
     process. Whatever ends the loop, no worker is at work any more when it has ended.
 
     Raises:
-        ClusterNetError: if a worker is ended from outside, or ``work`` raises what
-            `clusternet.foreign_errors` lists; else what ``work`` raises.
+        WorkerError: if a worker is ended from outside.
+        ClusterNetError: if ``work`` raises what `clusternet.foreign_errors` lists; else what
+            ``work`` raises.
         KeyboardInterrupt: if a signal has asked to stop. It is raised in the workers, too, where
             ``work`` calls `Interrupts.check`.
     """
@@ -69,7 +70,7 @@ def map_unordered(
         for future in _as_completed(indexes):
             yield indexes[future], future.result()
     except BrokenProcessPool as error:
-        raise ClusterNetError(
+        raise WorkerError(
             "A worker process was ended from outside (out of memory?) or could not start (a "
             'script needs if __name__ == "__main__":); --workers 1 does without workers.'
         ) from error

@@ -1,4 +1,4 @@
-"""Spread the cutting of rasters over processes, and stop where a server fails."""
+"""Spread the cutting of rasters over processes, and stop where a server or a worker fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusternet.errors import ClusterNetError
+from clusternet.errors import ClusterNetError, WorkerError
 from clusternet.processes.executors import Executor, LocalProcesses
 from clusternet.processes.progress import Progress
 from clusternet.settings import TilingSettings
@@ -39,7 +39,16 @@ def cut_all(
     aoi: Path | None,
     before: Before | None = None,
 ) -> Cut:
-    """Cut all rasters, or those until a server fails; only labels of what was cut before."""
+    """Cut all rasters, or those until a server or workers fail.
+
+    Args:
+        pairs: the rasters, and their labels.
+        layers: the folders to write.
+        settings: of the tiling.
+        executor: where rasters are cut.
+        aoi: file of polygons; pixels outside are nodata.
+        before: what was cut before; then only its labels are cut.
+    """
     chunks: list[Chunk] = []
     owners: list[int] = []
     outcomes = []
@@ -65,7 +74,7 @@ def cut_all(
                 left[owners[index]] -= 1
                 progress.update(len(chunks[index].windows))
         except ClusterNetError as error:
-            if not may_fail_midway(pairs):
+            if not (isinstance(error, WorkerError) or may_fail_midway(pairs)):
                 raise
             failure = error
     for outcome in outcomes:

@@ -135,7 +135,7 @@ class _Job:
     aoi: Path | None
 
     def write(self, before: Before, *, overwrite: bool) -> TilingReport:
-        """Write the folders; if a server fails, the rasters that are finished are kept."""
+        """Write the folders; if a server or workers fail, finished rasters are kept."""
         folders = [layer.folder for layer in self.layers]
         with new_folders(folders, kind=PATCHES, overwrite=overwrite) as paths:
             hidden = [replace(layer, folder=p) for layer, p in zip(self.layers, paths, strict=True)]

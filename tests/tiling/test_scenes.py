@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -12,7 +15,7 @@ import shapely
 from conftest import WriteRaster
 from loopback import loopback
 
-from clusternet.errors import GridMismatchError, OutputError, RasterError
+from clusternet.errors import GridMismatchError, OutputError, RasterError, WorkerError
 from clusternet.patches.bands import Bands
 from clusternet.patches.folder import open_patches
 from clusternet.patches.manifest import read_manifest
@@ -101,6 +104,43 @@ def test_what_was_cut_before_a_server_died_is_kept(
         other = TilingSettings(patch_shape=(64, 64))
         with pytest.raises(OutputError, match="was tiled with another patch_shape"):
             tile_rasters(listed, patches, other, skip_existing=True, workers=1)
+
+
+class Failing:
+    """An executor whose workers end again and again at a raster, and may be late to stop."""
+
+    num_workers = 2
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.late: Any = None
+
+    def map(self, work: Any, items: Any, **how: Any) -> Iterator[tuple[int, Any]]:
+        for index, item in enumerate(items):
+            if item.pair.raster.name == self._name:
+                self.late = partial(work, item)
+                raise WorkerError(f"{item}: the worker that had it ended 3 times (out of memory?)")
+            yield index, work(item)
+
+
+def test_what_was_cut_before_workers_died_is_kept(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(1, 255, (64, 64), np.uint8)
+    for name in ("a", "b"):
+        write_raster(f"in/{name}.tif", noise)
+    settings, patches = TilingSettings(patch_shape=(32, 32)), tmp_path / "patches"
+    workers = Failing("b")
+
+    with pytest.raises(WorkerError, match=r"b\.tif, window at row 0, .*1 of 2 rasters are tiled"):
+        tile_rasters(tmp_path / "in", patches, settings, executor=workers)
+
+    assert sorted(path.name for path in patches.iterdir()) == ["a", "patches.json"]
+    report = tile_rasters(tmp_path / "in", patches, settings, skip_existing=True, workers=1)
+    assert report.written == 8
+    with pytest.raises(OSError):
+        workers.late()
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "patches"}
 
 
 def test_label_patches_go_on_where_a_server_died(
