@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             skip_existing=args.skip_existing,
         )
         claim = claim_maps(args.run, args.rasters, args.output_folder, options, args.assign)
-        paths = (args.run, *args.rasters, args.output_folder)
-        with claim as wanted, executor_of(args, paths) as executor:
+        inputs, outputs = (args.run, *args.rasters, args.aoi), (args.output_folder,)
+        with claim as wanted, executor_of(args, inputs, outputs) as executor:
             from clusternet.prediction.maps import predict_maps
             from clusternet.prediction.predictor import load
             from clusternet.prediction.remote import RemotePredictor

@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         from clusternet.legend.class_list import read_class_list
         from clusternet.tiling.tile import tile_rasters
 
-        with executor_of(args, (args.rasters, args.masks_folder, args.output_folder)) as executor:
+        inputs = args.rasters, args.masks_folder, args.aoi
+        with executor_of(args, inputs, (args.output_folder,)) as executor:
             report = tile_rasters(
                 args.rasters,
                 args.output_folder,

@@ -83,8 +83,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             _check_before_workers(outputs, settings)
         from clusternet.training.train import train
 
-        paths = args.patches, output, *(getattr(args, name) for name in PATH_OPTIONS[1:])
-        with team_of(args, paths) as team:
+        written = output, args.out_pred_masks_test, args.out_weights_file
+        with team_of(args, _inputs(outputs, settings), written) as team:
             train(
                 args.patches, output, settings, current_epoch=args.current_epoch, team=team,
                 **options,
@@ -111,7 +111,7 @@ def _check_label_options(args: argparse.Namespace) -> None:
 
 
 def _check_workers(args: argparse.Namespace) -> None:
-    from clusternet.distributed.cluster import check_numbers, check_room
+    from clusternet.distributed.cluster import check_request
 
     given = [name for name in _WORKERS if getattr(args, name) is not None]
     if given and args.labels is not None:
@@ -122,8 +122,7 @@ def _check_workers(args: argparse.Namespace) -> None:
         raise SettingsError(
             "--min_workers: says how few workers are enough; give --num_workers or --ray, too."
         )
-    check_numbers(args.num_workers, args.min_workers)
-    check_room(args.ray, args.num_workers)
+    check_request(args.ray, args.num_workers, args.min_workers)
 
 
 def _check_before_workers(outputs: RunOutputs, settings: TrainingSettings) -> None:
@@ -138,6 +137,16 @@ def _check_before_workers(outputs: RunOutputs, settings: TrainingSettings) -> No
     if not outputs.resumes:
         given_weights(outputs)
         check_backbone(settings.backbone)
+
+
+def _inputs(outputs: RunOutputs, settings: TrainingSettings) -> tuple[Path | None, ...]:
+    """Return what workers read."""
+    from clusternet.backbone.network_files import file_of
+
+    inputs = outputs.patches, outputs.test_img_folder, outputs.pretrained_weights
+    if settings.backbone is None or outputs.resumes:  # a run keeps its own network
+        return inputs
+    return *inputs, file_of(settings.backbone)
 
 
 def _settings_of_runs(args: argparse.Namespace, output: Path) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusternet.distributed.local_secrets import LocalSecrets
+from clusternet.distributed.shared_paths import SharedPaths
 from clusternet.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -28,25 +28,26 @@ SETTINGS = {
 """Environment variables, which Ray reads when it is loaded."""
 _WORKERS_A_CORE = 4  # with more they only wait for each other
 _MEMORY_OF_WORKER = 2**30  # bytes, with TensorFlow loaded
+NO_PATHS = SharedPaths()
+"""Of work that reads and writes no files."""
 
 
 @contextmanager
 def ray_executor(
-    address: str | None, num_workers: int | None, paths: Sequence[Path] = ()
+    address: str | None, num_workers: int | None, paths: SharedPaths = NO_PATHS
 ) -> Iterator[RayExecutor]:
     """Connect to a Ray cluster, or start one on this machine, for the time of the block.
 
     Args:
         address: of a running cluster (``auto``, ``host:port``); None starts one.
         num_workers: workers of one core; None takes all cores of the cluster.
-        paths: what all nodes must see: inputs, and outputs or the folders that they go to.
+        paths: what all nodes must see.
 
     Raises:
         SettingsError: if Ray is not installed, the cluster cannot be reached, or has too few cores.
         ClusterNetError: naming the node, if one cannot do the work.
     """
-    check_numbers(num_workers)
-    check_room(address, num_workers)
+    check_request(address, num_workers)
     with _started(address) as local:
         from clusternet.distributed.session import connected_executor
 
@@ -59,7 +60,7 @@ def ray_team(
     address: str | None,
     num_workers: int | None,
     min_workers: int | None = None,
-    paths: Sequence[Path] = (),
+    paths: SharedPaths = NO_PATHS,
 ) -> Iterator[RayTeam]:
     """Do the same for processes that work together, such as those that share a training.
 
@@ -73,8 +74,7 @@ def ray_team(
         SettingsError: see `ray_executor`.
         ClusterNetError: see `ray_executor`.
     """
-    check_numbers(num_workers, min_workers)
-    check_room(address, num_workers)
+    check_request(address, num_workers, min_workers)
     with _started(address) as local:
         from clusternet.distributed.session import connected_team
 
@@ -82,12 +82,15 @@ def ray_team(
             yield team
 
 
-def check_numbers(num_workers: int | None, min_workers: int | None = None) -> None:
-    """Refuse numbers of workers that make no sense.
+def check_request(
+    address: str | None, num_workers: int | None, min_workers: int | None = None
+) -> None:
+    """Refuse what cannot be a cluster, without asking it.
 
     Raises:
         SettingsError: naming the flag.
     """
+    _check_address(address)
     for name, number in (("num_workers", num_workers), ("min_workers", min_workers)):
         if number is not None and number < 1:
             raise SettingsError(f"--{name}: expected a number above 0, received {number}.")
@@ -95,6 +98,18 @@ def check_numbers(num_workers: int | None, min_workers: int | None = None) -> No
         raise SettingsError(
             f"--min_workers: expected {num_workers} at most, as --num_workers, received "
             f"{min_workers}."
+        )
+    check_room(address, num_workers)
+
+
+def _check_address(address: str | None) -> None:
+    """Refuse other kinds of addresses: for some, Ray starts a cluster that nobody ends."""
+    host, _, port = (address or "").rpartition(":")
+    is_place = host and "/" not in host and port.isdecimal()
+    if address is not None and address != "auto" and not is_place:
+        raise SettingsError(
+            f"--ray {address}: expected auto, or HOST:PORT of a cluster that runs; start one with "
+            "ray start, or leave --ray out."
         )
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
+from clusternet.distributed.nodes import Needs, greeting
 from clusternet.distributed.ray_group import RayGroup
 from clusternet.distributed.ray_library import ray
-from clusternet.process_setup import prepare_process
+from clusternet.distributed.surroundings import Surroundings
 from clusternet.processes.groups import Work
 from clusternet.processes.interrupts import interrupts
 from clusternet.processes.workers import picklable_call
@@ -24,18 +23,6 @@ Job = TypeVar("Job")
 
 logger = logging.getLogger(__name__)
 _PACKAGE = logging.getLogger("clusternet")
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a member takes over from the command."""
-
-    folder: Path
-    """Relative paths are meant from here."""
-    environment: Mapping[str, str]
-    log_level: int
-    has_screen: bool
-    """True if the command writes to a terminal."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +40,12 @@ class Member:
 
     def __init__(self, surroundings: Surroundings) -> None:
         """Set the process up as the command is."""
-        os.environ.update(surroundings.environment)
-        prepare_process()
-        with suppress(OSError):  # a node need not have it; paths may be absolute
-            os.chdir(surroundings.folder)
+        surroundings.take_over()
         self._surroundings = surroundings
 
-    def ready(self) -> None:
-        """Return once the process has started."""
+    def greet(self, needs: Needs) -> tuple[str, str]:
+        """Answer that the process has started, see `clusternet.distributed.nodes.greeting`."""
+        return greeting(needs)
 
     def work(self, coordinator: Any, rank: int, size: int, work: Work[Job], job: Job) -> Ending:
         """Do this member's part, see `clusternet.processes.groups.Team`."""

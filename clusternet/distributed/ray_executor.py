@@ -9,12 +9,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any, TypeVar
 
+from clusternet.distributed.nodes import Needs
 from clusternet.distributed.ray_library import ray
-from clusternet.errors import ClusterNetError
-from clusternet.process_setup import prepare_process
+from clusternet.distributed.ray_workers import Workers
+from clusternet.errors import WorkerError
 from clusternet.processes.executors import in_order
 from clusternet.processes.interrupts import interrupts
-from clusternet.processes.workers import picklable_call
 
 logger = logging.getLogger(__name__)
 
@@ -25,42 +25,30 @@ TRIES = 3
 """Times that a piece of work may end its worker before the command gives up."""
 _AHEAD = 2  # pieces that a worker has at a time: the next one is there when one is done
 _LOOK_EVERY = 0.1  # seconds
+_TIDY = 5.0  # seconds in which workers that are killed end
 _PATIENCE = 600.0  # seconds without any worker; a cluster may be busy, or start nodes first
-
-
-class Worker:
-    """A process of the cluster. It keeps what its work loads, such as a network."""
-
-    def __init__(self) -> None:
-        """Set the process up as the commands do."""
-        prepare_process()
-
-    def greet(self) -> None:
-        """Answer that this worker has started."""
-
-    def call(self, work: Callable[[Item], Result], item: Item) -> Result:
-        """Do a piece of work."""
-        return picklable_call(work, item)
 
 
 class RayExecutor:
     """Does pieces of work on a Ray cluster; see `clusternet.processes.executors.Executor`.
 
-    Every worker is an actor of one core. If it or its node dies, another one takes its work. A
-    worker gets work when it has started: in a cluster that has lost a node, some never do.
+    If a worker or its node dies, another one takes its work. A worker gets work when it has
+    started: in a cluster that has lost a node, some never do.
     """
 
-    def __init__(self, num_workers: int) -> None:
-        """Take the number of workers; they start with the first work."""
-        self._num_workers = num_workers
-        self._workers: list[Any] = []
-        self._greetings: dict[Any, int] = {}  # future -> worker that has not started yet
-        self._failed = 0  # workers in a row that could not start
+    def __init__(self, num_workers: int, needs: Needs) -> None:
+        """Start nothing yet.
+
+        Args:
+            num_workers: workers, which start with the first work.
+            needs: of the work.
+        """
+        self._workers = Workers(num_workers, needs)
 
     @property
     def num_workers(self) -> int:
         """Pieces of work that are done at the same time."""
-        return self._num_workers
+        return self._workers.num_workers
 
     def map(
         self,
@@ -73,67 +61,16 @@ class RayExecutor:
         """See `clusternet.processes.executors.Executor`.
 
         At most ``_AHEAD`` pieces a worker are under way or, if ``ordered``, wait for an earlier
-        one. So memory does not grow with their number.
+        one. So memory does not grow with their number. If the call ends early, the workers that
+        are still at work end with it, as their work may write where the caller cleans up.
         """
-        flow = _Flow(self, work, enumerate(items), ordered, name)
+        flow = _Flow(self._workers, work, enumerate(items), ordered, name)
         with closing(flow.results()) as results:
             yield from in_order(results) if ordered else results
 
-    @property
-    def greetings(self) -> list[Any]:
-        """Futures of the workers that have not started yet, for `welcome`."""
-        return list(self._greetings)
-
-    @property
-    def ready(self) -> list[int]:
-        """The workers that have started."""
-        starting = set(self._greetings.values())
-        return [number for number in range(len(self._workers)) if number not in starting]
-
-    def start(self, count: int) -> None:
-        """Start workers until there are as many."""
-        while len(self._workers) < min(count, self._num_workers):
-            self._workers.append(None)
-            self._start(len(self._workers) - 1)
-
-    def welcome(self, greeting: Any) -> None:
-        """Take a worker that has started, or start another one if it could not.
-
-        Raises:
-            ClusterNetError: if several in a row could not.
-        """
-        number = self._greetings.pop(greeting)
-        try:
-            ray.get(greeting)
-            self._failed = 0
-        except ray.exceptions.RayError as error:
-            self._failed += 1
-            if self._failed == TRIES:
-                raise ClusterNetError(
-                    f"Ray: {TRIES} workers ended before they had work (out of memory?); start "
-                    "nodes with more memory, or fewer workers."
-                ) from error
-            self.replace(number)
-
-    def submit(self, number: int, work: Callable[[Item], Result], item: Item) -> Any:
-        """Give a worker a piece of work; return its future."""
-        return self._workers[number].call.remote(work, item)
-
-    def replace(self, number: int) -> None:
-        """Start another worker in the place of one that died."""
-        ray.kill(self._workers[number])
-        self._start(number)
-
     def close(self) -> None:
         """End all workers."""
-        for worker in self._workers:
-            ray.kill(worker)
-        self._workers, self._greetings = [], {}
-
-    def _start(self, number: int) -> None:
-        worker: Any = ray.remote(Worker).options(num_cpus=1).remote()
-        self._workers[number] = worker
-        self._greetings[worker.greet.remote()] = number
+        self._workers.end_all()
 
 
 class _Flow:
@@ -141,20 +78,20 @@ class _Flow:
 
     def __init__(
         self,
-        executor: RayExecutor,
+        workers: Workers,
         work: Callable[[Any], Any],
         items: Iterator[tuple[int, Any]],
         ordered: bool,
         name: Callable[[Any], str],
     ) -> None:
-        self._executor, self._work, self._name = executor, work, name
+        self._workers, self._work, self._name = workers, work, name
         self._items, self._ordered = items, ordered
         self._waiting: deque[tuple[int, Any]] = deque()  # for a worker
         self._under_way: dict[Any, tuple[int, Any, int]] = {}  # future -> index, item, worker
         self._deaths: Counter[int] = Counter()  # by item
         self._unfinished: set[int] = set()  # indexes taken that have no result yet
         self._num_taken = 0
-        self._most = _AHEAD * executor.num_workers
+        self._most = _AHEAD * workers.num_workers
         self._last_seen = time.monotonic()  # a worker that had started
 
     def results(self) -> Generator[tuple[int, Any], None, None]:
@@ -163,17 +100,24 @@ class _Flow:
         try:
             while self._under_way or self._waiting:
                 interrupts.check()
-                futures = [*self._under_way, *self._executor.greetings]
+                self._workers.pulse.check()
+                futures = [*self._under_way, *self._workers.greetings]
                 done, _ = ray.wait(futures, timeout=_LOOK_EVERY)
                 for future in done:
                     if future in self._under_way:  # its worker did not die meanwhile
                         yield from self._take(future)
-                    elif future in self._executor.greetings:
-                        self._executor.welcome(future)
+                    elif future in self._workers.greetings:
+                        self._workers.welcome(future)
                 self._fill()
         finally:
-            for future in self._under_way:
-                ray.cancel(future, recursive=False)
+            self._end_early()
+
+    def _end_early(self) -> None:
+        """End the workers whose results nobody waits for any more."""
+        if self._under_way:
+            self._workers.end({number for _, _, number in self._under_way.values()})
+            futures = list(self._under_way)
+            ray.wait(futures, num_returns=len(futures), timeout=_TIDY)  # until they have ended
 
     def _fill(self) -> None:
         """Take items, and give them to the workers that have started."""
@@ -182,8 +126,8 @@ class _Flow:
             if following is None:
                 break
             self._waiting.append(following)
-        self._executor.start(len(self._under_way) + len(self._waiting))
-        ready = self._executor.ready
+        self._workers.start(len(self._under_way) + len(self._waiting))
+        ready = self._workers.ready
         self._check_patience(bool(ready))
         busy = Counter(number for _, _, number in self._under_way.values())
         while self._waiting and ready:
@@ -192,14 +136,14 @@ class _Flow:
                 return
             busy[number] += 1
             index, item = self._waiting.popleft()
-            future = self._executor.submit(number, self._work, item)
+            future = self._workers.submit(number, self._work, item)
             self._under_way[future] = index, item, number
 
     def _check_patience(self, any_ready: bool) -> None:
         if any_ready or not self._waiting:
             self._last_seen = time.monotonic()
         elif time.monotonic() - self._last_seen > _PATIENCE:
-            raise ClusterNetError(
+            raise WorkerError(
                 f"Ray: no core of the cluster became free within {_PATIENCE / 60:.0f} minutes; "
                 "look at ray status, add nodes, or ask for fewer workers elsewhere."
             )
@@ -231,7 +175,7 @@ class _Flow:
         """Give the work of a worker that died to another one."""
         self._deaths[index] += 1
         if self._deaths[index] == TRIES:
-            raise ClusterNetError(
+            raise WorkerError(
                 f"{self._name(item)}: the worker that had it ended {TRIES} times (out of memory, "
                 "or its node is gone?); start nodes with more memory, or fewer workers."
             )
@@ -240,4 +184,4 @@ class _Flow:
         # those behind it were not at work: this does not count as their failure
         again = [(index, item), *(self._under_way.pop(future)[:2] for future in lost)]
         self._waiting.extendleft(reversed(again))
-        self._executor.replace(number)
+        self._workers.end([number])

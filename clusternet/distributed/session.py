@@ -8,17 +8,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from clusternet.distributed.guard import clean
 from clusternet.distributed.local_secrets import LocalSecrets
-from clusternet.distributed.nodes import check_nodes
+from clusternet.distributed.nodes import Needs, check_nodes
 from clusternet.distributed.ray_executor import RayExecutor
 from clusternet.distributed.ray_library import ray
 from clusternet.distributed.ray_team import RayTeam
+from clusternet.distributed.shared_paths import SharedPaths
 from clusternet.distributed.shares import shares_of_nodes, usual_workers
 from clusternet.errors import ClusterNetError, SettingsError
 from clusternet.messages import one_line
@@ -35,12 +36,12 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 
 @contextmanager
 def connected_executor(
-    local: LocalSecrets | None, address: str, num_workers: int | None, paths: Sequence[Path]
+    local: LocalSecrets | None, address: str, num_workers: int | None, paths: SharedPaths
 ) -> Iterator[RayExecutor]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_executor`."""
     with _cluster(local, address, num_workers or os.cpu_count() or 1):
-        _check(num_workers, paths)
-        with closing(RayExecutor(num_workers or _cores())) as executor:
+        needs = _checked(num_workers, paths)
+        with closing(RayExecutor(num_workers or _cores(), needs)) as executor:
             yield executor
 
 
@@ -50,13 +51,13 @@ def connected_team(
     address: str,
     num_workers: int | None,
     min_workers: int | None,
-    paths: Sequence[Path],
+    paths: SharedPaths,
 ) -> Iterator[RayTeam]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_team`."""
     # all cores of this machine, which few workers then share
     with _cluster(local, address, max(num_workers or 1, os.cpu_count() or 1)):
-        _check(num_workers, paths)
-        yield RayTeam(num_workers or usual_workers(shares_of_nodes()), min_workers)
+        needs = _checked(num_workers, paths)
+        yield RayTeam(_team_size(num_workers, min_workers), min_workers, needs)
 
 
 @contextmanager
@@ -66,15 +67,35 @@ def _cluster(local: LocalSecrets | None, address: str, cores: int) -> Iterator[N
         yield
 
 
-def _check(num_workers: int | None, paths: Sequence[Path]) -> None:
-    """Refuse a cluster that has too few cores, or a node that cannot do the work."""
+def _checked(num_workers: int | None, paths: SharedPaths) -> Needs:
+    """Return what nodes need; refuse a cluster with too few cores, or a node that lacks something.
+
+    Raises:
+        SettingsError: naming the flag.
+        ClusterNetError: naming the node.
+    """
     cores = _cores()
     if (num_workers or 1) > cores:
         raise SettingsError(
             f"--num_workers {num_workers}: the cluster has {cores} core(s), one for each "
             f"worker; ask for {cores} or fewer, or add nodes."
         )
-    check_nodes(paths)
+    needs = Needs.of_command(paths)
+    check_nodes(needs)
+    return needs
+
+
+def _team_size(num_workers: int | None, min_workers: int | None) -> int:
+    """Return the number of workers that train together."""
+    if num_workers is not None:
+        return num_workers
+    usual = usual_workers(shares_of_nodes())
+    if min_workers is not None and min_workers > usual:
+        raise SettingsError(
+            f"--min_workers {min_workers}: the cluster has {usual} worker(s), one a GPU or node; "
+            "ask for fewer, add nodes, or give --num_workers, too."
+        )
+    return usual
 
 
 def _cores() -> int:
@@ -84,13 +105,10 @@ def _cores() -> int:
 
 def _knock(address: str) -> None:
     """Raise OSError if nobody listens at ``host:port``: Ray itself would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if not colon or "/" in address:
-        return  # auto, or a kind of address that Ray reads
-    if not port.isdecimal():
-        raise ValueError("expected auto or host:port")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE):
-        pass
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE):
+            pass
 
 
 @contextmanager
@@ -132,6 +150,7 @@ def _local_cluster(local: LocalSecrets, cores: int) -> Iterator[None]:
         try:
             with _signals_kept(), quiet_stderr():
                 ray.init(
+                    address="local",  # not what the environment variable RAY_ADDRESS names
                     num_cpus=cores,
                     include_dashboard=False,
                     object_store_memory=_OBJECT_STORE,

@@ -48,3 +48,20 @@ def refuse(number: int) -> int:
     if number == 3:
         raise RasterError("scene.tif: is damaged.")
     return number
+
+
+def write_or_refuse(item: tuple[Path, int]) -> None:
+    """Write many files one by one, or find a damaged file meanwhile."""
+    folder, number = item
+    if number == 0:
+        for file in range(100):
+            (folder / str(file)).touch()
+            time.sleep(0.05)
+    while not any(folder.iterdir()):
+        time.sleep(0.01)
+    raise RasterError("scene.tif: is damaged.")
+
+
+def surroundings(number: int) -> tuple[str, str | None]:
+    """Return the folder and the backend that the worker has."""
+    return str(Path.cwd()), os.environ.get("KERAS_BACKEND")

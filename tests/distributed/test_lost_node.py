@@ -1,24 +1,22 @@
-"""A team whose cluster loses a node for good: it goes on with fewer workers only if it may."""
+"""A cluster that loses a node, or its head, for good."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from group_pieces import Task, outlast
-from two_nodes import OTHER, TwoNodes, two_nodes
+from needing_ray import NEEDS_RAY
+from two_nodes import HEAD, OTHER, TwoNodes, two_nodes
 
 from clusternet.errors import ClusterNetError
 
 pytestmark = [
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+    *NEEDS_RAY,
     pytest.mark.skipif(sys.platform != "linux", reason="needs loopback addresses of Linux"),
-    # Ray never waits for the processes that it has ended
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.slow,
 ]
 
@@ -53,3 +51,15 @@ def test_a_team_goes_on_without_a_node_only_if_it_may(
     assert (tmp_path / "allowed/0.json").read_text() == "1"
     assert not (tmp_path / "refused/0.json").exists()
     assert "goes on with these, and results will differ from those of 2" in caplog.text
+
+
+def test_a_command_whose_cluster_is_gone_ends_in_one_line(tmp_path: Path) -> None:
+    with two_nodes(tmp_path, Path(__file__).parent) as nodes, nodes.command() as command:
+        begin = time.monotonic()
+        nodes.kill(HEAD)
+        _, errors = command.communicate(timeout=90)
+
+    line = errors.splitlines()[-1]
+    assert command.returncode == 2
+    assert line.startswith(f"error: Ray: the cluster at {nodes.address} is gone"), errors
+    assert time.monotonic() - begin < 60  # after that Ray ends the process itself

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from needing_ray import HERE, NEEDS_RAY, pieces_found
 
 from clusternet.distributed.guard import processes_of
 from clusternet.distributed.local_secrets import LocalSecrets
-from clusternet.errors import ClusterNetError, RasterError, SettingsError
+from clusternet.distributed.shared_paths import SharedPaths
+from clusternet.errors import ClusterNetError, RasterError, SettingsError, WorkerError
+from clusternet.locations import location
 
 if TYPE_CHECKING:
     from clusternet.distributed.ray_executor import RayExecutor
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
-    # Ray never waits for the processes that it has ended
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-HERE = Path(__file__).parent
+pytestmark = NEEDS_RAY
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +31,20 @@ def executor() -> Iterator[RayExecutor]:
     """Two workers of a cluster that ends with the module; they find `pieces`."""
     from clusternet.distributed.cluster import ray_executor
 
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(HERE)
     token = Path.home() / ".ray" / "auth_token"
     had_token = token.exists()
-    try:
-        with ray_executor(None, 2) as started:
-            assert token.exists() == had_token  # the cluster's token is no file of the user's
-            yield started
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+    with pieces_found(), ray_executor(None, 2) as started:
+        assert token.exists() == had_token  # the cluster's token is no file of the user's
+        yield started
+
+
+def both_at_work(executor: RayExecutor) -> set[int]:
+    """Return the processes of both workers: a worker gets work when it has started."""
+    from pieces import process
+
+    while len(found := set(dict(executor.map(process, range(6))).values())) < 2:
+        continue
+    return found
 
 
 def test_results_are_those_of_the_work_and_come_in_order(executor: RayExecutor) -> None:
@@ -62,15 +56,7 @@ def test_results_are_those_of_the_work_and_come_in_order(executor: RayExecutor) 
 
 
 def test_workers_are_kept_between_calls_with_what_they_have_loaded(executor: RayExecutor) -> None:
-    from pieces import process
-
-    def at_work() -> set[int]:
-        return set(dict(executor.map(process, range(6))).values())
-
-    while len(first := at_work()) < 2:  # a worker gets work when it has started
-        continue
-
-    assert at_work() == first
+    assert both_at_work(executor) == both_at_work(executor)
 
 
 def test_few_items_are_taken_ahead_of_the_results(executor: RayExecutor) -> None:
@@ -103,9 +89,7 @@ def test_work_that_ends_three_workers_is_named(executor: RayExecutor, tmp_path: 
 
     items = [Deadly(number, tmp_path, deaths=9 * (number == 1)) for number in range(4)]
 
-    with pytest.raises(
-        ClusterNetError, match=r"^scene_1.tif, window at row 0, .* 3 times"
-    ) as found:
+    with pytest.raises(WorkerError, match=r"^scene_1.tif, window at row 0, .* 3 times") as found:
         list(executor.map(die, items))
     assert len(str(found.value)) < 300
 
@@ -117,27 +101,47 @@ def test_an_error_of_the_work_is_raised_as_it_is(executor: RayExecutor) -> None:
         list(executor.map(refuse, range(9)))
 
 
-def test_a_node_that_does_not_see_the_inputs_is_named(
+def test_no_worker_is_at_work_any_more_when_an_error_has_ended_the_call(
+    executor: RayExecutor, tmp_path: Path
+) -> None:
+    from pieces import write_or_refuse
+
+    both_at_work(executor)
+
+    with pytest.raises(RasterError):
+        list(executor.map(write_or_refuse, [(tmp_path, 0), (tmp_path, 1)]))
+
+    written = len(list(tmp_path.iterdir()))
+    time.sleep(0.5)
+    assert 0 < len(list(tmp_path.iterdir())) == written < 100
+
+
+def test_a_node_that_lacks_something_is_named(
     executor: RayExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from clusternet.distributed import nodes
-
-    monkeypatch.setattr(nodes, "_existing", lambda path: path)
 
     with pytest.raises(ClusterNetError, match=r"^Node .*: does not see /none/scenes; put"):
-        nodes.check_nodes([Path("/none/scenes")])
+        nodes.check_nodes(nodes.Needs(nodes.versions_here(), seen=("/none/scenes",)))
+    others = nodes.versions_here() | {"keras": "1.0"}
+    with pytest.raises(ClusterNetError, match=r"^Node .*: has keras 3.*, where this machine has 1"):
+        nodes.check_nodes(nodes.Needs(others))
 
 
-def test_a_node_with_another_version_is_named(
-    executor: RayExecutor, monkeypatch: pytest.MonkeyPatch
+def test_nodes_must_see_files_and_folders_and_no_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clusternet.distributed import nodes
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenes").mkdir()
+    scenes, maps = Path("scenes"), Path("scenes/maps")
 
-    own = nodes.node_facts([]).versions
-    monkeypatch.setattr(nodes, "_ask", lambda *_: nodes.NodeFacts(own | {"keras": "1.0"}))
+    paths = SharedPaths((scenes, location("https://host/a.tif"), None), (maps, Path("out/maps")))
 
-    with pytest.raises(ClusterNetError, match=r"^Node .*: has keras 1.0, where this machine has"):
-        nodes.check_nodes([])
+    here = os.path.realpath(tmp_path)
+    assert paths.seen() == [here, f"{here}/scenes"]
+    # a disk that is only read from may be full
+    assert SharedPaths((scenes,), (Path("out"),)).written() == [here]
+    assert SharedPaths((location("https://host/a.tif"),)).seen() == []
 
 
 def test_all_clusters_of_a_process_have_one_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,17 +152,30 @@ def test_all_clusters_of_a_process_have_one_token(monkeypatch: pytest.MonkeyPatc
     assert LocalSecrets().token == "the user's"
 
 
-def test_no_workers_are_refused() -> None:
-    from clusternet.distributed.cluster import ray_executor
+@pytest.mark.parametrize(
+    ("address", "numbers", "message"),
+    [
+        (None, (0, None), "--num_workers: expected a number above 0, received 0"),
+        (None, (2, 0), "--min_workers: expected a number above 0, received 0"),
+        (None, (2, 3), "--min_workers: expected 2 at most, as --num_workers, received 3"),
+        # Ray would start a cluster that nobody ends, wait for minutes, or speak another protocol
+        ("local", (None, None), "--ray local: expected auto, or HOST:PORT"),
+        ("", (None, None), "--ray : expected auto, or HOST:PORT"),
+        ("10.0.0.5", (None, None), "--ray 10.0.0.5: expected auto, or HOST:PORT"),
+        ("127.0.0.1:x", (None, None), "--ray 127.0.0.1:x: expected auto, or HOST:PORT"),
+        ("ray://10.0.0.5:10001", (None, None), "--ray ray://10.0.0.5:10001: expected auto, or"),
+    ],
+)
+def test_what_can_be_no_cluster_is_refused_at_once(
+    address: str | None, numbers: tuple[int | None, int | None], message: str
+) -> None:
+    from clusternet.distributed.cluster import ray_team
 
-    with (
-        pytest.raises(SettingsError, match="--num_workers: expected a number above 0, received 0"),
-        ray_executor(None, 0),
-    ):
+    with pytest.raises(SettingsError, match=f"^{message}"), ray_team(address, *numbers):
         pass
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "127.0.0.1:x"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "127.0.0.1:99999"])
 def test_an_address_without_a_cluster_is_refused(address: str) -> None:
     from clusternet.distributed.cluster import ray_executor
 

@@ -6,19 +6,18 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from conftest import four_textures
-from pieces import process, square
+from needing_ray import NEEDS_RAY
+from pieces import process, square, surroundings
 from two_nodes import OTHER, TwoNodes, has_own_mounts, two_nodes
 
 from clusternet.errors import ClusterNetError
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
     from clusternet.distributed.ray_executor import RayExecutor
 
 pytestmark = [
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+    *NEEDS_RAY,
     pytest.mark.skipif(sys.platform != "linux", reason="needs loopback addresses of Linux"),
-    # Ray never waits for the processes that it has ended
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 HERE = Path(__file__).parent
 
@@ -63,12 +60,13 @@ def executor(nodes: TwoNodes) -> Iterator[RayExecutor]:
 # --- faults of one node
 
 
-def refused(path: Path | None = None) -> str:
-    """Return what is said of the nodes; work would read or write the path."""
-    from clusternet.distributed.nodes import check_nodes
+def refused(*inputs: Path, output: Path | None = None) -> str:
+    """Return what is said of the nodes; work would read or write the paths."""
+    from clusternet.distributed.nodes import Needs, check_nodes
+    from clusternet.distributed.shared_paths import SharedPaths
 
     with pytest.raises(ClusterNetError) as error:
-        check_nodes([] if path is None else [path])
+        check_nodes(Needs.of_command(SharedPaths(inputs, (output,))))
     assert len(str(error.value)) < 300
     return str(error.value)
 
@@ -89,9 +87,20 @@ def test_what_one_node_lacks_is_told(nodes: TwoNodes, executor: RayExecutor) -> 
     assert refused(nodes.hidden / "scenes").startswith(
         f"Node {OTHER}: does not see {nodes.hidden / 'scenes'}; put inputs and outputs where all"
     )
-    assert refused(nodes.hidden).startswith(
+    assert refused(output=nodes.hidden).startswith(
         f"Node {OTHER}: less than 256 MB are free in {nodes.hidden}; make room."
     )
+
+
+def test_workers_take_over_the_folder_and_the_backend_of_the_command(
+    nodes: TwoNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clusternet.distributed.cluster import ray_executor
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with ray_executor(nodes.address, 1) as executor:
+        assert dict(executor.map(surroundings, [0])) == {0: (str(tmp_path), "jax")}
 
 
 # --- the same results
@@ -276,36 +285,9 @@ def nodes_left() -> int:
         time.sleep(0.2)
 
 
-COMMAND = """
-import sys
-import time
-from pieces import square
-from clusternet.command_line.command import run_command
-from clusternet.distributed.cluster import ray_executor
-from clusternet.processes.interrupts import interrupts
-interrupts.own_process()
-
-@interrupts.listening()
-def work():
-    with ray_executor(sys.argv[1], 2) as executor:
-        list(executor.map(square, range(4)))
-        print("ready", flush=True)
-        list(executor.map(time.sleep, [60] * 4))
-
-run_command(work)
-"""
-
-
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_cluster_without_workers(nodes: TwoNodes) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, nodes.address],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(HERE)},
-    ) as command:
-        assert command.stdout is not None and command.stdout.readline() == "ready\n"
+    with nodes.command() as command:
         assert nodes.workers()
         command.send_signal(signal.SIGINT)
         _, errors = command.communicate(timeout=60)

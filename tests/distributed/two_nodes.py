@@ -28,6 +28,25 @@ _QUICK = {
     "RAY_health_check_failure_threshold": "4",
 }
 
+_COMMAND = """
+import sys
+import time
+from pieces import square
+from clusternet.command_line.command import run_command
+from clusternet.distributed.cluster import ray_executor
+from clusternet.processes.interrupts import interrupts
+interrupts.own_process()
+
+@interrupts.listening()
+def work():
+    with ray_executor(sys.argv[1], 2) as executor:
+        list(executor.map(square, range(4)))
+        print("ready", flush=True)
+        list(executor.map(time.sleep, [60] * 4))
+
+run_command(work)
+"""
+
 
 def has_own_mounts() -> bool:
     """Tell whether a process here may have mounts of its own."""
@@ -85,6 +104,22 @@ class TwoNodes:
                 with suppress(OSError):  # it has ended
                     found.append(Path(f"/proc/{each}/cmdline").read_text().split("\0")[0])
         return [name for name in found if name.startswith("ray::Worker")]
+
+    @contextmanager
+    def command(self) -> Iterator[subprocess.Popen[str]]:
+        """Start a command that works on the cluster for minutes, and wait until it does."""
+        with subprocess.Popen(
+            [sys.executable, "-c", _COMMAND, self.address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(self.modules)},
+        ) as command:
+            try:
+                assert command.stdout is not None and command.stdout.readline() == "ready\n"
+                yield command
+            finally:
+                command.kill()  # or a test that fails would wait for it for ever
 
     def end(self) -> None:
         """End everything."""

@@ -1,0 +1,54 @@
+"""What processes of a cluster take over from the command, wherever they run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusternet.process_setup import prepare_process
+from clusternet.processes.showing import VARIABLE
+
+_SAME = ("KERAS_BACKEND", VARIABLE)
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a process takes over from the command."""
+
+    folder: Path
+    """Relative paths are meant from here."""
+    environment: Mapping[str, str]
+    log_level: int
+    has_screen: bool
+    """True if the command writes to a terminal."""
+
+    @classmethod
+    def of_command(cls, cores: int | None = None) -> Surroundings:
+        """Return those of this process.
+
+        Args:
+            cores: threads of libraries, unless the user has set another number; None leaves that
+                to the node.
+        """
+        environment = {name: os.environ[name] for name in _SAME if name in os.environ}
+        if cores is not None:
+            environment |= {name: os.environ.get(name, str(cores)) for name in _THREADS}
+        size = shutil.get_terminal_size()
+        environment |= {"COLUMNS": str(size.columns), "LINES": str(size.lines)}
+        level = logging.getLogger("clusternet").getEffectiveLevel()
+        has_screen = sys.stderr is not None and sys.stderr.isatty()
+        return cls(Path.cwd(), environment, level, has_screen)
+
+    def take_over(self) -> None:
+        """Set this process up as the command is."""
+        os.environ.update(self.environment)
+        prepare_process()
+        with suppress(OSError):  # a node need not have it; paths may be absolute
+            os.chdir(self.folder)
