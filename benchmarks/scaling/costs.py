@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from measures.epoch import EPOCH_PATCHES, measure_epoch
 from measures.isolation import CORES, Figures, isolated
 from measures.material import configuration, write_patches, write_raster
@@ -37,7 +36,7 @@ def measure_costs(name: str, size: int, work: Path, count: int = 4, **changes: A
     busy = {phase: seconds * CORES for phase, seconds in figures["busy"].items()}
     grouped = settings.cluster_scope == "batch"
     sampled = min(settings.sample_patches, EPOCH_PATCHES)
-    shapes = isolated(count_bytes, name=name, size=size, changes=changes)
+    shapes = count_bytes(name, size, changes)
     return {
         "configuration": name, "size": size,
         "patch_seconds": busy["train"] + busy["label"],
@@ -51,17 +50,15 @@ def count_bytes(name: str, size: int, changes: dict[str, Any]) -> Figures:
     """Return the bytes of gradients, sample and codebook, from their shapes."""
     from clusternet.network.filter_sizes import num_filters
     from clusternet.network.sizes import check_shape
-    from clusternet.training.learner import Learner
+    from clusternet.training.run import expected_weights
 
     settings = configuration(name, train_batch_size=4, **changes)
-    learner = Learner(3, (size, size), settings, 4)
-    numbers = sum(int(np.prod(each.shape)) for each in learner.network.trainable_weights)
     depth = settings.num_features + (num_filters(3) if settings.fixed_filters else 0)
     rows, cols = check_shape((size, size), settings.padding)
     per_centroid = settings.samples_per_centroid or _SAMPLES_PER_CENTROID
     group = settings.clust_batch_size * rows * cols if settings.cluster_scope == "batch" else 0
     return {
-        "gradient_bytes": _FLOAT * numbers,
+        "gradient_bytes": _FLOAT * expected_weights(settings, 3),
         "sample_bytes": _FLOAT * depth * (group or per_centroid * settings.num_clusters),
         "codebook_bytes": _FLOAT * depth * (settings.num_clusters + depth + 1),
         "patch_bytes": 3 * size * size,
