@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,8 @@ from skimage.segmentation import slic
 from clusternet.network.backend import keras
 from clusternet.patches import augmentation
 from clusternet.patches.batches import Batch
-from clusternet.settings import TrainingSettings
 from clusternet.training.learner import IGNORE, Learner
 from clusternet.types import AnyArray, FloatArray, IntArray
-from clusternet.windows import Shape
 
 # The temperature, as a share of the mean gap between a pixel's best score and its mean score.
 _ENTROPY = 0.02
@@ -26,18 +25,10 @@ _AVERAGE = 0.98  # weight of the old average in each step
 class ScoredLabels(Learner):
     """Computes the scores of all centroids, not only the nearest one."""
 
-    def __init__(
-        self,
-        num_bands: int,
-        shape: Shape,
-        settings: TrainingSettings,
-        batch_size: int,
-        backbone: Any = None,
-    ) -> None:
-        """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size, backbone)
+    @cached_property
+    def _scores(self) -> Any:
         codes = self._labeller.get_layer("codebook").output
-        self._scores = keras.Model(self._labeller.input, codes)
+        return keras.Model(self._labeller.input, codes)
 
     def log_odds(self, batch: Batch) -> FloatArray:
         """Return (patches, rows, cols, clusters), 0 for the best, divided by the temperature."""
@@ -68,17 +59,10 @@ class SoftTargets(ScoredLabels):
     targets: FloatArray
     """(patches, rows, cols, clusters) of the batch that was labelled last."""
 
-    def __init__(
-        self,
-        num_bands: int,
-        shape: Shape,
-        settings: TrainingSettings,
-        batch_size: int,
-        backbone: Any = None,
-    ) -> None:
-        """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size, backbone)
-        self._trainer.compile(self._trainer.optimizer, _soft_cross_entropy)
+    def _compiled(self, *given: Any) -> Any:
+        trainer = super()._compiled(*given)
+        trainer.compile(trainer.optimizer, _soft_cross_entropy)
+        return trainer
 
     def label(self, batch: Batch, starts: IntArray | None = None) -> IntArray:
         """See `Learner.label`; soft ones are kept for `augment_soft`."""
@@ -126,22 +110,10 @@ class MeanTeacher(Learner):
     ``network`` has the averaged weights, so these are clustered and saved.
     """
 
-    def __init__(
-        self,
-        num_bands: int,
-        shape: Shape,
-        settings: TrainingSettings,
-        batch_size: int,
-        backbone: Any = None,
-    ) -> None:
-        """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size, backbone)
-        optimizer, loss = self._trainer.optimizer, self._trainer.loss
-        self._trainer = keras.models.clone_model(self.network)
-        self._trainer.set_weights(self.network.get_weights())
-        fresh = keras.optimizers.Adam.from_config(optimizer.get_config())
-        self._trainer.compile(fresh, loss)
-        self._trainer.optimizer.build(self._trainer.trainable_variables)
+    def _to_train(self) -> Any:
+        student = keras.models.clone_model(self.network)
+        student.set_weights(self.network.get_weights())
+        return student
 
     def fit(self, pixels: FloatArray, labels: IntArray) -> float:
         """See `Learner.fit`; then update the average."""

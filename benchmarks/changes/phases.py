@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,10 @@ from tqdm import tqdm
 
 from clusternet.clustering.kmeans import Codebook
 from clusternet.network.backend import keras
-from clusternet.settings import TrainingSettings
 from clusternet.training.epoch_plan import TrainingData
 from clusternet.training.learner import Learner
 from clusternet.training.loop import Observer, alternate
 from clusternet.types import BoolArray
-from clusternet.windows import Shape
 
 _STEPS = 100
 _BLOCK = 16  # side of a hidden block in pixels
@@ -24,17 +23,9 @@ _HIDDEN = 0.25  # share of a patch that is hidden
 class FreshHead(Learner):
     """Begins each epoch with a new softmax head, as DeepCluster does (Caron et al. 2018)."""
 
-    def __init__(
-        self,
-        num_bands: int,
-        shape: Shape,
-        settings: TrainingSettings,
-        batch_size: int,
-        backbone: Any = None,
-    ) -> None:
-        """See `Learner`."""
-        super().__init__(num_bands, shape, settings, batch_size, backbone)
-        self._seeds = np.random.default_rng(settings.seed)
+    @cached_property
+    def _seeds(self) -> np.random.Generator:
+        return np.random.default_rng(self.settings.seed)
 
     def freeze(self, codebook: Codebook) -> None:
         """See `Learner.freeze`; then initialise the head anew."""

@@ -82,6 +82,7 @@ class Learner:
                 seed=settings.seed,
             )
 
+        self.settings = settings
         self.codebook: Codebook | None = None  # that of `freeze`
         self.network = build()
         self._frozen = build()
