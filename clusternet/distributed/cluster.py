@@ -26,6 +26,8 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """Environment variables, which Ray reads when it is loaded."""
+_LOCAL_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Of a cluster of one machine, on any system: its servers then listen on loopback only."""
 _WORKERS_A_CORE = 4  # with more they only wait for each other
 _MEMORY_OF_WORKER = 2**30  # bytes, with TensorFlow loaded
 NO_PATHS = SharedPaths()
@@ -143,7 +145,8 @@ def _memory() -> int:
 def _started(address: str | None) -> Iterator[LocalSecrets | None]:
     """Set the environment for Ray, which reads it when it is loaded."""
     local = LocalSecrets() if address is None else None
-    with _environment(SETTINGS | ({} if local is None else local.environment())):
+    own = {} if local is None else _LOCAL_SETTINGS | local.environment()
+    with _environment(SETTINGS | own):
         yield local
 
 

@@ -28,7 +28,7 @@ class LocalSecrets:
     mark: str = field(default_factory=lambda: secrets.token_hex(16))
     """Is in the environment of all its processes, by which they are found."""
     token: str = field(default_factory=_token, repr=False)
-    """Ray's servers listen on all interfaces: they refuse all calls without this token."""
+    """The servers of the cluster refuse all calls without it: other users of this machine call."""
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of the cluster."""

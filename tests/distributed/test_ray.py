@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -215,12 +216,15 @@ def test_nothing_is_left_of_a_command_that_is_stopped(number: int, tmp_path: Pat
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(HERE)},
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         folder, mark = guarded(process.pid)
         assert Path(folder).exists() and len(processes_of(folder, mark)) > 3
+        assert set(listening(processes_of(folder, mark))) == {LOOPBACK}
         time.sleep(0.5)
-        process.send_signal(number)
+        # a terminal sends Ctrl-C to all processes of a command
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         output, errors = process.communicate(timeout=60)
 
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
@@ -235,6 +239,24 @@ def test_nothing_is_left_of_a_command_that_is_stopped(number: int, tmp_path: Pat
         time.sleep(0.1)
     assert not Path(folder).exists()
     assert processes_of(folder, mark) == []
+
+
+LOOPBACK = "0100007F"  # 127.0.0.1
+
+
+def listening(processes: list[int]) -> list[str]:
+    """Return the addresses of this machine that processes listen at, as Linux lists them."""
+    sockets = set()
+    for process in processes:
+        with suppress(OSError):  # it has ended
+            sockets |= {str(entry.readlink()) for entry in Path(f"/proc/{process}/fd").iterdir()}
+    found = []
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:]:
+            _, place, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:  # it listens
+                found.append(place.partition(":")[0][-8:])
+    return found
 
 
 def guarded(command: int) -> tuple[str, str]:
