@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,8 +198,14 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def tidy(output: Path) -> None:
-    """Remove the hidden files that killed processes left of an output that this one has locked."""
+def tidy(output: Path, has_ended: Callable[[Path], bool] = lambda _: False) -> None:
+    """Remove the hidden files that killed processes left of an output that this one has locked.
+
+    Args:
+        output: the output.
+        has_ended: tells for a hidden file inside the output whether it is known that its process
+            has ended, also on another machine.
+    """
     beside = {entry: read_hidden(entry) for entry in output.parent.iterdir()}
     # While a replacement still has its hidden name, the output that it replaces is needed.
     needed = {aside(entry) for entry, hidden in beside.items() if hidden and hidden[0] == "part"}
@@ -213,7 +219,7 @@ def tidy(output: Path) -> None:
         elif kind != "old" and (is_of_output or _is_abandoned(entry, owner)):
             _remove(entry)
     if output.is_dir():
-        tidy_inside(output)
+        tidy_inside(output, has_ended)
 
 
 def _put_back(old: Path, output: Path, *, is_needed: bool) -> None:
@@ -228,13 +234,13 @@ def _put_back(old: Path, output: Path, *, is_needed: bool) -> None:
     logger.warning("%s: put back; a command that replaced it was killed.", output)
 
 
-def tidy_inside(folder: Path) -> None:
+def tidy_inside(folder: Path, has_ended: Callable[[Path], bool] = lambda _: False) -> None:
     """Remove hidden files of killed processes in a folder; finish moving files up into it."""
     for above, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             entry = Path(above, name)
             hidden = read_hidden(entry)
-            if hidden is None or not _is_abandoned(entry, hidden[1]):
+            if hidden is None or not (has_ended(entry) or _is_abandoned(entry, hidden[1])):
                 continue
             if hidden[0] == "move" and entry.parent == folder:
                 finish_filling(entry, folder)

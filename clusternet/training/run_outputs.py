@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from clusternet.errors import OutputError
@@ -87,11 +88,16 @@ class RunOutputs:
             check_open_folder(self.out_pred_masks_test)
 
     def tidy(self) -> None:
-        """Remove what processes left that wrote these outputs for this one and were killed."""
+        """Remove what processes left that wrote these outputs for this one and were killed.
+
+        They may have run on other machines, where nobody could tell from here that they ended. The
+        page, which may work with the run meanwhile, has a folder of its own.
+        """
         for output in (self.output, self.out_weights_file, self.out_pred_masks_test):
             if output is not None:
+                path = Path(os.path.realpath(output))
                 with readable_os_errors(output):
-                    tidy(Path(os.path.realpath(output)))
+                    tidy(path, partial(_is_of_training, path))
 
     def _check_pages(self) -> None:
         """Refuse to replace a run that the page works with."""
@@ -113,3 +119,7 @@ class RunOutputs:
         with claimed(self.output, self.out_weights_file, self.out_pred_masks_test):
             self.check()
             yield
+
+
+def _is_of_training(output: Path, entry: Path) -> bool:
+    return PAGE_FOLDER not in entry.relative_to(output).parts

@@ -14,7 +14,7 @@ from clusternet.commands import train as command
 from clusternet.distributed import cluster
 from clusternet.errors import SettingsError
 from clusternet.processes.groups import ALONE, GroupExecutor
-from clusternet.training.run_files import STATE
+from clusternet.training.run_files import PAGE_FOLDER, STATE
 from clusternet.training.run_outputs import RunOutputs
 from clusternet.training.sharing import SharedTraining, TrainingJob
 from clusternet.training.train import warn_of_idle_workers
@@ -116,13 +116,23 @@ def test_a_run_that_is_to_be_replaced_is_not_resumed(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_worker_left_is_removed(tmp_path: Path) -> None:
-    token = "0" * 18 + "-1-1"  # no process of this machine
+    token = "0" * 18 + "-1-1"  # a process of another machine
     left = tmp_path / f".part-{token}-abcdef.run"
     left.mkdir()
     (left / "model.keras").touch()
     (tmp_path / ".part-something.else").mkdir()
+    inside = [
+        tmp_path / "run" / name / f".part-{token}-abcdef.npz"
+        for name in ("checkpoint", PAGE_FOLDER)
+    ]
+    for path in inside:
+        path.parent.mkdir(parents=True)
+        path.touch()  # just now, on a machine that may run for all we know
+
     SharedTraining(job(tmp_path)).next_job()
-    assert [path.name for path in tmp_path.iterdir()] == [".part-something.else"]
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".part-something.else", "run"]
+    assert [path.exists() for path in inside] == [False, True]  # the page works elsewhere
 
 
 # --- members
