@@ -10,6 +10,8 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from clusternet.errors import RunError
 from clusternet.nodata import NodataChoice
 from clusternet.prediction.assigning import Assign, assign_of
@@ -24,7 +26,7 @@ from clusternet.windows import Window
 logger = logging.getLogger(__name__)
 
 _MOST_BYTES = 32 * 2**20  # of the results of one piece of work
-_PIXEL_BYTES = 9  # cluster, validity and confidence of a pixel
+_PIXEL_BYTES = 9  # cluster, validity and confidence of a pixel, at most
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class WindowTask:
 
 @dataclass(frozen=True)
 class WindowResult:
-    """What a worker found."""
+    """What a worker found; labels have the smallest type that holds them."""
 
     predictions: list[Prediction]
     num_infinite: int
@@ -111,7 +113,8 @@ class RemotePredictor:
         with closing(self._executor.map(predict_windows, tasks, ordered=True)) as results:
             for _, result in results:
                 num_infinite += result.num_infinite
-                yield from result.predictions
+                for one in result.predictions:
+                    yield replace(one, labels=one.labels.astype(np.int32))
         if num_infinite:
             logger.warning("%s: infinite values count as no data", profile.path)
 
@@ -144,8 +147,15 @@ def predict_windows(task: WindowTask) -> WindowResult:
             )
         ) as predictions,
     ):
-        found = list(predictions)
+        found = [_narrow(one) for one in predictions]
         return WindowResult(found, raster.num_infinite)
+
+
+def _narrow(prediction: Prediction) -> Prediction:
+    """Return a prediction whose labels take as few bytes as their values need, to travel."""
+    labels = prediction.labels
+    kind = np.result_type(np.min_scalar_type(labels.min()), np.min_scalar_type(labels.max()))
+    return replace(prediction, labels=labels.astype(kind))
 
 
 @lru_cache(maxsize=1)
