@@ -12,13 +12,14 @@ from random_run import CLUSTERS, make_run
 from clusternet.backbone.describing import Describer
 from clusternet.backbone.loading import open_file
 from clusternet.backbone.measuring import measure
+from clusternet.backbone.network_files import digest_of
 from clusternet.backbone.stretch import Stretch
 from clusternet.clustering.kmeans import cluster
 from clusternet.clustering.reduction import LevelMoments, Reduction
-from clusternet.errors import SettingsError
+from clusternet.errors import RunError, SettingsError
 from clusternet.network.backend import keras
 from clusternet.training.backbone import RunBackbone
-from clusternet.training.backbone_files import StoredBackbone, digest_of
+from clusternet.training.backbone_files import StoredBackbone
 from clusternet.training.run import load_run, save_description
 from clusternet.training.run_files import CODEBOOK, MODEL
 from clusternet.training.stored_codebook import StoredCodebook, write_codebook
@@ -100,7 +101,7 @@ def make_backbone_run(folder: Path, network: Any, padding: str = "same") -> Path
     found = cluster(features, CLUSTERS)
     limits = np.percentile(features, (0.5, 99.5), axis=0).astype(np.float32)
     codebook = StoredCodebook(found.codebook, found.sizes, limits, reduction)
-    write_codebook(folder / CODEBOOK, codebook, digest_of(folder / MODEL))
+    write_codebook(folder / CODEBOOK, codebook, digest_of(folder / MODEL, RunError))
     save_description(folder, replace(run.settings, backbone="tiny"), run.bands)
     return folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from typing import Any
 
 from clusternet.backbone import applications, hub
 from clusternet.backbone.faults import refused
-from clusternet.backbone.network_files import check_network_file, file_of, start_of
+from clusternet.backbone.network_files import check_network_file, digest_of, file_of, start_of
 from clusternet.errors import ClusterNetError, SettingsError
-from clusternet.foreign_errors import reason
 from clusternet.network.backend import channels_last, keras
 
 
@@ -88,19 +86,6 @@ def open_file(path: Path, kind: type[ClusterNetError]) -> Opened:
             path, compile=False, safe_mode=True, custom_objects=applications.own_layers()
         )
     return Opened(str(path), _as_maps(network, str(path), kind), path, digest)
-
-
-def digest_of(path: Path, kind: type[ClusterNetError]) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises:
-        ClusterNetError: of ``kind``, if it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise kind(f"{path}: cannot be read ({reason(error)}).") from error
 
 
 def _as_maps(network: Any, name: str, kind: type[ClusterNetError] = SettingsError) -> Any:

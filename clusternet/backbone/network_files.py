@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from pathlib import Path
 
 from clusternet.errors import ClusterNetError, SettingsError
+from clusternet.foreign_errors import reason
 
 _FILE_ENDINGS = (".keras", ".h5", ".hdf5", ".pb", ".onnx", ".pt", ".pth", ".safetensors", ".tflite")
 
@@ -32,6 +34,19 @@ def check_network_file(path: Path, kind: type[ClusterNetError]) -> None:
             f"{start}: expected a .keras file of Keras 3, found another format; save the network "
             "with model.save('NAME.keras')."
         )
+
+
+def digest_of(path: Path, kind: type[ClusterNetError]) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        ClusterNetError: of ``kind``, if it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise kind(f"{path}: cannot be read ({reason(error)}).") from error
 
 
 def check_backbone(name: str | None) -> None:

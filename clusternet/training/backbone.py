@@ -15,6 +15,7 @@ from clusternet.backbone.describing import Describer
 from clusternet.backbone.geometry import Geometry
 from clusternet.backbone.loading import Opened, enlarged, open_backbone, open_file
 from clusternet.backbone.measuring import measure
+from clusternet.backbone.network_files import digest_of
 from clusternet.backbone.placing import mirrored, patch_window
 from clusternet.backbone.sampling import sample_levels
 from clusternet.backbone.stretch import Stretch, choose_bands
@@ -25,7 +26,7 @@ from clusternet.messages import one_line
 from clusternet.patches.bands import Bands
 from clusternet.processes.progress import Progress
 from clusternet.settings import TrainingSettings
-from clusternet.training.backbone_files import StoredBackbone, copy_network, digest_of
+from clusternet.training.backbone_files import StoredBackbone, copy_network
 from clusternet.training.epoch_plan import TrainingData
 from clusternet.training.run_files import BACKBONE_NETWORK
 from clusternet.types import FloatArray, IntArray
@@ -52,7 +53,7 @@ class RunBackbone:
         if stored.is_copied and self.opened.file is None:
             with new_file(target, overwrite=True) as path:
                 self.opened.network.save(path)
-                stored = replace(stored, digest=digest_of(path))
+                stored = replace(stored, digest=digest_of(path, RunError))
         elif stored.is_copied and not (self.opened.file == target and target.is_file()):
             copy_network(Path(str(self.opened.file)), stored.digest, folder)
         stored.save(folder, identity)

@@ -5,7 +5,6 @@ This module loads no network.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from clusternet.backbone.geometry import Geometry
+from clusternet.backbone.network_files import digest_of
 from clusternet.backbone.stretch import Stretch
 from clusternet.errors import RunError
 from clusternet.files.outputs import new_file
-from clusternet.foreign_errors import reason
 from clusternet.text_files import read_json, taken_apart
 from clusternet.training.run_files import BACKBONE, BACKBONE_NETWORK
 from clusternet.training.run_identity import COLUMN
@@ -94,24 +93,11 @@ class StoredBackbone:
                 f"{path}: missing; it is the backbone that {folder} was trained with. Put it back, "
                 "or train anew."
             )
-        if digest_of(path) != self.digest:
+        if digest_of(path, RunError) != self.digest:
             raise RunError(
                 f"{path}: is not the backbone that {folder} was trained with, or has changed "
                 "(SHA-256 differs); put the old file back, or train anew."
             )
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises:
-        RunError: if it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({reason(error)}).") from error
 
 
 def copy_network(source: Path, digest: str, folder: Path) -> None:
@@ -122,7 +108,7 @@ def copy_network(source: Path, digest: str, folder: Path) -> None:
     """
     with new_file(folder / BACKBONE_NETWORK, overwrite=True) as path:
         shutil.copyfile(source, path)
-        if digest_of(path) != digest:
+        if digest_of(path, RunError) != digest:
             raise RunError(f"{source}: has changed during the training; start it again.")
 
 
