@@ -286,13 +286,17 @@ def nodes_left() -> int:
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_the_cluster_without_workers(nodes: TwoNodes) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_command_that_is_stopped_leaves_the_cluster_without_workers(
+    nodes: TwoNodes, number: int
+) -> None:
     with nodes.command() as command:
         assert nodes.workers()
-        command.send_signal(signal.SIGINT)
+        command.send_signal(number)
         _, errors = command.communicate(timeout=60)
 
-    assert (command.returncode, errors) == (130, "interrupted.\n")
+    ending = (-number, "") if number == signal.SIGKILL else (130, "interrupted.\n")
+    assert (command.returncode, errors) == ending
     until = time.monotonic() + 60
     while nodes.workers() and time.monotonic() < until:
         time.sleep(0.2)
