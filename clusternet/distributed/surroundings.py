@@ -16,6 +16,8 @@ from clusternet.processes.showing import VARIABLE
 
 _SAME = ("KERAS_BACKEND", VARIABLE)
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+_SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""Otherwise the first worker of a node would take all memory of its GPU."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Surroundings:
         """Return those of this process.
 
         Args:
-            cores: threads of libraries, unless the user has set another number; None leaves that
-                to the node.
+            cores: threads of libraries, unless the user has set another number; None of a process
+                that shares the cores and the GPU of its node with others.
         """
-        environment = {name: os.environ[name] for name in _SAME if name in os.environ}
-        if cores is not None:
-            environment |= {name: os.environ.get(name, str(cores)) for name in _THREADS}
+        own = _SHARED_GPU if cores is None else dict.fromkeys(_THREADS, str(cores))
+        environment = {name: os.environ.get(name, value) for name, value in own.items()}
+        environment |= {name: os.environ[name] for name in _SAME if name in os.environ}
         size = shutil.get_terminal_size()
         environment |= {"COLUMNS": str(size.columns), "LINES": str(size.lines)}
         level = logging.getLogger("clusternet").getEffectiveLevel()
