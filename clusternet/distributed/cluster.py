@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.distributed.shared_paths import SharedPaths
 from clusternet.errors import SettingsError
+from clusternet.processes.machine import usable_cores, usable_memory
 
 if TYPE_CHECKING:
     from clusternet.distributed.ray_executor import RayExecutor
@@ -123,22 +123,14 @@ def check_room(address: str | None, num_workers: int | None) -> None:
     """
     if address is not None or num_workers is None:
         return
-    cores = os.cpu_count() or 1
-    most = max(min(_WORKERS_A_CORE * cores, _memory() // _MEMORY_OF_WORKER), 2)
+    by_memory = usable_memory() // _MEMORY_OF_WORKER
+    most = max(min(_WORKERS_A_CORE * usable_cores(), by_memory), 2)
     if num_workers > most:
         raise SettingsError(
             f"--num_workers {num_workers}: this machine has room for {most} worker(s), "
             f"{_WORKERS_A_CORE} a core and one a GiB of memory; ask for {most} or fewer, or name a "
             "cluster of several machines with --ray."
         )
-
-
-def _memory() -> int:
-    """Return the bytes of memory of this machine; unlimited where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # AttributeError: on Windows
-        return sys.maxsize
 
 
 @contextmanager

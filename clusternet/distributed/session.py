@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -25,6 +24,7 @@ from clusternet.errors import ClusterNetError, SettingsError
 from clusternet.messages import one_line
 from clusternet.process_setup import quiet_stderr
 from clusternet.processes.interrupts import SIGNALS, interrupts
+from clusternet.processes.machine import usable_cores
 
 _LOOPBACK = "127.0.0.1"
 _OBJECT_STORE = 512 * 2**20  # bytes: what is under way, never whole rasters
@@ -39,7 +39,7 @@ def connected_executor(
     local: LocalSecrets | None, address: str, num_workers: int | None, paths: SharedPaths
 ) -> Iterator[RayExecutor]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_executor`."""
-    with _cluster(local, address, num_workers or os.cpu_count() or 1):
+    with _cluster(local, address, num_workers or usable_cores()):
         needs = _checked(num_workers, paths)
         with closing(RayExecutor(num_workers or _cores(), needs)) as executor:
             yield executor
@@ -55,7 +55,7 @@ def connected_team(
 ) -> Iterator[RayTeam]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_team`."""
     # all cores of this machine, which few workers then share
-    with _cluster(local, address, max(num_workers or 1, os.cpu_count() or 1)):
+    with _cluster(local, address, max(num_workers or 1, usable_cores())):
         needs = _checked(num_workers, paths)
         yield RayTeam(_team_size(num_workers, min_workers), min_workers, needs)
 

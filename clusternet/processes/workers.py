@@ -19,6 +19,7 @@ from clusternet.errors import ClusterNetError, SettingsError, WorkerError
 from clusternet.foreign_errors import describe, is_foreign
 from clusternet.process_setup import prepare_process
 from clusternet.processes.interrupts import SIGNALS, Flag, interrupts
+from clusternet.processes.machine import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +31,7 @@ _LAST_STEP_SECONDS = 0.5  # time in which workers may end by themselves
 def resolve_workers(workers: int | None) -> int:
     """Return the number of processes: the user's, else the number of cores."""
     if workers is None:
-        return os.cpu_count() or 1
+        return usable_cores()
     if workers < 1:
         raise SettingsError(f"Setting workers: expected a number above 0, received {workers}.")
     return workers

@@ -9,6 +9,7 @@ import rasterio
 import rasterio.shutil
 
 from clusternet.errors import ClusterNetError, RasterError
+from clusternet.processes.machine import usable_cores
 from clusternet.processes.workers import map_unordered, resolve_workers
 
 
@@ -57,5 +58,5 @@ def test_nothing_to_do_gives_nothing():
 
 
 def test_all_cores_work_unless_the_user_says_otherwise():
-    assert resolve_workers(None) == os.cpu_count()
+    assert resolve_workers(None) == usable_cores()
     assert resolve_workers(3) == 3

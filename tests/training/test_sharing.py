@@ -71,8 +71,8 @@ def test_a_folder_without_patches_is_told_before_a_cluster_starts(
 def test_workers_of_this_machine_are_bound_by_its_cores_and_memory(
     cores: int, gibibytes: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster.os, "cpu_count", lambda: cores)
-    monkeypatch.setattr(cluster, "_memory", lambda: gibibytes * 2**30)
+    monkeypatch.setattr(cluster, "usable_cores", lambda: cores)
+    monkeypatch.setattr(cluster, "usable_memory", lambda: gibibytes * 2**30)
     cluster.check_room(None, most)
     cluster.check_room("auto", most + 1)
     with pytest.raises(SettingsError, match=f"room for {most} worker"):
