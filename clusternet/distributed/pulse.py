@@ -12,7 +12,8 @@ from clusternet.distributed.ray_library import ray
 from clusternet.errors import WorkerError
 from clusternet.processes.interrupts import interrupts
 
-_ASK_EVERY = 2.0  # seconds
+_ASK_EVERY = 5.0  # seconds
+_CONNECT = 2.0  # seconds that a connection may take
 _PAUSE = 0.5  # seconds, while there is no answer
 _PATIENCE = 15.0  # seconds without an answer
 
@@ -52,7 +53,7 @@ class Pulse:
     def _answers(self) -> bool:
         host, _, port = self._address.rpartition(":")
         try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=_ASK_EVERY):
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT):
                 return True
         except OSError:
             return False
