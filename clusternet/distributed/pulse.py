@@ -6,7 +6,9 @@ If its head is gone, calls of Ray wait for a minute, and then Ray ends the proce
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from types import TracebackType
 
 from clusternet.distributed.ray_library import ray
 from clusternet.errors import WorkerError
@@ -16,15 +18,35 @@ _ASK_EVERY = 5.0  # seconds
 _CONNECT = 2.0  # seconds that a connection may take
 _PAUSE = 0.5  # seconds, while there is no answer
 _PATIENCE = 15.0  # seconds without an answer
+_END = 45.0  # seconds without an answer after which a script waits in a call of Ray
 
 
 class Pulse:
-    """Asks the head of the cluster that this process is connected to for a sign of life."""
+    """Asks the head of the cluster that this process is connected to for a sign of life.
+
+    It is a context: within it a thread ends a script that waits in a call of Ray when the head is
+    gone, in time to say so.
+    """
 
     def __init__(self) -> None:
         """Take the address of the head."""
         self._address = str(ray.get_runtime_context().gcs_address)
         self._felt = time.monotonic()
+        self._is_over = threading.Event()
+
+    def __enter__(self) -> Pulse:
+        """Start the thread."""
+        threading.Thread(target=self._watch, name="pulse", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let the thread end."""
+        self._is_over.set()
 
     def check(self, *, now: bool = False) -> None:
         """Return if the head answers; it is asked every few seconds.
@@ -42,13 +64,17 @@ class Pulse:
         while not self._answers():
             interrupts.check()
             if time.monotonic() - begin > _PATIENCE:
-                raise WorkerError(
-                    f"Ray: the cluster at {self._address} is gone (its head does not answer); what "
-                    "is finished stays. Start it again, and go on with --skip_existing, or "
-                    "--resume in training."
-                )
+                raise WorkerError(self._farewell())
             time.sleep(_PAUSE)
         self._felt = time.monotonic()
+
+    def _watch(self) -> None:
+        felt = time.monotonic()
+        while not self._is_over.wait(_ASK_EVERY):
+            if self._answers():
+                felt = time.monotonic()
+            elif time.monotonic() - felt > _END and interrupts.owns_process:
+                interrupts.end_at_once(f"error: {self._farewell()}", 2)
 
     def _answers(self) -> bool:
         host, _, port = self._address.rpartition(":")
@@ -57,3 +83,10 @@ class Pulse:
                 return True
         except OSError:
             return False
+
+    def _farewell(self) -> str:
+        return (
+            f"Ray: the cluster at {self._address} is gone (its head does not answer); what is "
+            "finished stays. Start it again, and go on with --skip_existing, or --resume in "
+            "training."
+        )

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 from clusternet.distributed.nodes import Needs
+from clusternet.distributed.pulse import Pulse
 from clusternet.distributed.ray_library import ray
 from clusternet.distributed.ray_workers import Workers
 from clusternet.errors import WorkerError
@@ -36,14 +37,15 @@ class RayExecutor:
     started: in a cluster that has lost a node, some never do.
     """
 
-    def __init__(self, num_workers: int, needs: Needs) -> None:
+    def __init__(self, num_workers: int, needs: Needs, pulse: Pulse) -> None:
         """Start nothing yet.
 
         Args:
             num_workers: workers, which start with the first work.
             needs: of the work.
+            pulse: of the cluster.
         """
-        self._workers = Workers(num_workers, needs)
+        self._workers = Workers(num_workers, needs, pulse)
 
     @property
     def num_workers(self) -> int:

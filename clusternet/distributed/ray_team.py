@@ -32,7 +32,9 @@ _REPLACED = 30.0  # seconds in which a cluster may get another node for one that
 class RayTeam:
     """See `clusternet.processes.groups.Team`."""
 
-    def __init__(self, num_workers: int, min_workers: int | None, needs: Needs) -> None:
+    def __init__(
+        self, num_workers: int, min_workers: int | None, needs: Needs, pulse: Pulse
+    ) -> None:
         """Start nothing yet.
 
         Args:
@@ -40,9 +42,10 @@ class RayTeam:
             min_workers: members with which to go on if the cluster has room for no more; None
                 wants them all.
             needs: of the work; also nodes that join the cluster later are checked.
+            pulse: of the cluster.
         """
         self._size, self._least = num_workers, min_workers or num_workers
-        self._needs, self._pulse = needs, Pulse()
+        self._needs, self._pulse = needs, pulse
         self._share = share_of_worker(shares_of_nodes(), num_workers)
 
     def run(self, work: Work[Job], next_job: Callable[[], Job]) -> None:

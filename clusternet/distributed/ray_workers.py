@@ -39,15 +39,15 @@ class Worker:
 class Workers:
     """The workers of a command, each an actor of one core, by number."""
 
-    def __init__(self, num_workers: int, needs: Needs) -> None:
+    def __init__(self, num_workers: int, needs: Needs, pulse: Pulse) -> None:
         """Start none yet.
 
         Args:
             num_workers: the most that there are at a time.
             needs: of the work; also nodes that join the cluster later are checked.
+            pulse: of the cluster.
         """
-        self.num_workers = num_workers
-        self.pulse = Pulse()
+        self.num_workers, self.pulse = num_workers, pulse
         self._needs = needs
         self._actors: dict[int, Any] = {}
         self._greetings: dict[Any, int] = {}  # future -> worker that has not started yet

@@ -15,6 +15,7 @@ from typing import Any
 from clusternet.distributed.guard import clean
 from clusternet.distributed.local_secrets import LocalSecrets
 from clusternet.distributed.nodes import Needs, check_nodes
+from clusternet.distributed.pulse import Pulse
 from clusternet.distributed.ray_executor import RayExecutor
 from clusternet.distributed.ray_library import ray
 from clusternet.distributed.ray_team import RayTeam
@@ -39,9 +40,9 @@ def connected_executor(
     local: LocalSecrets | None, address: str, num_workers: int | None, paths: SharedPaths
 ) -> Iterator[RayExecutor]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_executor`."""
-    with _cluster(local, address, num_workers or usable_cores()):
+    with _cluster(local, address, num_workers or usable_cores()) as pulse:
         needs = _checked(num_workers, paths)
-        with closing(RayExecutor(num_workers or _cores(), needs)) as executor:
+        with closing(RayExecutor(num_workers or _cores(), needs, pulse)) as executor:
             yield executor
 
 
@@ -55,16 +56,16 @@ def connected_team(
 ) -> Iterator[RayTeam]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_team`."""
     # all cores of this machine, which few workers then share
-    with _cluster(local, address, max(num_workers or 1, usable_cores())):
+    with _cluster(local, address, max(num_workers or 1, usable_cores())) as pulse:
         needs = _checked(num_workers, paths)
-        yield RayTeam(_team_size(num_workers, min_workers), min_workers, needs)
+        yield RayTeam(_team_size(num_workers, min_workers), min_workers, needs, pulse)
 
 
 @contextmanager
-def _cluster(local: LocalSecrets | None, address: str, cores: int) -> Iterator[None]:
-    with _connected(address) if local is None else _local_cluster(local, cores):
+def _cluster(local: LocalSecrets | None, address: str, cores: int) -> Iterator[Pulse]:
+    with _connected(address) if local is None else _local_cluster(local, cores), Pulse() as pulse:
         interrupts.check()
-        yield
+        yield pulse
 
 
 def _checked(num_workers: int | None, paths: SharedPaths) -> Needs:

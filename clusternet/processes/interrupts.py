@@ -206,7 +206,7 @@ class Interrupts:
             self._asked = now
         elif self._asked is None or now - self._asked > _ONE_REQUEST:
             if self._owns_process:
-                self._end_at_once()
+                self.end_at_once("interrupted.", STATUS)
             if not self._insisted:
                 self._insisted = True
                 _wake_main_thread()
@@ -218,13 +218,19 @@ class Interrupts:
             self._may_raise = False
             signal.default_int_handler(number, frame)
 
-    def _end_at_once(self) -> None:
+    def end_at_once(self, line: str, status: int) -> None:
+        """End a script from another thread, as its main thread may never answer; see `before_end`.
+
+        Args:
+            line: the last one on stderr.
+            status: exit status.
+        """
         for act in reversed(self._last_acts):
             with suppress(OSError, ValueError):
                 act()
         with suppress(OSError):
-            os.write(self._stderr, b"interrupted.\n")
-        os._exit(STATUS)
+            os.write(self._stderr, f"{line}\n".encode())
+        os._exit(status)
 
 
 def _wake_main_thread() -> None:

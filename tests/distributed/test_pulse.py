@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -15,31 +15,70 @@ from clusternet.errors import WorkerError
 pytestmark = NEEDS_RAY
 
 
-def test_a_head_that_does_not_answer_for_a_while_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+class Head:
+    """A server of this process, which can go away and come back."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.place = self._server.getsockname()
+
+    def leave(self) -> None:
+        self._server.close()
+
+    def back(self) -> None:
+        self._server = socket.create_server(self.place)
+
+
+@pytest.fixture
+def head(monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
+    """The head of a cluster that this process is connected to; all that takes time is quick."""
     from clusternet.distributed import pulse
 
-    head = socket.create_server(("127.0.0.1", 0))
-    place = head.getsockname()
-    address = f"127.0.0.1:{place[1]}"
-    context = SimpleNamespace(gcs_address=address)
+    found = Head()
+    context = SimpleNamespace(gcs_address=f"127.0.0.1:{found.place[1]}")
     monkeypatch.setattr(pulse.ray, "get_runtime_context", lambda: context)
-    monkeypatch.setattr(pulse, "_PATIENCE", 1.0)
-    monkeypatch.setattr(pulse, "_PAUSE", 0.02)
-    felt = pulse.Pulse()
+    for name, seconds in (("_PATIENCE", 1.0), ("_PAUSE", 0.02), ("_END", 0.3)):
+        monkeypatch.setattr(pulse, name, seconds)
+    yield found
+    found.leave()
+
+
+def test_a_head_that_does_not_answer_for_a_while_is_told(head: Head) -> None:
+    from clusternet.distributed.pulse import Pulse
+
+    felt = Pulse()
     felt.check(now=True)
 
-    head.close()
+    head.leave()
     felt.check()  # it is not asked so often
-    with pytest.raises(WorkerError, match=f"^Ray: the cluster at {address} is gone") as told:
+    with pytest.raises(WorkerError, match=r"^Ray: the cluster at 127.0.0.1:\d+ is gone") as told:
         felt.check(now=True)
     assert len(str(told.value)) < 300
 
-    def restart() -> None:
-        time.sleep(0.2)
-        with socket.create_server(place):
-            time.sleep(0.5)
-
-    thread = threading.Thread(target=restart)
-    thread.start()
+    timer = threading.Timer(0.2, head.back)
+    timer.start()
     felt.check(now=True)  # a head that starts again goes on
-    thread.join()
+    timer.join()
+
+
+def test_a_script_that_waits_in_a_call_of_ray_is_ended_with_a_word(
+    head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clusternet.distributed import pulse
+
+    ended = threading.Event()
+    said: list[tuple[str, int]] = []
+
+    def end_at_once(line: str, status: int) -> None:
+        said.append((line, status))
+        ended.set()
+
+    interrupts = SimpleNamespace(owns_process=True, end_at_once=end_at_once)
+    monkeypatch.setattr(pulse, "interrupts", interrupts)
+    monkeypatch.setattr(pulse, "_ASK_EVERY", 0.02)
+    with pulse.Pulse():
+        assert not ended.wait(0.5)
+        head.leave()
+        assert ended.wait(10)
+    line, status = said[0]
+    assert status == 2 and line.startswith("error: Ray: the cluster at 127.0.0.1:")

@@ -126,11 +126,12 @@ def test_fewer_workers_go_on_if_that_is_allowed(
 
     from clusternet.distributed import ray_team
     from clusternet.distributed.nodes import Needs, versions_here
+    from clusternet.distributed.pulse import Pulse
     from clusternet.distributed.shares import Share, room, shares_of_nodes
 
     cores = room(shares_of_nodes(), Share(1))
     monkeypatch.setattr(ray_team, "_REPLACED", 0.0)  # no other node will come
-    large = ray_team.RayTeam(cores + 1, least, Needs(versions_here()))
+    large = ray_team.RayTeam(cores + 1, least, Needs(versions_here()), Pulse())
     if least is None:
         with pytest.raises(ClusterNetError, match=r"has room for .* --resume, or --min_workers"):
             large.run(exchange, lambda: Task(tmp_path))
