@@ -14,7 +14,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,15 +91,24 @@ def _measure_all(args: argparse.Namespace, scale: Scale) -> None:
     jobs = scale.jobs if args.repeats is None else _repeated(scale.jobs, args.repeats)
     with tempfile.TemporaryDirectory() as work:
         material = Material(Path(work) / "material", jobs.side)
-        for part in args.parts:
-            print(f"measuring {part} ...", file=sys.stderr, flush=True)
-            for key, rows in _measure(part, args, scale, jobs, stages, material, results).items():
+        for part, some in _pieces(args.parts, stages):
+            print(f"measuring {part} {' '.join(some)} ...", file=sys.stderr, flush=True)
+            for key, rows in _measure(part, args, scale, jobs, some, material, results).items():
                 results[key] = _merge(results.get(key), rows)
             save(results, args.output_folder)
             shutil.rmtree(Path(work) / "out", ignore_errors=True)
     print(tables(results))
     if args.page is not None:
         put_into(args.page, results)
+
+
+def _pieces(parts: Sequence[str], stages: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield each part and its stages; one stage at a time where each takes minutes."""
+    for part in parts:
+        if part in ("overhead", "workers"):
+            yield from ((part, [stage]) for stage in stages)
+        else:
+            yield part, []
 
 
 def _measure(
