@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,31 +68,34 @@ def merged(base: Drawing, now: Drawing, target: Drawing) -> Drawing:
     classes = _merged_classes(base.classes, now.classes, target.classes)
     numbers = {c.number for c in classes}
     strokes = _merged_strokes(base.strokes, now.strokes, target.strokes)
-    return Drawing(classes, tuple(s for s in strokes if s.land_class in numbers))
+    kept = now if base.every_fifth == target.every_fifth else target
+    return Drawing(classes, tuple(s for s in strokes if s.land_class in numbers), kept.every_fifth)
 
 
 def _merged_strokes(
     base: Sequence[Stroke], now: Sequence[Stroke], target: Sequence[Stroke]
 ) -> list[Stroke]:
     removed, added = Counter(base) - Counter(target), Counter(target) - Counter(base)
-    result = []
+    kept = []
     for stroke in reversed(now):  # of equal strokes, the later ones are those of the last step
         if removed[stroke]:
             removed[stroke] -= 1
         else:
-            result.append(stroke)
-    result.reverse()
+            kept.append(stroke)
+    kept.reverse()
     # A stroke is put back behind the one that it followed: later strokes count where they cross.
-    place = {stroke: i for i, stroke in enumerate(result)}
-    follows = 0
+    place = {stroke: i for i, stroke in enumerate(kept)}
+    behind: dict[int, list[Stroke]] = defaultdict(list)
+    follows = -1
     for stroke in target:
         if added[stroke]:
             added[stroke] -= 1
-            result.insert(follows, stroke)
-            place = {each: i for i, each in enumerate(result)}
-            follows += 1
-        elif stroke in place:
-            follows = place[stroke] + 1
+            behind[follows].append(stroke)
+        else:
+            follows = place.get(stroke, follows)
+    result = behind[-1]
+    for i, stroke in enumerate(kept):
+        result += [stroke, *behind[i]]
     return result
 
 

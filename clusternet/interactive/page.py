@@ -151,7 +151,7 @@ class Page:
         session = self.workspace.session
         history, before = session.history, session.whole
         can = history.can_undo if step is Session.undo else history.can_redo
-        if can(self.owner) and await self.change(step) and session.whole is before:
+        if can(self.owner) and await self.change(step) and session.whole == before:
             self.say("Another page has changed that since, so it stays.")
 
     @property

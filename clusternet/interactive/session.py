@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +15,9 @@ from clusternet.legend.familiar import class_colours
 from clusternet.legend.familiar_words import kind_of
 from clusternet.legend.land_classes import MAX_CLASS, LandClass
 from clusternet.legend.names import clean_name, is_made_up
+
+MOST_CLASSES = 255
+"""Of a drawing: the tiles of the map are pictures with a palette of 256 colours."""
 
 
 class Session:
@@ -62,7 +66,7 @@ class Session:
     def change_whole(self, step: Callable[[Drawing], Drawing]) -> None:
         """Change the drawing of all scenes, such as its classes."""
         before = self.whole
-        after = step(before)
+        after = _checked(step(before), before)
         if after != before:
             self.history.note(self.owner, before, after)
             self.whole = after
@@ -114,7 +118,10 @@ class Session:
 
     def add_class(self) -> LandClass:
         """Add a class with a number, a name and a colour of its own."""
+        names = {c.name for c in self.drawing.classes}
         number = max((c.number for c in self.drawing.classes), default=0) + 1
+        while f"class {number}" in names:  # a class of another number was renamed so
+            number += 1
         if number > MAX_CLASS:
             raise LabelError(f"Class numbers end at {MAX_CLASS}.")
         taken = {c.colour for c in self.drawing.classes}
@@ -174,8 +181,25 @@ class Session:
             self._push(drawing)
 
     def _push(self, drawing: Drawing) -> None:
-        self.history.note(self.owner, self._drawing, drawing)
-        self._drawing = drawing
+        self.change_whole(lambda _: drawing)
+
+
+def _checked(after: Drawing, before: Drawing) -> Drawing:
+    """Return a changed drawing.
+
+    Raises:
+        LabelError: if it could not be saved and read again, or not be shown.
+    """
+    names = Counter(c.name for c in after.classes)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise LabelError(f"Two classes would be called '{twice}'; rename one of them.")
+    if len(after.classes) > max(MOST_CLASSES, len(before.classes)):
+        raise LabelError(
+            f"There would be {len(after.classes):,} classes; the page shows {MOST_CLASSES} at "
+            "most. Merge or remove some, or choose another field as the class."
+        )
+    return after
 
 
 def first_classes() -> tuple[LandClass, ...]:

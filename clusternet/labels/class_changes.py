@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 
 from clusternet.errors import LabelError
 from clusternet.labels.strokes import Drawing, Stroke
@@ -45,7 +45,8 @@ def add_drawing(drawing: Drawing, other: Drawing) -> Drawing:
     numbers: dict[int, int] = {}
     classes = list(drawing.classes)
     for new in other.classes:
-        same = _same_class(new, drawing.classes)
+        # two classes of a file that others wrote may have one name, too
+        same = _same_class(new, drawing.classes) or _called(new.name, classes)
         if same is None:
             same = _with_free_number(new, classes)
             classes.append(same)
@@ -76,23 +77,25 @@ def use_classes(drawing: Drawing, listed: Sequence[LandClass]) -> Drawing:
 
 
 def _same_class(wanted: LandClass, classes: Sequence[LandClass]) -> LandClass | None:
-    by_name = {c.name: c for c in classes}
-    if wanted.name in by_name:
-        return by_name[wanted.name]
-    if not is_made_up(wanted.number, wanted.name):
-        return None
+    same = _called(wanted.name, classes)
+    if same is not None or not is_made_up(wanted.number, wanted.name):
+        return same
     return next((c for c in classes if c.number == wanted.number), None)
+
+
+def _called(name: str, classes: Sequence[LandClass]) -> LandClass | None:
+    return next((c for c in classes if c.name == name), None)
 
 
 def _with_free_number(wanted: LandClass, classes: Sequence[LandClass]) -> LandClass:
     """Return a class with a number and a colour that no other one has, and a name likewise."""
-    taken = {c.number for c in classes}
-    number = wanted.number
-    if number in taken:
-        number = max(taken) + 1
-        if number > MAX_CLASS:
-            number = next(free for free in count(1) if free not in taken)
+    taken, called = {c.number for c in classes}, {c.name for c in classes}
     made_up = is_made_up(wanted.number, wanted.name)
+    behind = range(max(taken, default=0) + 1, MAX_CLASS + 1)
+    number = next(
+        free for free in chain((wanted.number,), behind, count(1))
+        if free not in taken and not (made_up and f"class {free}" in called)
+    )  # fmt: skip
     name = f"class {number}" if made_up else wanted.name
     colours = {c.number: c.colour for c in classes}
     if wanted.colour not in colours.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,9 @@ import shapely
 
 from clusternet.errors import LabelError
 from clusternet.interactive.session import Session
+from clusternet.labels.class_changes import use_classes
 from clusternet.labels.strokes import Stroke
+from clusternet.legend.land_classes import make_classes
 
 
 def stroke(col: float, number: int = 1) -> Stroke:
@@ -129,3 +132,48 @@ def test_colours_that_colour_blind_people_can_tell_apart_are_given_and_undone():
     session.use_palette()  # changes nothing, and is no step
     session.undo()
     assert session.drawing == before
+
+
+def test_a_new_class_gets_a_name_that_no_other_class_was_given():
+    session = Session()
+    session.change_class(2, name="class 3")
+    assert session.add_class().name == "class 4"
+
+
+def test_no_change_gives_two_classes_one_name():
+    session = Session()
+    twins = tuple(replace(c, name="road") for c in session.drawing.classes)
+    with pytest.raises(LabelError, match="Two classes would be called 'road'"):
+        session.replace(replace(session.drawing, classes=twins))
+    assert [c.name for c in session.drawing.classes] == ["class 1", "class 2"]
+    assert not session.can_undo
+
+
+def test_more_classes_than_tiles_have_colours_are_refused():
+    session = Session()
+    many = make_classes(range(256)).values()
+    with pytest.raises(LabelError, match="would be 256 classes; the page shows 255"):
+        session.change_whole(lambda whole: use_classes(whole, tuple(many)))
+
+
+def test_undo_keeps_it_as_another_page_has_it_whether_strokes_are_held_back():
+    session = Session()
+    draw(session, "a", 1)
+    session.owner = "b"
+    session.hold_back_every_fifth()
+    take_back(session, "a")
+    assert session.drawing.every_fifth
+    take_back(session, "b")
+    assert not session.drawing.every_fifth
+
+
+def test_many_strokes_come_back_at_once_after_another_page_has_drawn():
+    session = Session()
+    session.replace(replace(session.drawing, strokes=tuple(map(stroke, range(3000)))))
+    session.owner = "a"
+    session.clear()
+    draw(session, "b", 9999)
+    before = time.process_time()
+    take_back(session, "a")
+    assert drawn(session) == [*range(3000), 9999]
+    assert time.process_time() - before < 2  # some 20 ms; a search for each took 20 s

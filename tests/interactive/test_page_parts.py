@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,8 @@ import shapely
 from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
 from clusternet.errors import LabelError
-from clusternet.labels.strokes import Drawing
+from clusternet.interactive.session import Session
+from clusternet.labels.strokes import Drawing, Stroke
 
 pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
 pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
@@ -55,3 +57,23 @@ def test_server_that_has_ended_leaves_at_once_and_frees_the_scene(tmp_path, monk
     app.serve(run, raster, app.PageOptions(port=0, browser=False))
     assert left == [0]
     Workspace(run, raster).stop()
+
+
+def test_page_says_that_a_step_stays_which_another_page_has_changed_since():
+    session = Session()
+    session.owner = "a"
+    session.draw(Stroke(shapely.Point(5, 5), 1))
+    session.owner = "b"
+    session.change_stroke(session.drawing.strokes[0], Stroke(shapely.Point(9, 9), 1))
+
+    def change(step: Callable[[Session], object], owner: str) -> None:
+        session.owner = owner
+        step(session)
+
+    images = SimpleNamespace(first_look=lambda: None)
+    page = Page(SimpleNamespace(session=session, drawing=session.drawing, change=change), images)
+    page.client, page.refresh = SimpleNamespace(tab_id="a"), lambda: None
+    said: list[str] = []
+    page.say = said.append
+    asyncio.run(page.undo())
+    assert said == ["Another page has changed that since, so it stays."]
