@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
+from dataclasses import replace
 
 import geopandas
 import numpy as np
@@ -345,3 +346,45 @@ def test_raster_that_is_read_from_its_beginning_only_is_looked_at_in_a_tiled_cop
         np.testing.assert_array_equal(raster.read(Window(0, 0, 1100, 700))[0], pixels)
     written = view.stat().st_mtime_ns
     assert build_pyramid(source, folder) == view and view.stat().st_mtime_ns == written
+
+
+def test_a_failed_save_changes_neither_file(tmp_path, monkeypatch):
+    """Classes of the one would give their numbers to strokes of the other."""
+    save_drawing(tmp_path, DRAWING, place())
+    swapped = tuple(replace(c, number=5 - c.number) for c in CLASSES)
+
+    def full(*arguments, **options):
+        raise DataSourceError("disk full")
+
+    monkeypatch.setattr("pyogrio.write_dataframe", full)
+    strokes = tuple(replace(s, land_class=5 - s.land_class) for s in DRAWING.strokes)
+    with pytest.raises(OutputError):
+        save_drawing(tmp_path, Drawing(swapped, strokes), place())
+    assert load_drawing(tmp_path, place()).classes == CLASSES
+
+
+def test_classes_outlast_strokes_that_cannot_be_read(tmp_path, caplog):
+    save_drawing(tmp_path, DRAWING, place())
+    (tmp_path / "strokes.gpkg").write_bytes(b"damaged")
+    assert load_drawing(tmp_path, place()) == Drawing(CLASSES)
+    assert (tmp_path / "unreadable_1_strokes.gpkg").read_bytes() == b"damaged"
+    assert "set aside as unreadable_1_strokes.gpkg" in caplog.text
+
+
+def test_a_piece_that_an_eraser_left_beside_the_scene_is_not_saved(tmp_path, caplog):
+    beside = Stroke(make_line([(-20, 5), (-9, 5)]), 1)
+    save_drawing(tmp_path, Drawing(CLASSES, (beside, *DRAWING.strokes)), place())
+    assert load_drawing(tmp_path, place()).strokes == DRAWING.strokes
+    save_drawing(tmp_path, Drawing(CLASSES, (beside,)), place())
+    assert load_drawing(tmp_path, place()) == Drawing(CLASSES)
+    assert not caplog.messages
+
+
+def test_a_class_that_was_added_in_a_gis_is_the_listed_one_of_its_name(tmp_path):
+    save_drawing(tmp_path, DRAWING, place())
+    frame = geopandas.read_file(tmp_path / "strokes.gpkg")
+    frame.loc[len(frame)] = {"class": 9, "name": "road", "geometry": frame.geometry[0]}
+    frame.to_file(tmp_path / "strokes.gpkg", layer="strokes")
+    found = load_drawing(tmp_path, place())
+    assert found.classes == CLASSES
+    assert [s.land_class for s in found.strokes] == [1, 4, 4, 4]
