@@ -15,8 +15,8 @@ class SceneSession(Session):
         """See the part of ``shared`` that lies on a scene."""
         self._shared, self._scene = shared, scene
         self.history = shared.history
-        self._seen: Drawing | None = None
-        self._part = Drawing()
+        # set as one, as several threads read it at once
+        self._seen: tuple[Drawing | None, Drawing] = None, Drawing()
 
     @property
     def owner(self) -> str:
@@ -31,12 +31,13 @@ class SceneSession(Session):
     def drawing(self) -> Drawing:
         """The classes, and the strokes on this scene; the same object until they change."""
         whole = self._shared.drawing
-        if self._seen is not whole:
+        seen, part = self._seen
+        if seen is not whole:
             strokes = tuple(s for s in whole.strokes if s.scene == self._scene)
-            part = replace(whole, strokes=strokes)
-            self._part = self._part if part == self._part else part
-            self._seen = whole
-        return self._part
+            new = replace(whole, strokes=strokes)
+            part = part if new == part else new
+            self._seen = whole, part
+        return part
 
     @property
     def whole(self) -> Drawing:
