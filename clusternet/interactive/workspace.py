@@ -212,7 +212,7 @@ class Workspace(Member):
             task.check()
 
         def take(session: Session) -> None:
-            wanted = add_drawing(session.drawing, drawing) if add else recognised(drawing)
+            wanted = add_drawing(session.drawing, drawing) if add else self._in_place(drawing)
             if len(wanted.strokes) > MOST_STROKES:
                 raise LabelError(
                     f"{path}: with its {len(drawing.strokes):,} strokes there would be "
@@ -223,6 +223,19 @@ class Workspace(Member):
 
         self.change(take, owner)
         return drawing
+
+    def _in_place(self, drawing: Drawing) -> Drawing:
+        """Return the drawing of a file as it replaces that of this scene.
+
+        Strokes of other scenes keep their classes; the file may give their numbers to others.
+        """
+        whole = self.session.whole
+        elsewhere = {stroke.land_class for stroke in whole.strokes if stroke.scene != self.tag}
+        kept = tuple(c for c in whole.classes if c.number in elsewhere)
+        distinct = len({c.name for c in drawing.classes}) == len(drawing.classes)
+        if distinct and not kept:
+            return recognised(drawing)
+        return recognised(add_drawing(Drawing(kept), drawing))
 
     def whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:
         """Return what gives the map of the whole scene, and its classes by number.

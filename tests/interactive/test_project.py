@@ -191,3 +191,19 @@ def test_merged_classes_are_merged_on_all_scenes(scenes):
     first.change(lambda session: session.change_whole(lambda whole: merge_class(whole, 1, 2)))
     assert [stroke.land_class for stroke in second.drawing.strokes] == [2]
     assert [c.number for c in second.drawing.classes] == [2]
+
+
+def test_strokes_of_a_file_replace_those_of_one_scene_and_change_no_class_of_another(
+    scenes, tmp_path
+):
+    first, second = scenes
+    first.change(lambda session: session.change_class(1, name="water"))
+    draw(first, 1, 30)
+    draw(second, 1, 30)
+    draw(second, 2, 200)
+    first.exports.strokes(tmp_path / "strokes.gpkg")
+    first.change(lambda session: session.change_class(1, name="lake"))
+    first.load(tmp_path / "strokes.gpkg")
+    names = {c.number: c.name for c in second.drawing.classes}
+    assert [names[s.land_class] for s in second.drawing.strokes] == ["lake", "class 2"]
+    assert [names[s.land_class] for s in first.drawing.strokes] == ["water"]

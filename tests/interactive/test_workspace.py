@@ -302,3 +302,12 @@ def test_areas_are_not_counted_on_when_the_server_ends(workspace):
 
     assert count(ending=True, overtaken=True) == []
     assert count(ending=False, overtaken=True) == [True]  # few pixels: there is no estimate
+
+
+def test_two_classes_of_a_file_that_have_one_name_are_one(workspace, tmp_path):
+    line = shapely.LineString([(448_010, 5_411_990), (448_030, 5_411_980)])
+    fields = {"class": [1, 2], "name": "road", "colour": "#010203", "width": 2.0}
+    geopandas.GeoDataFrame(fields, geometry=[line, line], crs=32631).to_file(tmp_path / "s.gpkg")
+    for add in (False, True):
+        workspace.load(tmp_path / "s.gpkg", add=add)
+        assert [c.name for c in workspace.drawing.classes] == ["road"]
