@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 LAYER = "strokes"
 _DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
+_MOST_UNITS = 1e9  # of a CRS: a larger or infinite width is none
 STROKE_SUFFIXES = tuple(_DRIVERS)
 """Endings of stroke files."""
 
@@ -220,7 +221,10 @@ def _details(shapes: Shapes, layer: str | None, class_field: str | None) -> _Det
         else pd.Series(0, frame.index)
         for name in ("width", "check")
     )  # fmt: skip
-    return replace(details, widths=widths.to_numpy(float), checks=checks.to_numpy() == 1)
+    wide = widths.to_numpy(float)
+    return replace(
+        details, widths=np.where(wide < _MOST_UNITS, wide, 0), checks=checks.to_numpy() == 1
+    )
 
 
 def _in_pixels(widths: AnyArray, shapes: Shapes, onto: Shapes, grid: DrawingGrid) -> list[float]:

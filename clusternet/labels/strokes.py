@@ -21,6 +21,8 @@ _MOST_DISCS = 4000  # along a line
 _MOST_ACROSS = 16  # across a disc
 MIN_WIDTH = 1.0
 """Width in pixels of the thinnest stroke."""
+MAX_WIDTH = 1e6
+"""Width in pixels of the widest stroke: files of others may state any."""
 _DIGITS = 3  # of coordinates and widths in pixels: files store them in other units
 
 
@@ -37,7 +39,7 @@ class Stroke:
     land_class: int
     """Number of its class."""
     width: float = 3.0
-    """Width in pixels of lines and points, `MIN_WIDTH` at least; areas have none."""
+    """Width in pixels of lines and points, `MIN_WIDTH` to `MAX_WIDTH`; areas have none."""
     is_check: bool = False
     """True if it is held back from the fit, to check the map with it."""
     scene: str = ""
@@ -47,7 +49,8 @@ class Stroke:
         """Round coordinates and width."""
         rounded = shapely.transform(self.geometry, lambda xy: xy.round(_DIGITS))
         object.__setattr__(self, "geometry", rounded)
-        object.__setattr__(self, "width", round(max(MIN_WIDTH, float(self.width)), _DIGITS))
+        width = min(max(MIN_WIDTH, float(self.width)), MAX_WIDTH)
+        object.__setattr__(self, "width", round(width, _DIGITS))
 
     @property
     def reach(self) -> float:
@@ -210,7 +213,7 @@ def _along(geometry: shapely.Geometry, width: float) -> Positions:
     xy = np.concatenate(centres) if centres else np.empty((0, 2))
     radius, every = width / 2, max(1, int(width // _MOST_ACROSS))
     half = int(np.ceil(radius))
-    reach = np.arange(-half, half + 1)[half % every :: every]  # the centre is one of them
+    reach = np.arange(half % every - half, half + 1, every)  # the centre is one of them
     rows, cols = np.meshgrid(reach, reach, indexing="ij")
     near = np.stack([rows.ravel(), cols.ravel()], axis=1)
     pixel = np.floor(xy[:, ::-1]).astype(np.int64)  # (row, col) under each centre
