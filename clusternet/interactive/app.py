@@ -96,6 +96,7 @@ def serve(
         stack.callback(limits.restore_original_limits)
         _load_extra()
         served = _served(run, workspaces, options)
+        stack.callback(served.stop)  # uvicorn may be cut short by a second Ctrl-C
         for workspace in workspaces:
             workspace.filling.load_network()
         access = Access.at(options.host, port)
@@ -103,6 +104,8 @@ def serve(
             workspace.lock.tell(access.address)  # a second server names it when it refuses
         opened = f"{access.address}{access.entrance}".removesuffix("/")
         _run_server(served, access, options.browser, lambda: announce(opened))
+        served.stop()
+        served.check_saved()
     # All is saved. Python would take seconds to tidy up what TensorFlow has made.
     interrupts.leave(0)
 
@@ -185,6 +188,8 @@ def _run_server(
     async def shut_down_on_request() -> None:
         while not interrupts.requested:  # uvicorn handles SIGINT and SIGTERM, not SIGHUP
             await asyncio.sleep(_LOOK_EVERY)
+        # at once: a second Ctrl-C, while open requests are awaited, ends the process
+        await asyncio.to_thread(served.save)
         app.shutdown()
 
     add_routes(app, served)

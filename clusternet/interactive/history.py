@@ -18,6 +18,9 @@ class _Step:
     after: Drawing
 
 
+Steps = tuple[tuple[_Step, ...], tuple[_Step, ...]]
+
+
 class History:
     """The steps of each page, and which of them are taken back."""
 
@@ -32,6 +35,14 @@ class History:
         steps.append(_Step(before, after))
         del steps[:-_MOST_STEPS]
         self._undone.pop(owner, None)
+
+    def steps(self, owner: str) -> Steps:
+        """Return the steps of a page, and those that it took back."""
+        return tuple(self._done.get(owner, ())), tuple(self._undone.get(owner, ()))
+
+    def restore(self, owner: str, steps: Steps) -> None:
+        """Let a page have these steps again."""
+        self._done[owner], self._undone[owner] = map(list, steps)
 
     def can_undo(self, owner: str) -> bool:
         """Tell whether a page has a step to take back."""

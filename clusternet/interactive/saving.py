@@ -22,13 +22,15 @@ class Saver:
         """Save into this folder, on the grid of its scene."""
         self._folder, self._grid = folder, grid
         self._lock = threading.Lock()
+        self._saved: Drawing | None = None
         self.trouble = ""
         """Why the last changes are not saved, empty if they are."""
 
     def save(self, current: Callable[[], Drawing]) -> bool:
         """Save the drawing that ``current`` returns, once no other thread is saving.
 
-        If it fails, ``trouble`` says why, and the next call tries again.
+        A drawing that is saved already is not written again: in a project, each stroke is a change
+        for all scenes. If saving fails, ``trouble`` says why, and the next call tries again.
 
         Returns:
             True if ``trouble`` has changed.
@@ -36,10 +38,14 @@ class Saver:
         before = self.trouble
         with self._lock:
             try:
-                save_drawing(self._folder, current(), self._grid)
+                drawing = current()
+                if drawing is not self._saved:
+                    save_drawing(self._folder, drawing, self._grid)
+                    self._saved = drawing
                 self.trouble = ""
             except Exception as error:  # this thread must live on to save later changes
                 line = mistake(error)
                 self.trouble = f"Your last changes are not saved: {line or reason(error)}"
-                logger.error("%s", self.trouble, exc_info=line is None)
+                if self.trouble != before:
+                    logger.error("%s", self.trouble, exc_info=line is None)
         return self.trouble != before

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from clusternet.errors import OutputError
 from clusternet.interactive.workspace import Workspace
 from clusternet.raster.pyramid import build_pyramid
 
@@ -30,8 +31,19 @@ class Served:
         for workspace in self.workspaces:
             workspace.start()
 
+    def save(self) -> None:
+        """Save all strokes now."""
+        for workspace in self.workspaces:
+            workspace.save()
+
+    def check_saved(self) -> None:
+        """Raise OutputError if the last changes of a scene could not be saved."""
+        for workspace in self.workspaces:
+            if workspace.unsaved:
+                raise OutputError(workspace.unsaved)
+
     def stop(self) -> None:
-        """Stop them, save all strokes and unlock all scenes."""
+        """Stop them, save all strokes and unlock all scenes; it may be called again."""
         for workspace in self.workspaces:
             workspace.end()
         for workspace in self.workspaces:

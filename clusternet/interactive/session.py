@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from clusternet.colours import RGB, palette
@@ -62,6 +63,17 @@ class Session:
     @whole.setter
     def whole(self, drawing: Drawing) -> None:
         self._drawing = drawing
+
+    @contextmanager
+    def whole_or_not_at_all(self) -> Iterator[None]:
+        """Take back all changes of the block if it fails."""
+        before, steps = self.whole, self.history.steps(self.owner)
+        try:
+            yield
+        except BaseException:
+            self.whole = before
+            self.history.restore(self.owner, steps)
+            raise
 
     def change_whole(self, step: Callable[[Drawing], Drawing]) -> None:
         """Change the drawing of all scenes, such as its classes."""

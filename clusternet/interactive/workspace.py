@@ -77,16 +77,6 @@ class Workspace(Member):
         check_apart((self.folder,), (raster_path,))
         self.drawing_grid = DrawingGrid.of(self.profile)
         self.rule, self.smooth = rule, smooth
-        self.lock = lock_scene(self.folder)
-        try:
-            self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
-            saved = load_drawing(self.folder, self.drawing_grid)
-        except BaseException:  # also Ctrl-C: the lock would outlive this object
-            self.lock.release()
-            raise
-        if reason:
-            logger.info("%s: features are computed again (%s).", raster_path, reason)
-        super().__init__(saved)
         self._classifier: Classifier | None = None
         self.areas = Areas({}, True)
         self.check: StrokeCheck | None = None
@@ -94,8 +84,6 @@ class Workspace(Member):
         self.checked: tuple[Stroke, ...] = ()
         """The strokes that ``check`` is of."""
         self._saver = Saver(self.folder, self.drawing_grid)
-        self.filling = Filling(self.cache, raster_path, self.run.folder)
-        """Computes the features that are missing."""
         self._scene: Scene | None = None
         self._fitted_to_all = False
         """False if the last fit may have missed features that were not computed yet."""
@@ -106,7 +94,18 @@ class Workspace(Member):
         self.tile_requests = TileRequests()
         """Tells whether browsers are fetching tiles."""
         self._threads: list[threading.Thread] = []
-        self._fit()
+        self.lock = lock_scene(self.folder)
+        try:
+            self.cache, reason = prepare_cache(self.folder, raster_path, self.run)
+            super().__init__(load_drawing(self.folder, self.drawing_grid))
+            self._fit()
+        except BaseException:  # also Ctrl-C: the lock would outlive this object
+            self.lock.release()
+            raise
+        if reason:
+            logger.info("%s: features are computed again (%s).", raster_path, reason)
+        self.filling = Filling(self.cache, raster_path, self.run.folder)
+        """Computes the features that are missing."""
 
     def start(self) -> None:
         """Start the background threads, which compute features, count areas and save."""
@@ -127,43 +126,55 @@ class Workspace(Member):
         self.end()
         for thread in self._threads:
             thread.join(timeout=60)
-        self._save()
+        self.save()
         self.lock.release()
+
+    def save(self) -> None:
+        """Save the strokes and classes now; ``unsaved`` says why that failed."""
+        if self._saver.save(lambda: self.drawing):
+            self._mark_changed()
+
+    @property
+    def unsaved(self) -> str:
+        """Why the last changes are not saved, empty if they are."""
+        return self._saver.trouble
 
     @property
     def trouble(self) -> str:
         """Why the last changes are not saved or the raster is not the one that was opened."""
-        return " ".join(filter(None, (self._raster.trouble, self._saver.trouble)))
+        return " ".join(filter(None, (self._raster.trouble, self.unsaved)))
 
     @property
     def classifier(self) -> Classifier | None:
         """What gives pixels their classes, None before the first stroke."""
         if self._is_stale:
-            self._fit()
+            with self._lock:
+                if self._is_stale:  # a view asks from many threads at once
+                    self._fit()
         return self._classifier
 
     def change(self, step: Callable[[Session], object], owner: str = "") -> None:
         """Call ``step(session)`` and update the map; ``owner`` is the page whose step it is.
 
         Raises:
-            ClusterNetError: by ``step``; then nothing has changed.
+            ClusterNetError: by ``step``. After this or any other error nothing has changed.
         """
         self.tile_requests.note()
         with self._lock:
             before = self.session.whole
             self.session.owner = owner
-            step(self.session)
-            now = self.session.whole
+            with self.session.whole_or_not_at_all():
+                step(self.session)
+                now = self.session.whole
+                redrawn = now.strokes != before.strokes
+                if redrawn:
+                    self._fit()
+                    self._suggestions.forget()
             self._forget_hidden()
             if self.project is not None and now is not before:
                 self.project.changed(self)
-            if now.strokes != before.strokes:
-                self._suggestions.forget()
-                self._fit()
-            elif now != before:
-                self._mark_changed(new_map=True)
-            else:
-                self._mark_changed()  # a step that was taken back without an effect is gone
+            if not redrawn:  # also shown: a step that was taken back without an effect is gone
+                self._mark_changed(new_map=now != before)
         self._changed.set()
 
     def set_smooth(self, smooth: int) -> None:
@@ -256,21 +267,20 @@ class Workspace(Member):
         return classifier, classes
 
     def _fit(self) -> None:
-        """Fit the rule to the strokes."""
+        """Fit the rule to the strokes; if that fails, the map stays as it is."""
         with self._lock:
-            self._is_stale = False
             complete = self.cache.is_complete  # asked first: windows may come while others are read
             if self.project is None:
                 samples = collect_samples(self.cache, self.drawing.strokes)
             else:
                 samples, others_complete = self.project.samples()
                 complete &= others_complete
-            if self._scene is None or not self._fitted_to_all:
-                self._scene = sample_scene(self.cache)
-            self._fitted_to_all = complete
-            self._classifier = None
-            if len(samples.classes):
-                self._classifier = fit_rule(self.rule, samples, self._scene)
+            scene = self._scene
+            if scene is None or not self._fitted_to_all:
+                scene = sample_scene(self.cache)
+            found = fit_rule(self.rule, samples, scene) if len(samples.classes) else None
+            self._classifier, self._scene, self._fitted_to_all = found, scene, complete
+            self._is_stale = False
             self._mark_changed(new_map=True)
 
     def _fill(self) -> None:
@@ -294,10 +304,12 @@ class Workspace(Member):
         while not self._stop.is_set():
             if not self._changed.wait(_LOOK_SECONDS):
                 self._look_at_raster()
+                if self.unsaved:
+                    self.save()
                 continue
             self.tile_requests.wait_until_quiet(_MOST_SAVE_DELAY, self._stop)
             self._changed.clear()
-            self._save()
+            self.save()
             self._look_at_raster()
             if not self.is_watched:
                 continue
@@ -314,10 +326,6 @@ class Workspace(Member):
         self._look_at_raster()
         if self._raster.trouble:
             raise ClusterNetError(self._raster.trouble)
-
-    def _save(self) -> None:
-        if self._saver.save(lambda: self.drawing):
-            self._mark_changed()
 
     def _count_areas(self) -> None:
         for areas in count_areas(

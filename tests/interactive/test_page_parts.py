@@ -11,14 +11,15 @@ import pytest
 import shapely
 from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
-from clusternet.errors import LabelError
+from clusternet.errors import LabelError, OutputError
+from clusternet.interactive.served import Served
 from clusternet.interactive.session import Session
 from clusternet.labels.strokes import Drawing, Stroke
 
 pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
 pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
 
-from clusternet.interactive import app
+from clusternet.interactive import app, saving
 from clusternet.interactive.page import Page
 from clusternet.interactive.scene_map import shown_parts
 from clusternet.interactive.workspace import Workspace
@@ -77,3 +78,31 @@ def test_page_says_that_a_step_stays_which_another_page_has_changed_since():
     page.say = said.append
     asyncio.run(page.undo())
     assert said == ["Another page has changed that since, so it stays."]
+
+
+def served_with_a_stroke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Serve a scene on which a stroke is drawn before the server is cut short."""
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    fill_cache_with_colours(run, raster)
+
+    def draw(served: Served, *rest: object) -> None:
+        stroke = Stroke(shapely.Point(30, 30), 1)
+        served.workspaces[0].change(lambda session: session.draw(stroke))
+
+    monkeypatch.setattr(app, "_run_server", draw)
+    monkeypatch.setattr(app.interrupts, "leave", lambda status: None)
+    app.serve(run, raster, app.PageOptions(port=0, browser=False))
+    return next((run / "interactive").iterdir())
+
+
+def test_strokes_are_saved_even_if_the_server_is_cut_short(tmp_path, monkeypatch):
+    assert (served_with_a_stroke(tmp_path, monkeypatch) / "strokes.gpkg").exists()
+
+
+def test_a_server_that_could_not_save_the_last_strokes_fails(tmp_path, monkeypatch):
+    def full(*arguments: object) -> None:
+        raise OutputError("strokes.gpkg: cannot be written (No space left on device).")
+
+    monkeypatch.setattr(saving, "save_drawing", full)
+    with pytest.raises(OutputError, match=r"changes are not saved: strokes\.gpkg: cannot"):
+        served_with_a_stroke(tmp_path, monkeypatch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import rasterio
 from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_scene, truth
 
 from clusternet.errors import SettingsError
+from clusternet.interactive import saving
+from clusternet.interactive import workspace as workspace_module
 from clusternet.interactive.app import PageOptions, serve
 from clusternet.interactive.project import Project
 from clusternet.interactive.session import Session
@@ -207,3 +210,35 @@ def test_strokes_of_a_file_replace_those_of_one_scene_and_change_no_class_of_ano
     names = {c.number: c.name for c in second.drawing.classes}
     assert [names[s.land_class] for s in second.drawing.strokes] == ["lake", "class 2"]
     assert [names[s.land_class] for s in first.drawing.strokes] == ["water"]
+
+
+def test_a_stroke_is_saved_on_its_scene_only_and_a_class_on_all(scenes, monkeypatch):
+    saved = []
+    monkeypatch.setattr(saving, "save_drawing", lambda folder, *_: saved.append(folder.name[0]))
+    for scene in scenes:
+        scene.save()
+    draw(scenes[0], 1, 30)
+    for scene in scenes:
+        scene.save()
+    assert saved == ["a", "b", "a"]
+    scenes[0].change(Session.add_class)
+    for scene in scenes:
+        scene.save()
+    assert saved[3:] == ["a", "b"]
+
+
+def test_the_rule_is_fitted_once_however_many_tiles_are_asked_for(scenes, monkeypatch):
+    first, second = scenes
+    draw(first, 1, 30)
+    fits = []
+    fit = workspace_module.fit_rule
+
+    def slowly(*arguments: object) -> object:
+        fits.append(arguments)
+        time.sleep(0.05)
+        return fit(*arguments)
+
+    monkeypatch.setattr(workspace_module, "fit_rule", slowly)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: second.classifier, range(8)))
+    assert len(fits) == 1 and len(set(map(id, found))) == 1

@@ -141,13 +141,13 @@ def test_exports_asked_for_at_once_all_succeed(workspace, tmp_path):
 
 def test_saving_at_once_keeps_the_last_drawing_whole(workspace):
     """As at the end of a server, whose threads still save while it does."""
-    threads = [threading.Thread(target=workspace._save) for _ in range(6)]
+    threads = [threading.Thread(target=workspace.save) for _ in range(6)]
     for thread in threads:
         thread.start()
     workspace.change(Session.add_class)
     for thread in threads:
         thread.join()
-    workspace._save()
+    workspace.save()
     assert workspace.trouble == ""
     assert (
         load_drawing(workspace.folder, workspace.drawing_grid).classes == workspace.drawing.classes
@@ -311,3 +311,58 @@ def test_two_classes_of_a_file_that_have_one_name_are_one(workspace, tmp_path):
     for add in (False, True):
         workspace.load(tmp_path / "s.gpkg", add=add)
         assert [c.name for c in workspace.drawing.classes] == ["road"]
+
+
+def test_a_failed_fit_changes_neither_strokes_nor_map_nor_undo(workspace, monkeypatch):
+    """Else the strokes would be saved, and the scene could not be opened any more."""
+    drawing, classifier = workspace.drawing, workspace.classifier
+    workspace.change(Session.undo)
+    undone = workspace.drawing
+
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace_module, "fit_rule", fail)
+        with pytest.raises(MemoryError):
+            draw(workspace, 2, (100, 100), (120, 110))
+        assert workspace.drawing is undone and workspace.classifier is not None
+        with pytest.raises(MemoryError):
+            workspace.change(Session.redo)
+        assert workspace.drawing is undone
+    workspace.change(Session.redo)
+    assert workspace.drawing == drawing and workspace.classifier is not classifier
+
+
+def test_a_scene_that_cannot_be_opened_is_not_locked(tmp_path, monkeypatch):
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Workspace, "_fit", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Workspace(run, raster)
+    Workspace(run, raster).stop()
+
+
+def test_a_failed_save_is_tried_again_without_another_change(workspace, monkeypatch, caplog):
+    monkeypatch.setattr(workspace_module, "_LOOK_SECONDS", 0.01)
+    tries: list[object] = []
+
+    def save(folder: Path, drawing: object, place: object) -> None:
+        tries.append(drawing)
+        if len(tries) < 4:
+            raise OutputError("disk full")
+
+    monkeypatch.setattr(saving, "save_drawing", save)
+    workspace.start()
+    until(lambda: len(tries) == 4 and workspace.trouble == "")
+    assert len(caplog.messages) == 1  # the same line again would tell nothing
+
+
+@pytest.mark.parametrize("width", [1e9, 1e300, float("inf"), float("nan")])
+def test_any_width_that_a_file_states_is_taken(workspace, tmp_path, width):
+    line = shapely.LineString([(448_010, 5_411_990), (448_030, 5_411_980)])
+    fields = {"class": [1], "name": "road", "colour": "#010203", "width": width}
+    geopandas.GeoDataFrame(fields, geometry=[line], crs=32631).to_file(tmp_path / "s.gpkg")
+    workspace.load(tmp_path / "s.gpkg")
+    (stroke,) = workspace.drawing.strokes
+    assert 1 <= stroke.width <= 1e6
