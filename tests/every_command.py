@@ -231,9 +231,9 @@ def _draw_on_the_page(inputs: list[Path], outputs: dict[str, Path], *, overwrite
             folder = workspace.folder / "exports"
             workspace.exports.strokes(folder / "scene_strokes.gpkg", overwrite=True)
             workspace.exports.class_map(
-                Export(folder / "scene_classes.tif", folder / "scene_classes.gpkg",
-                       folder / "scene_legend.csv", overwrite=True)
-            )  # fmt: skip
+                Export(folder / "scene_classes.tif", folder / "scene_classes.gpkg", overwrite=True)
+            )
+            workspace.exports.legend(folder / "scene_legend.csv", overwrite=True)
         finally:
             workspace.stop()
 

@@ -57,12 +57,13 @@ class ExportDialog:
         page, written = self._page, []
 
         def write(task: Task) -> None:
-            paths = self._exports.write(wanted, self._options(), task)
-            task.begin("Packing ...")
-            archive = self._exports.path("map").with_name(
-                f"{page.workspace.raster_path.stem}_export.zip"
-            )
-            written.append((paths, for_download(paths, archive)))
+            with self._exports.turn(task):
+                paths = self._exports.write(wanted, self._options(), task)
+                task.begin("Packing ...")
+                archive = self._exports.path("map").with_name(
+                    f"{page.workspace.raster_path.stem}_export.zip"
+                )
+                written.append((paths, for_download(paths, archive)))
 
         self._dialog.close()
         with page.cards.working("Writing ...") as task:

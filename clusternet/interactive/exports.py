@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clusternet.classes.class_table import write_class_table
 from clusternet.classes.export import (
@@ -22,6 +23,8 @@ from clusternet.labels.stroke_files import write_strokes
 from clusternet.learning.streaming import cached_certainty, cached_windows
 from clusternet.legend.class_files import write_class_file
 from clusternet.legend.legend import write_legend
+from clusternet.types import AnyArray
+from clusternet.windows import Window
 
 if TYPE_CHECKING:
     from clusternet.interactive.workspace import Workspace
@@ -37,6 +40,8 @@ FILES = {
 }
 """What can be written: how it is called, and the end of its file's name."""
 _OF_MAP = ("map", "polygons", "table")
+_LOOK_SECONDS = 0.2  # between looks whether an export that waits for its turn is still wanted
+_Array = TypeVar("_Array", bound=AnyArray)
 
 
 class Exports:
@@ -45,7 +50,30 @@ class Exports:
     def __init__(self, workspace: Workspace) -> None:
         """Export from a workspace."""
         self._workspace = workspace
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what holds it calls what takes it, too
+        self._running: Task | None = None
+
+    @contextmanager
+    def turn(self, task: Task) -> Iterator[None]:
+        """Let nothing else be written in the block; what others are writing is waited for.
+
+        Raises:
+            Cancelled: if the task is no longer wanted before its turn.
+        """
+        while not self._lock.acquire(timeout=_LOOK_SECONDS):
+            task.begin("Waiting for another export ...")
+        before, self._running = self._running, task
+        try:
+            yield
+        finally:
+            self._running = before
+            self._lock.release()
+
+    def end(self) -> None:
+        """Cancel what is being written, as the server ends."""
+        running = self._running
+        if running is not None:
+            running.cancel()
 
     def path(self, what: str) -> Path:
         """Return where a file is written, see `FILES`."""
@@ -74,37 +102,46 @@ class Exports:
         """
         if not wanted:
             raise ClusterNetError("Choose at least one file.")
+        task = task or Task("")
         kinds = [what for what in FILES if what in wanted]
-        if set(kinds) & set(_OF_MAP):
-            polygons, table = (
-                self.path(what) if what in wanted else None for what in ("polygons", "table")
-            )
-            self.class_map(
-                Export(self.path("map"), polygons, table=table, overwrite=True,
-                       polygon_options=options or PolygonOptions()),
-                task,
-            )  # fmt: skip
-            kinds = ["map", *(what for what in kinds if what != "map")]
-        for what in kinds:
-            if what not in _OF_MAP:
-                if task is not None:
+        with self.turn(task):
+            if set(kinds) & set(_OF_MAP):
+                polygons, table = (
+                    self.path(what) if what in wanted else None for what in ("polygons", "table")
+                )
+                self.class_map(
+                    Export(self.path("map"), polygons, table=table, overwrite=True,
+                           polygon_options=options or PolygonOptions()),
+                    task,
+                )  # fmt: skip
+                kinds = ["map", *(what for what in kinds if what != "map")]
+            for what in kinds:
+                if what not in _OF_MAP:
                     task.begin(f"Writing {self.path(what).name} ...")
-                getattr(self, what)(self.path(what), overwrite=True)
+                    getattr(self, what)(self.path(what), overwrite=True, task=task)
         return [self.path(what) for what in kinds]
 
-    def strokes(self, path: Path, *, overwrite: bool = False) -> None:
+    def strokes(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write the strokes as GeoPackage or GeoJSON."""
         workspace = self._workspace
-        with self._lock:
+        with self._writing(task):
             write_strokes(path, workspace.drawing, workspace.drawing_grid, overwrite=overwrite)
 
-    def classes(self, path: Path, *, overwrite: bool = False) -> None:
+    def classes(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write the classes with their names and colours, in their order, as CSV."""
-        with self._lock:
+        with self._writing(task):
             write_class_file(path, self._workspace.drawing.classes, overwrite=overwrite)
 
+    @contextmanager
+    def _writing(self, task: Task | None) -> Iterator[Task]:
+        """Take the turn for one file, which counts as written at the end of the block."""
+        task = task or Task("")
+        with self.turn(task):
+            yield task
+            task.num_written += 1
+
     def class_map(self, export: Export, task: Task | None = None) -> dict[int, int]:
-        """Write the class map of the whole scene, and the other files that ``export`` names.
+        """Write the class map of the whole scene, and polygons and table if ``export`` names them.
 
         Args:
             export: the files to write.
@@ -117,46 +154,53 @@ class Exports:
             ClusterNetError: if there is no map yet, or it cannot be written.
             Cancelled: if the task is no longer wanted.
         """
-        workspace, drawing = self._workspace, self._workspace.drawing
-        task = task or Task("")
-        classifier, classes = workspace.whole_map()
-        windows = cached_windows(workspace.cache, classifier, workspace.smooth)
-        with self._lock:
-            rows, cols = workspace.profile.shape
-            task.begin(f"Writing {export.output.name} ...", rows * cols)
-            windows = task.follow(windows, lambda pair: pair[1].size)
-            counts = write_class_map(
-                export.output, workspace.profile, windows, classes, workspace.run.stored.identity,
-                strokes=drawing.strokes, overwrite=export.overwrite,
-            )  # fmt: skip
-            if export.polygons is not None:
-                task.begin(f"Writing {export.polygons.name} ...")
-            write_sides(export, None, classes)
-            if export.table is not None:
-                write_class_table(
-                    export.table, drawing, counts, workspace.profile.pixel_area_ha,
+        workspace, task = self._workspace, task or Task("")
+        with self.turn(task):
+            classifier, drawing = workspace.whole_map()
+            classes = {c.number: c for c in drawing.classes}
+            windows = cached_windows(workspace.cache, classifier, workspace.smooth)
+            with self._writing(task):
+                counts = write_class_map(
+                    export.output, workspace.profile, self._followed(windows, export.output, task),
+                    classes, workspace.run.stored.identity, strokes=drawing.strokes,
                     overwrite=export.overwrite,
                 )  # fmt: skip
-        if export.legend is not None:
-            self.legend(export.legend, overwrite=export.overwrite)
-        if export.certainty is not None:
-            self.certainty(export.certainty, overwrite=export.overwrite)
+            if export.polygons is not None:
+                task.begin(f"Writing {export.polygons.name} ...")
+                with self._writing(task):
+                    write_sides(export, None, classes)
+            if export.table is not None:
+                with self._writing(task):
+                    write_class_table(
+                        export.table, drawing, counts, workspace.profile.pixel_area_ha,
+                        overwrite=export.overwrite,
+                    )  # fmt: skip
         return counts
 
-    def certainty(self, path: Path, *, overwrite: bool = False) -> None:
+    def _followed(
+        self, windows: Iterable[tuple[Window, _Array]], path: Path, task: Task
+    ) -> Iterator[tuple[Window, _Array]]:
+        """Yield windows, and tell the task how much of the scene they cover."""
+        rows, cols = self._workspace.profile.shape
+        task.begin(f"Writing {path.name} ...", rows * cols)
+        return task.follow(windows, lambda pair: pair[1].size)
+
+    def certainty(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write how certain the class of each pixel is; errors as of `class_map`."""
         workspace = self._workspace
         classifier, _ = workspace.whole_map()
-        with self._lock:
+        with self._writing(task) as task:
+            windows = cached_certainty(workspace.cache, classifier)
             write_certainty(
-                path, workspace.profile, cached_certainty(workspace.cache, classifier),
+                path, workspace.profile, self._followed(windows, path, task),
                 workspace.run.stored.identity, overwrite=overwrite,
             )  # fmt: skip
 
-    def legend(self, path: Path, *, overwrite: bool = False) -> None:
+    def legend(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write the class of each cluster as a legend; errors as of `class_map`."""
         workspace = self._workspace
-        classifier, classes = workspace.whole_map()
+        classifier, drawing = workspace.whole_map()
+        classes = {c.number: c for c in drawing.classes}
         legend = make_legend(workspace.cache, classifier, classes, workspace.run)
-        with self._lock:
+        with self._writing(task):
             write_legend(path, legend, overwrite=overwrite)

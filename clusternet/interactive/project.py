@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,25 +65,27 @@ class Project:
             if scene is not by:
                 scene.note_change()
 
-    def export_all(self, task: Task, wait: Callable[[float], None] | None = None) -> list[Path]:
+    def export_all(self, task: Task) -> list[Path]:
         """Write the class maps of all scenes, each into its own folder.
 
         Features that are missing are waited for.
 
         Raises:
             ClusterNetError: if a map cannot be written; those before it stay.
-            Cancelled: if the task is no longer wanted.
+            Cancelled: if the task is no longer wanted, or the server ends.
         """
-        wait = wait or task.wait
-        written = []
-        for number, scene in enumerate(self.scenes, 1):
-            place = f"scene {number} of {len(self.scenes)}"
-            while not scene.cache.is_complete and not scene.filling.progress.message:
-                progress = scene.filling.progress
-                task.begin(f"Features of {place} ...", progress.total)
-                task.done = progress.done
-                wait(_LOOK_EVERY)
-            path = scene.folder / "exports" / f"{scene.raster_path.stem}_classes.tif"
+        for number, scene in enumerate(self.scenes, 1):  # first all: each map is learned from all
+            self._await_features(scene, f"scene {number} of {len(self.scenes)}", task)
+        written = [scene.exports.path("map") for scene in self.scenes]
+        for scene, path in zip(self.scenes, written, strict=True):
             scene.exports.class_map(Export(path, overwrite=True), task)
-            written.append(path)
         return written
+
+    def _await_features(self, scene: Workspace, name: str, task: Task) -> None:
+        while not scene.cache.is_complete and not scene.filling.progress.message:
+            progress = scene.filling.progress
+            task.begin(f"Features of {name} ...", progress.total)
+            task.done = progress.done
+            if scene.is_ending:
+                task.cancel()
+            task.wait(_LOOK_EVERY)

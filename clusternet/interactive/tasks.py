@@ -23,6 +23,8 @@ class Task:
         self.text = text
         """What is being done, for the page."""
         self.done, self.total = 0, 0
+        self.num_written = 0
+        """Files that are complete; they stay if the rest is cancelled."""
         self._cancelled = threading.Event()
 
     @property
@@ -41,8 +43,12 @@ class Task:
 
     def check(self) -> None:
         """Raise Cancelled if the work is no longer wanted."""
-        if self.is_cancelled:
+        if not self.is_cancelled:
+            return
+        if not self.num_written:
             raise Cancelled("Cancelled; nothing was changed.")
+        files = "file is" if self.num_written == 1 else "files are"
+        raise Cancelled(f"Cancelled; {self.num_written} {files} complete, the others unchanged.")
 
     def begin(self, text: str, total: int = 0) -> None:
         """Begin a part of the work; its progress is not known without a total."""

@@ -33,7 +33,6 @@ from clusternet.learning.mapping import (
 )
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
 from clusternet.learning.stroke_check import StrokeCheck, check_strokes
-from clusternet.legend.land_classes import LandClass
 from clusternet.prediction.feature_cache import scene_folder
 from clusternet.prediction.filling import prepare_cache
 from clusternet.prediction.scene_lock import lock_scene
@@ -117,9 +116,15 @@ class Workspace(Member):
             thread.start()
 
     def end(self) -> None:
-        """Ask the background threads to end."""
+        """Ask the background threads and exports to end."""
         self._stop.set()
+        self.exports.end()
         self._changed.set()
+
+    @property
+    def is_ending(self) -> bool:
+        """True once the background threads were asked to end."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Stop the background threads, save the strokes, and unlock the scene."""
@@ -248,8 +253,8 @@ class Workspace(Member):
             return recognised(drawing)
         return recognised(add_drawing(Drawing(kept), drawing))
 
-    def whole_map(self) -> tuple[Classifier, dict[int, LandClass]]:
-        """Return what gives the map of the whole scene, and its classes by number.
+    def whole_map(self) -> tuple[Classifier, Drawing]:
+        """Return what gives the map of the whole scene, and the drawing that it is fitted to.
 
         Raises:
             ClusterNetError: if there is no map yet, or features or the raster are missing.
@@ -258,13 +263,15 @@ class Workspace(Member):
         with self._lock:
             if self._is_stale or (self.cache.is_complete and not self._fitted_to_all):
                 self._fit()  # the last features have only just come
-            classifier, classes = self.classifier, {c.number: c for c in self.drawing.classes}
+            classifier, drawing = self.classifier, self.drawing
             complete = self._fitted_to_all
         if classifier is None:
             raise ClusterNetError("There is no class map yet; draw a stroke first.")
         if not complete:
-            raise ClusterNetError("Features are still being computed; export when they are there.")
-        return classifier, classes
+            failure = self.filling.progress.message
+            later = "Features are still being computed; export when they are there."
+            raise ClusterNetError(failure or later)
+        return classifier, drawing
 
     def _fit(self) -> None:
         """Fit the rule to the strokes; if that fails, the map stays as it is."""

@@ -242,3 +242,30 @@ def test_the_rule_is_fitted_once_however_many_tiles_are_asked_for(scenes, monkey
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: second.classifier, range(8)))
     assert len(fits) == 1 and len(set(map(id, found))) == 1
+
+
+def test_maps_of_all_scenes_wait_until_the_features_of_all_are_there(tmp_path, monkeypatch):
+    run = make_run(tmp_path)
+    first, second = (make_scene(tmp_path, f"{name}.tif") for name in "ab")
+    fill_cache_with_colours(run, first)
+    scenes = open_both(tmp_path)
+    for scene in scenes:
+        draw(scene, 1, 30)
+    task = Task("Writing ...")
+    monkeypatch.setattr(task, "wait", lambda seconds: fill_cache_with_colours(run, second))
+    assert all(path.exists() for path in scenes[0].project.export_all(task))
+    for scene in scenes:
+        scene.stop()
+
+
+def test_features_are_not_waited_for_when_the_server_ends(tmp_path):
+    make_run(tmp_path)
+    for name in "ab":
+        make_scene(tmp_path, f"{name}.tif")
+    scenes = open_both(tmp_path)
+    for scene in scenes:
+        scene.end()
+    with pytest.raises(Cancelled):
+        scenes[0].project.export_all(Task("Writing ..."))
+    for scene in scenes:
+        scene.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from interactive_scene import SHAPE, fill_cache_with_colours, make_run, make_sce
 from rasterio.transform import from_origin
 
 from clusternet.classes.export import Export
-from clusternet.errors import GridMismatchError
+from clusternet.errors import ClusterNetError, GridMismatchError
+from clusternet.interactive.filling import Progress
 from clusternet.interactive.tasks import Cancelled, Task
 from clusternet.interactive.workspace import Workspace
+from clusternet.labels.drawn import read_drawn
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.raster import open_raster
 from clusternet.raster.backdrop import write_view
@@ -104,3 +107,67 @@ def test_backdrop_of_another_place_is_refused(tmp_path):
     with pytest.raises(GridMismatchError, match="does not lie on"):
         write_view(other, grid, tmp_path / "view.vrt")
     assert not (tmp_path / "view.vrt").exists()
+
+
+def test_an_export_that_waits_for_another_one_can_be_cancelled(workspace, tmp_path):
+    task = Task("Writing ...")
+    with ThreadPoolExecutor(1) as threads, workspace.exports.turn(Task("another")):
+        export = threads.submit(workspace.exports.class_map, Export(tmp_path / "c.tif"), task)
+        task.cancel()
+        with pytest.raises(Cancelled):
+            export.result(timeout=20)
+    assert not (tmp_path / "c.tif").exists()
+
+
+def test_certainty_can_be_cancelled_while_it_is_written(workspace, tmp_path, monkeypatch):
+    task = Task("Writing ...")
+    monkeypatch.setattr(task, "begin", lambda text, total=0: task.cancel())
+    with pytest.raises(Cancelled, match="nothing was changed"):
+        workspace.exports.certainty(tmp_path / "c.tif", task=task)
+    assert not any(tmp_path.glob("*c.tif*"))
+
+
+def test_whoever_cancels_is_told_of_the_files_that_were_complete(workspace, monkeypatch):
+    task = Task("Writing ...")
+    begin = task.begin
+
+    def cancel_later(text: str, total: int = 0) -> None:
+        if "certainty" in text:
+            task.cancel()
+        begin(text, total)
+
+    monkeypatch.setattr(task, "begin", cancel_later)
+    with pytest.raises(Cancelled, match="1 file is complete, the others unchanged"):
+        workspace.exports.write(["map", "certainty"], task=task)
+    assert workspace.exports.path("map").exists()
+
+
+def test_what_is_being_written_is_cancelled_when_the_server_ends(workspace, tmp_path):
+    task = Task("Writing ...")
+    with workspace.exports.turn(task):
+        workspace.end()
+    assert task.is_cancelled
+
+
+def test_features_that_failed_are_not_waited_for(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "_fitted_to_all", False)
+    monkeypatch.setattr(workspace.cache, "_done", np.zeros(1, bool))
+    workspace.filling.progress = Progress(0, 1, "Features cannot be computed: broken")
+    with pytest.raises(ClusterNetError, match="Features cannot be computed: broken"):
+        workspace.exports.class_map(Export(tmp_path / "c.tif"))
+
+
+def test_a_map_names_the_strokes_that_it_was_fitted_to(workspace, tmp_path, monkeypatch):
+    """Also if others are drawn before its turn comes."""
+    took = workspace.whole_map
+
+    def draw_and_take() -> object:
+        late = Stroke(make_line([(250, 200), (290, 210)]), 2, 3)
+        workspace.change(lambda session: session.draw(late))
+        return took()
+
+    monkeypatch.setattr(workspace, "whole_map", draw_and_take)
+    workspace.exports.class_map(Export(tmp_path / "c.tif"))
+    with open_raster(tmp_path / "c.tif", codes=True) as raster:
+        drawn, profile = read_drawn(raster.tags), raster.profile
+    assert drawn.cover(profile, np.array([(205, 270)])).all()
