@@ -63,6 +63,8 @@ class Exports:
         while not self._lock.acquire(timeout=_LOOK_SECONDS):
             task.begin("Waiting for another export ...")
         before, self._running = self._running, task
+        if self._workspace.is_ending:
+            task.cancel()
         try:
             yield
         finally:
