@@ -35,11 +35,25 @@ NotifyType = Literal["positive", "warning", "info"]
 _STYLE = Path(__file__).with_name("page.css")
 
 
-def build_page(served: Served) -> None:
+async def build_page(served: Served) -> None:
     """Build the page for one browser tab; the address says which scene it shows."""
-    request = ui.context.client.request
+    client = ui.context.client
+    request = client.request
     number = served.number(request.query_params.get("scene") if request is not None else None)
-    Page(served.workspaces[number], served.images(number), served, number).build()
+    if served.is_ready(number):
+        Page(served.workspaces[number], served.images(number), served, number).build()
+        return
+    told = ui.label("Preparing this scene for the screen, once ...").classes("q-ma-lg")
+    await client.connected()
+    try:
+        await run.io_bound(served.images, number)
+    except Exception as error:
+        line = mistake(error)
+        if line is None:
+            raise
+        told.text = without_flags(line)
+        return
+    ui.navigate.reload()
 
 
 class Page:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from clusternet.interactive.project import Project
     from clusternet.interactive.tiles import ImageTiles
 
+MOST_DIGITS = 6
+"""Of the number of a scene or band in an address; other programs may send any."""
+
 
 class Served:
     """Scenes by number, from 0; safe to use from any thread."""
@@ -55,15 +58,22 @@ class Served:
 
     def number(self, text: str | None) -> int:
         """Return the number of a scene from an address; the first one for any other text."""
-        given = int(text) if text is not None and text.isdecimal() else 0
+        is_number = text is not None and text.isdecimal() and len(text) <= MOST_DIGITS
+        given = int(text) if text is not None and is_number else 0
         return given if given < len(self) else 0
 
+    def is_ready(self, number: int) -> bool:
+        """Tell whether the tiles of a scene are there at once."""
+        return number in self._images
+
     def images(self, number: int) -> ImageTiles:
-        """Return the tiles of the raster of a scene."""
+        """Return the tiles of the raster of a scene; overviews of a large one may take minutes."""
         from clusternet.interactive.tiles import ImageTiles
 
-        with self._lock:
-            if number not in self._images:
+        if self.is_ready(number):
+            return self._images[number]
+        with self._lock:  # one after another: each reads a whole raster
+            if not self.is_ready(number):
                 workspace = self.workspaces[number]
                 path = build_pyramid(workspace.raster_path, workspace.folder)
                 choice = workspace.run.bands.nodata_choice.of_pixels

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any
+
 import numpy as np
 from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 
 from clusternet.errors import LabelError
-from clusternet.interactive.served import Served
+from clusternet.foreign_errors import mistake
+from clusternet.interactive.served import MOST_DIGITS, Served
 from clusternet.interactive.superpixels import View, outlines
 from clusternet.interactive.tiles import TILE, ImageTiles, Look, as_palette_png, as_png
 from clusternet.interactive.workspace import Workspace
 from clusternet.learning.mapping import classify, confidence
 from clusternet.types import NO_CLASS, IntArray, UInt8Array
 from clusternet.windows import Window
+
+logger = logging.getLogger(__name__)
 
 _CACHED = {"Cache-Control": "private, max-age=3600"}  # the address names the content
 _MOST_BANDS = 8  # whose values are shown
@@ -21,6 +30,12 @@ _NOT_CACHED = {"Cache-Control": "no-store"}
 
 def add_routes(app: FastAPI, served: Served) -> None:
     """Add the routes of the tiles of all scenes; ``scene`` in an address is the number of one."""
+    for name, answer in _answers(served).items():
+        app.get(f"/{name}")(_readable(answer))
+
+
+def _answers(served: Served) -> dict[str, Callable[..., Response]]:
+    """Return what answers each kind of address."""
 
     def image(
         zoom: int, col: int, row: int, bands: str, low: float, high: float, scene: str = "0"
@@ -50,18 +65,9 @@ def add_routes(app: FastAPI, served: Served) -> None:
         images = _scene(served, scene)[1]
         return _png(images.tile(0, 0, 0, images.first_look()), _NOT_CACHED)
 
-    def values(row: int, col: int, scene: str = "0") -> dict[str, str]:
-        return {"text": pixel_text(*_scene(served, scene), row, col)}
+    def values(row: int, col: int, scene: str = "0") -> Response:
+        return JSONResponse({"text": pixel_text(*_scene(served, scene), row, col)})
 
-    tiles = {"image": image, "classes": classes, "doubt": doubt, "backdrop": backdrop}
-    for name, answer in tiles.items():
-        app.get(f"/{name}/{{zoom}}/{{col}}/{{row}}.png")(answer)
-    app.get("/thumbnail/{scene}.png")(thumbnail)
-    app.get("/values/{row}/{col}")(values)
-    _add_superpixels(app, served)
-
-
-def _add_superpixels(app: FastAPI, served: Served) -> None:
     def superpixels(  # its address names a part of the scene, and how bands are shown
         row: int, col: int, height: int, width: int, step: int,
         bands: str, low: float, high: float, scene: str = "0",
@@ -76,7 +82,39 @@ def _add_superpixels(app: FastAPI, served: Served) -> None:
             return _png(None, _CACHED)
         return _png(as_png(outlines(images.superpixels(view, look))), _CACHED)
 
-    app.get("/superpixels/{row}/{col}/{height}/{width}/{step}.png")(superpixels)
+    tile = "{zoom}/{col}/{row}.png"
+    return {
+        f"image/{tile}": image,
+        f"classes/{tile}": classes,
+        f"doubt/{tile}": doubt,
+        f"backdrop/{tile}": backdrop,
+        "thumbnail/{scene}.png": thumbnail,
+        "values/{row}/{col}": values,
+        "superpixels/{row}/{col}/{height}/{width}/{step}.png": superpixels,
+    }
+
+
+def _readable(answer: Callable[..., Response]) -> Callable[..., Response]:
+    """Return an answer that says so if a raster cannot be read: it may be gone, or damaged."""
+
+    @wraps(answer)
+    def safely(**given: Any) -> Response:
+        try:
+            return answer(**given)
+        except Exception as error:
+            line = mistake(error)
+            if line is None:
+                raise
+            _warn_once(line)
+            return Response(line, status_code=503, headers=_NOT_CACHED)
+
+    return safely
+
+
+@lru_cache(maxsize=100)
+def _warn_once(line: str) -> None:
+    """Log a line; each view asks for many tiles that fail alike."""
+    logger.warning("%s", line)
 
 
 def _scene(served: Served, text: str) -> tuple[Workspace, ImageTiles]:
@@ -165,7 +203,7 @@ def _whole_tile(values: IntArray) -> UInt8Array:
 
 
 def _look(bands: str, low: float, high: float, images: ImageTiles) -> Look | None:
-    numbers = [int(n) for n in bands.split(",") if n.isdecimal()]
+    numbers = [int(n) for n in bands.split(",") if n.isdecimal() and len(n) <= MOST_DIGITS]
     if len(numbers) != 3 or not all(1 <= n <= images.num_bands for n in numbers):
         return None
     if not 0 <= low < high <= 100:

@@ -97,6 +97,8 @@ class ImageTiles:
 
     def tile(self, zoom: int, col: int, row: int, look: Look) -> bytes | None:
         """Return a tile as PNG; None beyond the raster."""
+        if not 0 <= zoom <= self.max_zoom:
+            return None
         reader, raster = self._reader()
         bands = (1,) if self.has_palette else look.bands
         # averages where tiles show several pixels as one; indexes of a palette have no average
