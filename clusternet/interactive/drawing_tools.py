@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import shapely
@@ -27,7 +30,9 @@ class DrawingTools:
     def __init__(self, page: Page) -> None:
         """Listen to the map of a page."""
         self._page, self._workspace = page, page.workspace
-        self._shown: tuple[Stroke, ...] = ()
+        self._shown: dict[int, Stroke] = {}
+        self._keys = count(1)
+        self._turn = asyncio.Lock()  # one thing after another, in the order in which they came
         self.picked: Stroke | None = None
         """The stroke that is picked; None if there is none."""
         for event, answer in (
@@ -36,35 +41,45 @@ class DrawingTools:
             page.map.on(event, self._timed(answer))
         page.map.on("pick", self._pick)
 
-    def show(self, strokes: tuple[Stroke, ...]) -> int | None:
-        """Note the strokes that the map shows; returns which of them is picked."""
-        self._shown = strokes
+    def show(self, strokes: Sequence[Stroke]) -> tuple[list[int], int | None]:
+        """Note the strokes that the map shows.
+
+        Returns:
+            a key for each, by which the map names it: other pages may add and remove strokes
+            before a message of the map arrives. And which of them is picked.
+        """
+        known = {id(stroke): key for key, stroke in self._shown.items()}
+        keys = [known.get(id(stroke)) or next(self._keys) for stroke in strokes]
+        self._shown = dict(zip(keys, strokes, strict=True))
         numbers = [i for i, stroke in enumerate(strokes) if stroke is self.picked]
         if not numbers:
             self.picked = None
-        return numbers[0] if numbers else None
+        return keys, numbers[0] if numbers else None
 
     # --- the stroke that is picked ---------------------------------------------------------------
     async def give_class(self, number: int) -> None:
         """Give the picked stroke another class."""
-        if self.picked is not None:
-            await self._put(replace(self.picked, land_class=number))
+        async with self._turn:
+            if self.picked is not None:
+                await self._put(replace(self.picked, land_class=number))
 
     async def delete(self) -> None:
         """Delete the picked stroke."""
-        if self.picked is not None:
-            await self._put(None)
+        async with self._turn:
+            if self.picked is not None:
+                await self._put(None)
 
     def step(self, by: int) -> None:
         """Pick the next stroke, or the one before."""
         if not self._shown:
             self._page.say("There is no stroke to pick.")
             return
-        at = next((i for i, stroke in enumerate(self._shown) if stroke is self.picked), None)
-        number = (at + by) % len(self._shown) if at is not None else min(0, by)
+        strokes = list(self._shown.values())
+        at = next((i for i, stroke in enumerate(strokes) if stroke is self.picked), None)
+        number = (at + by if at is not None else min(0, by)) % len(strokes)
         self._page.use(tool="pick")
-        self._choose(self._shown[number])
-        self._page.map.run_method("showStroke", number % len(self._shown))
+        self._choose(strokes[number])
+        self._page.map.run_method("showStroke", number)
 
     def let_go(self) -> None:
         """Pick no stroke any more."""
@@ -79,6 +94,8 @@ class DrawingTools:
         old, self.picked = self.picked, new
         if old is None:
             return
+        if new is not None:  # it keeps its key: the next message may be on its way
+            self._shown = {key: new if each is old else each for key, each in self._shown.items()}
         if not await self._page.change(lambda session: session.change_stroke(old, new)):
             self._choose(None)  # another page may have changed it
 
@@ -88,12 +105,9 @@ class DrawingTools:
 
         async def handle(event: GenericEventArguments) -> None:
             page, before = self._page, self._workspace.map_revision
-            try:
-                await answer(event.args)
-            except (LabelError, KeyError, TypeError, ValueError) as error:
-                # the server also gets requests of other programs
-                line = str(error) if isinstance(error, LabelError) else "That was no stroke."
-                page.say(line, "warning")
+            async with self._turn:
+                with page.telling():
+                    await answer(event.args)
             if before == self._workspace.map_revision or not page.show_classes:
                 page.map.run_method("forgetStroke")  # no new map will show how long it took
                 page.timing.text = ""
@@ -101,8 +115,10 @@ class DrawingTools:
         return handle
 
     async def _draw(self, sent: dict[str, Any]) -> None:
-        geometry, width = _MAKERS[sent["shape"]](sent["points"]), float(sent["width"])
-        if sent["erase"]:
+        with _understanding():
+            geometry, width = _MAKERS[sent["shape"]](sent["points"]), float(sent["width"])
+            erases = bool(sent["erase"])
+        if erases:
             await self._page.change(lambda session: session.rub_out(Stroke(geometry, 0, width)))
             return
         await self._add(self._mark(Stroke(geometry, self._page.chosen, width)))
@@ -126,31 +142,50 @@ class DrawingTools:
 
     async def _flood(self, sent: dict[str, Any]) -> None:
         page, shape = self._page, self._workspace.profile.shape
-        window = Window(*(int(sent[name]) for name in ("row", "col", "height", "width")))
-        view = View.shown(window, int(sent["step"]), shape)
-        make_line(sent["points"])  # checks them
+        with _understanding():
+            window = Window(*(int(sent[name]) for name in ("row", "col", "height", "width")))
+            view = View.shown(window, int(sent["step"]), shape)
+            points = sent["points"]
+            make_line(points)  # checks them
 
         def outline() -> shapely.Geometry:
             labels = page.images.superpixels(view, page.look)
-            return flood(view, labels, sent["points"])
+            return flood(view, labels, points)
 
         number, is_check = page.chosen, page.draws_checks
         area = await run.io_bound(outline)
         await self._add(replace(self._mark(Stroke(area, number)), is_check=is_check))
 
     def _pick(self, event: GenericEventArguments) -> None:
-        number = event.args["number"]
-        known = isinstance(number, int) and 0 <= number < len(self._shown)
-        self.picked = self._shown[number] if known else None
+        with self._page.telling():
+            self.picked = self._named(event.args)
         self._page.toolbar.refresh()
 
+    def _named(self, sent: dict[str, Any]) -> Stroke | None:
+        """Return the stroke that the map names; None for none, or one that is gone."""
+        with _understanding():
+            key = sent["key"]
+        return self._shown.get(key) if isinstance(key, int) else None
+
     async def _move(self, sent: dict[str, Any]) -> None:
-        stroke = self._shown[int(sent["number"])] if self._shown else None
+        with _understanding():
+            rows, cols = float(sent["rows"]), float(sent["cols"])
+        stroke = self._named(sent)
         if stroke is None:
-            return
-        moved = stroke.moved(float(sent["rows"]), float(sent["cols"]))
+            self._page.show_strokes_again()
+            raise LabelError("That stroke is not there any more: another page has changed it.")
+        moved = stroke.moved(rows, cols)
         self.picked = stroke
         if self._lies_on_scene(moved):
             await self._put(moved)
         else:
             self._page.show_strokes_again()
+
+
+@contextmanager
+def _understanding() -> Iterator[None]:
+    """Read what a page has sent; the server also gets messages of other programs."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise LabelError("That was no stroke.") from error

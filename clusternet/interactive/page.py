@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,10 @@ from clusternet.messages import MOST, printable, short, without_flags
 from clusternet.raster.world import pixel_metres
 
 NotifyType = Literal["positive", "warning", "info"]
+_OUR_FAULT = (
+    "That failed by a fault of ClusterNet; your strokes are kept. Please report what the terminal "
+    "says."
+)
 _STYLE = Path(__file__).with_name("page.css")
 
 
@@ -187,17 +191,29 @@ class Page:
         Returns:
             False if the function failed by a mistake of the user.
         """
-        try:
+        done = False
+        with self.telling({str(given[0]): called} if called else {}):
             await run.io_bound(work, *given, **more)
+            done = True
+        return done
+
+    @contextmanager
+    def telling(self, names: Mapping[str, str] | None = None) -> Iterator[None]:
+        """Show on the page why the block failed; only mistakes of the user end here.
+
+        Args:
+            names: what paths are called on the page, such as those of temporary files.
+        """
+        try:
+            yield
         except Exception as error:
             line = mistake(error)
             if line is None:
+                self.warn(_OUR_FAULT)
                 raise
-            if called:
-                line = line.replace(str(given[0]), called)
+            for path, name in (names or {}).items():
+                line = line.replace(path, name)
             self.warn(line)
-            return False
-        return True
 
     def warn(self, line: str) -> None:
         """Say what went wrong; flags of the command line are of no use here."""
@@ -313,10 +329,11 @@ class Page:
         """Show the strokes, and which of them is picked."""
         drawing = self.workspace.drawing
         colours = {c.number: as_hex(c.colour) for c in drawing.classes}
+        keys, picked = self.tools.show(drawing.strokes)
         shown = [
-            {"parts": shown_parts(stroke.geometry), "width": stroke.width,
+            {"key": key, "parts": shown_parts(stroke.geometry), "width": stroke.width,
              "area": stroke.geometry.geom_type.endswith("Polygon"),
              "colour": colours[stroke.land_class], "check": stroke.is_check}
-            for stroke in drawing.strokes
+            for key, stroke in zip(keys, drawing.strokes, strict=True)
         ]  # fmt: skip
-        self.map.run_method("setStrokes", shown, self.tools.show(drawing.strokes))
+        self.map.run_method("setStrokes", shown, picked)

@@ -2,6 +2,7 @@
 const STEP = 16, FINE = 2; // screen pixels a key press
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const EDGE = 40; // screen pixels from the border at which the map moves along
+const MOST_WAIT = 2000; // milliseconds that the next move of a stroke waits for the one before
 
 export const crosshair = {
   crosshairKey(event) {
@@ -21,7 +22,7 @@ export const crosshair = {
       this.penDrop();
       this.hideCrosshair();
       if (this.picked !== null) {
-        this.$emit("pick", { number: null });
+        this.$emit("pick", { key: null });
         this.picked = null;
         this.showPicked(0, 0);
       }
@@ -75,7 +76,21 @@ export const crosshair = {
     if (this.crosshairMark) this.crosshairMark.style.display = "none";
   },
   movePicked([x, y]) {
-    const scale = this.screenPixels();
-    this.$emit("move", { number: this.picked, rows: y / scale / 4, cols: x / scale / 4 });
+    // A key that is held down comes faster than maps are computed: its steps are added up until
+    // the stroke is back from the server.
+    const scale = this.screenPixels(), [rows, cols] = this.ahead ?? [0, 0];
+    this.ahead = [rows + y / scale / 4, cols + x / scale / 4];
+    this.showPicked(...this.ahead);
+    if (!this.movedAt || performance.now() - this.movedAt > MOST_WAIT) this.moveOn();
+  },
+  moveOn() {
+    const { ahead } = this;
+    this.movedAt = this.ahead = null;
+    if (ahead && this.picked !== null) this.sendMove(...ahead);
+  },
+  sendMove(rows, cols) {
+    this.movedAt = performance.now();
+    this.showPicked(rows, cols);
+    this.$emit("move", { key: this.pickedKey(), rows, cols });
   },
 };

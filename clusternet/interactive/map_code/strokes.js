@@ -30,6 +30,10 @@ export const strokes = {
     }
     this.restyle();
     this.showPicked(0, 0);
+    this.moveOn();
+  },
+  pickedKey() {
+    return this.strokes[this.picked]?.key ?? null;
   },
   restyle() {
     const scale = this.screenPixels();

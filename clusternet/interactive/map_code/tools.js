@@ -152,7 +152,7 @@ const pick = {
   begin(map, point) {
     map.picked = map.strokeAt(point);
     map.showPicked(0, 0);
-    map.$emit("pick", { number: map.picked });
+    map.$emit("pick", { key: map.pickedKey() });
   },
   drag(map) {
     const [from, to] = [map.points[0], map.points.at(-1)];
@@ -163,7 +163,7 @@ const pick = {
     if (map.picked === null || isNear(map, from, to)) return map.showPicked(0, 0);
     map.penUp = performance.now();
     map.firstTile = null;
-    map.$emit("move", { number: map.picked, rows: to.lat - from.lat, cols: to.lng - from.lng });
+    map.sendMove(to.lat - from.lat, to.lng - from.lng);
   },
   drop(map) {
     map.showPicked(0, 0);
