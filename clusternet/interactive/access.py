@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from clusternet.errors import SettingsError
 from clusternet.foreign_errors import reason
+from clusternet.messages import short_value
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,6 +24,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 64 * 2**20
 """The largest body of a request, such as a file of strokes."""
+_MOST_DIGITS = 15  # of a length: Python refuses to read numbers of thousands of digits
 _TOKEN = "token"  # noqa: S105 - the name of the parameter, not a secret
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -146,7 +148,9 @@ def _size_refusal(method: str, headers: dict[str, str]) -> tuple[int, str] | Non
     length = headers.get("content-length", "")
     if not length.isdecimal():
         return 411, "length required"
-    return (413, "too large") if int(length) > MOST_BYTES else None
+    digits = length.lstrip("0")
+    is_large = len(digits) > _MOST_DIGITS or int(digits or 0) > MOST_BYTES
+    return (413, "too large") if is_large else None
 
 
 def _host_name(address: str) -> str:
@@ -192,11 +196,11 @@ def free_port(host: str, port: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return int(probe.getsockname()[1])
-    except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+    except (OSError, UnicodeError) as error:  # the latter by a name with an empty or a long part
+        if isinstance(error, (socket.gaierror, UnicodeError)) or error.errno == errno.EADDRNOTAVAIL:
             raise SettingsError(
-                f"--host {host}: is no address of this machine; 127.0.0.1 is for this machine "
-                "alone, 0.0.0.0 lets others in."
+                f"--host {short_value(host)}: is no address of this machine; 127.0.0.1 is for "
+                "this machine alone, 0.0.0.0 lets others in."
             ) from error
         raise SettingsError(
             f"--port {port}: cannot be used on {host} ({reason(error)}); --port 0 takes a free one."

@@ -102,6 +102,7 @@ def serve(
         access = Access.at(options.host, port)
         for workspace in workspaces:
             workspace.lock.tell(access.address)  # a second server names it when it refuses
+        free_port(access.host, port)  # another program may have taken it meanwhile
         opened = f"{access.address}{access.entrance}".removesuffix("/")
         _run_server(served, access, options.browser, lambda: announce(opened))
         served.stop()

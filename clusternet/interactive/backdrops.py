@@ -19,14 +19,21 @@ def check_service(address: str) -> str:
         LabelError: if it is none.
     """
     address = address.strip()
-    parts = urlsplit(address)
     complete = all(name in address for name in ("{x}", "{y}", "{z}"))
-    if parts.scheme not in ("http", "https") or not parts.netloc or not complete:
+    if not (_names_a_server(address) and complete):
         raise LabelError(
             "Expected an address such as https://server/{z}/{x}/{y}.png, "
             f"found {short_value(address)}."
         )
     return address
+
+
+def _names_a_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # brackets that hold no IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 def service_lattice(profile: RasterProfile) -> list[list[list[float]]] | None:

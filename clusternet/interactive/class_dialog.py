@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from nicegui import events, ui
@@ -9,7 +10,7 @@ from nicegui import events, ui
 from clusternet.errors import LabelError
 from clusternet.interactive.dialogs import dialog
 from clusternet.interactive.drop_downs import drop_down
-from clusternet.interactive.file_controls import has_suffix, kept, upload
+from clusternet.interactive.file_controls import receive, upload
 from clusternet.labels.class_changes import merge_class, use_classes
 from clusternet.legend.class_files import CLASS_FILE_SUFFIXES, read_class_file
 
@@ -81,15 +82,10 @@ class ClassDialog:
                 ui.download.file(path)
 
     async def _load(self, event: events.UploadEventArguments) -> None:
-        if not has_suffix(event, CLASS_FILE_SUFFIXES):
-            self._refuse()
-            return
-        async with kept(event) as path:
-            done = await self._page.attempt(self._use, path, called=event.file.name)
-        if self._page.client.is_deleted:
-            return
-        event.sender.reset()
-        if done:
+        def use(path: Path) -> Awaitable[bool]:
+            return self._page.attempt(self._use, path, called=event.file.name)
+
+        if await receive(self._page, event, CLASS_FILE_SUFFIXES, use, self._refuse):
             self._dialog.close()
             self._page.say("Classes loaded. Undo (Ctrl Z) takes it back.")
             self._page.refresh()

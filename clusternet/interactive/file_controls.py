@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,15 +44,10 @@ class FileControls:
         self._upload.run_method("pickFiles")
 
     async def _load(self, event: events.UploadEventArguments) -> None:
-        if not has_suffix(event, STROKE_SUFFIXES):
-            self._refuse()
-            return
-        async with kept(event) as path:
-            done = await load_file(self._page, path, event.file.name)
-        if self._page.client.is_deleted:
-            return
-        event.sender.reset()
-        if done:
+        def load(path: Path) -> Awaitable[bool]:
+            return load_file(self._page, path, event.file.name)
+
+        if await receive(self._page, event, STROKE_SUFFIXES, load, self._refuse):
             number = len(self._workspace.drawing.strokes)
             self._page.say(f"Loaded; there are {number} strokes now. Undo (Ctrl Z) takes it back.")
             self._page.refresh()
@@ -71,13 +66,38 @@ def upload(action: Any, refuse: Any, suffixes: Sequence[str]) -> ui.upload:
     return field.classes("hidden")  # NiceGUI ignores events of elements that set_visibility hides
 
 
-def has_suffix(event: events.UploadEventArguments, suffixes: Sequence[str]) -> bool:
-    """Tell whether a file that was sent has one of the endings; other programs may send any."""
-    return Path(event.file.name).suffix.lower() in suffixes
+async def receive(
+    page: Page,
+    event: events.UploadEventArguments,
+    suffixes: Sequence[str],
+    use: Callable[[Path], Awaitable[bool]],
+    refuse: Callable[[], None],
+) -> bool:
+    """Hand a file that was sent to ``use``; True if it was used and the page is still open.
+
+    Args:
+        page: the page.
+        event: the file.
+        suffixes: endings that are taken; other programs may send any file.
+        use: gets the path of the file, which is deleted afterwards.
+        refuse: called for another ending.
+    """
+    done = False
+    try:
+        if Path(event.file.name).suffix.lower() not in suffixes:
+            refuse()
+            return False
+        with page.telling():  # such as a full disk for temporary files
+            async with _kept(event) as path:
+                done = await use(path)
+    finally:
+        if not page.client.is_deleted:
+            event.sender.reset()  # or it would take no other file
+    return done and not page.client.is_deleted
 
 
 @asynccontextmanager
-async def kept(event: events.UploadEventArguments) -> AsyncIterator[Path]:
+async def _kept(event: events.UploadEventArguments) -> AsyncIterator[Path]:
     """Keep a file that was sent until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         # The browser chooses the name. Only its suffix is used, as it may hold a path.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusternet.interactive.page import Page
+    from clusternet.interactive.tasks import Task
 
 _MOST_WARNINGS = 3  # shown of a file
 Fields = Mapping[str, tuple[str, ...]]
@@ -113,11 +114,18 @@ async def load_file(page: Page, path: Path, name: str) -> bool:
     how = await page.load_dialog.ask(name, found[0])
     if how is None:
         return False
-    with heard() as said, page.cards.working(f"Reading {name} ...") as task:
-        done = await page.attempt(
-            page.workspace.load, path, class_field=how.class_field, layer=how.layer, add=how.add,
-            owner=page.owner, called=name, task=task,
-        )  # fmt: skip
-    for line in said[:_MOST_WARNINGS] if done else ():
+    said: list[str] = []
+
+    def read(path: Path, task: Task) -> None:
+        with heard() as lines:
+            page.workspace.load(
+                path, class_field=how.class_field, layer=how.layer, add=how.add, owner=page.owner,
+                task=task,
+            )  # fmt: skip
+        said.extend(lines)
+
+    with page.cards.working(f"Reading {name} ...") as task:
+        done = await page.attempt(read, path, task, called=name)
+    for line in said[:_MOST_WARNINGS]:
         page.warn(line.replace(str(path), name))
     return done

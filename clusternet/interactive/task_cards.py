@@ -41,13 +41,11 @@ class TaskCards:
             if is_open:
                 with self._place:
                     self._cards[task] = self._build(task)
-                    timer = ui.timer(_LOOK_EVERY, self._refresh)
         try:
             yield task
         finally:
             card = self._cards.pop(task, None)
             if card is not None and not self._page.client.is_deleted:
-                timer.cancel()
                 card.card.delete()
 
     def _build(self, task: Task) -> _Card:
@@ -58,18 +56,22 @@ class TaskCards:
                     "flat dense no-caps"
                 ).mark("cancel")
             bar = ui.linear_progress(0, show_value=False).props("rounded size=6px indeterminate")
+            ui.timer(_LOOK_EVERY, lambda: self._refresh(task))  # goes with the card
         return _Card(card, text, bar)
 
-    def _refresh(self) -> None:
-        for task, card in self._cards.items():
-            card.text.text = task.text
-            share = task.share
-            card.bar.value = share or 0
-            card.bar.props(remove="indeterminate") if share else card.bar.props("indeterminate")
+    def _refresh(self, task: Task) -> None:
+        card = self._cards.get(task)
+        if card is None:
+            return
+        card.text.text = task.text
+        share = task.share
+        card.bar.value = share or 0
+        card.bar.props(remove="indeterminate") if share else card.bar.props("indeterminate")
 
     def _cancel(self, task: Task) -> None:
         task.cancel()
-        self._cards[task].card.set_visibility(False)
+        if task in self._cards:
+            self._cards[task].card.set_visibility(False)
 
     def cancel_last(self) -> None:
         """Cancel what was asked for last."""

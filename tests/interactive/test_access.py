@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from clusternet.interactive.access import MOST_BYTES, Access, Guard
+from clusternet.errors import SettingsError
+from clusternet.interactive.access import MOST_BYTES, Access, Guard, free_port
 
 INSIDE = "inside"
 
@@ -157,3 +158,15 @@ def test_the_name_of_the_host_is_checked_beyond_this_machine_too(shared: Access)
 )
 def test_what_a_browser_sends_is_bounded(local: Access, length: str, expected: object) -> None:
     assert ask(local, method="POST", content_length=length)[0] == expected
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, str(MOST_BYTES + 1), "0" * 5000 + "9" * 16])
+def test_length_of_any_size_is_refused(local: Access, length: str) -> None:
+    assert ask(local, method="POST", content_length=length)[0] == 413
+
+
+@pytest.mark.parametrize("host", ["x" * 70, "a..b", "", "no such host", "a\nb"])
+def test_what_is_no_host_is_refused_in_one_line(host: str) -> None:
+    with pytest.raises(SettingsError, match="is no address of this machine") as refused:
+        free_port(host, 0)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 300

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +14,7 @@ import pytest
 import shapely
 from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
-from clusternet.errors import LabelError, OutputError
+from clusternet.errors import LabelError, OutputError, SettingsError
 from clusternet.interactive.served import Served
 from clusternet.interactive.session import Session
 from clusternet.labels.strokes import Drawing, Stroke
@@ -20,6 +23,10 @@ pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the p
 pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the page")
 
 from clusternet.interactive import app, saving
+from clusternet.interactive.access import free_port
+from clusternet.interactive.backdrops import check_service
+from clusternet.interactive.file_controls import receive
+from clusternet.interactive.heard import heard
 from clusternet.interactive.page import Page
 from clusternet.interactive.scene_map import shown_parts
 from clusternet.interactive.workspace import Workspace
@@ -106,3 +113,97 @@ def test_a_server_that_could_not_save_the_last_strokes_fails(tmp_path, monkeypat
     monkeypatch.setattr(saving, "save_drawing", full)
     with pytest.raises(OutputError, match=r"changes are not saved: strokes\.gpkg: cannot"):
         served_with_a_stroke(tmp_path, monkeypatch)
+
+
+def test_port_that_was_taken_while_scenes_were_opened_is_told_before_an_address_is(
+    tmp_path, monkeypatch
+):
+    raster, run = make_scene(tmp_path), make_run(tmp_path)
+    fill_cache_with_colours(run, raster)
+    load, announced = app._served, []
+    with socket.socket() as other:
+
+        def take_the_port(*given: object) -> Served:
+            other.bind(("127.0.0.1", port))
+            other.listen()
+            return load(*given)
+
+        monkeypatch.setattr(app, "_served", take_the_port)
+        port = free_port("127.0.0.1", 0)
+        options = app.PageOptions(port=port, browser=False)
+        with pytest.raises(SettingsError, match=f"--port {port}: cannot be used"):
+            app.serve(run, raster, options, announce=announced.append)
+    assert not announced
+
+
+@pytest.mark.parametrize(
+    "address", ["https://[x/{z}/{x}/{y}", "ftp://a/{z}/{x}/{y}", "https:///{z}/{x}/{y}",
+                "https://a/{z}/{x}", "javascript:{x}{y}{z}", ""],
+)  # fmt: skip
+def test_what_is_no_map_service_is_told(address):
+    with pytest.raises(LabelError, match="Expected an address such as"):
+        check_service(address)
+    assert check_service(" https://a/{z}/{x}/{y} ") == "https://a/{z}/{x}/{y}"
+
+
+def test_warnings_of_other_threads_are_not_heard():
+    log = logging.getLogger("clusternet.labels")
+    with heard() as said:
+        log.warning("mine")
+        thread = threading.Thread(target=log.warning, args=["of another page"])
+        thread.start()
+        thread.join()
+    assert said == ["mine"]
+
+
+class Sent:
+    """A file that a browser has sent."""
+
+    def __init__(self, name: str, error: Exception | None = None) -> None:
+        self.file = SimpleNamespace(name=name, save=self.save)
+        self.sender = SimpleNamespace(reset=lambda: self.resets.append(True))
+        self.resets: list[bool] = []
+        self._error = error
+
+    async def save(self, path: Path) -> None:
+        if self._error is not None:
+            raise self._error
+        path.write_bytes(b"sent")
+
+
+def page_that_says(said: list[str]) -> Page:
+    images = SimpleNamespace(first_look=lambda: None)
+    page = Page(SimpleNamespace(drawing=Drawing(), raster_path=Path("a.tif")), images)
+    page.client, page.say = (
+        SimpleNamespace(is_deleted=False),
+        lambda text, kind="": said.append(text),
+    )
+    return page
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "told"),
+    [
+        ("../a.gpkg", None, []),
+        ("a\nb\0.GPKG", None, []),
+        ("a.exe", None, ["refused"]),
+        ("gpkg", None, ["refused"]),
+        ("a.gpkg", OSError(28, "No space left on device"), ["No space left"]),
+    ],
+)
+def test_a_file_that_was_sent_is_used_or_told_of_and_the_next_one_taken(name, error, told):
+    said: list[str] = []
+    used: list[bytes] = []
+    sent = Sent(name, error)
+
+    async def use(path: Path) -> bool:
+        used.append(path.read_bytes())
+        return True
+
+    page = page_that_says(said)
+    taken = asyncio.run(receive(page, sent, (".gpkg",), use, lambda: said.append("refused")))
+    assert taken is bool(used) is (not told)
+    assert [line.find(part) >= 0 for line, part in zip(said, told, strict=True)] == [True] * len(
+        told
+    )
+    assert sent.resets == [True]
