@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _GET = "pip install -e '.[interactive]'."
 _VIEW = "backdrop.vrt"
+_FILES_PER_SCENE = 48  # that stay open: 8 of features, and the raster in each thread that reads it
+_OTHER_FILES = 500  # libraries, connections of browsers
 _LOOK_EVERY = 0.2  # seconds between two checks whether the command is to stop
 
 
@@ -87,7 +90,10 @@ def serve(
     given = (rasters,) if isinstance(rasters, Path) else rasters
     with interrupts.listening(), ExitStack() as stack:
         workspaces = []
-        for path in _find(run, given):
+        paths = _find(run, given)
+        _allow_files(len(paths))
+        for path in paths:
+            interrupts.check()
             workspaces.append(_open(run, path, options))
             stack.callback(workspaces[-1].lock.release)
         # Several tiles are computed at the same time, each in a thread. If BLAS also split each
@@ -124,6 +130,21 @@ def _find(run: Path, rasters: Sequence[Path]) -> list[Path]:
         if names.count(name) > 1:
             raise SettingsError(f"{path}: named twice; name each raster once.")
     return paths
+
+
+def _allow_files(num_scenes: int) -> None:
+    """Raise the limit of open files, where that is allowed, so that all scenes can be open."""
+    if sys.platform == "win32":
+        return
+    import resource  # which Windows lacks
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = num_scenes * _FILES_PER_SCENE + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS has another limit, which it does not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _open(run: Path, raster: Path, options: PageOptions) -> Workspace:

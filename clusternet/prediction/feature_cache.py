@@ -184,7 +184,7 @@ def open_cache(folder: Path, identity: Identity, quantiser: Quantiser) -> tuple[
     if not differences:
         try:
             return FeatureCache(folder, identity.shape, quantiser), ""
-        except (OSError, ValueError):
+        except (FileNotFoundError, EOFError, ValueError):  # no other OSError, as of too many files
             reason = "files were missing or damaged"
     elif path.exists():
         reason = f"changed since: {', '.join(differences)}"

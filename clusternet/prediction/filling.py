@@ -45,7 +45,7 @@ def complete_cache(folder: Path, raster_path: Path, run: Run) -> FeatureCache | 
         return None
     try:
         cache = FeatureCache(folder, identity.shape, quantiser)
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError):
         return None
     return cache if cache.is_complete else None
 

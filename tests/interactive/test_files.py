@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from collections import namedtuple
 from dataclasses import replace
@@ -93,7 +94,7 @@ def test_unchanged_cache_is_reused_and_a_changed_one_started_afresh(tmp_path):
     assert not fresh.done.any() and reason == "changed since: mtime_ns, run"
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
 def test_damaged_cache_is_started_afresh(tmp_path, damage):
     cache, _ = open_cache(tmp_path, IDENTITY, QUANTISER)
     fill(cache)
@@ -101,7 +102,7 @@ def test_damaged_cache_is_started_afresh(tmp_path, damage):
     if damage == "gone":
         path.unlink()
     else:
-        path.write_bytes(path.read_bytes()[:1000])
+        path.write_bytes(path.read_bytes()[: 1000 * (damage == "cut")])
     fresh, reason = open_cache(tmp_path, IDENTITY, QUANTISER)
     assert not fresh.done.any() and "damaged" in reason
 
@@ -388,3 +389,17 @@ def test_a_class_that_was_added_in_a_gis_is_the_listed_one_of_its_name(tmp_path)
     found = load_drawing(tmp_path, place())
     assert found.classes == CLASSES
     assert [s.land_class for s in found.strokes] == [1, 4, 4, 4]
+
+
+def test_features_are_kept_if_no_more_files_can_be_opened(tmp_path, monkeypatch):
+    cache, _ = open_cache(tmp_path, IDENTITY, QUANTISER)
+    fill(cache)
+
+    def fail(path, **options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module.np, "load", fail)
+        with pytest.raises(OSError, match="Too many open files"):
+            open_cache(tmp_path, IDENTITY, QUANTISER)
+    assert open_cache(tmp_path, IDENTITY, QUANTISER)[0].is_complete

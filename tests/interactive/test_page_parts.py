@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,17 @@ def test_a_file_that_was_sent_is_used_or_told_of_and_the_next_one_taken(name, er
         told
     )
     assert sent.resets == [True]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_limit_of_open_files_is_raised_for_many_scenes_as_far_as_allowed(monkeypatch):
+    import resource
+
+    limits = [(1024, 4096)]
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, pair: limits.append(pair))
+    app._allow_files(1)
+    assert limits[1:] == []
+    app._allow_files(20)
+    app._allow_files(500)
+    assert limits[1:] == [(20 * 48 + 500, 4096), (4096, 4096)]
