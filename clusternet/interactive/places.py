@@ -42,7 +42,7 @@ def find_place(text: str, system: System, profile: RasterProfile) -> tuple[float
     if len(numbers) != 2 or not _APART.fullmatch(_NUMBER.sub("", text)):
         raise LabelError(
             f"Expected two numbers such as 448100.5, 5411900 ({system.value}), "
-            f"found {short_value(text)}."
+            f"found {short_value(text) or 'nothing'}."
         )
     row, col = _pixel(numbers[0], numbers[1], system, profile)
     rows, cols = profile.shape

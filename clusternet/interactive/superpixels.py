@@ -19,6 +19,7 @@ MOST_PIXELS = 500_000
 """Pixels that are segmented; larger views are taken at a coarser step. SLIC takes 1 s for them."""
 _SIDE = 24  # of a superpixel, in segmented pixels
 _KEPT = 8  # views
+_MOST_POSITIONS = 200_000  # along a line: 100 times across a screen
 _ROUNDS = 5  # of SLIC; more hardly move the borders
 
 
@@ -127,11 +128,12 @@ def flood(view: View, labels: IntArray, points: Sequence[Sequence[float]]) -> sh
 
 
 def _on_the_way(points: AnyArray, step: int) -> AnyArray:
-    """Return positions along a line, half a step apart."""
+    """Return positions along a line, half a step apart, or more along one of excessive length."""
     if len(points) < 2:
         return points
     line = shapely.LineString(points)
-    along = np.arange(0, line.length + step / 2, step / 2)
+    apart = max(step / 2, line.length / _MOST_POSITIONS)
+    along = np.arange(0, line.length + apart, apart)
     return np.asarray(shapely.get_coordinates(shapely.line_interpolate_point(line, along)))
 
 

@@ -24,6 +24,8 @@ def lonlat_to_pixel(profile: RasterProfile, longitude: float, latitude: float) -
     """Return (col, row) of a place; infinite where the CRS of the raster does not reach."""
     point = np.array([[longitude, latitude]], float)
     x, y = moved_points(point, CRS.from_epsg(_LONLAT), profile.crs)[0]
+    if not np.isfinite((x, y)).all():
+        return np.array((np.inf, np.inf))
     return np.array(~profile.transform @ (x, y))
 
 

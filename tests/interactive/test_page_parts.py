@@ -25,7 +25,6 @@ pytest.importorskip("rio_tiler", reason="pip install -e '.[interactive]' for the
 
 from clusternet.interactive import app, saving
 from clusternet.interactive.access import free_port
-from clusternet.interactive.backdrops import check_service
 from clusternet.interactive.file_controls import receive
 from clusternet.interactive.heard import heard
 from clusternet.interactive.page import Page
@@ -135,16 +134,6 @@ def test_port_that_was_taken_while_scenes_were_opened_is_told_before_an_address_
         with pytest.raises(SettingsError, match=f"--port {port}: cannot be used"):
             app.serve(run, raster, options, announce=announced.append)
     assert not announced
-
-
-@pytest.mark.parametrize(
-    "address", ["https://[x/{z}/{x}/{y}", "ftp://a/{z}/{x}/{y}", "https:///{z}/{x}/{y}",
-                "https://a/{z}/{x}", "javascript:{x}{y}{z}", ""],
-)  # fmt: skip
-def test_what_is_no_map_service_is_told(address):
-    with pytest.raises(LabelError, match="Expected an address such as"):
-        check_service(address)
-    assert check_service(" https://a/{z}/{x}/{y} ") == "https://a/{z}/{x}/{y}"
 
 
 def test_warnings_of_other_threads_are_not_heard():

@@ -48,7 +48,10 @@ def test_what_is_no_place_is_refused_with_what_was_expected(placed, text):
 
 
 def test_place_beside_the_scene_or_beyond_the_projection_is_refused(placed):
-    for text, system in (("0, 0", System.CRS), ("400, 0", System.LONLAT), ("-1, 5", System.PIXEL)):
+    for text, system in (
+        ("0, 0", System.CRS), ("1e300, -1e300", System.CRS), ("-1, 5", System.PIXEL),
+        ("400, 0", System.LONLAT), ("200, 95", System.LONLAT), ("95, 200", System.LATLON),
+    ):  # fmt: skip
         with pytest.raises(LabelError, match="not on the scene"):
             find_place(text, system, placed)
 
@@ -80,8 +83,9 @@ def test_lattice_for_a_map_service_is_web_mercator(placed):
 
 @pytest.mark.parametrize(
     "address",
-    ["", "file:///{z}/{x}/{y}", "https://server/tiles", "javascript:{x}{y}{z}", "{x}{y}{z}"],
-)
+    ["", "file:///{z}/{x}/{y}", "https://server/tiles", "javascript:{x}{y}{z}", "{x}{y}{z}",
+     "https://[x/{z}/{x}/{y}", "https:///{z}/{x}/{y}"],
+)  # fmt: skip
 def test_only_addresses_of_tiles_are_map_services(address):
     with pytest.raises(LabelError, match=r"https://server/\{z\}/\{x\}/\{y\}.png"):
         check_service(address)

@@ -102,3 +102,9 @@ def test_area_whose_outline_crosses_itself_is_taken_in_parts():
         with pytest.raises(LabelError):
             make_area(points)
     assert make_area([(0, 0), (4, 0), (4, 4), (0, 4)]).equals(shapely.box(0, 0, 4, 4))
+
+
+def test_a_line_of_any_length_is_followed_at_no_more_positions_than_memory_has_room_for():
+    labels = segment(*two_fields())
+    area = flood(View(Window(0, 0, *SHAPE), 1), labels, [(30, 40), (1e12, 1e12)])
+    assert area.contains(shapely.Point(30, 40))
