@@ -10,6 +10,7 @@ from clusternet.labels.strokes import Drawing, Stroke
 from clusternet.legend.land_classes import LandClass
 
 _MOST_STEPS = 200  # of a page that are kept for undo
+_MOST_PAGES = 20  # whose steps are kept; each step holds a drawing
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class History:
 
     def note(self, owner: str, before: Drawing, after: Drawing) -> None:
         """Note a change that a page has made; its steps that were taken back are forgotten."""
-        steps = self._done.setdefault(owner, [])
-        steps.append(_Step(before, after))
-        del steps[:-_MOST_STEPS]
+        steps = [*self._done.pop(owner, ()), _Step(before, after)]
+        self._done[owner] = steps[-_MOST_STEPS:]
         self._undone.pop(owner, None)
+        for closed in list(self._done)[:-_MOST_PAGES]:  # those that changed nothing for longest
+            del self._done[closed]
+            self._undone.pop(closed, None)
 
     def steps(self, owner: str) -> Steps:
         """Return the steps of a page, and those that it took back."""

@@ -9,6 +9,8 @@ from nicegui import ui
 if TYPE_CHECKING:
     from clusternet.interactive.page import Page
 
+_LOOK_EVERY = 2.0  # seconds
+
 
 class SceneList:
     """The scenes of a project with their thumbnails, and the export of all maps."""
@@ -29,6 +31,7 @@ class SceneList:
                       on_click=self.export_all).props(
                 "flat dense no-caps align=left color=grey-4"
             ).classes("wide").mark("export-all")  # fmt: skip
+            ui.timer(_LOOK_EVERY, self.refresh)  # features of scenes that no page shows
 
     def _row(self, number: int) -> None:
         workspace = self._page.workspaces[number]

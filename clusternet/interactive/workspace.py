@@ -306,7 +306,7 @@ class Workspace(Member):
         self._mark_changed()
 
     def _work_in_background(self) -> None:
-        """After each change, save the strokes, estimate the areas, and then count them."""
+        """After each change, save the strokes, and measure the map."""
         self._changed.set()
         while not self._stop.is_set():
             if not self._changed.wait(_LOOK_SECONDS):
@@ -321,9 +321,9 @@ class Workspace(Member):
             if not self.is_watched:
                 continue
             try:
-                self._count_areas()
+                self._measure()
             except Exception:  # this thread must live on to save later changes
-                logger.exception("Areas cannot be counted; please report this.")
+                logger.exception("Areas or accuracy cannot be computed; please report this.")
 
     def _look_at_raster(self) -> None:
         if self._raster.look():
@@ -334,7 +334,8 @@ class Workspace(Member):
         if self._raster.trouble:
             raise ClusterNetError(self._raster.trouble)
 
-    def _count_areas(self) -> None:
+    def _measure(self) -> None:
+        """Estimate the areas, compute how good the map is, then count the areas exactly."""
         for areas in count_areas(
             self.cache, self.classifier, self.smooth,
             is_ending=self._stop.is_set, is_overtaken=self._is_overtaken,

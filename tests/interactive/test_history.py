@@ -177,3 +177,11 @@ def test_many_strokes_come_back_at_once_after_another_page_has_drawn():
     take_back(session, "a")
     assert drawn(session) == [*range(3000), 9999]
     assert time.process_time() - before < 2  # some 20 ms; a search for each took 20 s
+
+
+def test_steps_are_kept_of_the_pages_that_drew_last():
+    session = Session()
+    for number in (*range(30), 0):
+        draw(session, f"page {number}", number)
+    kept = [n for n in range(30) if session.history.can_undo(f"page {n}")]
+    assert kept == [0, *range(11, 30)]

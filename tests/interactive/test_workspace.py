@@ -159,7 +159,7 @@ def test_a_fault_while_areas_are_counted_does_not_stop_the_saving(workspace, mon
     monkeypatch.setattr(
         saving, "save_drawing", lambda folder, drawing, place: saved.append(drawing)
     )
-    monkeypatch.setattr(workspace, "_count_areas", lambda: 1 / 0)
+    monkeypatch.setattr(workspace, "_measure", lambda: 1 / 0)
     workspace.start()
     until(lambda: bool(saved) and "please report" in caplog.text)
     workspace.change(Session.add_class)
