@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import secrets
 import socket
@@ -24,6 +25,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 64 * 2**20
 """The largest body of a request, such as a file of strokes."""
+_LOOK_SECONDS = 0.02  # between looks whether the server answers
 _MOST_DIGITS = 15  # of a length: Python refuses to read numbers of thousands of digits
 _TOKEN = "token"  # noqa: S105 - the name of the parameter, not a secret
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104
@@ -46,9 +48,14 @@ class Access:
         return cls(host, port, None if _is_loopback(host) else secrets.token_urlsafe(24))
 
     @property
+    def shown_host(self) -> str:
+        """The host by which this machine reaches the server."""
+        return "127.0.0.1" if self.host in _ANYWHERE else self.host
+
+    @property
     def address(self) -> str:
         """The address of the page on this machine, without the token."""
-        shown = "127.0.0.1" if self.host in _ANYWHERE else self.host
+        shown = self.shown_host
         return f"http://[{shown}]:{self.port}" if ":" in shown else f"http://{shown}:{self.port}"
 
     @property
@@ -205,3 +212,15 @@ def free_port(host: str, port: int) -> int:
         raise SettingsError(
             f"--port {port}: cannot be used on {host} ({reason(error)}); --port 0 takes a free one."
         ) from error
+
+
+async def answering(access: Access) -> None:
+    """Return once something answers at an address: servers tell of their start before they do."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(access.shown_host, access.port)
+        except OSError:
+            await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            writer.close()
+            return

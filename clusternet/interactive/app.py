@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from clusternet.errors import SettingsError
 from clusternet.files.outputs import check_apart
-from clusternet.interactive.access import Access, Guard, free_port
+from clusternet.interactive.access import Access, Guard, answering, free_port
 from clusternet.interactive.autosave import STROKES
 from clusternet.interactive.project import Project
 from clusternet.interactive.served import Served
@@ -214,10 +214,14 @@ def _run_server(
         await asyncio.to_thread(served.save)
         app.shutdown()
 
+    async def announce_when_ready() -> None:
+        await answering(access)
+        announce()
+
     add_routes(app, served)
     app.add_middleware(Guard, access=access)
     app.on_startup(served.start)
-    app.on_startup(announce)
+    app.on_startup(announce_when_ready)
     app.on_startup(shut_down_on_request)
     app.on_shutdown(served.stop)
     name = served.workspaces[0].raster_path.name

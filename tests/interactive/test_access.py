@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from clusternet.errors import SettingsError
-from clusternet.interactive.access import MOST_BYTES, Access, Guard, free_port
+from clusternet.interactive.access import MOST_BYTES, Access, Guard, answering, free_port
 
 INSIDE = "inside"
 
@@ -170,3 +170,24 @@ def test_what_is_no_host_is_refused_in_one_line(host: str) -> None:
     with pytest.raises(SettingsError, match="is no address of this machine") as refused:
         free_port(host, 0)
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 300
+
+
+def test_a_server_is_told_of_once_it_answers(shared: Access) -> None:
+    access = Access(shared.host, free_port("127.0.0.1", 0), None)
+    told: list[str] = []
+
+    async def start_late() -> None:
+        async def tell() -> None:
+            await answering(access)
+            told.append("ready")
+
+        telling = asyncio.create_task(tell())
+        await asyncio.sleep(0.1)
+        assert not told
+        async with await asyncio.start_server(
+            lambda _, writer: writer.close(), "127.0.0.1", access.port
+        ):
+            await asyncio.wait_for(telling, 20)
+
+    asyncio.run(start_late())
+    assert told == ["ready"]
