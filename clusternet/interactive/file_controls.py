@@ -13,6 +13,7 @@ from nicegui import events, ui
 from clusternet.interactive.access import MOST_BYTES
 from clusternet.interactive.load_dialog import load_file
 from clusternet.labels.stroke_files import STROKE_SUFFIXES
+from clusternet.messages import short_value
 
 if TYPE_CHECKING:
     from clusternet.interactive.page import Page
@@ -45,11 +46,11 @@ class FileControls:
 
     async def _load(self, event: events.UploadEventArguments) -> None:
         def load(path: Path) -> Awaitable[bool]:
-            return load_file(self._page, path, event.file.name)
+            return load_file(self._page, path, short_value(event.file.name))
 
         if await receive(self._page, event, STROKE_SUFFIXES, load, self._refuse):
             number = len(self._workspace.drawing.strokes)
-            self._page.say(f"Loaded; there are {number} strokes now. Undo (Ctrl Z) takes it back.")
+            self._page.say(f"Loaded; strokes now: {number}. Undo (Ctrl Z) takes it back.")
             self._page.refresh()
 
     def _refuse(self) -> None:

@@ -29,11 +29,12 @@ class SceneSession(Session):
 
     @property
     def drawing(self) -> Drawing:
-        """The classes, and the strokes on this scene; the same object until they change."""
+        """The classes, and the strokes on this scene; the same objects until they change."""
         whole = self._shared.drawing
         seen, part = self._seen
         if seen is not whole:
             strokes = tuple(s for s in whole.strokes if s.scene == self._scene)
+            strokes = part.strokes if strokes == part.strokes else strokes
             new = replace(whole, strokes=strokes)
             part = part if new == part else new
             self._seen = whole, part

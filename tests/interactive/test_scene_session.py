@@ -69,3 +69,14 @@ def test_no_stroke_is_lost_however_threads_that_look_at_the_drawing_take_turns()
         end_second()
         seen.draw(dot(2))
         assert len(shared.drawing.strokes) == 3, (first, second)
+
+
+def test_strokes_are_the_same_object_while_classes_and_other_scenes_change():
+    shared = Session()
+    seen = SceneSession(shared, "a")
+    seen.draw(dot(0))
+    before = seen.drawing
+    shared.draw(Stroke(shapely.Point(5, 5), 1, scene="b"))
+    assert seen.drawing is before
+    shared.change_class(1, name="road")
+    assert seen.drawing is not before and seen.drawing.strokes is before.strokes
