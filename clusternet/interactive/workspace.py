@@ -22,15 +22,11 @@ from clusternet.interactive.session import Session
 from clusternet.interactive.suggestions import Suggestions
 from clusternet.interactive.tasks import Task
 from clusternet.interactive.tile_requests import TileRequests
-from clusternet.labels.class_changes import add_drawing
+from clusternet.labels.class_changes import add_drawing, replace_drawing
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.labels.strokes import Drawing, Stroke
 from clusternet.learning.classifiers import Classifier, Scene
-from clusternet.learning.mapping import (
-    DEFAULT_SMOOTH,
-    collect_samples,
-    sample_scene,
-)
+from clusternet.learning.mapping import DEFAULT_SMOOTH, collect_samples, sample_scene
 from clusternet.learning.rules import DEFAULT_RULE, fit_rule
 from clusternet.learning.stroke_check import StrokeCheck, check_strokes
 from clusternet.prediction.feature_cache import scene_folder
@@ -228,7 +224,10 @@ class Workspace(Member):
             task.check()
 
         def take(session: Session) -> None:
-            wanted = add_drawing(session.drawing, drawing) if add else self._in_place(drawing)
+            if add:
+                wanted = add_drawing(session.drawing, drawing)
+            else:
+                wanted = recognised(replace_drawing(session.whole, self.tag, drawing))
             if len(wanted.strokes) > MOST_STROKES:
                 raise LabelError(
                     f"{path}: with its {len(drawing.strokes):,} strokes there would be "
@@ -239,19 +238,6 @@ class Workspace(Member):
 
         self.change(take, owner)
         return drawing
-
-    def _in_place(self, drawing: Drawing) -> Drawing:
-        """Return the drawing of a file as it replaces that of this scene.
-
-        Strokes of other scenes keep their classes; the file may give their numbers to others.
-        """
-        whole = self.session.whole
-        elsewhere = {stroke.land_class for stroke in whole.strokes if stroke.scene != self.tag}
-        kept = tuple(c for c in whole.classes if c.number in elsewhere)
-        distinct = len({c.name for c in drawing.classes}) == len(drawing.classes)
-        if distinct and not kept:
-            return recognised(drawing)
-        return recognised(add_drawing(Drawing(kept), drawing))
 
     def whole_map(self) -> tuple[Classifier, Drawing]:
         """Return what gives the map of the whole scene, and the drawing that it is fitted to.

@@ -55,6 +55,18 @@ def add_drawing(drawing: Drawing, other: Drawing) -> Drawing:
     return replace(drawing, classes=tuple(classes), strokes=(*drawing.strokes, *added))
 
 
+def replace_drawing(whole: Drawing, scene: str, other: Drawing) -> Drawing:
+    """Return another drawing, such as that of a file, as it replaces the strokes of one scene.
+
+    Classes with strokes on other scenes stay: the file may give their numbers to other classes.
+    """
+    elsewhere = {stroke.land_class for stroke in whole.strokes if stroke.scene != scene}
+    kept = tuple(c for c in whole.classes if c.number in elsewhere)
+    if not kept and len({c.name for c in other.classes}) == len(other.classes):
+        return other
+    return add_drawing(Drawing(kept), other)
+
+
 def use_classes(drawing: Drawing, listed: Sequence[LandClass]) -> Drawing:
     """Take over a list of classes with their order, numbers, names and colours.
 
