@@ -1,5 +1,6 @@
 // Shortcuts with Ctrl or Alt. NiceGUI's emitEvent tells the server of them.
 document.addEventListener("keydown", (event) => {
+  if (!event.key) return; // a browser that fills in a field sends such events
   const command = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
   const isCombo =

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clusternet.classes.batch import read_profile
-from clusternet.errors import ClusterNetError, LabelError
+from clusternet.errors import ClusterNetError
 from clusternet.files.outputs import check_apart
+from clusternet.interactive import loading
 from clusternet.interactive.areas import Areas, count_areas
 from clusternet.interactive.autosave import load_drawing
 from clusternet.interactive.exports import Exports
 from clusternet.interactive.filling import Filling
-from clusternet.interactive.held_back import recognised
 from clusternet.interactive.member import Member
 from clusternet.interactive.raster_watch import RasterWatch
 from clusternet.interactive.saving import Saver
@@ -22,7 +22,6 @@ from clusternet.interactive.session import Session
 from clusternet.interactive.suggestions import Suggestions
 from clusternet.interactive.tasks import Task
 from clusternet.interactive.tile_requests import TileRequests
-from clusternet.labels.class_changes import add_drawing, replace_drawing
 from clusternet.labels.stroke_files import DrawingGrid, read_strokes
 from clusternet.labels.strokes import Drawing, Stroke
 from clusternet.learning.classifiers import Classifier, Scene
@@ -41,8 +40,6 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 2.0  # between checks of the raster file
 _CALM_SECONDS = 1.0  # without a change, after which the accuracy is computed
 _MOST_SAVE_DELAY = 2.0  # seconds that saving waits for the view to be drawn
-MOST_STROKES = 5000
-"""Of a file that is loaded: a fit takes some 0.1 ms for each, and the browser draws all of them."""
 
 
 class Workspace(Member):
@@ -218,25 +215,14 @@ class Workspace(Member):
             Cancelled: if the task is no longer wanted when the file has been read.
         """
         drawing = read_strokes(
-            path, self.drawing_grid, class_field=class_field, layer=layer, most=MOST_STROKES
+            path, self.drawing_grid, class_field=class_field, layer=layer, most=loading.MOST_STROKES
         )
         if task is not None:
             task.check()
 
-        def take(session: Session) -> None:
-            if add:
-                wanted = add_drawing(session.drawing, drawing)
-            else:
-                wanted = recognised(replace_drawing(session.whole, self.tag, drawing))
-            if len(wanted.strokes) > MOST_STROKES:
-                raise LabelError(
-                    f"{path}: with its {len(drawing.strokes):,} strokes there would be "
-                    f"{len(wanted.strokes):,}; the page follows {MOST_STROKES:,} at most. Load a "
-                    "part of them, or replace those that are there."
-                )
-            session.replace(wanted)
-
-        self.change(take, owner)
+        self.change(
+            lambda session: loading.take_file(session, self.tag, path, drawing, add=add), owner
+        )
         return drawing
 
     def whole_map(self) -> tuple[Classifier, Drawing]:

@@ -17,7 +17,7 @@ from interactive_scene import fill_cache_with_colours, make_run, make_scene
 from clusternet.classes.batch import BatchOptions, apply_strokes
 from clusternet.classes.export import Export
 from clusternet.errors import ClusterNetError, LabelError, OutputError
-from clusternet.interactive import filling, saving
+from clusternet.interactive import filling, loading, saving
 from clusternet.interactive import workspace as workspace_module
 from clusternet.interactive.areas import count_areas
 from clusternet.interactive.autosave import load_drawing
@@ -247,11 +247,11 @@ def test_windows_that_come_during_a_fit_are_in_the_sample_of_the_next(tmp_path, 
 def test_more_strokes_than_the_page_follows_are_refused(workspace, tmp_path, monkeypatch):
     workspace.exports.strokes(tmp_path / "s.gpkg")
     before = workspace.drawing
-    monkeypatch.setattr(workspace_module, "MOST_STROKES", 1)
+    monkeypatch.setattr(loading, "MOST_STROKES", 1)
     with pytest.raises(LabelError, match=r"s\.gpkg: 2 of its strokes lie .* follows 1 at most"):
         workspace.load(tmp_path / "s.gpkg")
     assert workspace.drawing == before
-    monkeypatch.setattr(workspace_module, "MOST_STROKES", 2)
+    monkeypatch.setattr(loading, "MOST_STROKES", 2)
     workspace.load(tmp_path / "s.gpkg")
 
 
@@ -366,3 +366,15 @@ def test_any_width_that_a_file_states_is_taken(workspace, tmp_path, width):
     workspace.load(tmp_path / "s.gpkg")
     (stroke,) = workspace.drawing.strokes
     assert 1 <= stroke.width <= 1e6
+
+
+def test_more_corners_than_the_page_can_send_after_each_change_are_refused(
+    workspace, tmp_path, monkeypatch
+):
+    workspace.exports.strokes(tmp_path / "s.gpkg")
+    before = workspace.drawing
+    monkeypatch.setattr(loading, "MOST_CORNERS", 7)
+    with pytest.raises(LabelError, match=r"would be 8 corners; the page follows 7 at most"):
+        workspace.load(tmp_path / "s.gpkg", add=True)
+    assert workspace.drawing == before
+    workspace.load(tmp_path / "s.gpkg")

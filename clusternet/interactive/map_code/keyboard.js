@@ -15,6 +15,7 @@ export const keyboard = {
     });
   },
   keyDown(event) {
+    if (!event.key) return; // a browser that fills in a field sends such events
     if (event.target.closest?.(TEXT_FIELDS) || event.altKey) return;
     if (document.querySelector(OPEN_OVER_PAGE)) return;
     const command = event.ctrlKey || event.metaKey;
