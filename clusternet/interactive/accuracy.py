@@ -114,7 +114,7 @@ class AccuracyCard:
                 ).tooltip("Close (Q)")
             self._accuracy = ui.label("").classes("accuracy-number").mark("accuracy-number")
             self._basis = ui.label("").classes("facts")
-            self._more = self._button("", "add_location_alt", self._draw_weakest)
+            self._more = self._button("", "add_location_alt", page.draw_weakest)
             self._table = ui.element("div").classes("scores")
             self._confusion = ui.html("", sanitize=False).classes("confusion")
             self._hold_back()
@@ -161,7 +161,7 @@ class AccuracyCard:
                                   (row.found, row.right, row.places), strict=True):  # fmt: skip
                 cell.text = text
         self._confusion.content = confusion_html(check, drawing)
-        weakest = self._weakest()
+        weakest = self.weakest()
         self._more.set_visibility(weakest is not None)
         if weakest is not None:
             self._more.text = f"Draw more of '{weakest.name}' here (J)"
@@ -189,10 +189,8 @@ class AccuracyCard:
         button.on_click(lambda: self._page.draw_more(number))
         button.tooltip(f"Draw more of '{land_class.name}' where it is least certain")
 
-    def _weakest(self) -> LandClass | None:
+    def weakest(self) -> LandClass | None:
+        """Return the class that more strokes would help most, if it is known and still there."""
         check, classes = self._workspace.check, self._workspace.drawing.classes
         number = None if check is None else check.weakest
         return next((c for c in classes if c.number == number), None)
-
-    async def _draw_weakest(self) -> None:
-        await self._page.draw_weakest()

@@ -59,15 +59,18 @@ class DrawingTools:
     # --- the stroke that is picked ---------------------------------------------------------------
     async def give_class(self, number: int) -> None:
         """Give the picked stroke another class."""
-        async with self._turn:
-            if self.picked is not None:
-                await self._put(replace(self.picked, land_class=number))
+        await self._change_picked(lambda stroke: replace(stroke, land_class=number))
 
     async def delete(self) -> None:
         """Delete the picked stroke."""
+        await self._change_picked(lambda stroke: None)
+
+    async def _change_picked(self, change: Callable[[Stroke], Stroke | None]) -> None:
+        if self.picked is None:
+            return  # at once: a class is chosen while superpixels are being computed
         async with self._turn:
             if self.picked is not None:
-                await self._put(None)
+                await self._put(change(self.picked))
 
     def step(self, by: int) -> None:
         """Pick the next stroke, or the one before."""

@@ -148,6 +148,8 @@ class Page:
 
     async def choose(self, number: int) -> None:
         """Select the class to draw, by its number; a stroke that is picked gets this class."""
+        if all(c.number != number for c in self.workspace.drawing.classes):
+            return  # another page has just removed it
         self.chosen = number
         await self.tools.give_class(number)
         self._use_drawing_tool()
@@ -248,11 +250,11 @@ class Page:
 
     async def draw_weakest(self) -> None:
         """Go to where more strokes of the class would help that is found worst."""
-        check = self.workspace.check
-        if check is None or check.weakest is None:
+        weakest = self.accuracy.weakest()
+        if weakest is None:
             self.say("Draw strokes of two classes first; then press J again.")
             return
-        await self.draw_more(check.weakest)
+        await self.draw_more(weakest.number)
 
     async def draw_more(self, number: int) -> None:
         """Choose a class, and move the map to where it is least certain."""

@@ -158,3 +158,9 @@ def test_picked_stroke_is_let_go_when_another_page_removes_it(page: OpenPage) ->
     assert page.tools.picked is None
     asyncio.run(page.map.send("pick", key=None))
     assert page.tools.picked is None and not page.said
+
+
+def test_a_class_that_another_page_has_removed_is_not_chosen(page: OpenPage) -> None:
+    page.workspace.change(lambda session: session.remove_class(2), "b")
+    asyncio.run(page.choose(2))
+    assert page.chosen == 1
