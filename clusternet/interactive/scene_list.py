@@ -19,6 +19,7 @@ class SceneList:
         """Build the list into the panel; nothing if there is one scene."""
         self._page = page
         self._counts: list[ui.label] = []
+        self._pictures: list[ui.image] = []
         served = page.served
         if served is None or served.project is None:
             return
@@ -37,7 +38,7 @@ class SceneList:
         workspace = self._page.workspaces[number]
         chosen = " chosen" * (number == self._page.number)
         with ui.link(target=f"/?scene={number}").classes(f"scene-row{chosen}"):
-            ui.image(f"/thumbnail/{number}.png").props("no-spinner no-transition")
+            self._pictures.append(ui.image().props("no-spinner no-transition"))
             with ui.element("div").classes("scene-text"):
                 ui.label(workspace.profile.path.name)
                 self._counts.append(ui.label("").classes("facts"))
@@ -62,7 +63,12 @@ class SceneList:
                      "the panel names it.", "positive")  # fmt: skip
 
     def refresh(self) -> None:
-        """Show how much is drawn on each scene."""
+        """Show how much is drawn on each scene, and its thumbnail once that is there."""
+        served = self._page.served
+        for number, picture in enumerate(self._pictures):
+            # earlier it would hold up the tiles of the map, as browsers open six connections
+            if served is not None and served.is_ready(number) and not picture.source:
+                picture.set_source(f"/thumbnail/{number}.png")
         for workspace, label in zip(self._page.workspaces, self._counts, strict=False):
             progress = workspace.filling.progress
             count = len(workspace.drawing.strokes)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clusternet.errors import OutputError
+from clusternet.foreign_errors import mistake, reason
 from clusternet.interactive.workspace import Workspace
 from clusternet.raster.pyramid import build_pyramid
 
 if TYPE_CHECKING:
     from clusternet.interactive.project import Project
     from clusternet.interactive.tiles import ImageTiles
+
+logger = logging.getLogger(__name__)
 
 MOST_DIGITS = 6
 """Of the number of a scene or band in an address; other programs may send any."""
@@ -24,15 +28,26 @@ class Served:
     def __init__(
         self, workspaces: Sequence[Workspace], first: ImageTiles, project: Project | None = None
     ) -> None:
-        """Serve scenes; the tiles of all but the first are made when they are asked for."""
+        """Serve scenes; the tiles of all but the first are made later."""
         self.workspaces, self.project = tuple(workspaces), project
         self._images = {0: first}
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the background threads of all scenes."""
+        """Start the background threads of all scenes, and prepare their tiles one by one."""
         for workspace in self.workspaces:
             workspace.start()
+        threading.Thread(target=self._prepare, name="tiles", daemon=True).start()
+
+    def _prepare(self) -> None:
+        for number, workspace in enumerate(self.workspaces):
+            if workspace.is_ending:
+                return
+            try:
+                self.images(number)
+            except Exception as error:  # the other scenes are wanted all the same
+                line = mistake(error)
+                logger.warning("%s", line or reason(error), exc_info=line is None)
 
     def save(self) -> None:
         """Save all strokes now."""

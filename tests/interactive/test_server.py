@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from interactive_scene import fill_cache_with_colours, make_run, make_scene
 
+from clusternet.errors import OutputError
 from clusternet.labels.strokes import Stroke, make_line
 
 pytest.importorskip("nicegui", reason="pip install -e '.[interactive]' for the page")
@@ -110,3 +112,26 @@ def test_a_scene_is_shown_while_another_one_is_prepared(
             go_on.set()
         assert both[0].result() is both[1].result()
     assert served.is_ready(1)
+
+
+def test_scenes_are_prepared_one_by_one_also_behind_one_that_cannot_be(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = iter([OutputError("view.vrt: cannot be written."), workspace.raster_path])
+
+    def build(source: Path, folder: Path) -> Path:
+        found = next(sources)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(served_module, "build_pyramid", build)
+    monkeypatch.setattr(workspace, "start", lambda: None)
+    served = Served([workspace] * 3, ImageTiles(workspace.raster_path))
+    served.start()
+    end = time.monotonic() + 20
+    while not served.is_ready(2):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    assert [served.is_ready(number) for number in range(3)] == [True, False, True]
+    assert caplog.messages == ["view.vrt: cannot be written."]
