@@ -28,6 +28,7 @@ MOST_BYTES = 64 * 2**20
 _LOOK_SECONDS = 0.02  # between looks whether the server answers
 _MOST_DIGITS = 15  # of a length: Python refuses to read numbers of thousands of digits
 _TOKEN = "token"  # noqa: S105 - the name of the parameter, not a secret
+_UNKNOWN_HOST = "Use the name or an IP address of the machine that serves the page."
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -125,7 +126,7 @@ class Guard:
         if "origin" in headers:
             names.append(_host_name(headers["origin"]))
         if not all(map(access.is_own_name, names)):
-            await _refuse(scope, send, 403, "unknown host")
+            await _refuse(scope, send, 403, _UNKNOWN_HOST)
         elif access.token is not None and not access.accepts(_cookie(headers, access.cookie)):
             await self._take_token(scope, send)
         elif scope["type"] == "http" and (refusal := _size_refusal(scope["method"], headers)):

@@ -76,12 +76,8 @@ class Page:
         self.look = images.first_look()
         self.chosen = workspace.drawing.classes[0].number if workspace.drawing.classes else 0
         self.tool, self.brush, self.draws_checks = "draw", 12, False
-        self.opacity, self.show_classes, self.show_doubt, self.show_strokes = (
-            0.55,
-            True,
-            False,
-            True,
-        )
+        self.opacity = 0.55
+        self.show_classes, self.show_doubt, self.show_strokes = True, False, True
         self._seen = -1
         self._seen_strokes: object = None
 

@@ -23,7 +23,7 @@ export const crosshair = {
       this.hideCrosshair();
       if (this.picked !== null) {
         this.$emit("pick", { key: null });
-        this.picked = null;
+        this.picked = this.ahead = null;
         this.showPicked(0, 0);
       }
       if (!drops) this.$emit("key", { key: "escape", shift: false, command: false });

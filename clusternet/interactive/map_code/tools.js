@@ -151,6 +151,7 @@ const superpixel = {
 const pick = {
   begin(map, point) {
     map.picked = map.strokeAt(point);
+    map.ahead = null;
     map.showPicked(0, 0);
     map.$emit("pick", { key: map.pickedKey() });
   },
