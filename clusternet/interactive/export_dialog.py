@@ -53,6 +53,8 @@ class ExportDialog:
         self._dialog.open()
 
     async def _write(self) -> None:
+        if not self._dialog.value:
+            return  # a second Enter
         wanted = [what for what, box in self._wanted.items() if box.value]
         page, written = self._page, []
 

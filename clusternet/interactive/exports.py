@@ -20,6 +20,8 @@ from clusternet.classes.polygons import PolygonOptions
 from clusternet.errors import ClusterNetError
 from clusternet.interactive.tasks import Task
 from clusternet.labels.stroke_files import write_strokes
+from clusternet.labels.strokes import Drawing
+from clusternet.learning.classifiers import Classifier
 from clusternet.learning.streaming import cached_certainty, cached_windows
 from clusternet.legend.class_files import write_class_file
 from clusternet.legend.legend import write_legend
@@ -40,6 +42,7 @@ FILES = {
 }
 """What can be written: how it is called, and the end of its file's name."""
 _OF_MAP = ("map", "polygons", "table")
+_OF_CLASSIFIER = (*_OF_MAP, "certainty", "legend")
 _LOOK_SECONDS = 0.2  # between looks whether an export that waits for its turn is still wanted
 _Array = TypeVar("_Array", bound=AnyArray)
 
@@ -52,6 +55,7 @@ class Exports:
         self._workspace = workspace
         self._lock = threading.RLock()  # what holds it calls what takes it, too
         self._running: Task | None = None
+        self._found: tuple[Classifier, Drawing] | None = None
 
     @contextmanager
     def turn(self, task: Task) -> Iterator[None]:
@@ -106,7 +110,7 @@ class Exports:
             raise ClusterNetError("Choose at least one file.")
         task = task or Task("")
         kinds = [what for what in FILES if what in wanted]
-        with self.turn(task):
+        with self.turn(task), self._held(kinds):
             if set(kinds) & set(_OF_MAP):
                 polygons, table = (
                     self.path(what) if what in wanted else None for what in ("polygons", "table")
@@ -123,16 +127,32 @@ class Exports:
                     getattr(self, what)(self.path(what), overwrite=True, task=task)
         return [self.path(what) for what in kinds]
 
+    @contextmanager
+    def _held(self, kinds: Collection[str]) -> Iterator[None]:
+        """Write one state of the map and strokes in the block, whatever is drawn meanwhile."""
+        if set(kinds) & set(_OF_CLASSIFIER):
+            self._found = self._workspace.whole_map()
+        try:
+            yield
+        finally:
+            self._found = None
+
+    def _whole_map(self) -> tuple[Classifier, Drawing]:
+        return self._found or self._workspace.whole_map()
+
+    def _drawing(self) -> Drawing:
+        return self._found[1] if self._found else self._workspace.drawing
+
     def strokes(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write the strokes as GeoPackage or GeoJSON."""
-        workspace = self._workspace
         with self._writing(task):
-            write_strokes(path, workspace.drawing, workspace.drawing_grid, overwrite=overwrite)
+            grid = self._workspace.drawing_grid
+            write_strokes(path, self._drawing(), grid, overwrite=overwrite)
 
     def classes(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write the classes with their names and colours, in their order, as CSV."""
         with self._writing(task):
-            write_class_file(path, self._workspace.drawing.classes, overwrite=overwrite)
+            write_class_file(path, self._drawing().classes, overwrite=overwrite)
 
     @contextmanager
     def _writing(self, task: Task | None) -> Iterator[Task]:
@@ -158,7 +178,7 @@ class Exports:
         """
         workspace, task = self._workspace, task or Task("")
         with self.turn(task):
-            classifier, drawing = workspace.whole_map()
+            classifier, drawing = self._whole_map()
             classes = {c.number: c for c in drawing.classes}
             windows = cached_windows(workspace.cache, classifier, workspace.smooth)
             with self._writing(task):
@@ -190,8 +210,8 @@ class Exports:
     def certainty(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write how certain the class of each pixel is; errors as of `class_map`."""
         workspace = self._workspace
-        classifier, _ = workspace.whole_map()
         with self._writing(task) as task:
+            classifier, _ = self._whole_map()
             windows = cached_certainty(workspace.cache, classifier)
             write_certainty(
                 path, workspace.profile, self._followed(windows, path, task),
@@ -201,8 +221,8 @@ class Exports:
     def legend(self, path: Path, *, overwrite: bool = False, task: Task | None = None) -> None:
         """Write the class of each cluster as a legend; errors as of `class_map`."""
         workspace = self._workspace
-        classifier, drawing = workspace.whole_map()
-        classes = {c.number: c for c in drawing.classes}
-        legend = make_legend(workspace.cache, classifier, classes, workspace.run)
         with self._writing(task):
+            classifier, drawing = self._whole_map()
+            classes = {c.number: c for c in drawing.classes}
+            legend = make_legend(workspace.cache, classifier, classes, workspace.run)
             write_legend(path, legend, overwrite=overwrite)

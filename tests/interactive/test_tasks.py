@@ -16,9 +16,11 @@ from rasterio.transform import from_origin
 from clusternet.classes.export import Export
 from clusternet.errors import ClusterNetError, GridMismatchError
 from clusternet.interactive.filling import Progress
+from clusternet.interactive.session import Session
 from clusternet.interactive.tasks import Cancelled, Task
 from clusternet.interactive.workspace import Workspace
 from clusternet.labels.drawn import read_drawn
+from clusternet.labels.stroke_files import read_strokes
 from clusternet.labels.strokes import Stroke, make_line
 from clusternet.raster import open_raster
 from clusternet.raster.backdrop import write_view
@@ -171,3 +173,23 @@ def test_a_map_names_the_strokes_that_it_was_fitted_to(workspace, tmp_path, monk
     with open_raster(tmp_path / "c.tif", codes=True) as raster:
         drawn, profile = read_drawn(raster.tags), raster.profile
     assert drawn.cover(profile, np.array([(205, 270)])).all()
+
+
+def test_files_that_are_written_together_are_of_one_state(workspace, monkeypatch):
+    task = Task("Writing ...")
+    begin = task.begin
+
+    def draw_meanwhile(text: str, total: int = 0) -> None:
+        late = Stroke(make_line([(250, 200), (290, 210)]), 2, 3)
+        workspace.change(lambda session: session.draw(late))
+        begin(text, total)
+
+    monkeypatch.setattr(task, "begin", draw_meanwhile)
+    written = workspace.exports.write(["map", "certainty", "strokes"], task=task)
+    saved = read_strokes(workspace.exports.path("strokes"), workspace.drawing_grid)
+    assert len(saved.strokes) == 2 < len(workspace.drawing.strokes)
+    before = [path.read_bytes() for path in written]
+    while workspace.session.can_undo and len(workspace.drawing.strokes) > 2:
+        workspace.change(Session.undo)
+    again = workspace.exports.write(["map", "certainty", "strokes"])
+    assert [path.read_bytes() for path in again][1] == before[1]
