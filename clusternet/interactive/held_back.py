@@ -12,7 +12,7 @@ _LEARNED = 4
 
 
 def hold_back_every_fifth(drawing: Drawing) -> Drawing:
-    """Hold back every fifth stroke of each class, in the order in which they were drawn."""
+    """Hold back every fifth stroke of each class and scene, in the order of drawing."""
     return replace(drawing, strokes=_every_fifth(drawing), every_fifth=True)
 
 
@@ -39,11 +39,12 @@ def recognised(drawing: Drawing) -> Drawing:
 
 
 def _every_fifth(drawing: Drawing) -> tuple[Stroke, ...]:
-    count: dict[int, int] = defaultdict(int)
+    count: dict[tuple[str, int], int] = defaultdict(int)
     marked = []
     for stroke in drawing.strokes:
-        count[stroke.land_class] += 1
-        is_fifth = count[stroke.land_class] % (_LEARNED + 1) == 0
+        kind = stroke.scene, stroke.land_class
+        count[kind] += 1
+        is_fifth = count[kind] % (_LEARNED + 1) == 0
         same = stroke.is_check == is_fifth
         marked.append(stroke if same else replace(stroke, is_check=is_fifth))
     return tuple(marked)

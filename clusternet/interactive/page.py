@@ -309,7 +309,7 @@ class Page:
         look = f"scene={self.number}&of={self.images.key}&bands={bands}&low={low}&high={high}"
         image = f"/image/{{z}}/{{x}}/{{y}}.png?{look}"
         self.map.run_method("show", "image", image, 1)
-        mapped = self.workspace.classifier is not None
+        mapped = self.workspace.is_mapped
         version = self.workspace.map_revision  # a new address makes Leaflet load the tiles anew
         which = f"scene={self.number}&v={version}"
         classes = f"/classes/{{z}}/{{x}}/{{y}}.png?{which}" if mapped else None

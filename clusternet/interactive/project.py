@@ -49,7 +49,10 @@ class Project:
                 scene.drawing,
                 strokes=tuple(replace(s, scene=scene.key) for s in scene.drawing.strokes),
             )
-            whole = tagged if whole is None else add_drawing(whole, tagged)
+            if whole is not None:
+                every_fifth = whole.every_fifth or tagged.every_fifth
+                tagged = replace(add_drawing(whole, tagged), every_fifth=every_fifth)
+            whole = tagged
         return whole
 
     def samples(self) -> tuple[Samples, bool]:

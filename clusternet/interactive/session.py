@@ -181,11 +181,11 @@ class Session:
 
     def hold_back_every_fifth(self) -> None:
         """Hold back every fifth stroke of each class as a check, also of those to come."""
-        self.replace(held_back.hold_back_every_fifth(self.drawing))
+        self.change_whole(held_back.hold_back_every_fifth)
 
     def hold_back_none(self) -> None:
         """Learn all strokes."""
-        self.replace(held_back.hold_back_none(self.drawing))
+        self.change_whole(held_back.hold_back_none)
 
     def replace(self, drawing: Drawing) -> None:
         """Replace the drawing by another, such as a loaded one."""

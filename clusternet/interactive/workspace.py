@@ -151,6 +151,13 @@ class Workspace(Member):
                     self._fit()
         return self._classifier
 
+    @property
+    def is_mapped(self) -> bool:
+        """True if there is a map, or strokes from which it is still to be fitted."""
+        if self._is_stale:
+            return any(not stroke.is_check for stroke in self.session.whole.strokes)
+        return self._classifier is not None
+
     def change(self, step: Callable[[Session], object], owner: str = "") -> None:
         """Call ``step(session)`` and update the map; ``owner`` is the page whose step it is.
 

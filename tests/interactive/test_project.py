@@ -269,3 +269,32 @@ def test_features_are_not_waited_for_when_the_server_ends(tmp_path):
         scenes[0].project.export_all(Task("Writing ..."))
     for scene in scenes:
         scene.stop()
+
+
+def test_strokes_are_held_back_on_all_scenes_also_after_a_restart(scenes, folder):
+    def checks(some: tuple[Workspace, ...]) -> list[int]:
+        return [sum(stroke.is_check for stroke in s.drawing.strokes) for s in some]
+
+    first, second = scenes
+    for row in range(5):
+        draw(second, 1, 20 * row)
+    draw(first, 1, 30)
+    first.change(Session.hold_back_every_fifth)
+    assert checks(scenes) == [0, 1]
+    for scene in scenes:
+        scene.stop()
+    again = open_both(folder)
+    assert again[0].drawing.every_fifth and checks(again) == [0, 1]
+    again[0].change(Session.hold_back_none)
+    assert checks(again) == [0, 0]
+    for scene in again:
+        scene.stop()
+
+
+def test_whether_there_is_a_map_is_known_without_fitting_it(scenes, monkeypatch):
+    first, second = scenes
+    draw(first, 1, 30)
+    monkeypatch.setattr(second, "_fit", lambda: 1 / 0)
+    assert second.is_mapped
+    first.change(Session.clear)
+    assert not second.is_mapped
