@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from clusternet.errors import ClusterNetError
 from clusternet.foreign_errors import mistake, reason
 from clusternet.interactive.autosave import save_drawing
 from clusternet.labels.stroke_files import DrawingGrid
@@ -49,3 +51,13 @@ class Saver:
                 if self.trouble != before:
                     logger.error("%s", self.trouble, exc_info=line is None)
         return self.trouble != before
+
+    def rescue(self, drawing: Drawing) -> str:
+        """Save a drawing among the temporary files, as the server ends; say where, and why."""
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="clusternet_strokes_"))
+            save_drawing(folder, drawing, self._grid)
+        except (OSError, ClusterNetError) as error:
+            return f"{self.trouble.rstrip('.')}, nor elsewhere ({reason(error)})."
+        names = " and ".join(sorted(path.name for path in folder.iterdir()))
+        return f"{self.trouble} They are in {folder}: move {names} to {self._folder}."

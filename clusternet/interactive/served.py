@@ -55,10 +55,15 @@ class Served:
             workspace.save()
 
     def check_saved(self) -> None:
-        """Raise OutputError if the last changes of a scene could not be saved."""
-        for workspace in self.workspaces:
-            if workspace.unsaved:
-                raise OutputError(workspace.unsaved)
+        """Raise OutputError if the last changes of a scene could not be saved with it.
+
+        They are saved among the temporary files then.
+        """
+        lines = [workspace.rescue() for workspace in self.workspaces if workspace.unsaved]
+        for line in lines[1:]:
+            logger.error("%s", line)
+        if lines:
+            raise OutputError(lines[0])
 
     def stop(self) -> None:
         """Stop them, save all strokes and unlock all scenes; it may be called again."""

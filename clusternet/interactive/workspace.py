@@ -137,6 +137,10 @@ class Workspace(Member):
         """Why the last changes are not saved, empty if they are."""
         return self._saver.trouble
 
+    def rescue(self) -> str:
+        """Save the strokes elsewhere, as the server ends; see `Saver.rescue`."""
+        return self._saver.rescue(self.drawing)
+
     @property
     def trouble(self) -> str:
         """Why the last changes are not saved or the raster is not the one that was opened."""

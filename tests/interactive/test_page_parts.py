@@ -6,10 +6,12 @@ import asyncio
 import logging
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import shapely
@@ -106,12 +108,33 @@ def test_strokes_are_saved_even_if_the_server_is_cut_short(tmp_path, monkeypatch
     assert (served_with_a_stroke(tmp_path, monkeypatch) / "strokes.gpkg").exists()
 
 
-def test_a_server_that_could_not_save_the_last_strokes_fails(tmp_path, monkeypatch):
+def test_strokes_that_cannot_be_saved_with_the_scene_are_saved_elsewhere(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    save = saving.save_drawing
+
+    def full(folder: Path, *more: Any) -> None:
+        if folder.parent != temporary:
+            raise OutputError("strokes.gpkg: cannot be written (No space left on device).")
+        save(folder, *more)
+
+    monkeypatch.setattr(saving, "save_drawing", full)
+    told = (
+        r"changes are not saved: strokes\.gpkg: cannot be .* They are in .*: move classes\.json and"
+    )
+    with pytest.raises(OutputError, match=told):
+        served_with_a_stroke(tmp_path, monkeypatch)
+    (folder,) = temporary.iterdir()
+    assert {path.name for path in folder.iterdir()} == {"strokes.gpkg", "classes.json"}
+
+
+def test_strokes_that_can_be_saved_nowhere_are_told_of(tmp_path, monkeypatch):
     def full(*arguments: object) -> None:
         raise OutputError("strokes.gpkg: cannot be written (No space left on device).")
 
     monkeypatch.setattr(saving, "save_drawing", full)
-    with pytest.raises(OutputError, match=r"changes are not saved: strokes\.gpkg: cannot"):
+    with pytest.raises(OutputError, match=r"not saved: strokes\.gpkg: cannot .* nor elsewhere"):
         served_with_a_stroke(tmp_path, monkeypatch)
 
 
