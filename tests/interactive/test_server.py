@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,10 @@ LOOK = "?bands=1,2,3&low=0&high=100"
 LONG = "9" * 5000
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    raster, run = make_scene(tmp_path), make_run(tmp_path)
+@contextmanager
+def scene_in(folder: Path) -> Iterator[Workspace]:
+    """Make a scene with a stroke in a folder, and open it."""
+    raster, run = make_scene(folder), make_run(folder)
     fill_cache_with_colours(run, raster)
     opened = Workspace(run, raster)
     opened.change(lambda session: session.draw(Stroke(make_line([(30, 30), (60, 60)]), 1)))
@@ -40,11 +42,23 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     opened.stop()
 
 
-@pytest.fixture
-def client(workspace: Workspace) -> TestClient:
+def client_of(workspace: Workspace) -> TestClient:
     app = FastAPI()
     add_routes(app, Served([workspace], ImageTiles(workspace.raster_path)))
     return TestClient(app)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with scene_in(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """What answers for a scene that no test changes."""
+    with scene_in(tmp_path_factory.mktemp("served")) as opened:
+        yield client_of(opened)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +92,9 @@ def test_a_scene_that_is_none_is_the_first_one(client: TestClient) -> None:
 
 
 def test_a_raster_that_is_gone_is_told_in_one_line_however_many_tiles_are_asked_for(
-    client: TestClient, workspace: Workspace, caplog: pytest.LogCaptureFixture
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
+    client = client_of(workspace)
     workspace.raster_path.unlink()
     for address in ("image/0/0/0.png", "superpixels/0/0/100/100/1.png", "values/3/3"):
         answer = client.get(f"/{address}{LOOK}")
