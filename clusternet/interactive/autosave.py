@@ -69,7 +69,7 @@ def load_drawing(folder: Path, grid: DrawingGrid) -> Drawing | None:
         _set_aside(folder, (strokes_path,), str(error))
         return saved if classes else None
     # people add strokes in a GIS, also of classes that are not listed
-    return recognised(add_drawing(saved, drawing))
+    return recognised(add_drawing(replace(saved, every_fifth=drawing.every_fifth), drawing))
 
 
 def _set_aside(folder: Path, paths: Sequence[Path], reason: str) -> None:

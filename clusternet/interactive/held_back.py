@@ -33,9 +33,10 @@ def with_stroke(drawing: Drawing, stroke: Stroke) -> Drawing:
 
 
 def recognised(drawing: Drawing) -> Drawing:
-    """Return a drawing that was read from a file, which does not say why strokes are held back."""
-    checks = any(stroke.is_check for stroke in drawing.strokes)
-    return replace(drawing, every_fifth=checks and _every_fifth(drawing) == drawing.strokes)
+    """Return a drawing that was read from a file, which may not say why strokes are held back."""
+    if drawing.every_fifth or not any(stroke.is_check for stroke in drawing.strokes):
+        return drawing
+    return replace(drawing, every_fifth=_every_fifth(drawing) == drawing.strokes)
 
 
 def _every_fifth(drawing: Drawing) -> tuple[Stroke, ...]:

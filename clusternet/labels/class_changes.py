@@ -64,7 +64,7 @@ def replace_drawing(whole: Drawing, scene: str, other: Drawing) -> Drawing:
     kept = tuple(c for c in whole.classes if c.number in elsewhere)
     if not kept and len({c.name for c in other.classes}) == len(other.classes):
         return other
-    return add_drawing(Drawing(kept), other)
+    return add_drawing(Drawing(kept, every_fifth=other.every_fifth), other)
 
 
 def use_classes(drawing: Drawing, listed: Sequence[LandClass]) -> Drawing:

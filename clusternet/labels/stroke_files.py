@@ -20,13 +20,14 @@ from clusternet.legend.land_classes import LandClass, make_classes
 from clusternet.raster import RasterProfile
 from clusternet.raster.placing import RasterExtent, box_around, shapes_onto
 from clusternet.raster.shapes import Shapes, geopackage_kind, read_shapes
-from clusternet.raster.vector_files import read_layer, write_layer
+from clusternet.raster.vector_files import layer_metadata, list_layers, read_layer, write_layer
 from clusternet.types import AnyArray, BoolArray
 
 logger = logging.getLogger(__name__)
 
 LAYER = "strokes"
 _DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
+_EVERY_FIFTH = "CLUSTERNET_EVERY_FIFTH"  # that each fifth stroke to come is held back
 _MOST_UNITS = 1e9  # of a CRS: a larger or infinite width is none
 STROKE_SUFFIXES = tuple(_DRIVERS)
 """Endings of stroke files."""
@@ -127,8 +128,12 @@ def write_strokes(
         write_layer(
             frame, hidden_path, layer=LAYER, driver=driver, geometry_type="Unknown",
             dataset_options=options,
-            layer_metadata={KIND_TAG: "strokes"} if driver == "GPKG" else None,
+            layer_metadata=_tags(drawing) if driver == "GPKG" else None,
         )  # fmt: skip
+
+
+def _tags(drawing: Drawing) -> dict[str, str]:
+    return {KIND_TAG: "strokes"} | ({_EVERY_FIFTH: "YES"} if drawing.every_fifth else {})
 
 
 def read_strokes(
@@ -185,7 +190,15 @@ def read_strokes(
     for number in classes.keys() - {stroke.land_class for stroke in inside}:
         logger.warning("%s: no stroke of the class '%s' lies on %s.",
                        path, classes[number].name, grid.name)  # fmt: skip
-    return Drawing(tuple(sorted(classes.values(), key=lambda c: c.number)), inside)
+    ordered = tuple(sorted(classes.values(), key=lambda c: c.number))
+    return Drawing(ordered, inside, _holds_back(path, layer))
+
+
+def _holds_back(path: Path, layer: str | None) -> bool:
+    if path.suffix.lower() != ".gpkg":
+        return False
+    tags = layer_metadata(path, layer or list_layers(path)[0][0])
+    return tags.get(_EVERY_FIFTH) == "YES"
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ def test_what_is_held_back_is_known_after_a_restart(scene):
         s.is_check for s in drawing.strokes
     ]
     marked = replace(drawing.strokes[0], is_check=True)
-    again.change(lambda s: s.replace(replace(drawing, strokes=(marked, *drawing.strokes[1:]))))
+    strokes = (marked, *drawing.strokes[1:])
+    again.change(lambda s: s.replace(replace(drawing, strokes=strokes, every_fifth=False)))
     again.stop()
     third = Workspace(*scene)
     assert [s.is_check for s in third.drawing.strokes] == [1, 0, 0, 0, 1]
@@ -131,3 +132,20 @@ def test_a_place_for_more_of_a_class_is_another_one_each_time(scene):
     assert first is not None and second is not None and first != second
     assert opened.suggest(9) is not None  # a class without strokes: where all is least certain
     opened.stop()
+
+
+def test_strokes_to_come_are_held_back_also_after_a_restart_with_few_strokes(scene, tmp_path):
+    opened = Workspace(*scene)
+    for i in range(3):
+        draw(opened, stroke(1, 20 * i))
+    opened.change(Session.hold_back_every_fifth)
+    opened.exports.strokes(tmp_path / "few.gpkg")
+    opened.stop()
+    again = Workspace(*scene)
+    for i in range(3, 5):
+        draw(again, stroke(1, 20 * i))
+    assert checks(again.session) == [0, 0, 0, 0, 1]
+    again.change(Session.hold_back_none)
+    again.load(tmp_path / "few.gpkg")
+    assert again.drawing.every_fifth
+    again.stop()
