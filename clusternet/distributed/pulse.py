@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from types import TracebackType
+from typing import Any
 
 from clusternet.distributed.ray_library import ray
 from clusternet.errors import WorkerError
@@ -19,6 +20,10 @@ _CONNECT = 2.0  # seconds that a connection may take
 _PAUSE = 0.5  # seconds, while there is no answer
 _PATIENCE = 15.0  # seconds without an answer
 _END = 45.0  # seconds without an answer after which a script waits in a call of Ray
+_ADVICE = (
+    "what is finished stays. Start it again, and go on with --skip_existing, or --resume in "
+    "training."
+)
 
 
 class Pulse:
@@ -29,8 +34,9 @@ class Pulse:
     """
 
     def __init__(self) -> None:
-        """Take the address of the head."""
-        self._address = str(ray.get_runtime_context().gcs_address)
+        """Take the address of the head, and the node that this process fetches results through."""
+        context = ray.get_runtime_context()
+        self._address, self._node = str(context.gcs_address), str(context.get_node_id())
         self._felt = time.monotonic()
         self._is_over = threading.Event()
 
@@ -49,13 +55,13 @@ class Pulse:
         self._is_over.set()
 
     def check(self, *, now: bool = False) -> None:
-        """Return if the head answers; it is asked every few seconds.
+        """Return if the head answers and our node lives; this is asked every few seconds.
 
         Args:
-            now: ask in any case, as before calls that would wait for it.
+            now: ask in any case, as before calls that would wait for the head.
 
         Raises:
-            WorkerError: if it does not answer for a while.
+            WorkerError: if the head does not answer for a while, or our node has died.
             KeyboardInterrupt: if a signal has asked to stop.
         """
         begin = time.monotonic()
@@ -66,7 +72,16 @@ class Pulse:
             if time.monotonic() - begin > _PATIENCE:
                 raise WorkerError(self._farewell())
             time.sleep(_PAUSE)
+        self._check_node()
         self._felt = time.monotonic()
+
+    def _check_node(self) -> None:
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        if not any(node["Alive"] for node in nodes if node["NodeID"] == self._node):
+            raise WorkerError(
+                f"Ray: the node that this command uses of the cluster at {self._address} is gone "
+                f"(out of memory?); {_ADVICE}"
+            )
 
     def _watch(self) -> None:
         felt = time.monotonic()
@@ -85,8 +100,4 @@ class Pulse:
             return False
 
     def _farewell(self) -> str:
-        return (
-            f"Ray: the cluster at {self._address} is gone (its head does not answer); what is "
-            "finished stays. Start it again, and go on with --skip_existing, or --resume in "
-            "training."
-        )
+        return f"Ray: the cluster at {self._address} is gone (its head does not answer); {_ADVICE}"

@@ -21,6 +21,7 @@ class Head:
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.place = self._server.getsockname()
+        self.nodes = [{"NodeID": name, "Alive": True} for name in ("ours", "another")]
 
     def leave(self) -> None:
         self._server.close()
@@ -35,8 +36,9 @@ def head(monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
     from clusternet.distributed import pulse
 
     found = Head()
-    context = SimpleNamespace(gcs_address=f"127.0.0.1:{found.place[1]}")
+    context = SimpleNamespace(gcs_address=f"127.0.0.1:{found.place[1]}", get_node_id=lambda: "ours")
     monkeypatch.setattr(pulse.ray, "get_runtime_context", lambda: context)
+    monkeypatch.setattr(pulse.ray, "nodes", lambda: found.nodes)
     for name, seconds in (("_PATIENCE", 1.0), ("_PAUSE", 0.02), ("_END", 0.3)):
         monkeypatch.setattr(pulse, name, seconds)
     yield found
@@ -59,6 +61,18 @@ def test_a_head_that_does_not_answer_for_a_while_is_told(head: Head) -> None:
     timer.start()
     felt.check(now=True)  # a head that starts again goes on
     timer.join()
+
+
+def test_a_command_whose_own_node_dies_is_told(head: Head) -> None:
+    from clusternet.distributed.pulse import Pulse
+
+    felt = Pulse()
+    head.nodes[1]["Alive"] = False  # others may
+    felt.check(now=True)
+    head.nodes[0]["Alive"] = False
+    with pytest.raises(WorkerError, match=r"^Ray: the node that this command uses of") as told:
+        felt.check(now=True)
+    assert len(str(told.value)) < 300
 
 
 def test_a_script_that_waits_in_a_call_of_ray_is_ended_with_a_word(
