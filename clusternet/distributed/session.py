@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,11 @@ def connected_team(
 
 @contextmanager
 def _cluster(local: LocalSecrets | None, address: str, cores: int) -> Iterator[Pulse]:
-    with _connected(address) if local is None else _local_cluster(local, cores), Pulse() as pulse:
+    with (
+        ExitStack() as last,  # left when Ray is shut down, which may take for ever, too
+        _connected(address) if local is None else _local_cluster(local, cores),
+    ):
+        pulse = last.enter_context(Pulse())
         interrupts.check()
         yield pulse
 
