@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 
 from clusternet.distributed.coordinator import Coordinator
 from clusternet.distributed.member import Ending
-from clusternet.distributed.pulse import Pulse
+from clusternet.distributed.pulse import Pulse, wait_at_end
 from clusternet.distributed.ray_library import ray
 from clusternet.errors import ClusterNetError
 from clusternet.processes.groups import Work
-from clusternet.processes.interrupts import interrupts
 
 Job = TypeVar("Job")
 
@@ -62,8 +61,6 @@ class Attempt:
             self._pending[future] = rank
         try:
             while self._pending:
-                interrupts.check()
-                self._pulse.check()
                 self._look()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._last_words(_LAST_STEP)) from None
@@ -75,8 +72,7 @@ class Attempt:
 
     def _look(self) -> None:
         """Show what the first member tells, and see whether members have ended."""
-        done, _ = ray.wait([*self._pending, self._listening], timeout=_LOOK_EVERY)
-        for future in done:
+        for future in self._pulse.wait([*self._pending, self._listening], _LOOK_EVERY):
             if future == self._listening:
                 self._show()
                 continue
@@ -92,7 +88,7 @@ class Attempt:
             if not isinstance(error.cause, ClusterNetError):
                 error.cause.add_note(str(error))  # where in the program it was
             raise error.cause from None
-        except ray.exceptions.RayError as error:
+        except (ray.exceptions.RayError, OSError) as error:  # OSError: between us and our node
             raise MemberLost(self._names[rank]) from error
         return ending
 
@@ -100,8 +96,7 @@ class Attempt:
         """Return the name of the member that the others have lost, once Ray tells of it."""
         until = time.monotonic() + _NOTICE
         while self._pending and time.monotonic() < until:
-            done, _ = ray.wait(list(self._pending), timeout=_LOOK_EVERY)
-            for future in done:
+            for future in self._pulse.wait(list(self._pending), _LOOK_EVERY):
                 rank = self._pending.pop(future)
                 try:
                     self._result(future, rank)
@@ -112,7 +107,7 @@ class Attempt:
     def _show(self) -> None:
         try:
             events = ray.get(self._listening)
-        except ray.exceptions.RayError as error:
+        except (ray.exceptions.RayError, OSError) as error:
             raise MemberLost("the process where workers meet") from error
         for kind, what in events:
             if kind == "log":
@@ -127,7 +122,7 @@ class Attempt:
         """Ask all to stop, and return what the first member then says, if it does in time."""
         self._coordinator.stop.remote()
         first = next((one for one, rank in self._pending.items() if rank == 0), None)
-        if first is None or not ray.wait([first], timeout=patience)[0]:
+        if first is None or not wait_at_end([first], patience):
             return ""
         try:
             ending: Ending = ray.get(first)
@@ -139,13 +134,12 @@ class Attempt:
         """End all processes, and show what was told last."""
         self._coordinator.stop.remote()
         try:
-            if ray.wait([self._listening], timeout=_LOOK_EVERY)[0]:
+            if wait_at_end([self._listening], _LOOK_EVERY):
                 self._show()
         except MemberLost:
             pass
         end_actors([*self._members, self._coordinator])
-        if self._pending:
-            ray.wait(list(self._pending), num_returns=len(self._pending), timeout=_END)
+        wait_at_end(list(self._pending), _END)
 
 
 def end_actors(actors: Iterable[Any]) -> None:

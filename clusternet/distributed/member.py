@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from clusternet.distributed.nodes import Needs, greeting
-from clusternet.distributed.ray_group import RayGroup
+from clusternet.distributed.ray_group import OutOfTouch, RayGroup
 from clusternet.distributed.ray_library import ray
 from clusternet.distributed.surroundings import Surroundings
 from clusternet.processes.groups import Work
@@ -56,7 +56,7 @@ class Member:
         def part(job: Job) -> None:
             try:
                 work(group, job)
-            except ray.exceptions.RayError as error:
+            except OutOfTouch as error:
                 lost.append(error)
 
         with _told(coordinator, self._surroundings, rank):

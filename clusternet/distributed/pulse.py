@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -75,13 +76,34 @@ class Pulse:
         self._check_node()
         self._felt = time.monotonic()
 
+    def wait(self, futures: Sequence[Any], seconds: float, *, least: int = 1) -> list[Any]:
+        """Return the futures whose results are here, once these are as many as ``least``.
+
+        Args:
+            futures: to look at.
+            seconds: after which to return in any case.
+            least: number of futures.
+
+        Raises: see `check`.
+        """
+        interrupts.check()
+        self.check()
+        try:
+            done, _ = ray.wait(list(futures), num_returns=least, timeout=seconds)
+        except OSError as error:
+            raise self._node_is_gone() from error
+        return list(done)
+
     def _check_node(self) -> None:
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         if not any(node["Alive"] for node in nodes if node["NodeID"] == self._node):
-            raise WorkerError(
-                f"Ray: the node that this command uses of the cluster at {self._address} is gone "
-                f"(out of memory?); {_ADVICE}"
-            )
+            raise self._node_is_gone()
+
+    def _node_is_gone(self) -> WorkerError:
+        return WorkerError(
+            f"Ray: the node that this command uses of the cluster at {self._address} is gone (out "
+            f"of memory?); {_ADVICE}"
+        )
 
     def _watch(self) -> None:
         felt = time.monotonic()
@@ -101,3 +123,14 @@ class Pulse:
 
     def _farewell(self) -> str:
         return f"Ray: the cluster at {self._address} is gone (its head does not answer); {_ADVICE}"
+
+
+def wait_at_end(futures: Sequence[Any], seconds: float) -> list[Any]:
+    """Return the futures that are done, once all are or time is over; here faults are no news."""
+    if not futures:
+        return []
+    try:
+        done, _ = ray.wait(list(futures), num_returns=len(futures), timeout=seconds)
+    except OSError:  # our node is gone
+        return []
+    return list(done)

@@ -10,12 +10,11 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 from clusternet.distributed.nodes import Needs
-from clusternet.distributed.pulse import Pulse
+from clusternet.distributed.pulse import Pulse, wait_at_end
 from clusternet.distributed.ray_library import ray
 from clusternet.distributed.ray_workers import Workers
 from clusternet.errors import WorkerError
 from clusternet.processes.executors import in_order
-from clusternet.processes.interrupts import interrupts
 
 logger = logging.getLogger(__name__)
 
@@ -101,11 +100,8 @@ class _Flow:
         self._fill()
         try:
             while self._under_way or self._waiting:
-                interrupts.check()
-                self._workers.pulse.check()
                 futures = [*self._under_way, *self._workers.greetings]
-                done, _ = ray.wait(futures, timeout=_LOOK_EVERY)
-                for future in done:
+                for future in self._workers.pulse.wait(futures, _LOOK_EVERY):
                     if future in self._under_way:  # its worker did not die meanwhile
                         yield from self._take(future)
                     elif future in self._workers.greetings:
@@ -115,11 +111,9 @@ class _Flow:
             self._end_early()
 
     def _end_early(self) -> None:
-        """End the workers whose results nobody waits for any more."""
-        if self._under_way:
-            self._workers.end({number for _, _, number in self._under_way.values()})
-            futures = list(self._under_way)
-            ray.wait(futures, num_returns=len(futures), timeout=_TIDY)  # until they have ended
+        """End the workers whose results nobody waits for any more, and wait until they have."""
+        self._workers.end({number for _, _, number in self._under_way.values()})
+        wait_at_end(list(self._under_way), _TIDY)
 
     def _fill(self) -> None:
         """Take items, and give them to the workers that have started."""
@@ -167,7 +161,7 @@ class _Flow:
             result = ray.get(future)
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
-        except ray.exceptions.RayError:
+        except (ray.exceptions.RayError, OSError):  # OSError: between us and our node
             self._worker_died(index, item, number)
             return
         self._unfinished.discard(index)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -18,11 +19,24 @@ _LOOK_EVERY = 0.2  # seconds
 _AT_ONCE = 2**25  # bytes of a vector that are in the object stores at a time
 
 
+class OutOfTouch(Exception):
+    """A member, or what connects members, has died."""
+
+
+@contextmanager
+def _in_touch() -> Iterator[None]:
+    """Tell what Ray raises from errors of the work that members do."""
+    try:
+        yield
+    except (ray.exceptions.RayError, OSError) as error:  # OSError: this member's own node has died
+        raise OutOfTouch(str(error)) from error
+
+
 class RayGroup:
     """See `clusternet.processes.groups.Group`.
 
     Every call waits for all members, and answers signals meanwhile. If a member dies, the others
-    get an error of Ray, or wait until the command ends them.
+    get `OutOfTouch`, or wait until the command ends them.
     """
 
     def __init__(self, rank: int, size: int, coordinator: Any) -> None:
@@ -49,14 +63,17 @@ class RayGroup:
         """See `Group`."""
         if self._rank == 0:
             value = compute(*args, **options)
-            self._swap([ray.put(value)] * self._size)
+            with _in_touch():
+                self._swap([ray.put(value)] * self._size)
             return value
-        found: Value = self._fetch(self._swap([None] * self._size)[:1])[0]
+        with _in_touch():
+            found: Value = self._fetch(self._swap([None] * self._size)[:1])[0]
         return found
 
     def gather(self, values: Sequence[Value]) -> list[Value]:
         """See `Group`."""
-        lists = self._exchange([ray.put(list(values))] * self._size, list(values))
+        with _in_touch():
+            lists = self._exchange([ray.put(list(values))] * self._size, list(values))
         return [value for row in zip(*lists, strict=True) for value in row]
 
     def sum(self, vector: FloatArray) -> FloatArray:
@@ -66,7 +83,8 @@ class RayGroup:
         all. So a member sends about twice the length of the vector, however many members there are.
         """
         blocks = np.array_split(vector, max(1, -(-vector.nbytes // _AT_ONCE)))
-        return np.concatenate([self._sum_block(block) for block in blocks])
+        with _in_touch():
+            return np.concatenate([self._sum_block(block) for block in blocks])
 
     def _sum_block(self, vector: FloatArray) -> FloatArray:
         parts = np.array_split(vector, self._size)

@@ -16,7 +16,6 @@ from clusternet.distributed.shares import room, share_of_worker, shares_of_nodes
 from clusternet.distributed.surroundings import Surroundings
 from clusternet.errors import WorkerError
 from clusternet.processes.groups import Work
-from clusternet.processes.interrupts import interrupts
 
 Job = TypeVar("Job")
 
@@ -95,9 +94,7 @@ class RayTeam:
         ready: list[Any] = []
         begin = time.monotonic()
         while len(ready) < self._size and time.monotonic() - begin < self._patience(len(ready)):
-            interrupts.check()
-            self._pulse.check()
-            ready, _ = ray.wait(list(members), num_returns=self._size, timeout=_LOOK_EVERY)
+            ready = self._pulse.wait(list(members), _LOOK_EVERY, least=self._size)
         return {one: _place(one) for one in ready}
 
     def _patience(self, num_ready: int) -> float:

@@ -12,8 +12,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from needing_ray import HERE, NEEDS_RAY, pieces_found
 
@@ -115,6 +117,25 @@ def test_an_error_of_a_member_is_raised_as_it_is_and_the_first_one_tidies_up(
     with pytest.raises(ZeroDivisionError, match="a fault") as found:
         team.run(blunder, lambda: Task(tmp_path))
     assert "group_pieces.py" in "".join(found.value.__notes__)  # where it was
+
+
+def test_a_member_that_loses_its_own_node_is_out_of_touch_and_its_work_has_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from clusternet.distributed import ray_group
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("Failed to read data from the socket: End of file")
+
+    coordinator = SimpleNamespace(swap=SimpleNamespace(remote=lambda *_: "future"))
+    monkeypatch.setattr(ray_group.ray, "put", lambda value: value)
+    monkeypatch.setattr(ray_group.ray, "wait", fail)
+    group = ray_group.RayGroup(0, 2, coordinator)
+    for call in (group.gather, group.sum):
+        with pytest.raises(ray_group.OutOfTouch, match="read data from the socket"):
+            call(np.ones(3, np.float32))
+    with pytest.raises(OSError):
+        group.once(fail)  # a file that the work cannot read
 
 
 @pytest.mark.parametrize("least", [None, 2])
