@@ -32,12 +32,14 @@ class Served:
         self.workspaces, self.project = tuple(workspaces), project
         self._images = {0: first}
         self._lock = threading.Lock()
+        self._preparing: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the background threads of all scenes, and prepare their tiles one by one."""
         for workspace in self.workspaces:
             workspace.start()
-        threading.Thread(target=self._prepare, name="tiles", daemon=True).start()
+        self._preparing = threading.Thread(target=self._prepare, name="tiles", daemon=True)
+        self._preparing.start()
 
     def _prepare(self) -> None:
         for number, workspace in enumerate(self.workspaces):
@@ -46,6 +48,8 @@ class Served:
             try:
                 self.images(number)
             except Exception as error:  # the other scenes are wanted all the same
+                if workspace.is_ending:
+                    return
                 line = mistake(error)
                 logger.warning("%s", line or reason(error), exc_info=line is None)
 
@@ -69,6 +73,8 @@ class Served:
         """Stop them, save all strokes and unlock all scenes; it may be called again."""
         for workspace in self.workspaces:
             workspace.end()
+        if self._preparing is not None:
+            self._preparing.join(timeout=10)  # or Python would wait for its process
         for workspace in self.workspaces:
             workspace.stop()
 
@@ -95,7 +101,9 @@ class Served:
         with self._lock:  # one after another: each reads a whole raster
             if not self.is_ready(number):
                 workspace = self.workspaces[number]
-                path = build_pyramid(workspace.raster_path, workspace.folder)
+                path = build_pyramid(
+                    workspace.raster_path, workspace.folder, lambda: workspace.is_ending
+                )
                 choice = workspace.run.bands.nodata_choice.of_pixels
                 self._images[number] = ImageTiles(path, choice)
             return self._images[number]

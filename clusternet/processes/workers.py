@@ -56,6 +56,41 @@ def map_unordered(
     if workers < 2:
         yield from enumerate(map(partial(picklable_call, work), items))
         return
+    try:
+        yield from _in_processes(work, items, workers)
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "A worker process was ended from outside (out of memory?) or could not start (a "
+            'script needs if __name__ == "__main__":); --workers 1 does without workers.'
+        ) from error
+
+
+def call_in_process(
+    work: Callable[[Item], Result], item: Item, stop: Callable[[], bool] = lambda: False
+) -> Result:
+    """Return ``work(item)``, which is done in a process of its own until ``stop`` returns True.
+
+    Some calls of libraries keep Python's global lock for seconds or minutes. In a thread they would
+    stop all other threads, and no signal would be answered.
+
+    Raises:
+        WorkerError: if the process is ended from outside, or by ``stop``.
+        ClusterNetError: as of `map_unordered`.
+        KeyboardInterrupt: if a signal has asked to stop.
+    """
+    try:
+        ((_, result),) = _in_processes(work, [item], 1, stop)
+    except BrokenProcessPool as error:
+        raise WorkerError("A process was ended from outside (out of memory?).") from error
+    return result
+
+
+def _in_processes(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    stop_waiting: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[int, Result]]:
     # "spawn", because forking a process that has loaded TensorFlow or faiss hangs
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
@@ -68,13 +103,8 @@ def map_unordered(
             indexes = {
                 pool.submit(picklable_call, work, item): index for index, item in enumerate(items)
             }
-        for future in _as_completed(indexes):
+        for future in _as_completed(indexes, stop_waiting):
             yield indexes[future], future.result()
-    except BrokenProcessPool as error:
-        raise WorkerError(
-            "A worker process was ended from outside (out of memory?) or could not start (a "
-            'script needs if __name__ == "__main__":); --workers 1 does without workers.'
-        ) from error
     finally:
         stop.set()
         with _killed_if_late(set(multiprocessing.active_children()) - others):
@@ -93,8 +123,15 @@ def picklable_call(work: Callable[[Item], Result], item: Item) -> Result:
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
-def _as_completed(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
-    """Yield futures as they are done; KeyboardInterrupt if a signal has asked to stop."""
+def _as_completed(
+    futures: Iterable[Future[Result]], stop: Callable[[], bool]
+) -> Iterator[Future[Result]]:
+    """Yield futures as they are done.
+
+    Raises:
+        KeyboardInterrupt: if a signal has asked to stop.
+        WorkerError: if ``stop`` returns True.
+    """
     done: SimpleQueue[Future[Result]] = SimpleQueue()
     pending = 0
     for future in futures:
@@ -102,6 +139,8 @@ def _as_completed(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]
         pending += 1
     while pending:
         interrupts.check()
+        if stop():
+            raise WorkerError("The work was interrupted.")
         with suppress(Empty):
             yield done.get(timeout=_LOOK_EVERY)
             pending -= 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import rasterio
 import rasterio.shutil
@@ -12,7 +13,7 @@ from rasterio.enums import Resampling
 from clusternet.errors import OutputError
 from clusternet.foreign_errors import converted
 from clusternet.locations import state_of
-from clusternet.processes.waiting import run_aside
+from clusternet.processes.workers import call_in_process
 from clusternet.raster.opening import check_overviews, gdal_name, open_dataset
 from clusternet.raster.quiet import quiet_georeferencing
 
@@ -22,14 +23,15 @@ _WITHOUT_BLOCKS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 _SMALL_WITHOUT_BLOCKS = 1024  # pixels along a side: such files are read fast enough all the same
 
 
-def build_pyramid(source: Path, folder: Path) -> Path:
+def build_pyramid(source: Path, folder: Path, stop: Callable[[], bool] = lambda: False) -> Path:
     """Return a raster with overviews: ``source`` if it is fast enough, or one made in ``folder``.
 
     ``view.vrt`` refers to a large ``source``; beside it lie overviews of about a third of its
     uncompressed size. ``view.tif`` is a tiled copy of a file without blocks, such as PNG. Both
-    need one pass over the raster, the first time.
+    need one pass over the raster, the first time, which ends early once ``stop`` returns True.
 
     Raises:
+        WorkerError: if it ends early.
         OutputError: if the folder cannot be written.
         RasterError: if ``source`` or its overviews cannot be read.
     """
@@ -45,27 +47,44 @@ def build_pyramid(source: Path, folder: Path) -> Path:
     whole = view if copied else view.with_name("view.vrt.ovr")
     if whole.exists() and whole.stat().st_mtime_ns >= state_of(source)[1]:
         return view
-    whole.unlink(missing_ok=True)
-    factors = [2**power for power in range(1, (largest - 1).bit_length() - 8)]
     hidden_path = view.with_stem("part")
+    hidden_overviews = hidden_path.with_name("part.vrt.ovr")
+    for leftover in (whole, hidden_path, hidden_overviews):  # of a process that was killed
+        leftover.unlink(missing_ok=True)
+    factors = [2**power for power in range(1, (largest - 1).bit_length() - 8)]
     with converted(OutputError, f"{view}: cannot be written"):
-        name = gdal_name(source.resolve())
-        run_aside(partial(_build, name, hidden_path, copied, factors, labels))
+        # rasterio keeps Python's global lock while GDAL builds overviews: pages would stand still
+        job = _Job(gdal_name(source.resolve()), hidden_path, view, copied, factors, labels)
+        call_in_process(_build, job, stop)
         hidden_path.replace(view)
         if not copied:
-            hidden_path.with_name("part.vrt.ovr").replace(whole)
+            hidden_overviews.replace(whole)
     return view
 
 
-def _build(source: str, target: Path, copied: bool, factors: list[int], labels: bool) -> None:
-    with quiet_georeferencing(), rasterio.Env(COMPRESS_OVERVIEW="DEFLATE"):
-        if copied:
+class _Job(NamedTuple):
+    source: str
+    target: Path
+    shown: Path
+    """The path that messages name."""
+    copied: bool
+    factors: list[int]
+    labels: bool
+
+
+def _build(job: _Job) -> None:
+    with (
+        converted(OutputError, f"{job.shown}: cannot be written"),
+        quiet_georeferencing(),
+        rasterio.Env(COMPRESS_OVERVIEW="DEFLATE"),
+    ):
+        if job.copied:
             rasterio.shutil.copy(
-                source, target, driver="GTiff", TILED="YES", BLOCKXSIZE=256, BLOCKYSIZE=256,
-                COMPRESS="LZW", BIGTIFF="IF_SAFER",
+                job.source, job.target, driver="GTiff", TILED="YES", BLOCKXSIZE=256,
+                BLOCKYSIZE=256, COMPRESS="LZW", BIGTIFF="IF_SAFER",
             )  # fmt: skip
         else:
-            rasterio.shutil.copy(source, target, driver="VRT")
-        with rasterio.open(target, "r+") as dataset:
-            method = Resampling.nearest if labels else Resampling.average
-            dataset.build_overviews(factors, method)
+            rasterio.shutil.copy(job.source, job.target, driver="VRT")
+        with rasterio.open(job.target, "r+") as dataset:
+            method = Resampling.nearest if job.labels else Resampling.average
+            dataset.build_overviews(job.factors, method)

@@ -110,7 +110,7 @@ def test_a_scene_is_shown_while_another_one_is_prepared(
     served = Served([workspace, workspace], first)
     begun, go_on = threading.Event(), threading.Event()
 
-    def build(source: Path, folder: Path) -> Path:
+    def build(source: Path, folder: Path, stop: object) -> Path:
         begun.set()
         go_on.wait(20)
         return source
@@ -134,7 +134,7 @@ def test_scenes_are_prepared_one_by_one_also_behind_one_that_cannot_be(
 ) -> None:
     sources = iter([OutputError("view.vrt: cannot be written."), workspace.raster_path])
 
-    def build(source: Path, folder: Path) -> Path:
+    def build(source: Path, folder: Path, stop: object) -> Path:
         found = next(sources)
         if isinstance(found, Exception):
             raise found

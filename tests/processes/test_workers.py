@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 import rasterio
 import rasterio.shutil
 
-from clusternet.errors import ClusterNetError, RasterError
+from clusternet.errors import ClusterNetError, RasterError, WorkerError
 from clusternet.processes.machine import usable_cores
-from clusternet.processes.workers import map_unordered, resolve_workers
+from clusternet.processes.workers import call_in_process, map_unordered, resolve_workers
 
 
 def square(value: int) -> int:
@@ -60,3 +61,23 @@ def test_nothing_to_do_gives_nothing():
 def test_all_cores_work_unless_the_user_says_otherwise():
     assert resolve_workers(None) == usable_cores()
     assert resolve_workers(3) == 3
+
+
+def own_process(value: int) -> tuple[int, int]:
+    return os.getpid(), value
+
+
+def test_a_call_in_a_process_of_its_own_comes_back_or_fails_as_here():
+    process, value = call_in_process(own_process, 7)
+    assert value == 7 and process != os.getpid()
+    with pytest.raises(RasterError, match="4: is damaged"):
+        call_in_process(fail, 4)
+    with pytest.raises(WorkerError, match="ended from outside"):
+        call_in_process(end_at_once, 4)
+
+
+def test_a_call_in_a_process_ends_when_it_is_no_longer_wanted():
+    end = time.monotonic() + 0.2
+    with pytest.raises(WorkerError, match="interrupted"):
+        call_in_process(time.sleep, 60, lambda: time.monotonic() > end)
+    assert time.monotonic() - end < 30
