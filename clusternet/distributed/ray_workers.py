@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from clusternet.distributed.nodes import Needs, greeting, welcomed
 from clusternet.distributed.pulse import Pulse
 from clusternet.distributed.ray_library import ray
+from clusternet.distributed.shares import cores_of_worker, shares_of_nodes
 from clusternet.distributed.surroundings import Surroundings
 from clusternet.errors import WorkerError
 from clusternet.processes.workers import picklable_call
@@ -49,6 +50,8 @@ class Workers:
         """
         self.num_workers, self.pulse = num_workers, pulse
         self._needs = needs
+        cores = cores_of_worker(shares_of_nodes(), num_workers)
+        self._surroundings = Surroundings.of_command(cores, shares_gpu=True)
         self._actors: dict[int, Any] = {}
         self._greetings: dict[Any, int] = {}  # future -> worker that has not started yet
         self._numbers = itertools.count()
@@ -75,7 +78,7 @@ class Workers:
             self.pulse.check(now=True)
             number = next(self._numbers)
             actor: Any = ray.remote(Worker).options(num_cpus=1)
-            self._actors[number] = actor.remote(Surroundings.of_command())
+            self._actors[number] = actor.remote(self._surroundings)
             self._greetings[self._actors[number].greet.remote(self._needs)] = number
 
     def welcome(self, future: Any) -> None:

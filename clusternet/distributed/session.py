@@ -40,7 +40,7 @@ def connected_executor(
     local: LocalSecrets | None, address: str, num_workers: int | None, paths: SharedPaths
 ) -> Iterator[RayExecutor]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_executor`."""
-    with _cluster(local, address, num_workers or usable_cores()) as pulse:
+    with _cluster(local, address, num_workers) as pulse:
         needs = _checked(num_workers, paths)
         with closing(RayExecutor(num_workers or _cores(), needs, pulse)) as executor:
             yield executor
@@ -55,14 +55,15 @@ def connected_team(
     paths: SharedPaths,
 ) -> Iterator[RayTeam]:
     """Connect to a cluster or start one; see `clusternet.distributed.cluster.ray_team`."""
-    # all cores of this machine, which few workers then share
-    with _cluster(local, address, max(num_workers or 1, usable_cores())) as pulse:
+    with _cluster(local, address, num_workers) as pulse:
         needs = _checked(num_workers, paths)
         yield RayTeam(_team_size(num_workers, min_workers), min_workers, needs, pulse)
 
 
 @contextmanager
-def _cluster(local: LocalSecrets | None, address: str, cores: int) -> Iterator[Pulse]:
+def _cluster(local: LocalSecrets | None, address: str, num_workers: int | None) -> Iterator[Pulse]:
+    # all cores of this machine, which few workers then share
+    cores = max(num_workers or 1, usable_cores())
     with (
         ExitStack() as last,  # left when Ray is shut down, which may take for ever, too
         _connected(address) if local is None else _local_cluster(local, cores),

@@ -1,4 +1,4 @@
-"""What each worker of a team gets of a cluster: an equal share of the cores, or a GPU."""
+"""What each worker gets of a cluster: an equal share of the cores, or a GPU."""
 
 from __future__ import annotations
 
@@ -51,7 +51,16 @@ def share_of_worker(nodes: Sequence[Share], num_workers: int) -> Share:
             f"--num_workers {num_workers}: the cluster has {gpus} GPU(s), one for each worker in "
             f"training; ask for {gpus} or fewer, or hide the GPUs (CUDA_VISIBLE_DEVICES=)."
         )
+    return _largest(nodes, num_workers, min(gpus, 1))
+
+
+def cores_of_worker(nodes: Sequence[Share], num_workers: int) -> int:
+    """Return the cores of each of as many workers that share the cores and GPUs of their nodes."""
+    return _largest(nodes, num_workers, 0).cores
+
+
+def _largest(nodes: Sequence[Share], num_workers: int, gpus: int) -> Share:
+    """Return the largest share with so many GPUs that workers have room with; one core at least."""
     most = max((node.cores for node in nodes), default=1)
-    shares = (Share(cores, min(gpus, 1)) for cores in range(most, 1, -1))
-    return next((share for share in shares if room(nodes, share) >= num_workers),
-                Share(1, min(gpus, 1)))  # fmt: skip
+    shares = (Share(cores, gpus) for cores in range(most, 1, -1))
+    return next((share for share in shares if room(nodes, share) >= num_workers), Share(1, gpus))

@@ -32,14 +32,14 @@ class Surroundings:
     """True if the command writes to a terminal."""
 
     @classmethod
-    def of_command(cls, cores: int | None = None) -> Surroundings:
+    def of_command(cls, cores: int, *, shares_gpu: bool = False) -> Surroundings:
         """Return those of this process.
 
         Args:
-            cores: threads of libraries, unless the user has set another number; None of a process
-                that shares the cores and the GPU of its node with others.
+            cores: threads of libraries, unless the user has set another number.
+            shares_gpu: whether other processes use the same GPU.
         """
-        own = _SHARED_GPU if cores is None else dict.fromkeys(_THREADS, str(cores))
+        own = dict.fromkeys(_THREADS, str(cores)) | (_SHARED_GPU if shares_gpu else {})
         environment = {name: os.environ.get(name, value) for name, value in own.items()}
         environment |= {name: os.environ[name] for name in _SAME if name in os.environ}
         size = shutil.get_terminal_size()

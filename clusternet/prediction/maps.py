@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,12 +89,24 @@ def predict_maps(
     warn_of_other_images(profiles)
     warn_of_separate_bands(profiles)
     warn_of_lost_georeference(profiles)
-    for source, output in wanted.jobs:
-        predict_raster(predictor, source, output, options)
+    with _ahead(predictor, [source for source, _ in wanted.jobs], options):
+        for source, output in wanted.jobs:
+            predict_raster(predictor, source, output, options)
     if options.mosaic is not None:
         _write_mosaic(predictor, options.mosaic, wanted.every)
     kind = "class" if predictor.assign == "classes" else "cluster"
     return PredictionReport(tuple(output for _, output in wanted.jobs), wanted.num_kept, kind)
+
+
+def _ahead(
+    predictor: MapPredictor, sources: Sequence[Path], options: MapOptions
+) -> AbstractContextManager[None]:
+    """Let workers, if there are any, go on with the following rasters while one is written."""
+    if not isinstance(predictor, RemotePredictor):
+        return nullcontext()
+    return predictor.ahead(
+        sources, options.aoi, confidence=options.confidence, features=options.features
+    )
 
 
 def _read_profiles(paths: Sequence[Path]) -> list[RasterProfile]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
-from contextlib import closing
+import math
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
-from clusternet.errors import RunError
+from clusternet.errors import ClusterNetError, RunError
 from clusternet.nodata import NodataChoice
 from clusternet.prediction.assigning import Assign, assign_of
 from clusternet.prediction.grid import PredictionGrid, planned_window
 from clusternet.prediction.predictor import Prediction, Predictor
 from clusternet.processes.executors import Executor
-from clusternet.raster import Raster, open_raster
+from clusternet.raster import Raster, RasterProfile, open_raster
 from clusternet.raster.band_fit import report_fit
 from clusternet.training.run import Run, load_run
 from clusternet.windows import Window
@@ -26,6 +27,7 @@ from clusternet.windows import Window
 logger = logging.getLogger(__name__)
 
 _MOST_BYTES = 32 * 2**20  # of the results of one piece of work
+_PIECES = 4  # of a raster for each worker, at least, so that all have work to its end
 _PIXEL_BYTES = 9  # cluster, validity and confidence of a pixel, at most
 
 
@@ -92,6 +94,7 @@ class RemotePredictor:
         self.choice = run.bands.nodata_choice
         """What marks pixels without data."""
         self._executor = executor
+        self._sent: Iterator[tuple[int, WindowResult | ClusterNetError]] | None = None
         folder = run.folder.resolve()
         identity = run.identity(self.assign)
         self._network = Network(folder, identity, self.assign, precision, self.window_size)
@@ -108,32 +111,98 @@ class RemotePredictor:
         profile, run = raster.profile, self.run
         arrangement = run.check_fits(profile)
         report_fit(arrangement, run.bands.identity, profile, f"the run {run.folder}")
-        tasks = self._tasks(raster, confidence, features)
+        tasks = self._tasks(profile, raster.choice, confidence, features)
         num_infinite = 0
-        with closing(self._executor.map(predict_windows, tasks, ordered=True)) as results:
-            for _, result in results:
+        with closing(self._results(tasks)) as results:
+            for result in results:
+                if isinstance(result, ClusterNetError):
+                    raise result
                 num_infinite += result.num_infinite
                 for one in result.predictions:
                     yield replace(one, labels=one.labels.astype(np.int32))
         if num_infinite:
             logger.warning("%s: infinite values count as no data", profile.path)
 
-    def _tasks(self, raster: Raster, confidence: bool, features: bool) -> Iterator[WindowTask]:
-        path, shape = raster.profile.path.resolve(), raster.profile.shape
+    @contextmanager
+    def ahead(
+        self, sources: Sequence[Path], aoi: Path | None, *, confidence: bool, features: bool
+    ) -> Iterator[None]:
+        """Let workers go on with the following rasters while one is written.
+
+        Within the block `windows` must be called for these rasters, in their order.
+
+        Args:
+            sources: the rasters.
+            aoi: their `clusternet.nodata.NodataChoice.aoi`.
+            confidence: as `windows` will be asked.
+            features: as `windows` will be asked.
+        """
+        choice = replace(self.choice, aoi=aoi)
+        tasks = self._tasks_of(sources, choice, confidence, features)
+        with closing(self._executor.map(predict_windows, tasks, ordered=True)) as self._sent:
+            try:
+                yield
+            finally:
+                self._sent = None
+
+    def _tasks_of(
+        self, sources: Sequence[Path], choice: NodataChoice, confidence: bool, features: bool
+    ) -> Iterator[WindowTask]:
+        for source in sources:
+            try:
+                with open_raster(source, choice) as raster:
+                    profile, seen = raster.profile, raster.choice
+                self.run.check_fits(profile)
+            except ClusterNetError:
+                return  # told when it is this raster's turn, and those before it are written
+            yield from self._tasks(profile, seen, confidence, features)
+
+    def _results(
+        self, tasks: Iterator[WindowTask]
+    ) -> Generator[WindowResult | ClusterNetError, None, None]:
+        """Yield the results of a raster's pieces of work, which may have been sent before."""
+        if self._sent is not None:
+            for task in tasks:
+                sent = next(self._sent, None)
+                if sent is None:  # the raster could not be read then
+                    tasks = chain([task], tasks)
+                    break
+                yield sent[1]
+        with closing(self._executor.map(predict_windows, tasks, ordered=True)) as results:
+            for _, result in results:
+                yield result
+
+    def _tasks(
+        self, profile: RasterProfile, choice: NodataChoice, confidence: bool, features: bool
+    ) -> Iterator[WindowTask]:
+        path, shape = profile.path.resolve(), profile.shape
         side = self._features_window if features else self.window_size
         grid = PredictionGrid.plan(
             shape, self.run.bands.patch_shape, self.run.settings.padding, side
         )
         network = replace(self._network, window_size=side)
         depth = len(self.run.stored.codebook.offset) if features else 0
-        size = grid.kept_shape[0] * grid.kept_shape[1] * (_PIXEL_BYTES + 4 * depth)
+        rows, cols = grid.kept_shape
+        most = _MOST_BYTES // (rows * cols * (_PIXEL_BYTES + 4 * depth))
+        count = math.ceil(shape[0] / rows) * math.ceil(shape[1] / cols)
+        size = max(1, min(most, count // (_PIECES * self._executor.num_workers)))
         windows = (kept for _, kept in grid.windows(shape))
-        while some := tuple(islice(windows, max(1, _MOST_BYTES // size))):
-            yield WindowTask(network, path, some, confidence, features, raster.choice)
+        while some := tuple(islice(windows, size)):
+            yield WindowTask(network, path, some, confidence, features, choice)
 
 
-def predict_windows(task: WindowTask) -> WindowResult:
-    """Predict some windows of a raster, with a network that is loaded once."""
+def predict_windows(task: WindowTask) -> WindowResult | ClusterNetError:
+    """Predict some windows of a raster, with a network that is loaded once.
+
+    An error is returned: raised, it would end the command while an earlier raster is written.
+    """
+    try:
+        return _predict(task)
+    except ClusterNetError as error:
+        return error
+
+
+def _predict(task: WindowTask) -> WindowResult:
     predictor = _load(task.network)
     wanted = set(task.windows)
     with (
