@@ -56,8 +56,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "output_folder": _PATH | dict(help="folder to write to"),
     "overwrite": dict(action="store_true", help="replace an output that ClusterNet wrote"),
     "ray": dict(metavar="ADDRESS", help="work on a running Ray cluster: auto, or host:port"),
-    "num_workers": dict(type=int, metavar="N", help="Ray workers, which share the cores; without --ray a "
-        "cluster of this machine, which ends with the command"),
+    "num_workers": dict(type=int, metavar="N", help="Ray workers, which share the cores; "
+        "without --ray a cluster of this machine, which ends with the command"),
     "min_workers": dict(type=int, metavar="N", help="workers that training goes on with if the "
         "cluster loses a node and gets no other; the result then differs (default: all)"),
     "aoi": _PATH | dict(help="file of polygons in any CRS (GeoPackage, GeoJSON, shapefile): only "

@@ -26,6 +26,7 @@ from clusternet.types import FloatArray, IntArray, UInt8Array
 
 _NETWORKS = tuple(Training(units=32, decay=50.0, iterations=60, seed=seed) for seed in range(1, 6))
 _TREES = dict(n_estimators=30, min_samples_leaf=2, n_jobs=1, random_state=1)
+_SAY_OF_TREES = 0.25  # of the mean; with half of it areas that the run never saw lose .01
 _MOST_OF_SHARES = 0.5  # weight of the estimated shares; with all of it maps of blocks are worse
 _LEAST_OF_EQUAL = 0.3  # least share, in equal shares: a rare class would be lost otherwise
 
@@ -35,6 +36,8 @@ class MeanClassifier:
     """The mean probability of classifiers that know the same classes."""
 
     members: Sequence[Classifier]
+    weights: Sequence[float] | None = None
+    """Of the members, 1 in sum; None if all are equal."""
 
     @property
     def numbers(self) -> IntArray:
@@ -48,9 +51,9 @@ class MeanClassifier:
     def probabilities(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
         """See `clusternet.learning.classifiers.Classifier`."""
         total = np.zeros((len(features), len(self.numbers)), np.float32)
-        for member in self.members:
-            total += member.probabilities(features, clusters)
-        total /= len(self.members)
+        weights = self.weights or [1 / len(self.members)] * len(self.members)
+        for member, weight in zip(self.members, weights, strict=True):
+            total += np.float32(weight) * member.probabilities(features, clusters)
         return total
 
     def confidence(self, features: UInt8Array, clusters: IntArray) -> FloatArray:
@@ -59,7 +62,7 @@ class MeanClassifier:
 
 
 def fit_ensemble(samples: Samples, scene: Scene) -> Classifier:
-    """Fit networks and trees; trees have half of the say."""
+    """Fit networks and trees."""
     numbers = np.unique(samples.classes)
     if len(numbers) == 1:
         return one_class(numbers, samples)
@@ -67,7 +70,8 @@ def fit_ensemble(samples: Samples, scene: Scene) -> Classifier:
     # probabilities of trees are too even to estimate shares from
     least = _LEAST_OF_EQUAL / len(numbers)
     shift = shift_of_shares(networks, samples, scene, most=_MOST_OF_SHARES, least=least)
-    return OffsetClassifier(MeanClassifier((networks, _fit_trees(samples))), shift)
+    members, say = (networks, _fit_trees(samples)), (1 - _SAY_OF_TREES, _SAY_OF_TREES)
+    return OffsetClassifier(MeanClassifier(members, say), shift)
 
 
 def _fit_trees(samples: Samples) -> ForestClassifier:

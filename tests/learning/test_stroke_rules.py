@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from clusternet.errors import LabelError
 from clusternet.interactive.session import Session
 from clusternet.labels.strokes import Stroke, erase, make_line, sample_pixels
 from clusternet.learning.classifiers import Samples, Scene, estimate_shares, make_transform
+from clusternet.learning.ensemble import MeanClassifier
 from clusternet.learning.mapping import (
     classify,
     collect_samples,
@@ -117,6 +119,19 @@ def test_a_class_that_the_scene_seems_not_to_have_is_not_ruled_out():
     common, rare = fitted.offsets
     assert common == pytest.approx(np.log(2) / 2, abs=1e-3)
     assert rare == pytest.approx(np.log(0.3) / 2)
+
+
+def test_members_of_a_mean_have_the_say_that_they_are_given():
+    numbers, pixels = np.array([3, 7], np.int32), np.zeros((1, 2), np.uint8)
+    one, other = (
+        SimpleNamespace(numbers=numbers, probabilities=lambda *_, row=row: np.array([row]))
+        for row in ([0.2, 0.8], [1.0, 0.0])
+    )
+    given = (pixels, np.zeros(1, np.int32))
+    mean = MeanClassifier((one, other), (0.75, 0.25))
+    np.testing.assert_allclose(mean.probabilities(*given), [[0.4, 0.6]])
+    assert mean.classify(*given).tolist() == [7]
+    np.testing.assert_allclose(MeanClassifier((one, other)).probabilities(*given), [[0.6, 0.4]])
 
 
 def test_rare_classes_are_not_overestimated_once_strokes_are_many():
