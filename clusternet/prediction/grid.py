@@ -23,6 +23,7 @@ _WINDOW_BYTES = 1.9e9
 # bytes of a pixel in all arrays that exist at the same time, measured at 3, 16 and 64 bands
 _BAND_BYTES, _PLAIN_BAND_BYTES, _FEATURE_BYTES, _FILTER_BYTES = 56, 24, 8, 18
 _KEPT_BAND_BYTES = 72  # of a band where the features are kept
+_BACKBONE_BYTES = 1900  # in the maps of a backbone, which reads a wider border, measured with one
 
 
 def planned_window(
@@ -43,6 +44,7 @@ def planned_window(
         of_band * num_bands
         + _FEATURE_BYTES * (settings.num_features + (DIMENSIONS if settings.backbone else 0))
         + _FILTER_BYTES * settings.base_filters
+        + (_BACKBONE_BYTES if settings.backbone else 0)
     )
     side = math.isqrt(int(_WINDOW_BYTES / pixel)) - 2 * margin(settings.padding)
     return max(_SMALLEST, min(largest, side // TOTAL_STRIDE * TOTAL_STRIDE))

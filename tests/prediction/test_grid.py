@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,5 +115,6 @@ def test_windows_are_planned_by_bytes(num_bands: int, padding: Any, filters: boo
     assert more <= side <= 1024 and side % 16 == 0 and side >= 128
     assert planned_window(3, settings) == 1024
     assert planned_window(3, settings, keeps_features=True) == 768
+    assert 512 <= planned_window(3, replace(settings, backbone="network.keras")) < 576
     if num_bands >= 64 and filters:
         assert planned_window(num_bands, settings, keeps_features=True) <= side < 450
