@@ -50,7 +50,9 @@ class TrainingSettings:
 
     img_shape: Annotated[Shape | None, "resize patches to this (default: their own shape)"] = None
     num_clusters: Annotated[int, "number of clusters"] = 100
-    num_epochs: Annotated[int, "alternations of clustering and training"] = 10
+    num_epochs: Annotated[
+        int, "alternations of clustering and training; with --labels 0 unless given"
+    ] = 10
     learn_rate: Annotated[float, "learning rate of Adam"] = 5e-4
     train_batch_size: Annotated[
         int | None,

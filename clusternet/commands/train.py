@@ -150,16 +150,17 @@ def _inputs(outputs: RunOutputs, settings: TrainingSettings) -> tuple[Path | Non
 
 
 def _settings_of_runs(args: argparse.Namespace, output: Path) -> dict[str, Any]:
-    """Return the settings of the run that is resumed, or that a fine-tuning starts from."""
+    """Return the settings of the run that is resumed, or that a fine-tuning starts with."""
     if not args.resume and args.labels is None:
         return {}
-    from clusternet.training.run import load_run, saved_settings
+    from clusternet.training.run import saved_settings
 
     saved = saved_settings(output) if args.resume else {}
     if saved or args.labels is None:
         return saved
-    start = args.pretrained_weights
-    return load_run(start).settings.to_mapping() if start is not None and start.is_dir() else {}
+    from clusternet.fine_tuning.first_settings import first_settings
+
+    return first_settings(args.pretrained_weights).to_mapping()
 
 
 def _fine_tune(args: argparse.Namespace, outputs: RunOutputs, settings: TrainingSettings) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from clusternet.clustering.kmeans import Codebook
 from clusternet.errors import RunError, SettingsError
 from clusternet.fine_tuning.class_learner import LABELS, ClassLearner
+from clusternet.fine_tuning.first_settings import first_settings
 from clusternet.fine_tuning.labelled_data import LabelledData
 from clusternet.fine_tuning.loop import fine_tune_network
 from clusternet.fine_tuning.patch_labels import PatchLabels, read_patch_labels
@@ -50,7 +51,7 @@ def fine_tune(
         labels: labels of the scenes that the patches were cut from: a raster or vector file, or a
             folder of files named like the scenes.
         output: the run folder to write. It predicts classes.
-        settings: see TrainingSettings; None takes those of the run that it starts from.
+        settings: see TrainingSettings; None takes those of `first_settings`.
         pretrained_weights: the run folder to start from. A file of weights works, too, but tells
             nothing of its clusters. None starts from random weights.
         label_options: how labels are read.
@@ -82,17 +83,6 @@ def fine_tune(
     return output
 
 
-def first_settings(pretrained_weights: Path | None) -> TrainingSettings:
-    """Return the settings of the run that a fine-tuning starts from; the defaults without a run.
-
-    Raises:
-        RunError: if it is a folder, but not that of a run.
-    """
-    if pretrained_weights is None or not pretrained_weights.is_dir():
-        return TrainingSettings()
-    return load_run(pretrained_weights).settings
-
-
 @interrupts.listening()
 def tune_with(outputs: RunOutputs, labels: PatchLabels, settings: TrainingSettings) -> None:
     """Fine-tune with labels that have been read, into outputs that are kept for this process."""
@@ -116,6 +106,8 @@ def tune_with(outputs: RunOutputs, labels: PatchLabels, settings: TrainingSettin
     else:  # that of the run, with its own stretch and reduction: its clusters were found with them
         bands, reduction = data.survey.bands, start.stored.reduction
         backbone = load_backbone(start.folder, start.backbone, bands, reduction)
+    if not settings.num_epochs:
+        logger.info("the class head is fitted; --num_epochs N would train the whole network, too.")
     learner = ClassLearner(
         folder.num_bands, folder.shape, settings, data.loader.batch_size, labels,
         backbone.describer if backbone else None,

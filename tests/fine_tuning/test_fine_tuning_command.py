@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import WriteRaster
+from random_run import make_run
 
 from clusternet.commands import train as command
 from clusternet.errors import RunError
+from clusternet.fine_tuning import tune
+from clusternet.fine_tuning.first_settings import first_settings
 from clusternet.fine_tuning.patch_labels import PatchLabels
 from clusternet.fine_tuning.tune import fine_tune, tune_with
 from clusternet.settings import TilingSettings, TrainingSettings
@@ -76,3 +79,20 @@ def test_the_settings_of_the_run_stand(tmp_path: Path, patches: Path) -> None:
     (tmp_path / "broken").mkdir()
     with pytest.raises(RunError, match=r"is .*broken a run folder"):
         fine_tune(patches, patches, tmp_path / "new", pretrained_weights=tmp_path / "broken")
+
+
+@pytest.mark.parametrize(("flags", "epochs"), [([], 0), (["--num_epochs", "3"], 3)])
+def test_the_class_head_alone_is_fitted_unless_epochs_are_asked_for(
+    tmp_path: Path, patches: Path, monkeypatch: pytest.MonkeyPatch, write_raster: WriteRaster,
+    flags: list[str], epochs: int,
+) -> None:  # fmt: skip
+    write_raster("labels/town.tif", np.arange(64 * 64).reshape(64, 64).astype(np.uint8) % 3)
+    run = make_run(tmp_path / "run")
+    received: list[TrainingSettings] = []
+    monkeypatch.setattr(command, "load_network_library", lambda: None)
+    monkeypatch.setattr(tune, "tune_with", lambda _, __, settings: received.append(settings))
+    given = [str(patches), "--labels", str(tmp_path / "labels"), "--pretrained_weights", str(run)]
+    command.main([*given, "--output", str(tmp_path / "new"), *flags])
+    (settings,) = received
+    assert settings.num_epochs == epochs and not settings.fixed_filters  # as the run
+    assert first_settings(None).num_epochs == 0
