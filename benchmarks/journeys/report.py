@@ -119,7 +119,12 @@ def _draw(journeys: dict[str, Any], path: Path) -> None:
         axes.tick_params(labelsize=8)
         if axes is not every[0][0]:
             axes.set_yticklabels([])
-    if any("ours" in journey["methods"] for journey in journeys.values()):
-        every[0][-1].legend(fontsize=7, frameon=False, loc="lower right")
+    with_ours = [
+        axes for axes, journey in zip(every[0], journeys.values(), strict=True)
+        if "ours" in journey["methods"]
+    ]  # fmt: skip
+    if with_ours:
+        handles = with_ours[0].get_legend_handles_labels()
+        figure.legend(*handles, fontsize=7, frameon=False, loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=130, format="png")
     plt.close(figure)
