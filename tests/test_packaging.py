@@ -88,7 +88,9 @@ _CALLS = {
     *(f"os.{name}" for name in _OS.split()), *(f"signal.{name}" for name in _SIGNAL.split()),
     "select.epoll", "select.kqueue", "select.poll", "socket.AF_UNIX", "time.tzset",
 }  # fmt: skip
-_BRANCHES = ("win32", "os.name", "_ON_WINDOWS", "hasattr(signal", "getattr(signal", "is None")
+_BRANCHES = (
+    "win32", "os.name", "_ON_WINDOWS", "hasattr(os", "hasattr(signal", "getattr(signal", "is None",
+)  # fmt: skip
 
 
 def branches(node: ast.AST) -> bool:

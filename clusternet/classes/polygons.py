@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,24 +93,7 @@ def write_class_polygons(
     named = list(zip(class_maps, layer_names(path.stem for path in class_maps), strict=True))
     with new_file(path, kind=POLYGONS, overwrite=overwrite) as unfinished:
         for class_map, layer in Progress(named, desc="polygons", unit="map"):
-            with open_raster(class_map, codes=True) as raster:
-                crs = raster.profile.crs
-            windows = polygonise(
-                class_map, sieve=options.sieve, min_area=options.min_area, simplify=options.simplify
-            )
-            pieces = (piece for polygons in windows for piece in polygons.split(_AT_ONCE))
-            for index, piece in enumerate(pieces):
-                interrupts.check()
-                write_polygons(
-                    unfinished,
-                    layer,
-                    piece.geometries,
-                    _fields(piece, classes),
-                    None if crs is None else crs.to_wkt(),
-                    tag="polygons",
-                    append=index > 0,
-                )
-                count += len(piece.classes)
+            count += _write_layer(unfinished, layer, class_map, classes, options)
         style = new_side_file(
             style_path(path), is_ours=_is_our_style(path), overwrite=overwrite,
             lacks="QGIS shows the new polygons as it says",
@@ -118,6 +102,38 @@ def write_class_polygons(
             if unfinished_style is not None:
                 entries = [(number, each.name, each.colour) for number, each in classes.items()]
                 write_polygon_style(unfinished_style, path, "class", entries)
+    return count
+
+
+def _write_layer(
+    path: Path,
+    layer: str,
+    class_map: Path,
+    classes: Mapping[int, LandClass],
+    options: PolygonOptions,
+) -> int:
+    """Write the polygons of a map as a layer, and return their number."""
+    count = 0
+    with open_raster(class_map, codes=True) as raster:
+        crs = raster.profile.crs
+    found = polygonise(
+        class_map, sieve=options.sieve, min_area=options.min_area, simplify=options.simplify
+    )
+    # GDAL's files must be closed by the thread that has opened them, also after an error
+    with closing(found) as windows:
+        pieces = (piece for polygons in windows for piece in polygons.split(_AT_ONCE))
+        for index, piece in enumerate(pieces):
+            interrupts.check()
+            write_polygons(
+                path,
+                layer,
+                piece.geometries,
+                _fields(piece, classes),
+                None if crs is None else crs.to_wkt(),
+                tag="polygons",
+                append=index > 0,
+            )
+            count += len(piece.classes)
     return count
 
 

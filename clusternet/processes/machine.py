@@ -12,7 +12,7 @@ _GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 def usable_cores() -> int:
     """Return the cores that this process may run on: batch systems give a job a few of them."""
-    if sys.platform == "linux":
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -23,9 +23,11 @@ def usable_memory() -> int:
 
 
 def _physical_memory() -> int:
+    if not hasattr(os, "sysconf"):  # on Windows
+        return sys.maxsize
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # AttributeError: on Windows
+    except (ValueError, OSError):
         return sys.maxsize
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ class Polygons:
 
 def polygonise(
     path: Path, *, sieve: int = 0, min_area: int = 0, simplify: float = 0.0
-) -> Iterator[Polygons]:
+) -> Generator[Polygons, None, None]:
     """Turn the patches of equal class of a map into polygons.
 
     Maps above 100 million pixels are read in windows, and polygons end at their borders.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 import rasterio
 from conftest import WriteRaster
 
+from clusternet.classes import polygons as writing
 from clusternet.classes.polygons import PolygonOptions, check_new_polygons, write_class_polygons
 from clusternet.errors import OutputError
 from clusternet.files.outputs import KIND_TAG
@@ -169,3 +173,26 @@ def test_overviews_of_an_earlier_map_are_kept_and_named(source, tmp_path, caplog
     write_map(tmp_path / "a.tif", source, None, overwrite=True)
     assert (tmp_path / "a.tif.ovr").read_text() == "of the earlier map"
     assert "a.tif.ovr: kept" in caplog.text and "delete it" in caplog.text
+
+
+def test_a_map_is_closed_by_the_thread_that_read_it_if_its_polygons_cannot_be_written(
+    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+
+    def found(*_: object, **__: object) -> Generator[Any, None, None]:
+        try:
+            yield SimpleNamespace(split=lambda _: [SimpleNamespace(geometries=(), classes=())])
+        finally:
+            closed.append(True)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OutputError("no room")
+
+    monkeypatch.setattr(writing, "polygonise", found)
+    monkeypatch.setattr(writing, "write_polygons", refuse)
+    monkeypatch.setattr(writing, "_fields", lambda *_: {})
+    class_map = write_raster("map.tif", np.ones((8, 8), np.uint8))
+    with pytest.raises(OutputError, match="no room") as error:
+        write_class_polygons(tmp_path / "out.gpkg", [class_map], {}, PolygonOptions())
+    assert closed and error.tb is not None  # although the traceback still holds the frames
