@@ -42,7 +42,7 @@ def ray_executor(
 
     Args:
         address: of a running cluster (``auto``, ``host:port``); None starts one.
-        num_workers: workers of one core; None takes all cores of the cluster.
+        num_workers: workers, which share the cores; None takes one for each core.
         paths: what all nodes must see.
 
     Raises:

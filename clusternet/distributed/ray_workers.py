@@ -38,7 +38,7 @@ class Worker:
 
 
 class Workers:
-    """The workers of a command, each an actor of one core, by number."""
+    """The workers of a command by number: actors that share the cores of their nodes."""
 
     def __init__(self, num_workers: int, needs: Needs, pulse: Pulse) -> None:
         """Start none yet.

@@ -8,12 +8,12 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from pathlib import Path
 
 import numpy as np
 
-from clusternet.errors import ClusterNetError, RunError
+from clusternet.errors import ClusterNetError, RasterError, RunError
 from clusternet.nodata import NodataChoice
 from clusternet.prediction.assigning import Assign, assign_of
 from clusternet.prediction.grid import PredictionGrid, planned_window
@@ -94,7 +94,7 @@ class RemotePredictor:
         self.choice = run.bands.nodata_choice
         """What marks pixels without data."""
         self._executor = executor
-        self._sent: Iterator[tuple[int, WindowResult | ClusterNetError]] | None = None
+        self._sent: Iterator[tuple[WindowTask, WindowResult | ClusterNetError]] | None = None
         folder = run.folder.resolve()
         identity = run.identity(self.assign)
         self._network = Network(folder, identity, self.assign, precision, self.window_size)
@@ -138,8 +138,9 @@ class RemotePredictor:
             features: as `windows` will be asked.
         """
         choice = replace(self.choice, aoi=aoi)
-        tasks = self._tasks_of(sources, choice, confidence, features)
-        with closing(self._executor.map(predict_windows, tasks, ordered=True)) as self._sent:
+        tasks, expected = tee(self._tasks_of(sources, choice, confidence, features))
+        with closing(self._executor.map(predict_windows, tasks, ordered=True)) as results:
+            self._sent = ((next(expected), result) for _, result in results)
             try:
                 yield
             finally:
@@ -163,11 +164,17 @@ class RemotePredictor:
         """Yield the results of a raster's pieces of work, which may have been sent before."""
         if self._sent is not None:
             for task in tasks:
-                sent = next(self._sent, None)
-                if sent is None:  # the raster could not be read then
+                sent_task, result = next(self._sent, (None, None))
+                if sent_task is None or result is None:  # the raster could not be read then
                     tasks = chain([task], tasks)
                     break
-                yield sent[1]
+                if sent_task != task:
+                    raise RasterError(
+                        f"{task.raster}: has changed since the command began; call it again."
+                    )
+                yield result
+            else:
+                return
         with closing(self._executor.map(predict_windows, tasks, ordered=True)) as results:
             for _, result in results:
                 yield result

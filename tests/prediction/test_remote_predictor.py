@@ -18,6 +18,7 @@ from clusternet.prediction import maps
 from clusternet.prediction.maps import create_map, predict_raster, predict_rasters
 from clusternet.prediction.predictor import load
 from clusternet.prediction.remote import RemotePredictor
+from clusternet.raster import open_raster
 from clusternet.training.run import load_run
 
 HOW: dict[str, Any] = {"precision": "float32", "window_size": 64}
@@ -112,3 +113,20 @@ def test_rasters_before_a_damaged_one_are_complete(
     with pytest.raises(RasterError, match=r"1\.tif"):
         predict_rasters(predictor, [scenes], tmp_path / "maps")
     assert [path.name for path in (tmp_path / "maps").glob("*.tif")] == ["0_clusters.tif"]
+
+
+def test_a_raster_that_changes_while_it_waits_is_told(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    run, scenes = make_run(tmp_path / "run"), write_three(write_raster)
+    predictor = RemotePredictor(load_run(run), Travelling(), **HOW)
+    first, second, third = sorted(scenes.iterdir())
+    with predictor.ahead([first, second, third], None, confidence=False, features=False):
+        with open_raster(first, predictor.choice) as raster:
+            assert len(list(predictor.windows(raster))) == 6
+        write_raster("scenes/1.tif", four_textures(80, 64, 3), nodata=0)
+        with (
+            open_raster(second, predictor.choice) as raster,
+            pytest.raises(RasterError, match=r"1\.tif: has changed since the command began"),
+        ):
+            list(predictor.windows(raster))
